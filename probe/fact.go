@@ -1,0 +1,78 @@
+package probe
+
+// Fact names something that a probe learnt.
+type Fact string
+
+// Where a result belongs: set by the plan, so that readers need no configuration.
+const (
+	FactRealm    Fact = "realm"    // the Kerberos realm that the asked server serves
+	FactRole     Fact = "role"     // of a DNS server: RoleRealm or RoleHost
+	FactDatabase Fact = "database" // the database's name in the configuration
+	FactUser     Fact = "user"     // user@REALM of a login
+	FactKind     Fact = "kind"     // of the realm: aws-managed-ad, active-directory, mit, heimdal
+)
+
+// Values of FactRole.
+const (
+	RoleRealm = "realm-dns" // one of the realm's own servers
+	RoleHost  = "resolver"  // this host's resolver
+)
+
+// What DNS said.
+const (
+	FactQuestion      Fact = "question"      // "SRV _kerberos._udp.corp.example.com"
+	FactRcode         Fact = "rcode"         // NOERROR, NXDOMAIN, …
+	FactAuthoritative Fact = "authoritative" // "true" or "false"
+	FactSOA           Fact = "soa"           // the owner of the SOA record, in lower case without the last dot
+	FactAnswer        Fact = "answer"        // sorted: addresses, or host:port of SRV records
+)
+
+// What a KDC or kpasswd server said.
+const (
+	FactKRBCode     Fact = "krb-code"     // number of the KRB-ERROR
+	FactKRBText     Fact = "krb-text"     // its e-text
+	FactNTStatus    Fact = "ntstatus"     // "c0000072", from e-data (MS-KILE §2.2.1)
+	FactETypes      Fact = "etypes"       // numbers that the KDC offers for the user, in its order
+	FactSalt        Fact = "salt"         // that the KDC gives for the user's key
+	FactPreauth     Fact = "preauth"      // "required", or "none" where the KDC gave a TGT without
+	FactServedBy    Fact = "served-realm" // realm in the server's own answer
+	FactHops        Fact = "hops"         // realms of the referral path, first the user's
+	FactKDC         Fact = "kdc"          // address that answered the login
+	FactTicketType  Fact = "ticket-etype" // number of the service ticket's encryption type
+	FactTicketKVNO  Fact = "ticket-kvno"
+	FactSecretKVNO  Fact = "keytab-kvno"
+	FactSecretType  Fact = "secret"       // password, keytab or ccache: never the value
+	FactFailedAt    Fact = "failed-at"    // the stage group that failed: as, tgs, database
+	FactFailedRealm Fact = "failed-realm" // the realm whose KDCs were being asked when it failed
+	FactReferral    Fact = "referral"     // what was found out after error 7: "no-trust", "unknown-there", "exists-there"
+)
+
+// What a database said.
+const (
+	FactVersion      Fact = "server-version"
+	FactPlugin       Fact = "plugin"    // named in the auth switch
+	FactSPN          Fact = "spn"       // announced in the auth switch
+	FactSPNRealm     Fact = "spn-realm" // announced in the auth switch (MySQL's plugin only)
+	FactTLSVersion   Fact = "tls-version"
+	FactTLSProblem   Fact = "tls-problem"           // "ca", "name", "date" or "other"
+	FactCertNotAfter Fact = "certificate-not-after" // RFC 3339
+	FactErrNumber    Fact = "mysql-errno"
+	FactErrText      Fact = "mysql-error"
+	FactProven       Fact = "server-proven" // "true" once the AP-REP verified
+	FactCurrentUser  Fact = "current_user()"
+	FactTLSMode      Fact = "tls-mode" // as configured
+)
+
+// Sample names a number that a probe measured.
+type Sample string
+
+// The samples, in base units.
+const (
+	SampleSkew           Sample = "clock_skew_seconds" // the server's clock minus ours
+	SampleTTL            Sample = "ttl_seconds"        // least TTL of the answer
+	SampleTicketEnd      Sample = "ticket_expiry_timestamp_seconds"
+	SamplePasswordExpiry Sample = "password_expiry_timestamp_seconds"
+	SampleCertExpiry     Sample = "certificate_expiry_timestamp_seconds"
+	SampleUnfinished     Sample = "database_unfinished_handshakes"
+	SampleBytes          Sample = "answer_bytes"
+)

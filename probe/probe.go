@@ -1,0 +1,134 @@
+// Package probe is the vocabulary that probes and their readers share: what a
+// probe is, what it returns, and the bounded words it may use. It does no I/O
+// and imports nothing of kerbagent.
+//
+// A probe asks one question at one address and returns one value. It never
+// retries, never falls back to another transport or family, and never calls
+// silence "open". Whoever wants to know what a set of results means asks
+// internal/diagnose.
+package probe
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+)
+
+// Probe is one question at one address.
+type Probe interface {
+	// ID is the same for every run of this probe and unique in a plan.
+	ID() ID
+	// Run asks once. It honours ctx, does not panic on what a peer says, and
+	// reports every failure in the Result.
+	Run(ctx context.Context) Result
+}
+
+// Dialer opens a connection. *net.Dialer is one; tests and the rehearsal put
+// a path with faults in its place.
+type Dialer interface {
+	DialContext(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// Kind says which rung of the ladder a probe stands on.
+type Kind string
+
+// The kinds, in the order of the ladder.
+const (
+	DNS      Kind = "dns"
+	KDC      Kind = "kdc"
+	Kpasswd  Kind = "kpasswd"
+	Database Kind = "database"
+	Login    Kind = "login"
+	Krb5Conf Kind = "krb5conf"
+)
+
+// Transport is how an address was asked; empty where a probe uses several or none.
+type Transport string
+
+// The transports.
+const (
+	UDP Transport = "udp"
+	TCP Transport = "tcp"
+)
+
+// ID names a probe: what kind of question, about what, at which address, over
+// which transport.
+type ID struct {
+	Kind      Kind
+	Target    string         // a host name, a DNS question or "user@REALM@database": from configuration or checked to be a host name
+	Address   netip.AddrPort // zero where there is no address, e.g. a name that does not resolve
+	Transport Transport
+	Variant   string // tells two questions at one address apart, e.g. "large"
+}
+
+// String gives kind/target/address/transport, leaving out what is not set.
+func (id ID) String() string {
+	parts := []string{string(id.Kind), id.Target}
+	if id.Address.IsValid() {
+		parts = append(parts, id.Address.String())
+	}
+	if id.Transport != "" {
+		parts = append(parts, string(id.Transport))
+	}
+	if id.Variant != "" {
+		parts = append(parts, id.Variant)
+	}
+	return strings.Join(parts, "/")
+}
+
+// Family is "ipv4", "ipv6" or empty where the ID has no address.
+func (id ID) Family() string {
+	switch {
+	case !id.Address.IsValid():
+		return ""
+	case id.Address.Addr().Unmap().Is4():
+		return "ipv4"
+	default:
+		return "ipv6"
+	}
+}
+
+// Outcome is never a bare bool: a question that was not asked is neither good nor bad.
+type Outcome string
+
+// The outcomes.
+const (
+	OK      Outcome = "ok"
+	Failed  Outcome = "failed"
+	Skipped Outcome = "skipped" // not asked; Reason says why
+)
+
+// Result is what one run of one probe saw.
+type Result struct {
+	ID       ID
+	Outcome  Outcome
+	Reason   Reason // empty when OK
+	Err      error  // the chain behind Reason; may hold what a peer said, so escape it before printing
+	Started  time.Time
+	Duration time.Duration
+	Stages   []Stage
+	Facts    Facts
+	Samples  Samples
+}
+
+// Stage is one step of a probe, in wire order.
+type Stage struct {
+	Name     string        // one of the words that the probe's package documents
+	Offset   time.Duration // from Result.Started
+	Duration time.Duration
+	Err      error
+}
+
+// Facts is what a probe learnt, in words. What a peer said is in here as it
+// said it: hostile text, to be escaped by each output.
+type Facts map[Fact]string
+
+// Samples is what a probe measured, in base units.
+type Samples map[Sample]float64
+
+
+
+// List splits a fact that holds several words.
+func (f Facts) List(k Fact) []string { return strings.Fields(f[k]) }
