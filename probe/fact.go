@@ -10,6 +10,16 @@ const (
 	FactDatabase Fact = "database" // the database's name in the configuration
 	FactUser     Fact = "user"     // user@REALM of a login
 	FactKind     Fact = "kind"     // of the realm: aws-managed-ad, active-directory, mit, heimdal
+	FactSource   Fact = "source"   // how the name or address was come by: one of the Source values
+	FactEndpoint Fact = "endpoint" // host:port of the database
+)
+
+// Values of FactSource.
+const (
+	SourceConfigured = "configured" // named in kerbagent.yaml or a flag
+	SourceSRV        = "srv"        // an SRV record of the realm names it
+	SourceDomain     = "domain"     // the realm's domain has this address
+	SourceDNSServer  = "dns-server" // DNS gave nothing; a directory's DNS servers are its controllers
 )
 
 // Values of FactRole.
@@ -25,6 +35,7 @@ const (
 	FactAuthoritative Fact = "authoritative" // "true" or "false"
 	FactSOA           Fact = "soa"           // the owner of the SOA record, in lower case without the last dot
 	FactAnswer        Fact = "answer"        // sorted: addresses, or host:port of SRV records
+	FactAdditional    Fact = "additional"    // sorted: host=address, for hosts of SRV records whose addresses came along
 )
 
 // What a KDC or kpasswd server said.
@@ -36,6 +47,7 @@ const (
 	FactSalt        Fact = "salt"         // that the KDC gives for the user's key
 	FactPreauth     Fact = "preauth"      // "required", or "none" where the KDC gave a TGT without
 	FactServedBy    Fact = "served-realm" // realm in the server's own answer
+	FactAskedFor    Fact = "asked-for"    // service name in the TGS-REQ that failed
 	FactHops        Fact = "hops"         // realms of the referral path, first the user's
 	FactKDC         Fact = "kdc"          // address that answered the login
 	FactTicketType  Fact = "ticket-etype" // number of the service ticket's encryption type
@@ -45,6 +57,21 @@ const (
 	FactFailedAt    Fact = "failed-at"    // the stage group that failed: as, tgs, database
 	FactFailedRealm Fact = "failed-realm" // the realm whose KDCs were being asked when it failed
 	FactReferral    Fact = "referral"     // what was found out after error 7: "no-trust", "unknown-there", "exists-there"
+)
+
+// Where a login failed: values of FactFailedAt.
+const (
+	AtAS       = "as"         // finding and asking a KDC, without credentials
+	AtPreauth  = "as-preauth" // the AS-REQ that proves the user
+	AtTGS      = "tgs"
+	AtDatabase = "database"
+)
+
+// What was found out after a KDC did not know a service: values of FactReferral.
+const (
+	ReferralNoTrust      = "no-trust"      // the user's realm has no ticket for the service's realm
+	ReferralUnknownThere = "unknown-there" // the service's own realm does not know the service
+	ReferralExistsThere  = "exists-there"  // the service's realm gave a ticket once it was asked directly
 )
 
 // What a database said.

@@ -128,7 +128,5 @@ type Facts map[Fact]string
 // Samples is what a probe measured, in base units.
 type Samples map[Sample]float64
 
-
-
 // List splits a fact that holds several words.
 func (f Facts) List(k Fact) []string { return strings.Fields(f[k]) }

@@ -84,6 +84,7 @@ const (
 // Why a login was not tried, or could not be.
 const (
 	ReasonSecretMalformed Reason = "secret-malformed" // the secret, keytab or ccache file is no use
+	ReasonKeytabNoKey     Reason = "keytab-no-key"    // the keytab has no key of a type that the KDC takes
 	ReasonPaused          Reason = "paused"           // the breaker, or the cap on unfinished handshakes, holds it back
 	ReasonNoRecord        Reason = "no-record"        // the attempt could not be recorded on disk, so it was not made
 )

@@ -1,0 +1,173 @@
+package diagnose
+
+import (
+	"slices"
+	"sort"
+	"time"
+
+	"github.com/kerbagent/kerbagent/probe"
+)
+
+// Snapshot is what Explain looks at.
+type Snapshot struct {
+	Results []probe.Result
+	Now     time.Time
+	// FailingSince says when a probe began to fail; a probe that is not in it
+	// began with its latest run. A one-shot check leaves it nil.
+	FailingSince map[probe.ID]time.Time
+	Limits       Limits
+}
+
+// Limits are the thresholds that somebody may configure.
+type Limits struct {
+	PasswordExpiry    time.Duration // warn when less is left
+	CertificateExpiry time.Duration // warn when less is left
+}
+
+// SkewLimit is what Active Directory and MIT accept between two clocks by
+// default (RFC 4120 §1.6 leaves the figure to the site; both chose 5 minutes).
+const SkewLimit = 5 * time.Minute
+
+// skewWarn is where a clock is worth a finding although tickets still work:
+// a fifth of the limit is far beyond what NTP leaves.
+const skewWarn = time.Minute
+
+// Explain says what the results mean: root causes, worst first, with their
+// consequences folded under them. It is pure: the same snapshot gives the same
+// report.
+func Explain(s Snapshot) Report {
+	v := newView(s)
+	var found []*found
+	claimed := map[*probe.Result][]int{} // result → findings that account for it
+	rules := Catalogue()
+	dependsOn := map[Code][]Code{}
+	for _, r := range rules {
+		dependsOn[r.Code] = r.DependsOn
+	}
+	for _, r := range rules {
+		deeper := closure(dependsOn, r.DependsOn)
+		for _, m := range r.match(v) {
+			if by := coveredBy(m, claimed, found, deeper); len(by) > 0 {
+				for _, i := range by {
+					found[i].silence(r.Code)
+					found[i].take(m)
+				}
+				claim(claimed, m, by...)
+				continue
+			}
+			found = append(found, newFound(r, m))
+			claim(claimed, m, len(found)-1)
+		}
+	}
+	report := Report{Verdict: VerdictOK}
+	for _, f := range found {
+		report.Findings = append(report.Findings, f.finding(v))
+	}
+	sort.SliceStable(report.Findings, func(i, j int) bool {
+		return rank(report.Findings[i].Severity) < rank(report.Findings[j].Severity)
+	})
+	for _, f := range report.Findings {
+		if f.Severity != Info && report.Verdict == VerdictOK {
+			report.Verdict = VerdictDegraded
+		}
+		if f.Severity == Error {
+			report.Verdict = VerdictFailed
+		}
+	}
+	return report
+}
+
+// found is a finding in the making.
+type found struct {
+	rule     Rule
+	m        match
+	silences []Code
+	results  []*probe.Result // all that it accounts for
+}
+
+func newFound(r Rule, m match) *found {
+	return &found{rule: r, m: m, results: slices.Concat(m.affects, m.explains)}
+}
+
+func (f *found) silence(c Code) {
+	if c != f.rule.Code && !slices.Contains(f.silences, c) {
+		f.silences = append(f.silences, c)
+	}
+}
+
+func (f *found) take(m match) { f.results = slices.Concat(f.results, m.affects, m.explains) }
+
+func (f *found) finding(v *view) Finding {
+	out := Finding{
+		Code: f.rule.Code, Severity: f.severity(v), Title: fill(f.rule.Title, f.m.words),
+		Cause: fill(f.rule.Cause, f.m.words), Remedy: fill(f.rule.Remedy, f.m.words),
+		Evidence: f.m.evidence, Silences: f.silences,
+	}
+	for _, r := range f.m.affects {
+		if !slices.Contains(out.Affects, r.ID) {
+			out.Affects = append(out.Affects, r.ID)
+		}
+		if since := v.since(r); out.Since.IsZero() || since.Before(out.Since) {
+			out.Since = since
+		}
+	}
+	return out
+}
+
+// severity is the rule's, but what accounts for a broken login is always an
+// error, and an error beside logins that all work, or beside another way that
+// works, is a warning.
+func (f *found) severity(v *view) Severity {
+	for _, r := range f.results {
+		if r.ID.Kind == probe.Login && r.Outcome == probe.Failed {
+			return Error
+		}
+	}
+	if f.rule.Severity == Error && (f.m.spare || v.everyLoginWorks()) {
+		return Warning
+	}
+	return f.rule.Severity
+}
+
+// coveredBy returns the findings of deeper codes that together account for
+// every result that the match would affect; nil when one is left over.
+func coveredBy(m match, claimed map[*probe.Result][]int, found []*found, deeper map[Code]bool) []int {
+	var by []int
+	for _, r := range m.affects {
+		covered := false
+		for _, i := range claimed[r] {
+			if deeper[found[i].rule.Code] {
+				covered = true
+				if !slices.Contains(by, i) {
+					by = append(by, i)
+				}
+			}
+		}
+		if !covered {
+			return nil
+		}
+	}
+	return by
+}
+
+func claim(claimed map[*probe.Result][]int, m match, by ...int) {
+	for _, r := range slices.Concat(m.affects, m.explains) {
+		claimed[r] = append(claimed[r], by...)
+	}
+}
+
+// closure is the set of codes that can be reached over DependsOn.
+func closure(dependsOn map[Code][]Code, codes []Code) map[Code]bool {
+	all := map[Code]bool{}
+	for todo := slices.Clone(codes); len(todo) > 0; {
+		c := todo[0]
+		todo = todo[1:]
+		if !all[c] {
+			all[c] = true
+			todo = append(todo, dependsOn[c]...)
+		}
+	}
+	return all
+}
+
+func rank(s Severity) int { return slices.Index([]Severity{Error, Warning, Info}, s) }

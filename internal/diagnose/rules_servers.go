@@ -1,0 +1,227 @@
+package diagnose
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/kerbagent/kerbagent/probe"
+)
+
+func serverRules() []Rule {
+	return []Rule{{
+		Code: "trust-realm-unreachable", Severity: Error,
+		Title:     "the trust leads to {realm}, whose domain controllers do not answer",
+		Means:     "The user's own realm gave a referral to the service's realm, and no KDC of that realm answers from this host.",
+		Cause:     "{user} was referred to {realm}; its KDCs: {seen}.",
+		Remedy:    "nc -vz {ip} 88; open TCP and UDP 88 from this host to the domain controllers of {realm} as well; then: kerbagent check",
+		DependsOn: []Code{"host-offline", "ipv6-broken"},
+		match:     trustRealmUnreachable,
+	}, {
+		Code: "realm-unreachable", Severity: Error,
+		Title:     "no domain controller of {realm} answers on port 88",
+		Means:     "Every KDC of the realm was asked, over UDP and TCP, and none gives a usable answer. Nobody can get a ticket from here.",
+		Cause:     "{count} KDC addresses were asked: {seen}.",
+		Remedy:    "nc -vz {ip} 88; check the route, the security group and the firewall for TCP and UDP 88 to the domain controllers of {realm}; then: kerbagent check",
+		DependsOn: []Code{"host-offline", "ipv6-broken", "trust-realm-unreachable"},
+		match:     realmUnreachable,
+	}, {
+		Code: "dns-srv-stale", Severity: Warning,
+		Title:     "an SRV record of {realm} names a dead host: {kdc}",
+		Means:     "A `_kerberos` SRV record points to a host that has no address, or that answers on no port and is no address of the domain. Clients that follow it wait for a timeout.",
+		Cause:     "SRV names {kdc}: {seen}.",
+		Remedy:    "remove the record on a domain controller: samba-tool dns query or Remove-DnsServerResourceRecord -ZoneName {domain} -Name _kerberos._tcp -RRType Srv; clean up the old controller's metadata",
+		DependsOn: []Code{"host-offline", "ipv6-broken", "realm-unreachable", "trust-realm-unreachable"},
+		match:     srvStale,
+	}, {
+		Code: "server-down", Severity: Warning,
+		Title:     "domain controller {ip} answers on no port",
+		Means:     "One domain controller answers neither DNS (53) nor Kerberos (88) nor kpasswd (464): the machine, its route or a firewall in front of it, not one service.",
+		Cause:     "Asked on {ports}: {seen}. Other servers answer.",
+		Remedy:    "ping -c 3 {ip}; traceroute -n {ip}; in AWS: aws ds describe-domain-controllers --directory-id <d-…> (status of the controller with DNS address {ip})",
+		DependsOn: []Code{"host-offline", "ipv6-broken", "realm-unreachable", "trust-realm-unreachable", "dns-srv-stale"},
+		match:     serverDown,
+	}}
+}
+
+// deadFor says that no exchange with k gave a usable answer.
+func (k *kdcAddr) dead() bool {
+	rs := present(k.udp, k.tcp)
+	for _, r := range rs {
+		if !onPath(r) && !reason(r, probe.ReasonKRBServiceUnavailable) {
+			return false
+		}
+	}
+	return len(rs) > 0
+}
+
+// deadRealm returns the results of a realm's KDCs when every one is dead.
+func (v *view) deadRealm(realm string) []*probe.Result {
+	var all []*probe.Result
+	for _, k := range v.kdcsOf(realm) {
+		if !k.dead() {
+			return nil
+		}
+		all = append(all, k.results()...)
+	}
+	return all
+}
+
+// sameHosts returns further results that failed on the path at the addresses
+// of rs: the DNS and kpasswd services of the same machines.
+func (v *view) sameHosts(rs []*probe.Result) []*probe.Result {
+	var ips []netip.Addr
+	for _, r := range rs {
+		ips = append(ips, r.ID.Address.Addr())
+	}
+	var out []*probe.Result
+	for _, r := range v.all {
+		if onPath(r) && !slices.Contains(rs, r) && slices.Contains(ips, r.ID.Address.Addr()) {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// throughHosts returns what this host's resolver could not say of a realm:
+// where the realm's own servers are down, it cannot ask them either.
+func (v *view) throughHosts(realm string) []*probe.Result {
+	var out []*probe.Result
+	for _, d := range v.dnsOf(realm, probe.RoleHost) {
+		out = append(out, d.where(func(r *probe.Result) bool {
+			return reason(r, probe.ReasonUDPSilent, probe.ReasonTCPSilent, probe.ReasonDNSServFail, probe.ReasonDNSRefused)
+		})...)
+	}
+	return out
+}
+
+func trustRealmUnreachable(v *view) []match {
+	type trouble struct{ logins, kdcs []*probe.Result }
+	byRealm := map[string]*trouble{}
+	for _, l := range v.logins {
+		realm := l.Facts[probe.FactFailedRealm]
+		// The realm's own users make it realm-unreachable instead.
+		if l.Outcome != probe.Failed || realm == "" || v.hasUserOf(realm) || l.Facts[probe.FactFailedAt] != probe.AtTGS ||
+			!(onPath(l) || reason(l, probe.ReasonUnresolvable, probe.ReasonKRBServiceUnavailable)) {
+			continue
+		}
+		dead := v.deadRealm(realm)
+		if len(dead) == 0 && len(v.kdcsOf(realm)) > 0 {
+			continue // some of its KDCs answer: another rule's business
+		}
+		if byRealm[realm] == nil {
+			byRealm[realm] = &trouble{kdcs: dead}
+		}
+		byRealm[realm].logins = append(byRealm[realm].logins, l)
+	}
+	var out []match
+	for _, realm := range sortedKeys(byRealm) {
+		t := byRealm[realm]
+		w := wordsOf(t.logins[0]).and(words{"realm": plain(realm), "seen": each(t.kdcs), "ip": ipOf(t.kdcs)})
+		if w["seen"] == "" {
+			w["seen"] = "none is known"
+		}
+		out = append(out, match{affects: t.logins, explains: slices.Concat(t.kdcs, v.sameHosts(t.kdcs), v.throughHosts(realm)), words: w,
+			evidence: evidenceOf(t.logins[0], probe.FactHops, probe.FactFailedRealm)})
+	}
+	return out
+}
+
+func (v *view) hasUserOf(realm string) bool {
+	return slices.ContainsFunc(v.logins, func(l *probe.Result) bool { return l.Facts[probe.FactRealm] == realm })
+}
+
+func realmUnreachable(v *view) []match {
+	var out []match
+	for _, realm := range v.realms() {
+		dead := v.deadRealm(realm)
+		if len(dead) == 0 {
+			continue
+		}
+		out = append(out, match{affects: dead,
+			explains: slices.Concat(v.sameHosts(dead), v.throughHosts(realm), v.loginsNeeding(realm, probe.ReasonKRBServiceUnavailable)),
+			words:    wordsOf(dead[0]).and(words{"count": count(len(v.kdcsOf(realm))), "seen": each(dead)})})
+	}
+	return out
+}
+
+func srvStale(v *view) []match {
+	var out []match
+	for _, r := range v.all {
+		if r.ID.Kind == probe.KDC && reason(r, probe.ReasonUnresolvable) && r.Facts[probe.FactSource] == probe.SourceSRV {
+			out = append(out, match{affects: []*probe.Result{r}, words: wordsOf(r).and(words{"seen": "the name has no address"})})
+		}
+	}
+	for _, k := range v.kdcs {
+		if k.facts[probe.FactSource] != probe.SourceSRV || !k.dead() || v.knownController(k) {
+			continue
+		}
+		rs := k.results()
+		out = append(out, match{affects: rs, explains: v.sameHosts(rs), words: wordsOf(rs[0]).and(words{"seen": each(rs)})})
+	}
+	return out
+}
+
+// knownController says that an address is more than an SRV record's: the
+// domain has it (each domain controller registers its own), or it is a DNS
+// server of the realm.
+func (v *view) knownController(k *kdcAddr) bool {
+	realm, ip := k.facts[probe.FactRealm], k.addr.Addr().Unmap()
+	asked := false
+	for _, d := range v.dnsOf(realm, "") {
+		if d.role == probe.RoleRealm && d.addr.Addr().Unmap() == ip {
+			return true
+		}
+		for _, qtype := range []string{"A ", "AAAA "} {
+			if r := d.question(qtype + d.domain()); r != nil && r.Outcome == probe.OK {
+				asked = true
+				if slices.Contains(r.Facts.List(probe.FactAnswer), ip.String()) {
+					return true
+				}
+			}
+		}
+	}
+	return !asked
+}
+
+func serverDown(v *view) []match {
+	type server struct {
+		results []*probe.Result
+		ports   []string
+	}
+	servers := map[netip.Addr]*server{}
+	for _, r := range v.all {
+		if !r.ID.Address.IsValid() || r.Outcome == probe.Skipped || r.Facts[probe.FactRole] == probe.RoleHost {
+			continue
+		}
+		if r.ID.Kind != probe.DNS && r.ID.Kind != probe.KDC && r.ID.Kind != probe.Kpasswd {
+			continue
+		}
+		ip := r.ID.Address.Addr()
+		if servers[ip] == nil {
+			servers[ip] = &server{}
+		}
+		s := servers[ip]
+		s.results = append(s.results, r)
+		if name := string(r.ID.Kind); !slices.Contains(s.ports, name) {
+			s.ports = append(s.ports, name)
+		}
+	}
+	var ips []netip.Addr
+	for ip, s := range servers {
+		if len(s.ports) > 1 && noneAnswered(s.results) {
+			ips = append(ips, ip)
+		}
+	}
+	slices.SortFunc(ips, netip.Addr.Compare)
+	var out []match
+	for _, ip := range ips {
+		s := servers[ip]
+		m := match{affects: s.results, words: wordsOf(s.results[0]).and(words{"ports": strings.Join(s.ports, ", "), "seen": seen(s.results)})}
+		for _, r := range s.results {
+			m.explains = append(m.explains, v.throughHosts(r.Facts[probe.FactRealm])...)
+		}
+		out = append(out, m)
+	}
+	return out
+}

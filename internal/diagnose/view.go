@@ -1,0 +1,311 @@
+package diagnose
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kerbagent/kerbagent/probe"
+)
+
+// view is a snapshot arranged as the rules ask for it: by server, not by probe.
+type view struct {
+	snap   Snapshot
+	all    []*probe.Result
+	dns    []*dnsServer
+	kdcs   []*kdcAddr
+	kpw    []*pair // kpasswd addresses
+	dbs    []*probe.Result
+	logins []*probe.Result
+}
+
+// pair is one address asked over both transports; nil where one was not asked.
+type pair struct {
+	addr     netip.AddrPort
+	target   string
+	facts    probe.Facts
+	udp, tcp *probe.Result
+}
+
+// kdcAddr is one KDC address with its small and large exchanges.
+type kdcAddr struct {
+	pair
+	bigUDP, bigTCP *probe.Result
+}
+
+// dnsServer is one DNS server in one role for one realm, or the host's resolver.
+type dnsServer struct {
+	addr    netip.AddrPort
+	role    string
+	realm   string
+	results []*probe.Result
+}
+
+func newView(s Snapshot) *view {
+	v := &view{snap: s}
+	for i := range s.Results {
+		r := &s.Results[i]
+		v.all = append(v.all, r)
+		switch r.ID.Kind {
+		case probe.DNS:
+			v.addDNS(r)
+		case probe.KDC:
+			v.addKDC(r)
+		case probe.Kpasswd:
+			v.kpw = addPair(v.kpw, r)
+		case probe.Database:
+			v.dbs = append(v.dbs, r)
+		case probe.Login:
+			v.logins = append(v.logins, r)
+		}
+	}
+	return v
+}
+
+func (v *view) addDNS(r *probe.Result) {
+	for _, d := range v.dns {
+		if d.addr == r.ID.Address && d.role == r.Facts[probe.FactRole] && d.realm == r.Facts[probe.FactRealm] {
+			d.results = append(d.results, r)
+			return
+		}
+	}
+	v.dns = append(v.dns, &dnsServer{addr: r.ID.Address, role: r.Facts[probe.FactRole], realm: r.Facts[probe.FactRealm], results: []*probe.Result{r}})
+}
+
+func (v *view) addKDC(r *probe.Result) {
+	if !r.ID.Address.IsValid() {
+		return // a name without an address: the DNS rules' business
+	}
+	var k *kdcAddr
+	for _, have := range v.kdcs {
+		if have.addr == r.ID.Address && have.facts[probe.FactRealm] == r.Facts[probe.FactRealm] {
+			k = have
+		}
+	}
+	if k == nil {
+		k = &kdcAddr{pair: pair{addr: r.ID.Address, target: r.ID.Target, facts: r.Facts}}
+		v.kdcs = append(v.kdcs, k)
+	}
+	switch {
+	case r.ID.Variant != "" && r.ID.Transport == probe.UDP:
+		k.bigUDP = r
+	case r.ID.Variant != "":
+		k.bigTCP = r
+	case r.ID.Transport == probe.UDP:
+		k.udp = r
+	default:
+		k.tcp = r
+	}
+}
+
+func addPair(pairs []*pair, r *probe.Result) []*pair {
+	if !r.ID.Address.IsValid() {
+		return pairs
+	}
+	var p *pair
+	for _, have := range pairs {
+		if have.addr == r.ID.Address {
+			p = have
+		}
+	}
+	if p == nil {
+		p = &pair{addr: r.ID.Address, target: r.ID.Target, facts: r.Facts}
+		pairs = append(pairs, p)
+	}
+	if r.ID.Transport == probe.UDP {
+		p.udp = r
+	} else {
+		p.tcp = r
+	}
+	return pairs
+}
+
+func (p *pair) results() []*probe.Result { return present(p.udp, p.tcp) }
+
+func (k *kdcAddr) results() []*probe.Result { return present(k.udp, k.tcp, k.bigUDP, k.bigTCP) }
+
+func present(rs ...*probe.Result) []*probe.Result {
+	return slices.DeleteFunc(rs, func(r *probe.Result) bool { return r == nil })
+}
+
+// since is when a result's trouble began.
+func (v *view) since(r *probe.Result) time.Time {
+	if t, ok := v.snap.FailingSince[r.ID]; ok {
+		return t
+	}
+	return r.Started
+}
+
+// everyLoginWorks says that there are logins, and that each has just worked.
+func (v *view) everyLoginWorks() bool {
+	for _, l := range v.logins {
+		if l.Outcome != probe.OK {
+			return false
+		}
+	}
+	return len(v.logins) > 0
+}
+
+// onPath says that r failed because the path or the peer gave no answer, not
+// because of what an answer said.
+func onPath(r *probe.Result) bool {
+	if r == nil || r.Outcome != probe.Failed {
+		return false
+	}
+	switch r.Reason {
+	case probe.ReasonUDPSilent, probe.ReasonConnectTimeout, probe.ReasonTCPSilent, probe.ReasonRefused,
+		probe.ReasonUnreachable, probe.ReasonForbidden, probe.ReasonClosed:
+		return true
+	}
+	return false
+}
+
+// answered says that the peer said something in the protocol.
+func answered(r *probe.Result) bool {
+	switch {
+	case r == nil || r.Outcome == probe.Skipped:
+		return false
+	case r.Outcome == probe.OK:
+		return true
+	}
+	return !onPath(r) && !reason(r, probe.ReasonMalformed, probe.ReasonUnresolvable, probe.ReasonCanceled, probe.ReasonInternal)
+}
+
+func reason(r *probe.Result, any ...probe.Reason) bool {
+	return r != nil && r.Outcome != probe.OK && slices.Contains(any, r.Reason)
+}
+
+// noneAnswered says that there are results and that all of them failed on the path.
+func noneAnswered(rs []*probe.Result) bool {
+	for _, r := range rs {
+		if !onPath(r) {
+			return false
+		}
+	}
+	return len(rs) > 0
+}
+
+func anyAnswered(rs []*probe.Result) bool { return slices.ContainsFunc(rs, answered) }
+
+// answeredOver says whether the server answered any question over t, and
+// whether it was asked over t at all.
+func (d *dnsServer) answeredOver(t probe.Transport) (yes, asked bool) {
+	for _, r := range d.over(t) {
+		asked = true
+		yes = yes || answered(r)
+	}
+	return yes, asked
+}
+
+func (d *dnsServer) over(t probe.Transport) []*probe.Result {
+	return d.where(func(r *probe.Result) bool { return r.ID.Transport == t && r.Outcome != probe.Skipped })
+}
+
+func (d *dnsServer) where(keep func(*probe.Result) bool) []*probe.Result {
+	var out []*probe.Result
+	for _, r := range d.results {
+		if keep(r) {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// question is the server's answer to one question over any transport: the
+// first one that says something.
+func (d *dnsServer) question(q string) *probe.Result {
+	for _, r := range d.results {
+		if strings.EqualFold(r.Facts[probe.FactQuestion], q) && answered(r) && r.Reason != probe.ReasonDNSTruncated {
+			return r
+		}
+	}
+	return nil
+}
+
+func (d *dnsServer) domain() string { return domainOf(d.realm) }
+
+func domainOf(realm string) string { return strings.ToLower(realm) }
+
+// knowsZone: the answer is authoritative, or resolved, and the SOA owner is
+// the realm's domain. A server that answers NOERROR with another zone's SOA,
+// or with nothing, does not know it.
+func (d *dnsServer) knowsZone() bool {
+	r := d.question("SOA " + d.domain())
+	return r != nil && r.Outcome == probe.OK && r.Facts[probe.FactSOA] == d.domain()
+}
+
+// realms lists the realms that were asked about, in order of appearance.
+func (v *view) realms() []string {
+	var out []string
+	add := func(r string) {
+		if r != "" && !slices.Contains(out, r) {
+			out = append(out, r)
+		}
+	}
+	for _, r := range v.all {
+		if r.ID.Kind == probe.DNS || r.ID.Kind == probe.KDC {
+			add(r.Facts[probe.FactRealm])
+		}
+	}
+	return out
+}
+
+func (v *view) dnsOf(realm, role string) []*dnsServer {
+	var out []*dnsServer
+	for _, d := range v.dns {
+		if d.realm == realm && (role == "" || d.role == role) {
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
+func (v *view) kdcsOf(realm string) []*kdcAddr {
+	var out []*kdcAddr
+	for _, k := range v.kdcs {
+		if k.facts[probe.FactRealm] == realm {
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
+// usable says that logins work through this address: they go over TCP, since
+// a PAC makes answers too large for UDP.
+func (k *kdcAddr) usable() bool {
+	return k.tcp != nil && k.tcp.Outcome == probe.OK && (k.bigTCP == nil || k.bigTCP.Outcome != probe.Failed)
+}
+
+// spareFor says that another KDC of the realm is usable.
+func (v *view) spareFor(k *kdcAddr) bool {
+	for _, other := range v.kdcsOf(k.facts[probe.FactRealm]) {
+		if other.addr != k.addr && other.usable() {
+			return true
+		}
+	}
+	return false
+}
+
+// loginsNeeding returns failed logins that died while the KDCs of a realm
+// were asked, for a reason in the path or one of the given ones.
+func (v *view) loginsNeeding(realm string, also ...probe.Reason) []*probe.Result {
+	var out []*probe.Result
+	for _, l := range v.logins {
+		if l.Outcome == probe.Failed && l.Facts[probe.FactFailedRealm] == realm && l.Facts[probe.FactFailedAt] != probe.AtDatabase &&
+			(onPath(l) || reason(l, probe.ReasonUnresolvable) || reason(l, also...)) {
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K {
+	keys := make([]K, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}

@@ -1,0 +1,79 @@
+// Package dns asks one DNS server one question over one transport: as a probe
+// (Probe), and plainly (Ask) for whoever looks for servers. Servers are asked
+// directly; the host's resolver library is never used.
+//
+// A message that answers ours is an answer whatever it says; silence, a
+// refused connection and an answer that cannot be read are told apart. An
+// answer that was cut short over UDP fails as dns-truncated: it has to be
+// asked for over TCP, and that is another probe.
+//
+// It imports the vocabulary in probe and nothing else of kerbagent.
+package dns
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/kerbagent/kerbagent/probe"
+)
+
+// The stages of a run. UDP has no connect.
+const (
+	StageConnect = "connect"
+	StageQuery   = "query"
+)
+
+// Probe is one question to one server over one transport.
+type Probe struct {
+	Question  Question
+	Server    netip.AddrPort // port 53 where the plan says nothing else
+	Transport probe.Transport
+	Dialer    probe.Dialer
+	Timeout   time.Duration    // of the whole run; must be positive
+	Now       func() time.Time // nil: time.Now
+	Facts     probe.Facts      // of the plan: copied into each result
+}
+
+var _ probe.Probe = Probe{}
+
+// ID is dns, the question as TYPE:name, the server and the transport.
+func (p Probe) ID() probe.ID {
+	target := dns.TypeToString[p.Question.Type] + ":" + plain(p.Question.Name)
+	return probe.ID{Kind: probe.DNS, Target: target, Address: p.Server, Transport: p.Transport}
+}
+
+// Run asks once.
+func (p Probe) Run(ctx context.Context) probe.Result {
+	rec := probe.Begin(p.ID(), p.Now)
+	for k, v := range p.Facts {
+		rec.Fact(k, v)
+	}
+	rec.Fact(probe.FactQuestion, p.Question.String())
+	ctx, cancel := probe.Limit(ctx, p.Timeout)
+	defer cancel()
+	a, err := ask(ctx, p.Dialer, p.Transport, p.Server, p.Question, rec.Stage)
+	if err != nil {
+		var why *Error
+		errors.As(err, &why) // ask returns no other
+		return rec.Fail(why.Reason, err)
+	}
+	rec.Fact(probe.FactRcode, a.RcodeName())
+	rec.Fact(probe.FactAuthoritative, strconv.FormatBool(a.Authoritative))
+	rec.Fact(probe.FactAnswer, strings.Join(a.Words(), " "))
+	rec.Fact(probe.FactAdditional, strings.Join(a.glueWords(), " "))
+	rec.Fact(probe.FactSOA, a.SOA)
+	if a.HasTTL {
+		rec.Sample(probe.SampleTTL, a.TTL.Seconds())
+	}
+	if reason := a.Reason(); reason != "" {
+		return rec.Fail(reason, fmt.Errorf("%s answered %s with %s to %s", p.Server, a.RcodeName(), reason, p.Question))
+	}
+	return rec.OK()
+}
