@@ -130,3 +130,16 @@ type Samples map[Sample]float64
 
 // List splits a fact that holds several words.
 func (f Facts) List(k Fact) []string { return strings.Fields(f[k]) }
+
+// HeldBack is why a probe must not ask now: a guard of accounts or of a
+// database's patience returns it, and the result is Skipped with its Reason.
+type HeldBack struct {
+	Reason Reason // ReasonPaused, ReasonNoRecord or ReasonNotAsked
+	Err    error
+}
+
+// Error is the guard's own text.
+func (h *HeldBack) Error() string { return h.Err.Error() }
+
+// Unwrap gives the guard's error.
+func (h *HeldBack) Unwrap() error { return h.Err }

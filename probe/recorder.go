@@ -1,8 +1,12 @@
 package probe
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 )
@@ -34,6 +38,26 @@ func (r *Recorder) Stage(name string, step func() error) error {
 	return err
 }
 
+// Past records a step that somebody else timed.
+func (r *Recorder) Past(name string, start time.Time, took time.Duration, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.res.Stages = append(r.res.Stages, Stage{Name: name, Offset: start.Sub(r.res.Started), Duration: took, Err: err})
+}
+
+// Adopt takes over the stages, facts and samples of a result that is part of
+// this run and is reported on its own as well.
+func (r *Recorder) Adopt(part Result) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range part.Stages {
+		s.Offset += part.Started.Sub(r.res.Started)
+		r.res.Stages = append(r.res.Stages, s)
+	}
+	maps.Copy(r.res.Facts, part.Facts)
+	maps.Copy(r.res.Samples, part.Samples)
+}
+
 // Fact records what was learnt; an empty value is not recorded.
 func (r *Recorder) Fact(k Fact, v string) {
 	if v == "" {
@@ -42,6 +66,13 @@ func (r *Recorder) Fact(k Fact, v string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.res.Facts[k] = v
+}
+
+// Facts records what is known from the plan.
+func (r *Recorder) Facts(f Facts) {
+	for k, v := range f {
+		r.Fact(k, v)
+	}
 }
 
 // Sample records a number.
@@ -60,11 +91,22 @@ func (r *Recorder) Fail(reason Reason, err error) Result { return r.end(Failed, 
 // Skip ends the run without having asked.
 func (r *Recorder) Skip(reason Reason, err error) Result { return r.end(Skipped, reason, err) }
 
+// Held ends a run that a guard did not allow.
+func (r *Recorder) Held(err error) Result {
+	reason := ReasonNoRecord
+	var held *HeldBack
+	if errors.As(err, &held) {
+		reason = held.Reason
+	}
+	return r.Skip(reason, err)
+}
+
 func (r *Recorder) end(o Outcome, reason Reason, err error) Result {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.res.Outcome, r.res.Reason, r.res.Err = o, reason, err
 	r.res.Duration = r.now().Sub(r.res.Started)
+	slices.SortStableFunc(r.res.Stages, func(a, b Stage) int { return cmp.Compare(a.Offset, b.Offset) })
 	return r.res
 }
 

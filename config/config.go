@@ -1,0 +1,190 @@
+// Package config reads kerbagent.yaml, or the flags of `kerbagent check`, into
+// one checked Config. Whoever holds a Config need not check it again: every
+// host, address, port, duration and reference in it is good, and every default
+// is filled in.
+//
+// A file is read strictly. An unknown key is an error; all errors are reported
+// at once, each with its YAML path, its place and an excerpt. No secret stands
+// in the file: a [SecretRef] says where one is, and [SecretRef.Password] reads
+// it, byte for byte.
+//
+// The package is a leaf. It imports nothing of kerbagent, asks no server, and
+// never resolves a name.
+package config
+
+import (
+	"net/netip"
+	"strings"
+	"time"
+)
+
+// Defaults of what a file or the flags leave out.
+const (
+	DefaultFile              = "/etc/kerbagent/kerbagent.yaml"
+	DefaultKrb5ConfPath      = "/etc/krb5.conf"
+	DefaultProbeInterval     = 15 * time.Second
+	DefaultProbeTimeout      = 5 * time.Second
+	DefaultLoginInterval     = 5 * time.Minute     // an account survives a day of it, at any lockout threshold
+	DefaultPasswordExpiry    = 14 * 24 * time.Hour // time enough to rotate by hand
+	DefaultCertificateExpiry = 30 * 24 * time.Hour // time enough to roll a CA bundle out to a fleet
+	DefaultMaxConnectErrors  = 100                 // MySQL's and MariaDB's own default
+)
+
+// Ports that a value without one stands for.
+const (
+	PortDNS     = 53
+	PortKDC     = 88
+	PortKpasswd = 464
+	PortMySQL   = 3306
+)
+
+// Config is what kerbagent is to do, checked and complete. It is not changed
+// after Load, Parse or FromFlags has returned it.
+type Config struct {
+	Realms    []Realm    // at least one, in the order of the file
+	Databases []Database // may be empty: then only the realms are probed
+	Logins    []Login    // may be empty: then no login is tried
+	Krb5Conf  *Krb5Conf  // nil where the file has no krb5_conf: then the host's file is nobody's business
+	Probes    Probes
+	Warn      Warn
+	Resolver  []netip.AddrPort // this host's DNS servers; empty for those of /etc/resolv.conf, which the agent reads
+	Bootstrap []byte           // the file's bootstrap part as it stands, YAML, not looked into; nil where there is none
+}
+
+// Realm finds a realm by its exact name.
+func (c *Config) Realm(name string) (Realm, bool) {
+	for _, r := range c.Realms {
+		if r.Name == name {
+			return r, true
+		}
+	}
+	return Realm{}, false
+}
+
+// Database finds a database by its name in the file.
+func (c *Config) Database(name string) (Database, bool) {
+	for _, d := range c.Databases {
+		if d.Name == name {
+			return d, true
+		}
+	}
+	return Database{}, false
+}
+
+// Kind says what serves a realm: probes expect different things of each.
+type Kind string
+
+// The kinds of realm. Active Directory is the default: Aurora MySQL takes
+// logins from nothing else.
+const (
+	AWSManagedAD    Kind = "aws-managed-ad"
+	ActiveDirectory Kind = "active-directory"
+	MIT             Kind = "mit"
+	Heimdal         Kind = "heimdal" // its kpasswdd has no TCP
+)
+
+// Realm is one Kerberos realm and the servers that are its own.
+type Realm struct {
+	Name           string           // as configured, case kept: CORP.EXAMPLE.COM
+	Kind           Kind             // never empty
+	DNSServers     []netip.AddrPort // the realm's own DNS servers; empty where none is configured
+	KDCs           []HostPort       // empty: found by SRV, else the addresses of Domain
+	KpasswdServers []HostPort       // empty: as KDCs; where KDCs are configured, their hosts on port 464
+	TrustedBy      []string         // realms whose services this realm's users may reach, all configured
+}
+
+// Domain is the realm's DNS domain: its name in lower case.
+func (r Realm) Domain() string { return strings.ToLower(r.Name) }
+
+// TLSMode says how far a database's certificate is checked.
+type TLSMode string
+
+// The TLS modes, strictest first.
+const (
+	VerifyFull TLSMode = "verify-full" // chain, date and host name; the default
+	VerifyCA   TLSMode = "verify-ca"   // chain and date
+	Require    TLSMode = "require"     // encrypted, not checked
+	TLSOff     TLSMode = "off"
+)
+
+// TLS is how a database is talked to.
+type TLS struct {
+	Mode   TLSMode
+	CAFile string // PEM bundle; empty for the system's. Set only where Mode verifies
+}
+
+// Database is one MySQL-compatible server that takes Kerberos logins.
+type Database struct {
+	Name             string // its key in the file; host:port where it came from flags
+	Host             string // a host name or an IP address, without brackets
+	Port             uint16
+	Realm            string // the directory that the database is joined to: a configured realm
+	TLS              TLS
+	AllowedServices  []string // services of an announced SPN that a ticket may be asked for; never empty
+	MaxConnectErrors int      // the server's own max_connect_errors; probing pauses at a quarter of it
+}
+
+// Endpoint is where to dial: "host:port", an IPv6 address in brackets.
+func (d Database) Endpoint() string { return HostPort{d.Host, d.Port}.String() }
+
+// SecretKind says what proves a user's identity.
+type SecretKind string
+
+// The kinds of secret.
+const (
+	PasswordFile SecretKind = "password"
+	Keytab       SecretKind = "keytab"
+	CCache       SecretKind = "ccache" // a ticket cache that somebody else fills
+	Prompt       SecretKind = "prompt" // no secret given with flags: asked on the terminal, by cmd
+)
+
+// Login is one user who logs in to one database.
+type Login struct {
+	User       string // the name without its realm: "alice", "svc/host"
+	Realm      string // a configured realm
+	Database   string // name of a configured database
+	SecretKind SecretKind
+	Secret     SecretRef     // zero for Prompt
+	Interval   time.Duration // between two tries; longer than Probes.Timeout
+}
+
+// Principal is user@REALM.
+func (l Login) Principal() string { return l.User + "@" + l.Realm }
+
+// Krb5Mode says whether kerbagent may write krb5.conf.
+type Krb5Mode string
+
+// The modes.
+const (
+	Krb5Check    Krb5Mode = "check" // read and judge; the default
+	Krb5Maintain Krb5Mode = "maintain"
+)
+
+// Krb5Style says how much of krb5.conf is kerbagent's.
+type Krb5Style string
+
+// The styles.
+const (
+	Krb5File    Krb5Style = "file"    // the whole file; the default
+	Krb5Block   Krb5Style = "block"   // a marked block in somebody's file
+	Krb5Snippet Krb5Style = "snippet" // a file of its own in an included directory
+)
+
+// Krb5Conf is the krb5.conf that the applications of this host read.
+type Krb5Conf struct {
+	Path  string // absolute
+	Mode  Krb5Mode
+	Style Krb5Style
+}
+
+// Probes is the beat of everything but logins.
+type Probes struct {
+	Interval time.Duration
+	Timeout  time.Duration // of one probe; shorter than Interval
+}
+
+// Warn says how long before the end a warning is due.
+type Warn struct {
+	PasswordExpiry    time.Duration
+	CertificateExpiry time.Duration
+}

@@ -1,0 +1,117 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// logins reads the users. It is last, since a login refers to everything else.
+func (d *document) logins(v value, c *Config, dir string) []Login {
+	var out []Login
+	for _, item := range v.items("{user: alice@CORP.EXAMPLE.COM, database: orders, keytab: FILE}") {
+		f := item.fields(loginKeys()...)
+		if !mapping(item) {
+			continue
+		}
+		l := Login{Interval: readOr(f["interval"], DefaultLoginInterval, interval)}
+		l.User, l.Realm = d.user(f["user"], item, c.Realms)
+		l.Database = d.loginDatabase(f["database"], item, c.Databases)
+		l.SecretKind, l.Secret = d.secret(f, item, dir)
+		if f["interval"].set() && l.Interval <= c.Probes.Timeout {
+			f["interval"].problem("the interval (%s) is not longer than the probes' timeout (%s)", short(l.Interval), short(c.Probes.Timeout))
+		}
+		twice := slices.ContainsFunc(out, func(o Login) bool {
+			return l.User != "" && o.Principal() == l.Principal() && o.Database == l.Database
+		})
+		if twice {
+			item.problem("%s logs in to %s a second time; leave one of them", l.Principal(), l.Database)
+			continue
+		}
+		out = append(out, l)
+	}
+	return out
+}
+
+func mapping(v value) bool { return v.set() && describe(v.node) == "a mapping" }
+
+func (d *document) user(v, login value, realms []Realm) (name, realm string) {
+	if !v.set() {
+		login.problem("has no user; write user: alice@REALM")
+		return "", ""
+	}
+	name, ok := read(v, func(s string) (string, error) {
+		name, r, err := parseUser(s)
+		if err != nil {
+			return "", err
+		}
+		if r == "" {
+			return "", fmt.Errorf("%q has no realm; write %s", s, withRealm(name, realms))
+		}
+		realm = r
+		return name, knownRealm(r, realms)
+	})
+	if !ok {
+		return "", ""
+	}
+	return name, realm
+}
+
+func withRealm(name string, realms []Realm) string {
+	if len(realms) == 0 {
+		return name + "@CORP.EXAMPLE.COM"
+	}
+	return name + "@" + realms[0].Name
+}
+
+func (d *document) loginDatabase(v, login value, databases []Database) string {
+	if !v.set() {
+		login.problem("has no database; write database: NAME")
+		return ""
+	}
+	name, _ := read(v, func(s string) (string, error) {
+		names := make([]string, len(databases))
+		for i, db := range databases {
+			if db.Name == s {
+				return s, nil
+			}
+			names[i] = db.Name
+		}
+		if len(names) == 0 {
+			return "", fmt.Errorf("%q is not a database of this file; it has none", s)
+		}
+		return "", fmt.Errorf("%q is not a database of this file; known are %s", s, strings.Join(names, ", "))
+	})
+	return name
+}
+
+// secret reads the one of three keys that says what proves the user's identity.
+func (d *document) secret(f map[string]value, login value, dir string) (SecretKind, SecretRef) {
+	var kind SecretKind
+	var ref SecretRef
+	given := 0
+	for _, one := range []struct {
+		key   string
+		kind  SecretKind
+		parse func(s, dir string) (SecretRef, error)
+	}{
+		{"password_file", PasswordFile, parseSecretRef},
+		{"keytab", Keytab, parseSecretRef},
+		{"ccache", CCache, parseCCacheRef},
+	} {
+		v := f[one.key]
+		if !v.set() {
+			continue
+		}
+		if given++; given > 1 {
+			v.problem("a login has one secret: password_file, keytab or ccache; leave one of them")
+			continue
+		}
+		kind = one.kind
+		ref, _ = read(v, func(s string) (SecretRef, error) { return one.parse(s, dir) })
+	}
+	if given == 0 {
+		login.problem("has no secret; write password_file: FILE, keytab: FILE or ccache: FILE")
+	}
+	return kind, ref
+}

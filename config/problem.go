@@ -1,0 +1,77 @@
+package config
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"unicode"
+)
+
+// Problem is one thing wrong in a file.
+type Problem struct {
+	Path    string // YAML path: logins[0].user; empty where it is the file as a whole
+	Line    int    // from 1; 0 where there is no place
+	Column  int    // from 1, in characters
+	Message string // what is wrong and what to write
+	Excerpt string // the line, with a caret under the place; what looks like a secret is left out
+}
+
+// Errors is everything wrong in a file, in the file's order.
+type Errors struct {
+	File     string
+	Problems []Problem
+}
+
+// Error gives each problem as file:line:column: path: message, with its excerpt below.
+func (e *Errors) Error() string {
+	var b strings.Builder
+	for i, p := range e.Problems {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		b.WriteString(e.File)
+		if p.Line > 0 {
+			fmt.Fprintf(&b, ":%d:%d", p.Line, p.Column)
+		}
+		b.WriteString(": ")
+		if p.Path != "" {
+			b.WriteString(p.Path + ": ")
+		}
+		b.WriteString(p.Message)
+		if p.Excerpt != "" {
+			b.WriteString("\n" + p.Excerpt)
+		}
+	}
+	return b.String()
+}
+
+// An inline secret is the likeliest reason for an unknown key: whatever stands
+// after a key of such a name is not printed.
+const inlineSecret = `(?i)\b[a-z_-]*(?:password|passwd|pwd|secret)["']?\s*:\s*`
+
+// excerpt shows a line with its number and a caret under column.
+func excerpt(lines []string, line, column int) string {
+	if line < 1 || line > len(lines) {
+		return ""
+	}
+	text := []rune(strings.TrimRight(lines[line-1], "\r\n"))
+	for i, r := range text {
+		if !unicode.IsPrint(r) {
+			text[i] = ' ' // a tab, or what a terminal would obey
+		}
+	}
+	shown := string(text)
+	if at := regexp.MustCompile(inlineSecret).FindStringIndex(shown); at != nil && at[1] < len(shown) {
+		shown = shown[:at[1]] + "…"
+	}
+	// A long flow line is cut around the caret, so that both stay on the screen.
+	runes, left := []rune(shown), 0
+	const width = 84
+	if len(runes) > width && column > width/2 {
+		left = min(column-width/2, len(runes)-width)
+	}
+	runes = runes[left:min(len(runes), left+width)]
+	number := fmt.Sprintf("%5d | ", line)
+	caret := min(max(column-left, 1), len(runes)+1)
+	return number + strings.TrimRight(string(runes), " ") + "\n" + strings.Repeat(" ", 6) + "| " + strings.Repeat(" ", caret-1) + "^"
+}

@@ -1,0 +1,104 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/kerbagent/kerbagent/config"
+	"github.com/kerbagent/kerbagent/krb5/client"
+	"github.com/kerbagent/kerbagent/krb5/keys"
+	"github.com/kerbagent/kerbagent/probe"
+	"github.com/kerbagent/kerbagent/probe/database"
+	"github.com/kerbagent/kerbagent/probe/login"
+)
+
+func (p planner) loginProbe(l config.Login, db config.Database, endpoint func(context.Context) (database.Server, error), locator client.Locator) login.Probe {
+	facts := databaseFacts(db)
+	realm, _ := p.cfg.Realm(l.Realm)
+	for k, v := range realmFacts(realm) {
+		facts[k] = v
+	}
+	facts[probe.FactUser] = l.Principal()
+	return login.Probe{
+		User: client.Principal{Name: l.User, Realm: l.Realm}, Database: db.Name, Host: db.Host, HomeRealm: db.Realm,
+		Endpoint: endpoint, Material: func() (login.Material, error) { return p.material(l) }, Locator: locator,
+		AllowSPN: p.allowSPN(db), Dialer: p.env.Dialer, Timeout: p.cfg.Probes.Timeout, Now: p.env.Now, Facts: facts,
+		Account: p.env.account(l.Principal()), Handshakes: p.env.logins(db, l.Principal()), Path: p.env.handshakes(db, l.Principal()),
+	}
+}
+
+// allowSPN allows the database's services in the configured realms: a ticket
+// is asked for nothing else, whatever a server announces.
+func (p planner) allowSPN(db config.Database) func(client.Principal) bool {
+	return func(spn client.Principal) bool {
+		service, host, ok := strings.Cut(spn.Name, "/")
+		_, ours := p.cfg.Realm(spn.Realm)
+		return ok && host != "" && ours && slices.ContainsFunc(db.AllowedServices, func(s string) bool { return strings.EqualFold(s, service) })
+	}
+}
+
+// material reads what a login proves itself with, at every run, since secrets
+// change. Errors name the file and never hold any of it.
+func (p planner) material(l config.Login) (login.Material, error) {
+	m := login.Material{Kind: string(l.SecretKind)}
+	switch l.SecretKind {
+	case config.Prompt:
+		m.Kind = string(config.PasswordFile)
+		if p.env.Prompted == nil {
+			return m, errors.New("no password was given")
+		}
+		pw, err := p.env.Prompted(l)
+		if err != nil {
+			return m, err
+		}
+		m.Identity, m.Secret = pw, client.Password(pw)
+	case config.PasswordFile:
+		pw, err := l.Secret.Password()
+		if err != nil {
+			return m, err
+		}
+		m.Identity, m.Secret = pw, client.Password(pw)
+	case config.Keytab:
+		b, err := l.Secret.Read()
+		if err != nil {
+			return m, err
+		}
+		kt, err := keys.ParseKeytab(b)
+		if err != nil {
+			return m, fmt.Errorf("reading keytab %s: %w", l.Secret, err)
+		}
+		m.Identity, m.Secret, m.KVNO = b, client.FromKeytab(kt), newestKVNO(kt, l)
+	case config.CCache:
+		b, err := l.Secret.Read()
+		if err != nil {
+			return m, err
+		}
+		cc, err := keys.ParseCCache(b)
+		if err == nil {
+			m.TGT, err = client.CachedTGT(cc)
+		}
+		if err != nil {
+			return m, fmt.Errorf("reading credential cache %s: %w", l.Secret, err)
+		}
+		if got := m.TGT.Client.String(); got != l.Principal() {
+			return m, fmt.Errorf("credential cache %s is of %q, not of %s", l.Secret, got, l.Principal())
+		}
+	}
+	return m, nil
+}
+
+func newestKVNO(kt *keys.Keytab, l config.Login) string {
+	newest, any := uint32(0), false
+	for _, e := range kt.Entries {
+		if e.Name == l.User && e.Realm == l.Realm {
+			newest, any = max(newest, e.KVNO), true
+		}
+	}
+	if !any {
+		return ""
+	}
+	return fmt.Sprint(newest)
+}

@@ -1,0 +1,147 @@
+package agent
+
+import (
+	"crypto/tls"
+	"net/netip"
+	"slices"
+
+	"github.com/kerbagent/kerbagent/config"
+	"github.com/kerbagent/kerbagent/krb5/client"
+	"github.com/kerbagent/kerbagent/probe"
+	"github.com/kerbagent/kerbagent/probe/database"
+	"github.com/kerbagent/kerbagent/probe/dns"
+	"github.com/kerbagent/kerbagent/probe/kdc"
+	"github.com/kerbagent/kerbagent/probe/kpasswd"
+)
+
+// stranger is the user that is asked about where no login is configured: a
+// name that says to whoever reads the KDC's or database's log who asked.
+const stranger = "kerbagent-probe"
+
+// planner turns configuration, and what discovery found, into probes. It is
+// the only code that knows both sides; it asks nobody.
+type planner struct {
+	cfg *config.Config
+	env Env
+}
+
+func isAD(k config.Kind) bool { return k == config.AWSManagedAD || k == config.ActiveDirectory }
+
+// asksDNS says whether DNS has a part in a realm: not where MIT's or Heimdal's
+// KDCs are all named and no DNS server is.
+func asksDNS(r config.Realm) bool {
+	return isAD(r.Kind) || len(r.KDCs) == 0 || len(r.DNSServers) > 0
+}
+
+func realmFacts(r config.Realm) probe.Facts {
+	return probe.Facts{probe.FactRealm: r.Name, probe.FactKind: string(r.Kind)}
+}
+
+func with(f probe.Facts, k probe.Fact, v string) probe.Facts {
+	out := probe.Facts{k: v}
+	for have, value := range f {
+		if have != k {
+			out[have] = value
+		}
+	}
+	return out
+}
+
+// realmDNS asks one DNS server about a realm: over UDP all that clients ask,
+// over TCP enough to know that large answers would come.
+func (p planner) realmDNS(r config.Realm, server netip.AddrPort, role string) []probe.Probe {
+	services := []string{"_kerberos._udp", "_kerberos._tcp", "_kpasswd._udp", "_kpasswd._tcp"}
+	if isAD(r.Kind) {
+		services = append(services, "_ldap._tcp")
+	}
+	if r.Kind == config.Heimdal {
+		services = slices.DeleteFunc(services, func(s string) bool { return s == "_kpasswd._tcp" })
+	}
+	questions := []dns.Question{{Name: r.Domain(), Type: dns.SOA}, {Name: r.Domain(), Type: dns.A}, {Name: r.Domain(), Type: dns.AAAA}}
+	for _, s := range services {
+		questions = append(questions, dns.Question{Name: s + "." + r.Domain(), Type: dns.SRV})
+	}
+	facts := with(realmFacts(r), probe.FactRole, role)
+	var out []probe.Probe
+	for _, q := range questions {
+		out = append(out, p.dnsProbe(q, server, probe.UDP, facts))
+	}
+	for _, q := range []dns.Question{questions[0], {Name: "_kerberos._tcp." + r.Domain(), Type: dns.SRV}} {
+		out = append(out, p.dnsProbe(q, server, probe.TCP, facts))
+	}
+	return out
+}
+
+func (p planner) dnsProbe(q dns.Question, server netip.AddrPort, t probe.Transport, facts probe.Facts) probe.Probe {
+	return dns.Probe{Question: q, Server: server, Transport: t, Dialer: p.env.Dialer, Timeout: p.cfg.Probes.Timeout, Now: p.env.Now, Facts: facts}
+}
+
+// endpointDNS asks this host's resolver for a database's addresses.
+func (p planner) endpointDNS(db config.Database, server netip.AddrPort) []probe.Probe {
+	facts := with(databaseFacts(db), probe.FactRole, probe.RoleHost)
+	facts[probe.FactRealm] = db.Realm
+	return []probe.Probe{
+		p.dnsProbe(dns.Question{Name: db.Host, Type: dns.A}, server, probe.UDP, facts),
+		p.dnsProbe(dns.Question{Name: db.Host, Type: dns.AAAA}, server, probe.UDP, facts),
+	}
+}
+
+// kdcProbes asks one KDC address over both transports, with a small and with a large message.
+func (p planner) kdcProbes(r config.Realm, s server, addr netip.AddrPort) []probe.Probe {
+	user := p.userOf(r)
+	facts := with(with(realmFacts(r), probe.FactSource, s.source), probe.FactUser, user.String())
+	var out []probe.Probe
+	for _, t := range []probe.Transport{probe.UDP, probe.TCP} {
+		for _, large := range []bool{false, true} {
+			out = append(out, kdc.Probe{Host: s.host, Address: addr, Transport: t, User: user, Large: large,
+				Dialer: p.env.Dialer, Timeout: p.cfg.Probes.Timeout, Now: p.env.Now, Facts: facts})
+		}
+	}
+	return out
+}
+
+// userOf is the user whom the KDCs of a realm are asked about.
+func (p planner) userOf(r config.Realm) client.Principal {
+	for _, l := range p.cfg.Logins {
+		if l.Realm == r.Name {
+			return client.Principal{Name: l.User, Realm: r.Name}
+		}
+	}
+	return client.Principal{Name: stranger, Realm: r.Name}
+}
+
+func (p planner) kpasswdProbes(r config.Realm, s server, addr netip.AddrPort) []probe.Probe {
+	facts := with(realmFacts(r), probe.FactSource, s.source)
+	transports := []probe.Transport{probe.UDP, probe.TCP}
+	if r.Kind == config.Heimdal { // its kpasswdd has no TCP
+		transports = transports[:1]
+	}
+	var out []probe.Probe
+	for _, t := range transports {
+		out = append(out, kpasswd.Probe{Host: s.host, Address: addr, Transport: t,
+			Dialer: p.env.Dialer, Timeout: p.cfg.Probes.Timeout, Now: p.env.Now, Facts: facts})
+	}
+	return out
+}
+
+func databaseFacts(db config.Database) probe.Facts {
+	return probe.Facts{probe.FactDatabase: db.Name, probe.FactEndpoint: db.Endpoint(), probe.FactTLSMode: string(db.TLS.Mode)}
+}
+
+// databaseProbe asks a database at one address that no login covers.
+func (p planner) databaseProbe(db config.Database, addr netip.AddrPort, tlsConfig *tls.Config) probe.Probe {
+	user, realm, known := stranger, db.Realm, false
+	for _, l := range p.cfg.Logins {
+		if l.Database == db.Name {
+			user, realm, known = l.User, l.Realm, true
+			break
+		}
+	}
+	facts := databaseFacts(db)
+	facts[probe.FactRealm] = realm
+	if known {
+		facts[probe.FactUser] = user + "@" + realm
+	}
+	return database.Probe{Host: db.Host, Server: database.Server{Address: addr, TLS: tlsConfig}, User: user, Known: known,
+		Dialer: p.env.Dialer, Timeout: p.cfg.Probes.Timeout, Now: p.env.Now, Facts: facts, Guard: p.env.handshakes(db, user)}
+}

@@ -1,0 +1,321 @@
+package ledger
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"slices"
+	"sync"
+	"time"
+)
+
+// At most this many attempts may go unanswered with one secret in one window:
+// each may have been counted as a wrong password by a directory whose answer
+// was lost. Common lockout policies allow 5 or more in 30 minutes; two leave
+// room for the person who comes to look.
+const (
+	maxUnanswered    = 2
+	unansweredWindow = 30 * time.Minute
+)
+
+// maxRefused caps the refused secrets remembered for an account: more than
+// anybody tries in a row.
+const maxRefused = 32
+
+// maxFirstDelay spreads a fleet's first tries with a new secret.
+const maxFirstDelay = 10 * time.Minute
+
+// Account is one user@REALM.
+type Account struct {
+	l    *Ledger
+	user string
+	file string
+}
+
+// Account gives the record of a user. Nothing is read before it is used.
+func (l *Ledger) Account(user string) *Account {
+	return &Account{l, user, fileName("account", user)}
+}
+
+// account is the record on disk. Secrets stand for their identity.
+type account struct {
+	Version    int                `json:"version"`
+	User       string             `json:"user"`
+	InFlight   *flight            `json:"in_flight,omitempty"` // without a lock held: its process died
+	Unanswered []flight           `json:"unanswered,omitempty"`
+	Refused    map[string]refusal `json:"refused,omitempty"`  // by secret
+	Accepted   string             `json:"accepted,omitempty"` // the last secret that was right
+	Waiting    *flight            `json:"waiting,omitempty"`  // the secret that FirstTryDelay saw last, and since when
+}
+
+type flight struct {
+	Secret string    `json:"secret"`
+	Began  time.Time `json:"began"`
+}
+
+type refusal struct {
+	Since  time.Time `json:"since"`
+	Reason string    `json:"reason"`
+}
+
+// Attempt is one preauthenticated try that may be sent. Its first end counts,
+// later ones do nothing, so `defer attempt.Unanswered()` is safe. One that is
+// never ended is unanswered as soon as its process is gone.
+type Attempt struct {
+	a      *Account
+	secret string
+	began  time.Time
+	once   sync.Once
+	lock   *os.File
+}
+
+// Begin records an attempt with a secret and syncs the record; after it has
+// returned nil, one preauthenticated request may be sent. Its errors:
+// *PausedError (a refusal holds until the secret changes, lost answers until
+// Until), *BusyError (at most one attempt in flight for an account on this
+// host), and what wraps ErrNoRecord.
+func (a *Account) Begin(secret []byte) (*Attempt, error) {
+	s, err := a.l.store()
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	lock, err := a.lock(s)
+	if err != nil {
+		return nil, err
+	}
+	at, err := a.begin(s, secret)
+	if err != nil {
+		lock.Close()
+		return nil, err
+	}
+	at.lock = lock
+	return at, nil
+}
+
+func (a *Account) begin(s *store, secret []byte) (*Attempt, error) {
+	rec, id, err := a.load(s, secret)
+	if err != nil {
+		return nil, err
+	}
+	now := a.l.now()
+	// Times that the clock has stepped back behind begin anew, so that they end.
+	rec.settle(now)
+	if paused := rec.paused(id, now); paused != nil && !a.l.ignore {
+		// Saved, since a lost attempt may have been found and times moved.
+		if err := a.save(s, rec); err != nil {
+			return nil, err
+		}
+		return nil, paused
+	}
+	rec.InFlight = &flight{Secret: id, Began: now}
+	if err := a.save(s, rec); err != nil {
+		return nil, err
+	}
+	return &Attempt{a: a, secret: id, began: now}, nil
+}
+
+// Paused says whether Begin would be held back: nil, a *PausedError, or what
+// wraps ErrNoRecord. It writes nothing.
+func (a *Account) Paused(secret []byte) error {
+	s, err := a.l.store()
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	rec, id, err := a.load(s, secret)
+	if err != nil {
+		return err
+	}
+	if paused := rec.paused(id, a.l.now()); paused != nil {
+		return paused
+	}
+	return nil
+}
+
+// FirstTryDelay is how long to wait before the first try with a secret that
+// came after a refused one: 0 to 10 minutes from when this method first saw
+// it, by hash of host and user, so that a fleet that gets a new secret, and
+// perhaps a wrong one, does not try it all at once. It is 0 where no other
+// secret was refused, and for the one that was accepted last. For `run`.
+func (a *Account) FirstTryDelay(secret []byte, host string) (time.Duration, error) {
+	s, err := a.l.store()
+	if err != nil {
+		return 0, err
+	}
+	defer s.Close()
+	lock, err := a.lock(s)
+	if err != nil {
+		return 0, err
+	}
+	defer lock.Close()
+	rec, id, err := a.load(s, secret)
+	if err != nil {
+		return 0, err
+	}
+	if _, refused := rec.Refused[id]; refused || len(rec.Refused) == 0 || rec.Accepted == id {
+		return 0, nil
+	}
+	now := a.l.now()
+	if w := rec.Waiting; w == nil || w.Secret != id || w.Began.After(now) { // new, or the clock has stepped back
+		rec.Waiting = &flight{id, now}
+		if err := a.save(s, rec); err != nil {
+			return 0, err
+		}
+	}
+	sum := sha256.Sum256([]byte(host + "\x00" + a.user))
+	delay := time.Duration(binary.BigEndian.Uint64(sum[:8]) % uint64(maxFirstDelay))
+	return max(0, rec.Waiting.Began.Add(delay).Sub(now)), nil
+}
+
+// Refused ends the attempt: the directory said wrong password, revoked,
+// expired or the like. The breaker is open for this secret until an attempt
+// that ignores it is accepted.
+func (t *Attempt) Refused(reason string) error {
+	return t.end(func(rec *account) {
+		if rec.Refused == nil {
+			rec.Refused = map[string]refusal{}
+		}
+		rec.Refused[t.secret] = refusal{Since: t.a.l.now(), Reason: reason}
+		for len(rec.Refused) > maxRefused {
+			oldest := slices.MinFunc(slices.Collect(maps.Keys(rec.Refused)), func(x, y string) int {
+				return rec.Refused[x].Since.Compare(rec.Refused[y].Since)
+			})
+			delete(rec.Refused, oldest)
+		}
+		rec.forget(t.secret)
+	})
+}
+
+// Accepted ends the attempt: the secret is right, and what was held against
+// it is forgotten.
+func (t *Attempt) Accepted() error {
+	return t.end(func(rec *account) {
+		delete(rec.Refused, t.secret)
+		rec.Accepted = t.secret
+		rec.forget(t.secret)
+	})
+}
+
+// Unanswered ends the attempt without an answer. It may have been counted by
+// the directory all the same.
+func (t *Attempt) Unanswered() error {
+	return t.end(func(rec *account) {
+		rec.Unanswered = append(rec.Unanswered, flight{t.secret, t.began})
+	})
+}
+
+// Withdrawn ends the attempt: it was never sent.
+func (t *Attempt) Withdrawn() error { return t.end(func(*account) {}) }
+
+// end records how the attempt ended. Where that fails the record on disk still
+// says that it is in flight, and the next Begin takes it for unanswered.
+func (t *Attempt) end(change func(*account)) (err error) {
+	t.once.Do(func() {
+		defer t.lock.Close()
+		var s *store
+		if s, err = t.a.l.store(); err != nil {
+			return
+		}
+		defer s.Close()
+		var rec *account
+		if rec, err = t.a.read(s); err != nil {
+			return
+		}
+		rec.InFlight = nil
+		change(rec)
+		err = t.a.save(s, rec)
+	})
+	return err
+}
+
+func (r *account) forget(id string) {
+	r.Unanswered = slices.DeleteFunc(r.Unanswered, func(f flight) bool { return f.Secret == id })
+}
+
+// settle turns the attempt of a dead process into an unanswered one, drops
+// what is over, and moves times that lie ahead of the clock to now.
+func (r *account) settle(now time.Time) {
+	if r.InFlight != nil {
+		r.Unanswered = append(r.Unanswered, *r.InFlight)
+		r.InFlight = nil
+	}
+	for i := range r.Unanswered {
+		if r.Unanswered[i].Began.After(now) {
+			r.Unanswered[i].Began = now
+		}
+	}
+	r.Unanswered = slices.DeleteFunc(r.Unanswered, func(f flight) bool { return now.Sub(f.Began) >= unansweredWindow })
+}
+
+// paused says whether a secret is held back.
+func (r *account) paused(id string, now time.Time) *PausedError {
+	if ref, ok := r.Refused[id]; ok {
+		return &PausedError{Since: ref.Since, Reason: ref.Reason}
+	}
+	var lost []time.Time
+	for _, f := range r.Unanswered {
+		if f.Secret == id && now.Sub(f.Began) < unansweredWindow {
+			lost = append(lost, f.Began)
+		}
+	}
+	if len(lost) < maxUnanswered {
+		return nil
+	}
+	slices.SortFunc(lost, time.Time.Compare)
+	last := lost[len(lost)-maxUnanswered:]
+	return &PausedError{Since: lost[len(lost)-1], Reason: ReasonUnanswered, Until: last[0].Add(unansweredWindow)}
+}
+
+func (a *Account) lock(s *store) (*os.File, error) {
+	f, err := s.lock(a.file+".lock", false)
+	if errors.Is(err, errBusy) {
+		return nil, &BusyError{What: "login of " + a.user}
+	}
+	return f, err
+}
+
+// load gives the record and the secret's identity under the host's key.
+func (a *Account) load(s *store, secret []byte) (*account, string, error) {
+	key, err := s.key()
+	if err != nil {
+		return nil, "", err
+	}
+	rec, err := a.read(s)
+	if err != nil {
+		return nil, "", err
+	}
+	return rec, identity(key, a.user, secret), nil
+}
+
+func (a *Account) read(s *store) (*account, error) {
+	name := a.file + ".json"
+	b, err := s.read(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return &account{Version: 1, User: a.user}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	rec := &account{}
+	if err := s.decode(name, b, rec); err != nil {
+		return nil, err
+	}
+	if rec.Version != 1 || rec.User != a.user {
+		return nil, &CorruptError{File: s.path(name), Err: fmt.Errorf("version %d of user %q, not version 1 of %q", rec.Version, rec.User, a.user)}
+	}
+	return rec, nil
+}
+
+func (a *Account) save(s *store, rec *account) error {
+	b, err := json.Marshal(rec)
+	if err != nil {
+		return noRecord("writing "+s.path(a.file), err)
+	}
+	return s.write(a.file+".json", append(b, '\n'))
+}

@@ -1,0 +1,103 @@
+package rehearsal
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/kerbagent/kerbagent/internal/diagnose"
+)
+
+// Fault is one thing that can be wrong with the world.
+type Fault struct {
+	Code    diagnose.Code // the finding that it leads to
+	Summary string        // what is done, and what each probe sees of it
+	play    func(*World) error
+}
+
+// Catalogue lists the faults that can be played, in the order of the finding
+// codes.
+//
+// A fault that breaks one account or one realm leaves no other login in the
+// configuration, and one that breaks one server breaks dc2, which has one
+// address and dc1 beside it: so the finding stands alone.
+func Catalogue() []Fault {
+	return slices.Concat(hostFaults(), dnsFaults(), kdcFaults(), clockFaults(), accountFaults(), serviceFaults(), databaseFaults())
+}
+
+// find gives the fault of a code, and one that does nothing for no code.
+func find(code diagnose.Code) (Fault, error) {
+	if code == "" {
+		return Fault{play: func(*World) error { return nil }}, nil
+	}
+	for _, f := range Catalogue() {
+		if f.Code == code {
+			return f, nil
+		}
+	}
+	return Fault{}, fmt.Errorf("finding %q cannot be rehearsed", string(code))
+}
+
+// hostFaults are those of the agent's own host, and of whole machines.
+func hostFaults() []Fault {
+	return []Fault{{
+		Code:    "host-offline",
+		Summary: "the path says EHOSTUNREACH to every packet: every probe fails before anything is sent",
+		play: func(w *World) error {
+			w.path.Add(Rule{Effect: Unreachable})
+			return nil
+		},
+	}, {
+		Code:    "server-down",
+		Summary: "packets to dc2 vanish: its DNS, KDC and kpasswd answer on neither transport; dc1 does, logins work",
+		play: func(w *World) error {
+			w.path.Add(Rule{To: one(w.dc2.ip()), Effect: Drop})
+			return nil
+		},
+	}}
+}
+
+// one is the prefix of a single address.
+func one(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, a.BitLen()) }
+
+// onKDC, onKpasswd and onDNS put a rule on one service of a machine, at each
+// of its addresses.
+func (w *World) onKDC(c *controller, transport string, e Effect) {
+	w.onPort(c, c.kdcPort, transport, e)
+}
+func (w *World) onKpasswd(c *controller, transport string, e Effect) {
+	w.onPort(c, c.kpasswdPort, transport, e)
+}
+func (w *World) onDNS(c *controller, transport string, e Effect) {
+	w.onPort(c, c.dns.addr.Port(), transport, e)
+}
+
+func (w *World) onPort(c *controller, port uint16, transport string, e Effect) {
+	for _, a := range c.addrs {
+		w.path.Add(Rule{To: one(a), Port: port, Transport: transport, Effect: e})
+	}
+}
+
+// only leaves one of the logins.
+func (w *World) only(user string) error {
+	for _, l := range w.settings.logins {
+		if l.user == user {
+			w.settings.logins = []loginSettings{l}
+			return nil
+		}
+	}
+	return fmt.Errorf("no login of %s", user)
+}
+
+// The logins by name.
+const (
+	alice = "alice@" + corpRealm
+	etl   = "etl@" + corpRealm
+	carol = "carol@" + onpremRealm
+)
+
+// onlyCorp leaves the trusted realm and its user out of the configuration.
+func (w *World) onlyCorp() {
+	w.settings.realms = w.settings.realms[:1]
+	w.settings.logins = slices.DeleteFunc(w.settings.logins, func(l loginSettings) bool { return l.user == carol })
+}

@@ -1,0 +1,129 @@
+package rehearsal
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/kerbagent/kerbagent/config"
+	"github.com/kerbagent/kerbagent/internal/diagnose"
+	"github.com/kerbagent/kerbagent/internal/ledger"
+	"github.com/kerbagent/kerbagent/krb5/krb5test"
+	"github.com/kerbagent/kerbagent/mysql"
+	"github.com/kerbagent/kerbagent/mysql/mysqltest"
+)
+
+// databaseFaults are those of the database. Alice's is the one login left;
+// DNS, KDCs and her account are well.
+func databaseFaults() []Fault {
+	return []Fault{{
+		Code:    "db-silent",
+		Summary: "packets to the database vanish: tcp-connect-timeout",
+		play: func(w *World) error {
+			w.path.Add(Rule{To: one(w.database.Addr().Addr()), Effect: Drop})
+			return w.only(alice)
+		},
+	},
+		databaseFault("db-refused", mysqltest.Faults{Refuse: true}, "nothing listens on the database's port: refused"),
+		databaseFault("db-not-mysql", mysqltest.Faults{Banner: "SSH-2.0-OpenSSH_9.2p1\r\n"}, "an SSH server listens on the database's port: no MySQL greeting"),
+		databaseFault("db-host-blocked", mysqltest.Faults{Greeting: &mysql.ServerError{Number: 1129,
+			Message: "Host '10.0.9.100' is blocked because of many connection errors; unblock with 'mysqladmin flush-hosts'"}}, "the database greets with ERROR 1129"),
+		databaseFault("db-host-denied", mysqltest.Faults{Greeting: &mysql.ServerError{Number: 1130,
+			Message: "Host '10.0.9.100' is not allowed to connect to this MySQL server"}}, "the database greets with ERROR 1130"),
+		databaseFault("db-too-many-connections", mysqltest.Faults{Greeting: &mysql.ServerError{Number: 1040, State: "08004",
+			Message: "Too many connections"}}, "the database greets with ERROR 1040"),
+		databaseFault("db-tls-untrusted", mysqltest.Faults{Certificate: mysqltest.OtherCA}, "the database's certificate is of a CA that is not in the bundle: verification fails"),
+		databaseFault("db-certificate-expiring", mysqltest.Faults{Certificate: mysqltest.SoonExpire}, "the database's certificate ends in ten days; the login works"),
+		databaseFault("db-tls-required", mysqltest.Faults{NoTLS: true}, "the database offers no TLS, which the configuration wants: the login ends after the greeting"),
+		databaseFault("db-plugin-missing", mysqltest.Faults{PluginMissing: true}, "the database says ERROR 1524 in place of the auth switch"),
+		databaseFault("db-account-unknown", mysqltest.Faults{Plugin: mysqltest.CachingSHA2}, "the database switches alice to caching_sha2_password, as it does with users that it does not have"),
+		databaseFault("db-realm-mismatch", mysqltest.Faults{Realm: "CORP.EXAMPLE.ORG"}, "the auth switch names realm CORP.EXAMPLE.ORG, as after a mistyped CREATE USER … BY"),
+		databaseFault("db-spn-unexpected", mysqltest.Faults{SPN: "ldap/dc1.corp.example.com@" + corpRealm}, "the auth switch names ldap/dc1.corp.example.com: no ticket is asked for"),
+		{
+			Code:    "db-ticket-rejected",
+			Summary: "the directory has a new key for the database, the database's keytab the old one: ERROR 1045 before any AP-REP",
+			play: func(w *World) error {
+				if err := w.corp.SetPassword(databaseSPN, "rotated"); err != nil {
+					return err
+				}
+				return w.only(alice)
+			},
+		},
+		databaseFault("db-access-denied", mysqltest.Faults{DenyAfterProof: mysqltest.Denied("alice")}, "the database answers alice's token with an AP-REP, then ERROR 1045"),
+		databaseFault("db-account-locked", mysqltest.Faults{DenyAfterProof: &mysql.ServerError{Number: 3118, State: "HY000",
+			Message: "Access denied for user 'alice'@'%'. Account is locked."}}, "the database answers alice's token with an AP-REP, then ERROR 3118"),
+		{
+			Code:    "db-auth-timeout",
+			Summary: "KDCs take 600 ms for a service ticket, the database waits 200 ms for it: it closes the connection after the auth switch",
+			play: func(w *World) error {
+				for _, c := range []*controller{w.dc1, w.dc2} {
+					c.kdc.Set(krb5test.Script{AnswerDelay: map[krb5test.Kind]time.Duration{krb5test.KindTGS: 600 * time.Millisecond}})
+				}
+				return w.databaseScript(mysqltest.Faults{ConnectTimeout: 200 * time.Millisecond})
+			},
+		},
+		databaseFault("db-server-unproven", mysqltest.Faults{NoProof: true}, "the database says OK to alice's token without an AP-REP, though one was asked for"),
+		{
+			Code:    "db-probing-paused",
+			Summary: "the state directory knows of so many unfinished handshakes that the database is not dialled; there is no login that could set the counter back",
+			play:    pauseProbing,
+		},
+		{
+			Code:    "login-paused",
+			Summary: "the state directory knows that alice's password was refused before: her login is not tried; everything else is well",
+			play:    pauseLogin,
+		},
+	}
+}
+
+func databaseFault(code diagnose.Code, f mysqltest.Faults, summary string) Fault {
+	return Fault{Code: code, Summary: summary, play: func(w *World) error { return w.databaseScript(f) }}
+}
+
+// databaseScript changes what the database does, and leaves alice the only login.
+func (w *World) databaseScript(f mysqltest.Faults) error {
+	return errors.Join(w.database.SetFaults(f), w.only(alice))
+}
+
+// pauseProbing leaves as many handshakes unfinished as end all but logins.
+func pauseProbing(w *World) error {
+	w.settings.logins = nil
+	l, err := ledger.Open(w.StateDir(), ledger.Options{})
+	if err != nil {
+		return err
+	}
+	db := l.Database(w.endpoint(), config.DefaultMaxConnectErrors)
+	for range config.DefaultMaxConnectErrors {
+		h, err := db.Begin()
+		if paused := (*ledger.PausedError)(nil); errors.As(err, &paused) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := h.End(false, false); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("%d unfinished handshakes pause nothing", config.DefaultMaxConnectErrors)
+}
+
+// pauseLogin records a refusal of alice's present password.
+func pauseLogin(w *World) error {
+	l, err := ledger.Open(w.StateDir(), ledger.Options{})
+	if err != nil {
+		return err
+	}
+	attempt, err := l.Account(alice).Begin([]byte(alicePassword))
+	if err != nil {
+		return err
+	}
+	return errors.Join(attempt.Refused("krb-preauth-failed"), w.only(alice))
+}
+
+// endpoint is the database as the configuration names it.
+func (w *World) endpoint() string {
+	return net.JoinHostPort(databaseHost, strconv.Itoa(int(w.database.Addr().Port())))
+}

@@ -1,0 +1,118 @@
+package rehearsal
+
+import (
+	"time"
+
+	"github.com/kerbagent/kerbagent/krb5/krb5test"
+)
+
+// kdcFaults are those of ports 88 and 464. Where the finding is an error the
+// trusted realm's only KDC has the fault, and carol is the one who suffers.
+func kdcFaults() []Fault {
+	return []Fault{{
+		Code:    "kdc-silent",
+		Summary: "packets to dc2's KDC vanish: udp-silent and tcp-connect-timeout; its DNS and kpasswd answer, logins go to dc1",
+		play: func(w *World) error {
+			w.onKDC(w.dc2, "", Drop)
+			return nil
+		},
+	}, {
+		Code:    "kdc-hung",
+		Summary: "dc2's KDC takes connections and datagrams and says nothing: tcp-silent and udp-silent",
+		play: func(w *World) error {
+			w.dc2.kdc.Set(krb5test.Script{SilentUDP: true, SilentTCP: true})
+			return nil
+		},
+	}, {
+		Code:    "kdc-refused",
+		Summary: "dc2's KDC port refuses: RST over TCP, port unreachable over UDP",
+		play: func(w *World) error {
+			w.onKDC(w.dc2, "", Refuse)
+			return nil
+		},
+	}, {
+		Code:    "kdc-udp-blocked",
+		Summary: "dc2's KDC ignores datagrams: udp-silent; TCP answers",
+		play: func(w *World) error {
+			w.dc2.kdc.Set(krb5test.Script{SilentUDP: true})
+			return nil
+		},
+	}, {
+		Code:    "kdc-tcp-blocked",
+		Summary: "TCP to the KDC of " + onpremRealm + " is not connected: tcp-connect-timeout; UDP answers; carol's login gets no ticket",
+		play: func(w *World) error {
+			w.onKDC(w.dcOnprem, "tcp", Drop)
+			return w.only(carol)
+		},
+	}, {
+		Code:    "kdc-large-messages-lost",
+		Summary: "messages of more than 1,400 bytes to and from dc2's KDC vanish on both transports: its small exchanges are answered, its large ones are not",
+		play: func(w *World) error {
+			w.dc2.kdc.Set(krb5test.Script{DropLarge: 1400})
+			return nil
+		},
+	}, {
+		Code:    "kdc-not-kerberos",
+		Summary: "the KDC port of " + onpremRealm + " answers in HTTP: malformed-answer on both transports; carol's login gets no ticket",
+		play: func(w *World) error {
+			w.dcOnprem.kdc.Set(krb5test.Script{Garbage: true})
+			return w.only(carol)
+		},
+	}, {
+		Code:    "kdc-unavailable",
+		Summary: "dc2's KDC answers everything with error 29; logins go to dc1",
+		play: func(w *World) error {
+			w.dc2.kdc.Set(krb5test.Script{ErrorCode: 29})
+			return nil
+		},
+	}, {
+		Code:    "kdc-wrong-realm",
+		Summary: "dc2's KDC knows nobody of " + corpRealm + ": error 6 for users of whom dc1 asks preauthentication (25)",
+		play: func(w *World) error {
+			w.dc2.kdc.Set(krb5test.Script{WrongRealm: true})
+			return nil
+		},
+	}, {
+		Code:    "realm-unreachable",
+		Summary: "packets to port 88 of both domain controllers of " + corpRealm + " vanish; their DNS and kpasswd answer; every login fails",
+		play: func(w *World) error {
+			w.onKDC(w.dc1, "", Drop)
+			w.onKDC(w.dc2, "", Drop)
+			return nil
+		},
+	}, {
+		Code:    "kpasswd-blocked",
+		Summary: "packets to dc2's kpasswd vanish: udp-silent and tcp-connect-timeout on 464; its KDC answers",
+		play: func(w *World) error {
+			w.onKpasswd(w.dc2, "", Drop)
+			return nil
+		},
+	}}
+}
+
+// wrongBy is how far off a wrong clock is: twice what Kerberos allows.
+const wrongBy = 10 * time.Minute
+
+// clockFaults shift the world's clocks, never the agent's own.
+func clockFaults() []Fault {
+	return []Fault{{
+		Code:    "clock-skew",
+		Summary: "both domain controllers are 10 minutes ahead: every answer of 88 and 464 carries that time; preauthentication ends in error 37",
+		play: func(w *World) error {
+			w.onlyCorp()
+			for _, c := range []*controller{w.dc1, w.dc2} {
+				c.kdc.Set(krb5test.Script{ClockOffset: wrongBy})
+				c.kpasswd.Set(krb5test.Script{ClockOffset: wrongBy})
+			}
+			return w.only(alice)
+		},
+	}, {
+		Code:    "clock-skew-one-kdc",
+		Summary: "dc2 alone is 10 minutes behind: its answers of 88 and 464 carry that time; logins go to dc1",
+		play: func(w *World) error {
+			w.dc2.kdc.Set(krb5test.Script{ClockOffset: -wrongBy})
+			w.dc2.kpasswd.Set(krb5test.Script{ClockOffset: -wrongBy})
+			return nil
+		},
+	}}
+}

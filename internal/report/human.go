@@ -1,0 +1,223 @@
+package report
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kerbagent/kerbagent/internal/diagnose"
+	"github.com/kerbagent/kerbagent/probe"
+)
+
+// Options of Human.
+type Options struct {
+	Color bool // escape sequences for colour; nothing else in the output needs a terminal
+	Width int  // columns; 0 for 100, which is also the most: longer lines are hard to read
+}
+
+const maxWidth, minWidth = 100, 60
+
+// Human writes the report for a person: the verdict, the first finding in
+// full, the others short, then the ladder rung by rung, and what was not asked.
+func Human(w io.Writer, in Input, o Options) error {
+	in = hidden(in)
+	if o.Width <= 0 || o.Width > maxWidth {
+		o.Width = maxWidth
+	}
+	p := &page{width: max(o.Width, minWidth), color: o.Color, end: in.Started.Add(in.Elapsed)}
+	p.verdict(in)
+	for i, f := range in.Report.Findings {
+		if i == 0 {
+			p.finding(f)
+		} else {
+			p.further(f)
+		}
+	}
+	p.ladder(ladder(in.Results))
+	p.notAsked(ladder(in.Results))
+	p.line("")
+	p.line(p.dim(fmt.Sprintf("%d probes in %s, begun %s.", len(in.Results), span(in.Elapsed), in.Started.UTC().Format("2006-01-02 15:04:05 UTC"))))
+	return flush(w, p.b.Bytes())
+}
+
+// page is the output while it is made.
+type page struct {
+	b     bytes.Buffer
+	width int
+	color bool
+	end   time.Time
+}
+
+func (p *page) line(s string) { p.b.WriteString(strings.TrimRight(s, " ") + "\n") }
+
+// The colours mean one thing each: bad, careful, good, secondary.
+func (p *page) red(s string) string    { return p.paint("1;31", s) }
+func (p *page) yellow(s string) string { return p.paint("33", s) }
+func (p *page) green(s string) string  { return p.paint("32", s) }
+func (p *page) dim(s string) string    { return p.paint("2", s) }
+func (p *page) bold(s string) string   { return p.paint("1", s) }
+
+func (p *page) paint(code, s string) string {
+	if !p.color || s == "" {
+		return s
+	}
+	return "\x1b[" + code + "m" + s + "\x1b[0m"
+}
+
+func (p *page) verdict(in Input) {
+	paint := p.red
+	switch in.Report.Verdict {
+	case diagnose.VerdictOK:
+		paint = p.green
+	case diagnose.VerdictDegraded:
+		paint = p.yellow
+	}
+	for _, l := range wrap(headline(in), p.width) {
+		p.line(paint(l))
+	}
+}
+
+func (p *page) severity(s diagnose.Severity) string {
+	switch s {
+	case diagnose.Error:
+		return p.red(string(s))
+	case diagnose.Warning:
+		return p.yellow(string(s))
+	}
+	return string(s)
+}
+
+// finding writes the root cause in full.
+func (p *page) finding(f diagnose.Finding) {
+	p.line("")
+	p.field("why", f.Cause)
+	p.field("where", places(f.Affects, 4))
+	if !f.Since.IsZero() {
+		since := f.Since.UTC().Format("2006-01-02 15:04:05 UTC")
+		if d := p.end.Sub(f.Since); d >= time.Second {
+			since += ", " + ago(d) + " ago"
+		}
+		p.field("since", since)
+	}
+	for i, k := range slices.Sorted(maps.Keys(f.Evidence)) {
+		label := ""
+		if i == 0 {
+			label = "seen"
+		}
+		p.field(label, Terminal(k)+": "+f.Evidence[k])
+	}
+	if len(f.Silences) > 0 {
+		p.field("leads to", join(f.Silences))
+	}
+	p.remedy("do this", f.Remedy)
+	p.field("more", "kerbagent explain "+string(f.Code))
+}
+
+// further writes a finding that is not the first.
+func (p *page) further(f diagnose.Finding) {
+	p.line("")
+	head := fmt.Sprintf("%s: %s — %s", f.Severity, f.Code, Terminal(clip(f.Title, maxTitle)))
+	for i, l := range wrap(head, p.width) {
+		if i == 0 {
+			l = p.severity(f.Severity) + strings.TrimPrefix(l, string(f.Severity))
+		}
+		p.line(l)
+	}
+	p.field("why", f.Cause)
+	p.field("where", places(f.Affects, 2))
+	p.remedy("do this", f.Remedy)
+}
+
+const labelWidth = 10
+
+// field writes a label and a text beside it, wrapped. The text may be a peer's.
+func (p *page) field(label, text string) {
+	if text == "" {
+		return
+	}
+	for i, l := range wrap(Terminal(clip(text, maxError)), p.width-labelWidth-2) {
+		if i > 0 {
+			label = ""
+		}
+		p.line("  " + p.dim(fmt.Sprintf("%-*s", labelWidth, label)) + l)
+	}
+}
+
+// remedy keeps the lines of a remedy, since some are to be typed: an indented
+// line is a command, and is not wrapped.
+func (p *page) remedy(label, text string) {
+	for _, l := range strings.Split(strings.TrimRight(text, "\n"), "\n") {
+		if l == "" {
+			continue
+		}
+		if command := strings.TrimLeft(l, " \t"); command != l {
+			p.line("  " + fmt.Sprintf("%-*s", labelWidth, "") + "  " + p.bold(Terminal(command)))
+			continue
+		}
+		p.field(label, l)
+		label = " "
+	}
+}
+
+// places lists what a finding affects, the first few of them.
+func places(ids []probe.ID, most int) string {
+	var out []string
+	for i, id := range ids {
+		if i == most {
+			out = append(out, fmt.Sprintf("and %d more", len(ids)-most))
+			break
+		}
+		out = append(out, id.String())
+	}
+	return strings.Join(out, ", ")
+}
+
+func join[T ~string](list []T) string {
+	out := make([]string, len(list))
+	for i, s := range list {
+		out[i] = string(s)
+	}
+	return strings.Join(out, ", ")
+}
+
+// wrap breaks a text between words into lines of at most width columns. A word
+// longer than that is broken too.
+func wrap(s string, width int) []string {
+	var out []string
+	line, n := "", 0
+	for _, word := range strings.Fields(s) {
+		runes := []rune(word)
+		if n > 0 && n+1+len(runes) > width {
+			out = append(out, line)
+			line, n = "", 0
+		}
+		for len(runes) > width {
+			out = append(out, string(runes[:width]))
+			runes = runes[width:]
+		}
+		if n > 0 {
+			line, n = line+" ", n+1
+		}
+		line, n = line+string(runes), n+len(runes)
+	}
+	if n > 0 {
+		out = append(out, line)
+	}
+	return out
+}
+
+// span prints a duration with two digits that matter.
+func span(d time.Duration) string {
+	switch {
+	case d < 10*time.Millisecond:
+		return fmt.Sprintf("%.1f ms", float64(d)/float64(time.Millisecond))
+	case d < time.Second:
+		return fmt.Sprintf("%.0f ms", float64(d)/float64(time.Millisecond))
+	default:
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	}
+}

@@ -1,0 +1,119 @@
+package report
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/kerbagent/kerbagent/internal/diagnose"
+	"github.com/kerbagent/kerbagent/probe"
+)
+
+// maxPerf caps the perfdata: nagios reads 8 KiB of a plugin.
+const maxPerf = 4 << 10
+
+// Nagios writes the output of a nagios plugin: the headline and perfdata in
+// one line, then one long line for each finding. The exit code is ExitCode.
+//
+//	KERBEROS OK - alice@CORP.EXAMPLE.COM logs in to orders | 'time'=0.142s …
+func Nagios(w io.Writer, in Input) error {
+	in = hidden(in)
+	word := map[int]string{0: "OK", 1: "WARNING", 2: "CRITICAL"}[ExitCode(in.Report.Verdict)]
+	text := covered(in.Results)
+	if in.Report.Verdict != diagnose.VerdictOK {
+		text = firstFinding(in.Report)
+	}
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "KERBEROS %s - %s | %s\n", word, nagiosText(text), perfdata(in))
+	for _, f := range in.Report.Findings {
+		fmt.Fprintf(&b, "%s %s: %s", f.Severity, f.Code, nagiosText(clip(f.Cause, maxError)))
+		if f.Remedy != "" {
+			fmt.Fprintf(&b, " Next: %s", nagiosText(strings.Join(strings.Fields(f.Remedy), " ")))
+		}
+		b.WriteByte('\n')
+	}
+	return flush(w, b.Bytes())
+}
+
+// NagiosUnknown writes the one line of a check that could not start (exit 3).
+func NagiosUnknown(w io.Writer, why string) error {
+	return flush(w, fmt.Appendf(nil, "KERBEROS UNKNOWN - %s\n", nagiosText(clip(why, maxError))))
+}
+
+// perfdata gives times, clock skews and what is left until something expires.
+// A probe that failed has the value U, undetermined.
+func perfdata(in Input) string {
+	var b strings.Builder
+	put := func(label, value string) {
+		item := fmt.Sprintf("'%s'=%s", perfLabel(label), value)
+		if b.Len()+len(item) < maxPerf {
+			if b.Len() > 0 {
+				b.WriteByte(' ')
+			}
+			b.WriteString(item)
+		}
+	}
+	failed := 0
+	for _, r := range in.Results {
+		if r.Outcome == probe.Failed {
+			failed++
+		}
+	}
+	put("time", number(in.Elapsed.Seconds())+"s;;;0")
+	put("probes", fmt.Sprintf("%d;;;0", len(in.Results)))
+	put("probes_failed", fmt.Sprintf("%d;;;0", failed))
+	for _, r := range ladder(in.Results) {
+		label := strings.ReplaceAll(r.ID.String(), "/", " ")
+		switch {
+		case r.ID.Kind == probe.DNS || r.Outcome == probe.Skipped:
+			// A dozen questions a server: too much for perfdata, and metrics have it.
+		case r.Outcome == probe.Failed:
+			put(label, "U")
+		default:
+			put(label, number(r.Duration.Seconds())+"s;;;0")
+		}
+		if v, ok := r.Samples[probe.SampleSkew]; ok && r.ID.Kind == probe.KDC {
+			put("skew "+label, number(v)+"s")
+		}
+		for _, end := range []struct {
+			name   string
+			sample probe.Sample
+		}{{"password_expiry", probe.SamplePasswordExpiry}, {"certificate_expiry", probe.SampleCertExpiry}} {
+			if v, ok := r.Samples[end.sample]; ok {
+				put(end.name+" "+label, number(v-float64(in.Started.UnixMilli())/1000)+"s")
+			}
+		}
+	}
+	return b.String()
+}
+
+func number(v float64) string {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return "U"
+	}
+	return strconv.FormatFloat(math.Round(v*1e6)/1e6, 'f', -1, 64)
+}
+
+func flush(w io.Writer, b []byte) error {
+	if _, err := w.Write(b); err != nil {
+		return fmt.Errorf("writing report: %w", err)
+	}
+	return nil
+}
+
+// ago is a span as people say it.
+func ago(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%.0f s", d.Seconds())
+	case d < time.Hour:
+		return fmt.Sprintf("%.0f min", d.Minutes())
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%.0f h", d.Hours())
+	}
+	return fmt.Sprintf("%.0f days", d.Hours()/24)
+}

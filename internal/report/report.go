@@ -1,0 +1,157 @@
+// Package report prints a report: for a person, as JSON, and for nagios. It
+// reads probe results and findings and decides nothing about them; it imports
+// neither configuration nor a protocol, and asks no server.
+//
+// What a peer said is hostile text and is escaped for each output, in
+// escape.go and nowhere else.
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kerbagent/kerbagent/internal/diagnose"
+	"github.com/kerbagent/kerbagent/probe"
+)
+
+// Input is everything that is printed.
+type Input struct {
+	Report    diagnose.Report
+	Results   []probe.Result
+	Started   time.Time
+	Elapsed   time.Duration
+	HideUsers bool // "user-1" in place of each user name, everywhere
+}
+
+// ExitCode is the exit code of `kerbagent check` and of a nagios plugin.
+func ExitCode(v diagnose.Verdict) int {
+	switch v {
+	case diagnose.VerdictOK:
+		return 0
+	case diagnose.VerdictDegraded:
+		return 1
+	default:
+		return 2
+	}
+}
+
+// Headline is the verdict in one line, escaped for a terminal: what is broken,
+// or what was found to work and what was not tried.
+func Headline(in Input) string { return headline(hidden(in)) }
+
+func headline(in Input) string {
+	switch in.Report.Verdict {
+	case diagnose.VerdictOK:
+		return "ok: " + covered(in.Results)
+	case diagnose.VerdictDegraded:
+		return "DEGRADED: " + firstFinding(in.Report) + "; " + covered(in.Results)
+	default:
+		return "FAILED: " + firstFinding(in.Report)
+	}
+}
+
+func firstFinding(r diagnose.Report) string {
+	if len(r.Findings) == 0 {
+		return "no finding explains it"
+	}
+	f := r.Findings[0]
+	return string(f.Code) + " — " + Terminal(clip(f.Title, maxTitle))
+}
+
+// covered says what an ok covers: a path alone is not a login.
+func covered(results []probe.Result) string {
+	var good, tried []string
+	for _, r := range results {
+		if r.ID.Kind != probe.Login || r.Outcome == probe.Skipped {
+			continue
+		}
+		tried = append(tried, r.ID.Target)
+		if r.Outcome == probe.OK {
+			good = append(good, loginText(r))
+		}
+	}
+	switch {
+	case len(tried) == 0:
+		return "path only, no login was tried"
+	case len(good) == 1 && len(tried) == 1:
+		return Terminal(clip(good[0], maxTitle))
+	case len(good) == len(tried):
+		return fmt.Sprintf("all %d logins work", len(good))
+	default:
+		return fmt.Sprintf("%d of %d logins work", len(good), len(tried))
+	}
+}
+
+func loginText(r probe.Result) string {
+	user, database := loginNames(r)
+	if database == "" {
+		return user + " logs in"
+	}
+	return user + " logs in to " + database
+}
+
+// loginNames gives user@REALM and database of a login's result.
+func loginNames(r probe.Result) (user, database string) {
+	user, database = r.Facts[probe.FactUser], r.Facts[probe.FactDatabase]
+	if user == "" {
+		user = r.ID.Target
+		if database != "" {
+			user = strings.TrimSuffix(user, "@"+database)
+		}
+	}
+	return user, database
+}
+
+// rungs is the order of the ladder.
+func rungs() []probe.Kind {
+	return []probe.Kind{probe.DNS, probe.KDC, probe.Kpasswd, probe.Database, probe.Login, probe.Krb5Conf}
+}
+
+// ladder sorts a copy of results: by rung, then target, address, transport.
+func ladder(results []probe.Result) []probe.Result {
+	out := slices.Clone(results)
+	slices.SortStableFunc(out, func(a, b probe.Result) int {
+		x, y := a.ID, b.ID
+		return cmp.Or(
+			cmp.Compare(slices.Index(rungs(), x.Kind), slices.Index(rungs(), y.Kind)),
+			cmp.Compare(x.Target, y.Target),
+			x.Address.Addr().Compare(y.Address.Addr()),
+			cmp.Compare(x.Address.Port(), y.Address.Port()),
+			cmp.Compare(y.Transport, x.Transport), // udp before tcp
+			cmp.Compare(x.Variant, y.Variant),
+		)
+	})
+	return out
+}
+
+// errorText is the error's chain, capped, as it is: each output escapes it.
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return clip(err.Error(), maxError)
+}
+
+// Caps, in runes, on what a peer can make a report grow by.
+const (
+	maxTitle = 160
+	maxFact  = 1024
+	maxError = 2048
+)
+
+// clip cuts a text after n runes and says so. Invalid bytes stay as they are.
+func clip(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for i := range s {
+		if n == 0 {
+			return s[:i] + "…"
+		}
+		n--
+	}
+	return s
+}

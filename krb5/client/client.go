@@ -1,0 +1,45 @@
+package client
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"github.com/kerbagent/kerbagent/krb5/kdcwire"
+)
+
+// Locator finds the KDCs of a realm, the best first. It is asked when a
+// connection to a realm has to be made: it should keep what it found out.
+type Locator interface {
+	KDCs(ctx context.Context, realm string) ([]netip.AddrPort, error)
+}
+
+// Step is one thing that the walk did.
+type Step struct {
+	Name     string // StepConnect, StepAS, StepPreauth or StepTGS
+	Realm    string
+	Addr     netip.AddrPort
+	Start    time.Time // by Client.Now
+	Duration time.Duration
+	Err      error
+}
+
+// Client walks from a secret to service tickets. It keeps nothing between
+// logins and may be used by several goroutines at once.
+type Client struct {
+	Dialer  kdcwire.Dialer   // nil: a net.Dialer
+	Locator Locator          // nil: DNSLocator{}
+	Now     func() time.Time // nil: time.Now
+	// Timeout bounds each connect and each exchange; 0 is 5 s. The context
+	// bounds the whole.
+	Timeout time.Duration
+	// BeforePreauth is called right before the one AS-REQ with credentials
+	// goes out. Its error stops the login, and TGT's error wraps it.
+	BeforePreauth func() error
+	// Observe is called for every step, from the goroutine that called TGT or
+	// ServiceTicket. Addresses that were given up because another one was
+	// faster are not steps.
+	Observe func(Step)
+
+	nonce func() uint32 // nil: random; tests replay recorded ones
+}

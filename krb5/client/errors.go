@@ -1,0 +1,73 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+)
+
+var (
+	// ErrReplyKey means that a reply does not decrypt with the key that it
+	// should: a wrong password, a stale keytab, or a forged reply.
+	ErrReplyKey = errors.New("the reply does not decrypt with the expected key")
+	// ErrNoKey means that the secret has no key of an encryption type that the
+	// KDC offers: the keytab lacks it, or nothing is in common.
+	ErrNoKey = errors.New("no key of an encryption type that the KDC offers")
+	// ErrIterations means that the KDC wants more rounds of PBKDF2 than a peer
+	// may cost, or says so in a way that cannot be read.
+	ErrIterations = errors.New("string-to-key parameters out of bounds")
+	// ErrUnproven means that an AP-REP does not prove that the server holds
+	// the service's key.
+	ErrUnproven = errors.New("the server did not prove itself")
+	// ErrLoop means that referrals lead back to a realm that was asked before,
+	// or over too many realms.
+	ErrLoop = errors.New("referrals do not end")
+	// ErrNoKDC means that the Locator found no address for a realm.
+	ErrNoKDC = errors.New("no KDC known for the realm")
+	// ErrNoTicket means that a credential cache holds no ticket granting
+	// ticket of its own principal's realm.
+	ErrNoTicket = errors.New("no ticket granting ticket in the credential cache")
+)
+
+// MismatchError means that a reply is for something else than what was asked.
+// A KDC that answers with the realm in another case is seen by Field "crealm"
+// or "realm" with Want and Got equal but for case.
+type MismatchError struct {
+	Field string // "cname", "crealm", "sname", "realm", "nonce"
+	Want  string
+	Got   string // what the peer said: hostile text
+}
+
+// Error quotes both sides.
+func (e *MismatchError) Error() string {
+	return fmt.Sprintf("the reply is for another %s: asked %q, got %q", e.Field, e.Want, e.Got)
+}
+
+// The steps of the walk.
+const (
+	StepLocate  = "locate"      // the Locator's work; no address
+	StepConnect = "kdc-connect" // TCP
+	StepAS      = "as"          // AS-REQ without credentials
+	StepPreauth = "as-preauth"  // AS-REQ with credentials
+	StepTGS     = "tgs"
+)
+
+// StepError says at which step, in which realm and at which address the walk
+// failed. Err is the typed cause.
+type StepError struct {
+	Step  string
+	Realm string         // whose KDCs were asked
+	Addr  netip.AddrPort // zero where no address was involved
+	Err   error
+}
+
+// Error reads "as in CORP.EXAMPLE.COM at 10.0.0.10:88: …".
+func (e *StepError) Error() string {
+	if !e.Addr.IsValid() {
+		return fmt.Sprintf("%s in %s: %v", e.Step, e.Realm, e.Err)
+	}
+	return fmt.Sprintf("%s in %s at %s: %v", e.Step, e.Realm, e.Addr, e.Err)
+}
+
+// Unwrap gives the cause.
+func (e *StepError) Unwrap() error { return e.Err }

@@ -1,0 +1,197 @@
+package client
+
+import (
+	"fmt"
+
+	"github.com/kerbagent/kerbagent/krb5/kdcwire"
+	"golang.org/x/crypto/cryptobyte"
+	"golang.org/x/crypto/cryptobyte/asn1"
+)
+
+// Types of preauthentication data (RFC 4120 §7.5.2, RFC 6113 §7.1).
+const (
+	paTGSReq       = 1
+	paEncTimestamp = 2
+	paPWSalt       = 3
+	paETypeInfo    = 11
+	paETypeInfo2   = 19
+	paFXCookie     = 133
+)
+
+// Hints is what a KDC says about the user's keys (RFC 4120 §5.2.7).
+type Hints struct {
+	ETypes  []int32 // encryption types that the KDC has keys of, in its order
+	Salt    string  // of the first of them; the peer's text
+	HasSalt bool    // a salt was given, be it empty
+
+	keys   []keyHint
+	cookie []byte // PA-FX-COOKIE, to be sent back as it came (RFC 6113 §5.2)
+}
+
+// keyHint says how to make one key of a password.
+type keyHint struct {
+	etype   int32
+	salt    string
+	hasSalt bool
+	params  []byte
+}
+
+// HintsOf reads the hints out of a KRB-ERROR's e-data: METHOD-DATA (RFC 4120
+// §5.2.7, §5.9.1). What cannot be read gives no hints.
+func HintsOf(e *kdcwire.KRBError) Hints {
+	var list []padata
+	in := cryptobyte.String(e.EData)
+	if !padataInto(&list)(&in) || !in.Empty() {
+		return Hints{}
+	}
+	return hintsFrom(list)
+}
+
+// hintsFrom prefers ETYPE-INFO2 to ETYPE-INFO to PW-SALT, as RFC 4120 §5.2.7.5
+// wants it.
+func hintsFrom(list []padata) Hints {
+	var h Hints
+	var info, info2 []keyHint
+	var salt *string
+	for _, pa := range list {
+		switch pa.kind {
+		case paETypeInfo2:
+			info2 = readETypeInfo(pa.value, generalString)
+		case paETypeInfo:
+			info = readETypeInfo(pa.value, asn1.OCTET_STRING)
+		case paPWSalt:
+			s := string(pa.value)
+			salt = &s
+		case paFXCookie:
+			h.cookie = pa.value
+		}
+	}
+	switch {
+	case len(info2) > 0:
+		h.keys = info2
+	case len(info) > 0:
+		h.keys = info
+	}
+	for _, k := range h.keys {
+		h.ETypes = append(h.ETypes, k.etype)
+	}
+	switch {
+	case len(h.keys) > 0:
+		h.Salt, h.HasSalt = h.keys[0].salt, h.keys[0].hasSalt
+	case salt != nil:
+		h.Salt, h.HasSalt = *salt, true
+	}
+	return h
+}
+
+// hint says how to make the user's key of an encryption type. Without a hint
+// the salt is the default one: realm and name components, nothing between
+// (RFC 4120 §4).
+func (h Hints) hint(etype int32, user Principal) keyHint {
+	k := keyHint{etype: etype, salt: h.Salt, hasSalt: h.HasSalt && len(h.keys) == 0}
+	for _, have := range h.keys {
+		if have.etype == etype {
+			k = have
+			break
+		}
+	}
+	if !k.hasSalt {
+		k.salt = user.Realm
+		for _, part := range user.components() {
+			k.salt += part
+		}
+	}
+	return k
+}
+
+// readETypeInfo reads ETYPE-INFO and ETYPE-INFO2, which differ in the type of
+// the salt. nil where it is empty or cannot be read.
+func readETypeInfo(b []byte, saltTag asn1.Tag) []keyHint {
+	in := cryptobyte.String(b)
+	var list cryptobyte.String
+	if !in.ReadASN1(&list, asn1.SEQUENCE) || !in.Empty() {
+		return nil
+	}
+	var out []keyHint
+	for !list.Empty() {
+		var s cryptobyte.String
+		var k keyHint
+		ok := len(out) < maxList && list.ReadASN1(&s, asn1.SEQUENCE) &&
+			field(&s, 0, int32Into(&k.etype)) &&
+			optional(&s, 1, func(f *cryptobyte.String) bool {
+				var salt cryptobyte.String
+				if !f.ReadASN1(&salt, saltTag) {
+					return false
+				}
+				k.salt, k.hasSalt = string(salt), true
+				return true
+			}) &&
+			optional(&s, 2, func(f *cryptobyte.String) bool {
+				if saltTag == asn1.OCTET_STRING {
+					return f.Skip(len(*f)) // ETYPE-INFO of old KDCs has something else here
+				}
+				return bytesInto(&k.params)(f)
+			})
+		if !ok {
+			return nil
+		}
+		out = append(out, k)
+	}
+	return out
+}
+
+// padata is a PA-DATA (RFC 4120 §5.2.7).
+type padata struct {
+	kind  int32
+	value []byte
+}
+
+func padataInto(out *[]padata) func(*cryptobyte.String) bool {
+	return func(f *cryptobyte.String) bool {
+		var list cryptobyte.String
+		if !f.ReadASN1(&list, asn1.SEQUENCE) {
+			return false
+		}
+		for !list.Empty() {
+			var s cryptobyte.String
+			var pa padata
+			if len(*out) == maxList || !list.ReadASN1(&s, asn1.SEQUENCE) ||
+				!field(&s, 1, int32Into(&pa.kind)) || !field(&s, 2, bytesInto(&pa.value)) || !s.Empty() {
+				return false
+			}
+			*out = append(*out, pa)
+		}
+		return true
+	}
+}
+
+func addPAData(b *cryptobyte.Builder, n uint8, list ...padata) {
+	addField(b, n, func(b *cryptobyte.Builder) {
+		b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
+			for _, pa := range list {
+				b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
+					addInt(b, 1, int64(pa.kind))
+					addBytes(b, 2, pa.value)
+				})
+			}
+		})
+	})
+}
+
+// choose picks the encryption type for preauthentication: the first of the
+// KDC's that the secret has a key for, else, without hints, the first of ours.
+func (h Hints) choose(s Secret, user Principal, ours []int32) (int32, error) {
+	offered := h.ETypes
+	if len(offered) == 0 {
+		offered = ours
+	}
+	have := s.etypes(user, ours)
+	for _, e := range offered {
+		for _, mine := range have {
+			if e == mine {
+				return e, nil
+			}
+		}
+	}
+	return 0, fmt.Errorf("the KDC offers %v, the %s has %v: %w", offered, s.Kind(), have, ErrNoKey)
+}

@@ -1,0 +1,208 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"time"
+
+	"github.com/kerbagent/kerbagent/krb5/kdcwire"
+)
+
+// hedge is how long an address may keep silent before the next one is asked
+// too: far above a round trip, far below a timeout.
+const hedge = 250 * time.Millisecond
+
+// KRB-ERROR codes (RFC 4120 §7.5.9) that the walk decides on.
+const (
+	codePreauthRequired    = 25
+	codeServiceUnavailable = 29
+	codeResponseTooBig     = 52
+	codeWrongRealm         = 68
+)
+
+// attempt is what came of one address.
+type attempt struct {
+	index int
+	conn  *kdcwire.Conn // open, where err is nil
+	spare *spare        // likewise, of an AS exchange
+	reply []byte
+	steps []Step
+	err   error // why this address is of no use; a *StepError
+}
+
+func (a attempt) close() {
+	if a.conn != nil {
+		_ = a.conn.Close()
+	}
+	if a.spare != nil {
+		a.spare.drop()
+	}
+}
+
+// race sends the request, which must be harmless to send twice, to the
+// addresses in turn: to the next one when one fails, or has been silent for
+// the hedge. The first usable answer wins, and its connection stays open; all
+// others are closed. The error joins those of all addresses, in their order.
+func (c *Client) race(outer context.Context, realm, step string, msgType uint8, addrs []netip.AddrPort, request []byte) (attempt, error) {
+	ctx, cancel := context.WithCancel(outer)
+	defer cancel() // makes the losers return
+	results := make(chan attempt, len(addrs))
+	started, pending := 0, 0
+	next := func() {
+		if started == len(addrs) || ctx.Err() != nil {
+			return
+		}
+		index := started
+		started++
+		pending++
+		go func() {
+			a := c.attempt(ctx, outer, realm, step, msgType, addrs[index], request)
+			a.index = index
+			results <- a
+		}()
+	}
+	errs := make([]error, len(addrs))
+	timer := time.NewTimer(hedge)
+	defer timer.Stop()
+	for next(); pending > 0; {
+		select {
+		case <-timer.C:
+			next()
+			timer.Reset(hedge)
+		case a := <-results:
+			pending--
+			c.observe(a.steps...)
+			if a.err == nil {
+				go discard(results, pending)
+				return a, nil
+			}
+			errs[a.index] = a.err
+			next()
+			timer.Reset(hedge)
+		}
+	}
+	if err := ctx.Err(); err != nil && started == 0 {
+		return attempt{}, &StepError{Step: step, Realm: realm, Err: err}
+	}
+	return attempt{}, errors.Join(errs...)
+}
+
+// discard closes what the losers of a race still bring.
+func discard(results <-chan attempt, n int) {
+	for range n {
+		(<-results).close()
+	}
+}
+
+// attempt connects to one address and asks it. outer outlives the race.
+func (c *Client) attempt(ctx, outer context.Context, realm, step string, msgType uint8, addr netip.AddrPort, request []byte) attempt {
+	conn, connect, err := c.connect(ctx, realm, addr)
+	a := attempt{conn: conn, steps: []Step{connect}}
+	if err != nil {
+		a.err = err
+		return a
+	}
+	if step == StepAS {
+		a.spare = c.openSpare(outer, realm, addr)
+	}
+	var asked Step
+	a.reply, asked, a.err = c.exchange(ctx, conn, realm, step, msgType, request)
+	a.steps = append(a.steps, asked)
+	if a.err != nil {
+		a.close()
+		return attempt{steps: a.steps, err: a.err}
+	}
+	return a
+}
+
+// spare is a second connection to a KDC, made while the first one waits for
+// its answer, so that it costs no time. MIT's and Heimdal's KDCs close a
+// connection after one reply. The request that follows would often cross the
+// close and be lost, and the one with credentials must not be sent again: so
+// it goes where nothing has been answered yet.
+type spare struct {
+	cancel context.CancelFunc
+	done   chan struct{} // closed when the rest is set
+	conn   *kdcwire.Conn
+	step   Step
+	err    error
+}
+
+func (c *Client) openSpare(ctx context.Context, realm string, addr netip.AddrPort) *spare {
+	ctx, cancel := context.WithCancel(ctx)
+	s := &spare{cancel: cancel, done: make(chan struct{})}
+	go func() {
+		defer close(s.done)
+		s.conn, s.step, s.err = c.connect(ctx, realm, addr)
+	}()
+	return s
+}
+
+// take waits for the connection, at most for the connect timeout.
+func (s *spare) take() (*kdcwire.Conn, Step, error) {
+	<-s.done
+	s.cancel()
+	return s.conn, s.step, s.err
+}
+
+// drop gives the connection up without waiting for it.
+func (s *spare) drop() {
+	s.cancel()
+	go func() {
+		<-s.done
+		if s.conn != nil {
+			_ = s.conn.Close()
+		}
+	}()
+}
+
+// connect opens a TCP connection within the timeout. The error is a *StepError.
+func (c *Client) connect(ctx context.Context, realm string, addr netip.AddrPort) (*kdcwire.Conn, Step, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout())
+	defer cancel()
+	s := Step{Name: StepConnect, Realm: realm, Addr: addr, Start: c.now()}
+	conn, err := kdcwire.Dial(ctx, c.Dialer, kdcwire.TCP, addr)
+	s.Duration, s.Err = c.now().Sub(s.Start), err
+	if err != nil {
+		return nil, s, &StepError{Step: StepConnect, Realm: realm, Addr: addr, Err: err}
+	}
+	return conn, s, nil
+}
+
+// exchange asks once, within the timeout. A KRB-ERROR is an answer, and no
+// error here, unless it says that this KDC is the wrong one to ask. The error
+// is a *StepError.
+func (c *Client) exchange(ctx context.Context, conn *kdcwire.Conn, realm, step string, msgType uint8, request []byte) ([]byte, Step, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout())
+	defer cancel()
+	s := Step{Name: step, Realm: realm, Addr: conn.Addr(), Start: c.now()}
+	answered := false
+	b, err := conn.Exchange(ctx, request)
+	if err == nil {
+		answered, err = judge(b, msgType)
+	}
+	s.Duration, s.Err = c.now().Sub(s.Start), err
+	if !answered {
+		return nil, s, &StepError{Step: step, Realm: realm, Addr: conn.Addr(), Err: err}
+	}
+	return b, s, nil
+}
+
+// judge says whether a reply answers the question, and what error is in it.
+// Being asked to preauthenticate is none.
+func judge(b []byte, msgType uint8) (answered bool, err error) {
+	_, err = parseReply(b, msgType)
+	var krb *kdcwire.KRBError
+	if !errors.As(err, &krb) {
+		return err == nil, err
+	}
+	switch krb.Code {
+	case codeServiceUnavailable, codeResponseTooBig, codeWrongRealm:
+		return false, err
+	case codePreauthRequired:
+		return true, nil
+	default:
+		return true, err
+	}
+}

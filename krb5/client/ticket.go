@@ -1,0 +1,96 @@
+package client
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/kerbagent/kerbagent/krb5/keys"
+)
+
+// Ticket is a ticket with its session key, which nothing prints.
+type Ticket struct {
+	Client Principal
+	Server Principal // as the KDC wrote it into the ticket: a referral names another krbtgt than was asked for
+	EType  int32     // the ticket's encryption: the service's key
+	// KeyType is the session key's encryption type.
+	KeyType int32
+	KVNO    int // version of the service's key; 0 where the ticket does not say
+
+	// ReplyEType and ReplyKVNO are of the key that the AS-REP was encrypted
+	// with: the client's. 0 for a ticket from a TGS or a cache.
+	ReplyEType int32
+	ReplyKVNO  int
+
+	AuthTime  time.Time
+	StartTime time.Time // AuthTime where the KDC gave none
+	EndTime   time.Time
+	RenewTill time.Time // zero where it cannot be renewed
+	// KeyExpiration is key-expiration as the AS-REP has it (RFC 4120 §5.4.2);
+	// zero where there is none. Windows and Samba set it far ahead for
+	// passwords that never expire.
+	KeyExpiration time.Time
+	// PasswordExpiry is when the password expires: last-req of type 6, else
+	// KeyExpiration. Zero where it never does or the KDC does not say.
+	PasswordExpiry time.Time
+	// AccountExpiry is last-req of type 7, or zero.
+	AccountExpiry time.Time
+
+	secret *ticketSecret
+}
+
+// ticketSecret is reached by a pointer only, so that a %+v of whatever holds a
+// Ticket shows an address.
+type ticketSecret struct {
+	key sessionKey
+	raw []byte // the Ticket in DER, sent as it was received
+}
+
+// String names client, server and end.
+func (t *Ticket) String() string {
+	return fmt.Sprintf("ticket of %s for %s until %s", t.Client, t.Server, t.EndTime.Format(time.RFC3339))
+}
+
+// Referral says to which realm the ticket leads: it is a krbtgt/OTHER that
+// the KDCs of another realm issued.
+func (t *Ticket) Referral() (realm string, ok bool) {
+	realm, ok = t.grants()
+	return realm, ok && realm != t.Server.Realm
+}
+
+// grants gives the realm whose TGS takes this ticket.
+func (t *Ticket) grants() (realm string, ok bool) {
+	realm, ok = strings.CutPrefix(t.Server.Name, "krbtgt/")
+	return realm, ok && realm != "" && !strings.Contains(realm, "/")
+}
+
+// CachedTGT takes the ticket granting ticket of the cache's own principal and
+// realm out of a credential cache: the one that ends last.
+func CachedTGT(cc *keys.CCache) (*Ticket, error) {
+	var best *keys.Credential
+	for i, c := range cc.Credentials {
+		if c.Client == cc.Client && c.ClientRealm == cc.Realm && c.Server == "krbtgt/"+cc.Realm && c.ServerRealm == cc.Realm &&
+			(best == nil || c.EndTime.After(best.EndTime)) {
+			best = &cc.Credentials[i]
+		}
+	}
+	if best == nil {
+		return nil, ErrNoTicket
+	}
+	raw, err := parseTicket(best.Ticket())
+	if err != nil {
+		return nil, fmt.Errorf("reading cached ticket: %w", err)
+	}
+	return &Ticket{
+		Client:    Principal{Name: best.Client, Realm: best.ClientRealm},
+		Server:    Principal{Name: best.Server, Realm: best.ServerRealm},
+		EType:     raw.enc.etype,
+		KeyType:   best.KeyType,
+		KVNO:      int(raw.enc.kvno),
+		AuthTime:  best.AuthTime,
+		StartTime: best.StartTime,
+		EndTime:   best.EndTime,
+		RenewTill: best.RenewTill,
+		secret:    &ticketSecret{key: sessionKey{etype: best.KeyType, value: best.Key()}, raw: raw.der},
+	}, nil
+}

@@ -1,0 +1,285 @@
+package conf
+
+import (
+	"bufio"
+	"errors"
+	"net"
+	"strconv"
+	"strings"
+)
+
+// ErrPanics says that the library does not refuse the line but panics on it.
+var ErrPanics = errors.New("gokrb5 panics here")
+
+// gokrb5Line is a line of the file that is neither a comment nor the header of
+// a section.
+type gokrb5Line struct {
+	text string
+	pos  Pos
+}
+
+// code gives the line without its comment, which gokrb5 ends a line at
+// wherever it starts.
+func (l gokrb5Line) code() string {
+	text := l.text
+	if i := strings.IndexAny(text, "#;"); i >= 0 {
+		text = text[:i]
+	}
+	return strings.TrimSpace(text)
+}
+
+func (l gokrb5Line) refused(what string, cause error) error {
+	err := &SyntaxError{Pos: l.pos, What: what, Excerpt: excerptOf(l.text)}
+	if cause != nil {
+		return errors.Join(err, cause)
+	}
+	return err
+}
+
+type gokrb5Section struct {
+	name  string
+	start int // index of its first line
+}
+
+// readGokrb5 is config.Load of gokrb5 8.4.4 on the first file: it knows no
+// include, and a [realms] section replaces an earlier one.
+func readGokrb5(set *Set) *Reading {
+	r := &Reading{Reader: Gokrb5}
+	g := newGokrb5Settings()
+	d := set.Roots[0]
+	if !d.Readable() {
+		r.Err = d.Err
+		g.into(r)
+		return r
+	}
+	lines, sections := gokrb5Split(d)
+	for i, s := range sections {
+		end := len(lines)
+		if i+1 < len(sections) {
+			end = sections[i+1].start
+		}
+		// gokrb5 keeps the names by their start: of two headers without a line
+		// between them the last name holds for both.
+		name := s.name
+		for _, later := range sections[i+1:] {
+			if later.start == s.start {
+				name = later.name
+			}
+		}
+		if err := g.section(r, name, lines[s.start:end]); err != nil {
+			return &Reading{Reader: Gokrb5, Err: err}
+		}
+	}
+	g.into(r)
+	return r
+}
+
+func gokrb5Split(d *Doc) ([]gokrb5Line, []gokrb5Section) {
+	var lines []gokrb5Line
+	var sections []gokrb5Section
+	// A line of 64 KiB ends the scan without an error, there as here.
+	scanner := bufio.NewScanner(strings.NewReader(d.Text))
+	for n := 1; scanner.Scan(); n++ {
+		text := scanner.Text()
+		rest := strings.TrimLeft(text, "\t\n\f\r ")
+		switch {
+		case rest != "" && (rest[0] == '#' || rest[0] == ';'):
+			continue
+		case strings.HasPrefix(rest, "[") && strings.Contains(rest, "]"):
+			name := rest[1:strings.IndexByte(rest, ']')]
+			if name != "libdefaults" && name != "realms" && name != "domain_realm" {
+				name = ""
+			}
+			sections = append(sections, gokrb5Section{name, len(lines)})
+			continue
+		}
+		lines = append(lines, gokrb5Line{text, Pos{d.Path, n, 1 + len(text) - len(rest)}})
+	}
+	return lines, sections
+}
+
+// section reads one section. The error is what Load returns; a v4_ line gives
+// one that leaves the rest of the configuration usable, but callers take it
+// for a failure, so it is one here.
+func (g *gokrb5Settings) section(r *Reading, name string, lines []gokrb5Line) error {
+	switch name {
+	case "libdefaults":
+		return g.parse(lines)
+	case "realms":
+		realms, err := gokrb5Realms(lines)
+		r.Realms = realms
+		return err
+	case "domain_realm":
+		for _, l := range lines {
+			code := l.code()
+			if code == "" {
+				continue
+			}
+			parts := strings.Split(code, "=")
+			if len(parts) < 2 {
+				return l.refused("no = in the line", nil)
+			}
+			r.setMapping(Mapping{strings.TrimSpace(strings.ToLower(parts[0])), strings.TrimSpace(parts[1]), l.pos})
+		}
+	}
+	return nil
+}
+
+// setMapping replaces a mapping of the same domain: the last one counts.
+func (r *Reading) setMapping(m Mapping) {
+	for i := range r.Mappings {
+		if r.Mappings[i].Domain == m.Domain {
+			r.Mappings[i] = m
+			return
+		}
+	}
+	r.Mappings = append(r.Mappings, m)
+}
+
+func gokrb5Realms(lines []gokrb5Line) ([]RealmEntry, error) {
+	var realms []RealmEntry
+	var name string
+	depth, start := 0, 0
+	for i, l := range lines {
+		code := l.code()
+		if strings.Contains(code, "{") {
+			depth++
+			if !strings.Contains(code, "=") {
+				return nil, l.refused("a { without name and = in its line", nil)
+			}
+			if depth == 1 {
+				start = i
+				name = strings.TrimSpace(code[:strings.IndexByte(code, '=')])
+			}
+		}
+		if !strings.Contains(code, "}") {
+			continue
+		}
+		if depth--; depth < 0 {
+			return nil, l.refused("} without {", nil)
+		}
+		if depth > 0 {
+			continue
+		}
+		if start == i {
+			return nil, l.refused("realm in one line", ErrPanics)
+		}
+		e, err := gokrb5Realm(name, lines[start], lines[start+1:i])
+		if err != nil {
+			return nil, err
+		}
+		realms = setRealm(realms, e)
+	}
+	return realms, nil
+}
+
+// setRealm replaces an entry of the same name: of two blocks gokrb5 asks the
+// KDCs of the last.
+func setRealm(realms []RealmEntry, e RealmEntry) []RealmEntry {
+	for i := range realms {
+		if realms[i].Name == e.Name {
+			realms[i] = e
+			return realms
+		}
+	}
+	return append(realms, e)
+}
+
+type gokrb5Servers struct {
+	list  []Server
+	final bool // an entry that ends in * was the last that counts
+}
+
+func (s *gokrb5Servers) add(l gokrb5Line, text string) {
+	if s.final {
+		return
+	}
+	text, s.final = strings.CutSuffix(text, "*")
+	v := Server{From: l.pos, Text: text}
+	host, port, err := net.SplitHostPort(text)
+	v.Host = host
+	if err == nil {
+		v.Port, err = strconv.Atoi(port)
+	}
+	if err != nil {
+		v.Err = ErrBadHost
+	}
+	s.list = append(s.list, v)
+}
+
+func gokrb5Realm(name string, header gokrb5Line, lines []gokrb5Line) (RealmEntry, error) {
+	var kdc, admin, kpasswd gokrb5Servers
+	depth := 0
+	for _, l := range lines {
+		code := l.code()
+		if code == "" {
+			continue
+		}
+		key, value, hasEq := strings.Cut(code, "=")
+		if !hasEq && !strings.Contains(code, "}") {
+			return RealmEntry{}, l.refused("no = in the line", nil)
+		}
+		if strings.Contains(code, "v4_") {
+			return RealmEntry{}, l.refused("Kerberos 4 settings are not supported", nil)
+		}
+		if strings.Contains(code, "{") {
+			depth++
+		}
+		if strings.Contains(code, "}") {
+			if depth--; depth < 0 {
+				return RealmEntry{}, l.refused("} without {", nil)
+			}
+		}
+		if !hasEq { // the } of a block within the realm
+			return RealmEntry{}, l.refused("block within a realm", ErrPanics)
+		}
+		value, _, _ = strings.Cut(value, "=")
+		value = strings.TrimSpace(value)
+		switch strings.TrimSpace(strings.ToLower(key)) {
+		case "kdc":
+			kdc.add(l, gokrb5KDC(value))
+		case "admin_server":
+			admin.add(l, value)
+		case "kpasswd_server":
+			kpasswd.add(l, value)
+		}
+	}
+	e := RealmEntry{Name: name, At: []Pos{header.pos}, KDCs: kdc.list, Admin: admin.list, Kpasswd: kpasswd.list}
+	if len(e.Kpasswd) == 0 {
+		for _, a := range e.Admin {
+			host, _, _ := strings.Cut(a.Text, ":")
+			e.Kpasswd = append(e.Kpasswd, Server{Host: host, Port: 464, From: a.From, Text: host + ":464"})
+		}
+	}
+	return e, nil
+}
+
+// gokrb5KDC adds the port where no colon is in the text: to an IPv6 address
+// without brackets it adds none, and cannot use it.
+func gokrb5KDC(text string) string {
+	if strings.Contains(text, ":") {
+		return text
+	}
+	if host, final := strings.CutSuffix(text, "*"); final {
+		return strings.TrimSpace(host) + ":88*"
+	}
+	return text + ":88"
+}
+
+// gokrb5HostRealm is Config.ResolveRealm: the host itself, then each suffix
+// with its leading dot. A mapping without a dot covers that one host.
+func (r *Reading) gokrb5HostRealm(host string) HostRealm {
+	host = strings.TrimSuffix(host, ".")
+	if h, ok := r.mapped(host); ok && h.Realm != "" {
+		return h
+	}
+	for i := 0; i < len(host); i++ {
+		if host[i] != '.' {
+			continue
+		}
+		if h, ok := r.mapped(host[i:]); ok && h.Realm != "" {
+			return h
+		}
+	}
+	return HostRealm{How: ByUser}
+}

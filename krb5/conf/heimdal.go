@@ -1,0 +1,210 @@
+package conf
+
+import (
+	"errors"
+	"strings"
+)
+
+// heimdalNode is a binding as Heimdal holds it: a string, or a list.
+type heimdalNode struct {
+	name string
+	text string
+	list bool
+	subs []*heimdalNode
+	pos  Pos
+	at   []Pos // of a list, every place where it is opened
+}
+
+// readHeimdal is libkrb5 of Heimdal 7.8. It stops at the first line that it
+// cannot parse, says nothing to anybody, and goes on with what it has.
+func readHeimdal(set *Set) *Reading {
+	r := &Reading{Reader: Heimdal}
+	root := &heimdalNode{list: true}
+	for _, d := range set.Roots {
+		if !d.Readable() {
+			if !missing(d.Err) && !forbidden(d.Err) {
+				r.Err = errors.Join(r.Err, d.Err)
+			}
+			continue
+		}
+		h := heimdalParser{doc: d, text: d.Text}
+		r.Err = errors.Join(r.Err, h.file(root))
+	}
+	r.heimdalSettings(root)
+	return r
+}
+
+type heimdalParser struct {
+	doc  *Doc
+	text string
+	line int
+	rest bool // what comes next is the rest of an overlong line
+}
+
+// next gives the next line: what Heimdal reads at a time, up to its line end.
+func (h *heimdalParser) next() (string, bool) {
+	if h.text == "" {
+		return "", false
+	}
+	record := nextRecord(h.text)
+	h.text = h.text[len(record):]
+	if !h.rest {
+		h.line++
+	}
+	h.rest = !strings.HasSuffix(record, "\n")
+	if i := strings.IndexAny(record, "\r\n"); i >= 0 {
+		record = record[:i]
+	}
+	return record, true
+}
+
+func (h *heimdalParser) refused(line, what string) error {
+	column := 1 + len(line) - len(trimLeft(line))
+	return &SyntaxError{Pos: Pos{h.doc.Path, h.line, column}, What: what, Excerpt: excerptOf(line)}
+}
+
+func (h *heimdalParser) file(root *heimdalNode) error {
+	var section *heimdalNode
+	for {
+		line, ok := h.next()
+		if !ok {
+			return nil
+		}
+		rest := trimLeft(line)
+		switch {
+		case rest == "", rest[0] == '#', rest[0] == ';':
+		case rest[0] == '[':
+			name, _, found := strings.Cut(rest[1:], "]")
+			if !found {
+				return h.refused(line, "no ] after the name of the section")
+			}
+			section = root.open(name, h.pos(line, name))
+		case rest[0] == '}':
+			return h.refused(line, "} without {")
+		case section == nil:
+			return h.refused(line, "line before the first section")
+		default:
+			if err := h.binding(line, rest, section); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (h *heimdalParser) pos(line, name string) Pos {
+	return Pos{h.doc.Path, h.line, 1 + strings.Index(line, name)}
+}
+
+// open gives the list of that name; lists of one name are one list.
+func (n *heimdalNode) open(name string, pos Pos) *heimdalNode {
+	for _, s := range n.subs {
+		if s.list && s.name == name {
+			s.at = append(s.at, pos)
+			return s
+		}
+	}
+	s := &heimdalNode{name: name, list: true, pos: pos, at: []Pos{pos}}
+	n.subs = append(n.subs, s)
+	return s
+}
+
+func (h *heimdalParser) binding(line, rest string, in *heimdalNode) error {
+	end := strings.IndexFunc(rest, func(c rune) bool { return c == '=' || c < 128 && isSpace(byte(c)) })
+	if end < 0 {
+		return h.refused(line, "no = in the line")
+	}
+	name := rest[:end]
+	value, ok := strings.CutPrefix(trimLeft(rest[end:]), "=")
+	if !ok {
+		return h.refused(line, "no = behind the first word of the line")
+	}
+	value = trimLeft(value)
+	pos := h.pos(line, name)
+	if !strings.HasPrefix(value, "{") {
+		in.subs = append(in.subs, &heimdalNode{name: name, text: trimRight(value), pos: pos})
+		return nil
+	}
+	// What stands behind the { is passed over.
+	return h.list(in.open(name, pos))
+}
+
+func (h *heimdalParser) list(in *heimdalNode) error {
+	opened := h.line
+	for {
+		line, ok := h.next()
+		if !ok {
+			h.line = opened
+			return h.refused("", "a { is not closed")
+		}
+		rest := trimLeft(line)
+		switch {
+		case rest == "", rest[0] == '#', rest[0] == ';':
+		case rest[0] == '}':
+			return nil
+		default:
+			if err := h.binding(line, rest, in); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// values gives the strings at a path of names, as they stand.
+func (n *heimdalNode) values(names ...string) []*heimdalNode {
+	for _, name := range names[:len(names)-1] {
+		if n = n.sub(name); n == nil {
+			return nil
+		}
+	}
+	var found []*heimdalNode
+	for _, s := range n.subs {
+		if !s.list && s.name == names[len(names)-1] {
+			found = append(found, s)
+		}
+	}
+	return found
+}
+
+func (n *heimdalNode) sub(name string) *heimdalNode {
+	for _, s := range n.subs {
+		if s.list && s.name == name {
+			return s
+		}
+	}
+	return nil
+}
+
+type heimdalWord struct {
+	text string
+	pos  Pos
+}
+
+// words is krb5_config_get_strings: values cut at blanks and tabs, but not
+// within double quotes at the start of a word.
+func (n *heimdalNode) words(names ...string) []heimdalWord {
+	var words []heimdalWord
+	for _, v := range n.values(names...) {
+		for rest := v.text; rest != ""; {
+			end := 0
+			for end < len(rest) && rest[end] == '"' {
+				if i := strings.IndexByte(rest[end+1:], '"'); i >= 0 {
+					end += i + 2
+				} else {
+					end = len(rest)
+				}
+			}
+			if i := strings.IndexAny(rest[end:], " \t"); i >= 0 {
+				end += i
+			} else {
+				end = len(rest)
+			}
+			word := rest[:end]
+			rest = rest[min(end+1, len(rest)):] // two blanks make an empty word
+			if len(word) > 1 && word[0] == '"' && word[len(word)-1] == '"' {
+				word = word[1 : len(word)-1]
+			}
+			words = append(words, heimdalWord{word, v.pos})
+		}
+	}
+	return words
+}

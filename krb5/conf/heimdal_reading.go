@@ -1,0 +1,196 @@
+package conf
+
+import (
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// boolean takes yes, true and numbers but 0 for true, and all else for false.
+func (n *heimdalNode) boolean(name string, def bool) Setting[bool] {
+	v := n.values("libdefaults", name)
+	if len(v) == 0 {
+		return Setting[bool]{Value: def}
+	}
+	text := v[0].text
+	s := Setting[bool]{From: v[0].pos, Text: text}
+	if known, ok := mitBoolean(text); !ok || known != heimdalTrue(text) {
+		s.Err = ErrBadBoolean
+	}
+	s.Value = heimdalTrue(text)
+	return s
+}
+
+func heimdalTrue(text string) bool {
+	return strings.EqualFold(text, "yes") || strings.EqualFold(text, "true") || atoi(text) != 0
+}
+
+// atoi is C's: the number at the start of a text, else 0.
+func atoi(text string) int {
+	text = trimLeft(text)
+	end := 0
+	for end < len(text) && (text[end] >= '0' && text[end] <= '9' || end == 0 && (text[0] == '-' || text[0] == '+')) {
+		end++
+	}
+	n, err := strconv.ParseInt(text[:end], 10, 32)
+	if errors.Is(err, strconv.ErrSyntax) {
+		return 0
+	}
+	return int(n)
+}
+
+func (r *Reading) heimdalSettings(n *heimdalNode) {
+	if words := n.words("libdefaults", "default_realm"); len(words) > 0 {
+		r.DefaultRealm = Setting[string]{Value: words[0].text, From: words[0].pos, Text: words[0].text}
+	}
+	if v := n.values("libdefaults", "default_ccache_name"); len(v) > 0 {
+		r.CCacheName = Setting[string]{Value: v[0].text, From: v[0].pos, Text: v[0].text}
+	}
+	// Heimdal knows neither rdns nor udp_preference_limit: it never asks for a
+	// PTR record, and goes by its own large_message_size.
+	r.UDPLimit = Setting[int]{Value: 1400}
+	if v := n.values("libdefaults", "large_message_size"); len(v) > 0 {
+		r.UDPLimit = Setting[int]{Value: atoi(v[0].text), From: v[0].pos, Text: v[0].text}
+	}
+	host := n.boolean("dns_canonicalize_hostname", true)
+	r.CanonicalizeHost = Setting[string]{strconv.FormatBool(host.Value), host.From, host.Text, host.Err}
+	r.DNSLookupKDC = n.boolean("dns_lookup_kdc", n.boolean("srv_lookup", true).Value)
+	r.DNSLookupRealm = n.boolean("dns_lookup_realm", true)
+	base := n.etypes("default_etypes", heimdalETypes())
+	r.TicketETypes = n.etypes("default_as_etypes", base)
+	r.ServiceETypes = n.etypes("default_tgs_etypes", base)
+	r.PermittedETypes = base
+	if realms := n.sub("realms"); realms != nil {
+		for _, s := range realms.subs {
+			if s.list {
+				r.Realms = append(r.Realms, s.realm())
+			}
+		}
+	}
+	if domains := n.sub("domain_realm"); domains != nil {
+		for _, s := range domains.subs {
+			if words := domains.words(s.name); !s.list && len(words) > 0 {
+				r.Mappings = append(r.Mappings, Mapping{s.name, words[0].text, words[0].pos})
+			}
+		}
+	}
+	if paths := n.sub("capaths"); paths != nil {
+		for _, c := range paths.subs {
+			for _, s := range c.subs {
+				r.CAPaths = append(r.CAPaths, CAPath{Client: c.name, Server: s.name, Via: strings.Fields(s.text), From: s.pos})
+			}
+		}
+	}
+}
+
+func (n *heimdalNode) realm() RealmEntry {
+	servers := func(name string, port int) []Server {
+		var list []Server
+		for _, w := range n.words(name) {
+			s := heimdalServer(w, port)
+			if !slices.ContainsFunc(list, func(o Server) bool { return o.Host == s.Host && o.Port == s.Port }) {
+				list = append(list, s)
+			}
+		}
+		return list
+	}
+	return RealmEntry{Name: n.name, At: n.at, KDCs: servers("kdc", 88),
+		Admin: servers("admin_server", 749), Kpasswd: servers("kpasswd_server", 464)}
+}
+
+func heimdalServer(w heimdalWord, port int) Server {
+	s := Server{Port: port, From: w.pos, Text: w.text}
+	text := w.text
+	for _, prefix := range []string{"http://", "http/", "tcp/", "udp/"} {
+		if rest, ok := strings.CutPrefix(text, prefix); ok {
+			text = rest
+			break
+		}
+	}
+	portText := ""
+	if end := strings.IndexByte(text, ']'); end > 0 && text[0] == '[' {
+		s.Host, portText = text[1:end], strings.TrimPrefix(text[end+1:], ":")
+	} else {
+		s.Host, portText, _ = strings.Cut(text, ":")
+	}
+	s.Host, _, _ = strings.Cut(strings.ToLower(s.Host), "/")
+	if portText != "" {
+		if s.Port = atoi(portText); s.Port == 0 {
+			s.Err = ErrBadHost
+		}
+	}
+	return s
+}
+
+// etypes reads a list. MIT's names of the settings, default_tkt_enctypes and
+// the like, mean nothing to Heimdal, and permitted_enctypes changes nothing.
+func (n *heimdalNode) etypes(name string, def ETypes) ETypes {
+	words := n.words("libdefaults", name)
+	if len(words) == 0 {
+		return def
+	}
+	list := ETypes{From: words[0].pos}
+	for _, w := range words {
+		list.Text = strings.TrimSpace(list.Text + " " + w.text)
+		id, ok := heimdalEType(w.text)
+		switch {
+		case !ok:
+			list.Unknown = append(list.Unknown, w.text)
+		case id >= aes128SHA1 || id == des3CBCSHA1 || n.boolean("allow_weak_crypto", false).Value:
+			list.IDs = append(list.IDs, id)
+		}
+	}
+	if len(list.IDs) == 0 {
+		list.Err = ErrNoETypes
+	}
+	return list
+}
+
+func heimdalETypes() ETypes {
+	return ETypes{IDs: []int32{aes256SHA1, aes128SHA1, aes256SHA2, aes128SHA2, des3CBCSHA1, rc4HMAC}}
+}
+
+func heimdalEType(name string) (int32, bool) {
+	switch strings.ToLower(name) {
+	case aes128SHA1S, "aes128-cts":
+		return aes128SHA1, true
+	case aes256SHA1S, "aes256-cts":
+		return aes256SHA1, true
+	case aes128SHA2S, "aes128-cts-sha256":
+		return aes128SHA2, true
+	case aes256SHA2S, "aes256-cts-sha384":
+		return aes256SHA2, true
+	case "des3-cbc-sha1":
+		return des3CBCSHA1, true
+	case "arcfour-hmac-md5", "rc4-hmac":
+		return rc4HMAC, true
+	case "des-cbc-crc":
+		return desCBCCRC, true
+	case "des-cbc-md4":
+		return desCBCMD4, true
+	case "des-cbc-md5":
+		return desCBCMD5, true
+	}
+	return 0, false
+}
+
+// heimdalHostRealm looks for the host as it is spelt and for each suffix with
+// its dot, and else makes a realm of the host's domain.
+func (r *Reading) heimdalHostRealm(host string) HostRealm {
+	host, _, _ = strings.Cut(host, ":")
+	for rest := host; rest != ""; {
+		if h, ok := r.mapped(rest); ok && !strings.EqualFold(h.Realm, "dns_locate") {
+			return h
+		}
+		i := strings.IndexByte(rest[1:], '.')
+		if i < 0 {
+			break
+		}
+		rest = rest[1+i:]
+	}
+	if domain := parentDomain(host); domain != "" {
+		return HostRealm{Realm: domain, How: ByDomain}
+	}
+	return HostRealm{Realm: r.DefaultRealm.Value, From: r.DefaultRealm.From, How: ByDefault}
+}

@@ -1,0 +1,64 @@
+package kdcwire
+
+import (
+	"encoding/binary"
+
+	"golang.org/x/crypto/cryptobyte"
+	"golang.org/x/crypto/cryptobyte/asn1"
+)
+
+// extendedError is KERB_ERR_TYPE_EXTENDED (MS-KILE §2.2.2). PA-PW-SALT has the
+// same number, and Samba puts the structure into METHOD-DATA under that.
+const extendedError = 3
+
+// extendedErrorSize is the size of KERB-EXT-ERROR: status, reserved, flags
+// (MS-KILE §2.2.1).
+const extendedErrorSize = 12
+
+// maxTypedData bounds the list that e-data may hold.
+const maxTypedData = 32
+
+// NTStatus is Windows' reason for the error, out of e-data (MS-KILE §2.2.1).
+// It comes as METHOD-DATA from Samba, and as KERB-ERROR-DATA, TYPED-DATA or
+// METHOD-DATA from Windows.
+func (e *KRBError) NTStatus() (uint32, bool) {
+	in := cryptobyte.String(e.EData)
+	var s cryptobyte.String
+	if !in.ReadASN1(&s, asn1.SEQUENCE) {
+		return 0, false
+	}
+	if !s.PeekASN1Tag(asn1.SEQUENCE) {
+		return extended(s) // KERB-ERROR-DATA: one element, not a list of them
+	}
+	for range maxTypedData {
+		var item cryptobyte.String
+		if !s.ReadASN1(&item, asn1.SEQUENCE) {
+			return 0, false
+		}
+		if status, ok := extended(item); ok {
+			return status, true
+		}
+	}
+	return 0, false
+}
+
+// extended reads a type and a value, which TYPED-DATA tags 0 and 1, PA-DATA
+// and KERB-ERROR-DATA 1 and 2.
+func extended(item cryptobyte.String) (uint32, bool) {
+	first := uint8(1)
+	if item.PeekASN1Tag(explicit(0)) {
+		first = 0
+	}
+	var dataType int64
+	var value []byte
+	ok := readInt(&item, first, &dataType) &&
+		field(&item, first+1, func(f *cryptobyte.String) bool { return f.ReadASN1Bytes(&value, asn1.OCTET_STRING) })
+	if !ok || dataType != extendedError || len(value) != extendedErrorSize {
+		return 0, false
+	}
+	status := binary.LittleEndian.Uint32(value)
+	// A salt of twelve bytes looks alike, but is text: only an NTSTATUS of
+	// severity error has the two highest bits set (MS-ERREF §2.3).
+	const severityError = 0xC000_0000
+	return status, status&severityError == severityError
+}

@@ -1,0 +1,64 @@
+package mysql_test
+
+import (
+	"crypto/tls"
+	"strings"
+	"testing"
+
+	"github.com/kerbagent/kerbagent/mysql"
+)
+
+// switchCase is what a server says to a user, and to the junk after it. The
+// cases run against transcripts of MariaDB 10.11, and in the lab against itself.
+type switchCase struct {
+	name, file string
+	user       string
+	plugin     string
+	data       string // the switch's begins with this
+	number     uint16 // of the ERR in the end
+}
+
+var switches = []switchCase{
+	{"a gssapi user", "mariadb-gssapi.txt", "alice", "auth_gssapi_client", "mysql/mycluster.cluster-abc123.us-east-1.rds.amazonaws.com@CORP.EXAMPLE.COM\x00", 1105},
+	{"a password user", "mariadb-native.txt", "pwuser", "mysql_native_password", "", 1045},
+	{"an unknown user", "mariadb-unknown.txt", "nosuchuser", "mysql_native_password", "", 1045},
+}
+
+func (s switchCase) run(t *testing.T, c *mysql.Conn, secure *tls.Config) {
+	t.Helper()
+	g, err := c.Greeting(within(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(g.Version, "MariaDB") || g.Capabilities.Has(mysql.LongPassword) {
+		t.Errorf("greeting %+v", g)
+	}
+	if secure != nil {
+		if _, err := c.StartTLS(within(t), secure); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sw, err := c.Respond(within(t), s.user, map[string]string{"program_name": "kerbagent"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if sw.Plugin != s.plugin || !strings.HasPrefix(string(sw.Data), s.data) {
+		t.Errorf("switch to %q with %q", sw.Plugin, sw.Data)
+	}
+	serverError(t, c.Abandon(within(t), sw), s.number)
+	if !c.Finished() {
+		t.Error("not finished")
+	}
+}
+
+func TestTranscripts(t *testing.T) {
+	for _, c := range switches {
+		t.Run(c.name, func(t *testing.T) {
+			p := play(t, c.file)
+			c.run(t, mysql.NewConn(p), nil)
+			if len(p.lines) != 0 {
+				t.Errorf("the conversation ended before %q", p.lines[0])
+			}
+		})
+	}
+}

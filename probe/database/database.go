@@ -1,0 +1,82 @@
+// Package database asks a MySQL-compatible server how a user would log in: TCP,
+// greeting, TLS, login packet, auth switch with the SPN and the realm that the
+// server announces. It never logs in, and it never just closes: every packet is
+// answered until the server has said OK or ERR, so that the server does not
+// count the connection against this host.
+//
+// Its stages are also the first ones of probe/login, on the same connection.
+// It must not import config or anything above probe.
+package database
+
+import (
+	"context"
+	"time"
+
+	"github.com/kerbagent/kerbagent/mysql/kerberos"
+	"github.com/kerbagent/kerbagent/probe"
+)
+
+// Guard keeps account of handshakes, so that one that stays unfinished (a
+// timeout, a kill) is known after a restart, too.
+type Guard interface {
+	// Begin records a handshake before the server is dialled. An error, best a
+	// *probe.HeldBack, means that the server must not be dialled now.
+	Begin() (Handshake, error)
+}
+
+// Handshake is one that was begun.
+type Handshake interface {
+	// End: finished says that the server has nothing to count against this
+	// host, loggedIn that it has set its counter back.
+	End(finished, loggedIn bool) error
+}
+
+// Probe is one deliberate failure at one address of one database. It serves
+// what no login covers.
+type Probe struct {
+	Host    string // the name that was resolved, for the ID
+	Server  Server
+	User    string // of the database: the part before the @
+	Known   bool   // the user is configured, so the server should ask for Kerberos
+	Dialer  probe.Dialer
+	Timeout time.Duration
+	Now     func() time.Time
+	Facts   probe.Facts
+	Guard   Guard
+}
+
+// ID is database, the host and the address.
+func (p Probe) ID() probe.ID {
+	return probe.ID{Kind: probe.Database, Target: p.Host, Address: p.Server.Address, Transport: probe.TCP}
+}
+
+// Run asks once.
+func (p Probe) Run(ctx context.Context) probe.Result {
+	ctx, cancel := probe.Limit(ctx, p.Timeout)
+	defer cancel()
+	rec := probe.Begin(p.ID(), p.Now)
+	rec.Facts(p.Facts)
+	shake, err := p.Guard.Begin()
+	if err != nil {
+		return rec.Held(err)
+	}
+	finished := false
+	defer func() { shake.End(finished, false) }() // a record that cannot be ended stays, and counts
+	conn, sw, done, err := Open(ctx, rec, p.Dialer, p.Server, p.User)
+	finished = done
+	if err != nil {
+		RecordServerError(rec, err)
+		return rec.Fail(WhyFailed(err), err)
+	}
+	finished = Leave(ctx, rec, conn, sw)
+	announced, err := kerberos.ParseSwitch(sw.Plugin, sw.Data)
+	if err != nil {
+		if r := ReasonOf(err); p.Known || r != probe.ReasonDBOtherPlugin {
+			return rec.Fail(r, err)
+		}
+		return rec.OK()
+	}
+	rec.Fact(probe.FactSPN, announced.Raw)
+	rec.Fact(probe.FactSPNRealm, announced.UserRealm)
+	return rec.OK()
+}

@@ -1,0 +1,220 @@
+package database
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"time"
+
+	"github.com/kerbagent/kerbagent/mysql"
+	"github.com/kerbagent/kerbagent/mysql/kerberos"
+	"github.com/kerbagent/kerbagent/probe"
+)
+
+// The stages that a probe of the database and a login share, in wire order.
+const (
+	StageConnect  = "db-connect"
+	StageGreeting = "db-greeting"
+	StageTLS      = "db-tls"
+	StageSwitch   = "db-switch" // the login packet, until the server has said how to authenticate
+	StageGoodbye  = "db-goodbye"
+)
+
+// Server is one database at one address.
+type Server struct {
+	Address netip.AddrPort
+	TLS     *tls.Config // nil: no TLS
+}
+
+// Failure says at which stage the conversation ended, and why.
+type Failure struct {
+	Reason probe.Reason
+	Err    error
+}
+
+// Error is the cause's text.
+func (f *Failure) Error() string { return f.Err.Error() }
+
+// Unwrap gives the cause.
+func (f *Failure) Unwrap() error { return f.Err }
+
+// WhyFailed gives the reason of a failure of Open.
+func WhyFailed(err error) probe.Reason {
+	var f *Failure
+	if errors.As(err, &f) {
+		return f.Reason
+	}
+	return ReasonOf(err)
+}
+
+// goodbye is how long a server may take to end a conversation that we give up;
+// an unfinished one counts against this host, so it is tried even when ctx is done.
+const goodbye = time.Second
+
+// Open goes as far as the server's auth switch for user, recording each stage.
+// The connection that it returns must be ended by a login or by Leave; on a
+// failure it has been ended already. finished says whether the server has
+// nothing to count against this host.
+func Open(ctx context.Context, rec *probe.Recorder, d probe.Dialer, s Server, user string) (conn *mysql.Conn, sw *mysql.Switch, finished bool, err error) {
+	fail := func(r probe.Reason, err error) (*mysql.Conn, *mysql.Switch, bool, error) {
+		return nil, nil, finished, &Failure{Reason: r, Err: err}
+	}
+	finished = true
+	if err := rec.Stage(StageConnect, func() error {
+		nc, err := d.DialContext(ctx, "tcp", s.Address.String())
+		if err != nil {
+			return fmt.Errorf("connecting: %w", err)
+		}
+		conn = mysql.NewConn(nc)
+		return nil
+	}); err != nil {
+		return fail(probe.ReasonOf(err, probe.ReasonConnectTimeout), err)
+	}
+	var greeting *mysql.Greeting
+	if err := rec.Stage(StageGreeting, func() (err error) {
+		greeting, err = conn.Greeting(ctx)
+		return err
+	}); err != nil {
+		finished = conn.Finished()
+		conn.Close()
+		return fail(ReasonOf(err), err)
+	}
+	rec.Fact(probe.FactVersion, greeting.Version)
+	if s.TLS != nil {
+		if err := rec.Stage(StageTLS, func() error { return startTLS(ctx, rec, conn, s.TLS) }); err != nil {
+			finished = Leave(ctx, rec, conn, nil)
+			return fail(tlsReason(err), err)
+		}
+	}
+	if err := rec.Stage(StageSwitch, func() (err error) {
+		sw, err = conn.Respond(ctx, user, attributes())
+		return err
+	}); err != nil {
+		finished = Leave(ctx, rec, conn, nil)
+		return fail(ReasonOf(err), err)
+	}
+	rec.Fact(probe.FactPlugin, sw.Plugin)
+	return conn, sw, false, nil
+}
+
+// attributes are what performance_schema.session_connect_attrs shows of us, so
+// that a DBA who finds these connections knows whose they are.
+func attributes() map[string]string { return map[string]string{"program_name": "kerbagent"} }
+
+// Leave ends a conversation that shall not become a login, so that the server
+// does not count it; it says whether that worked.
+func Leave(ctx context.Context, rec *probe.Recorder, conn *mysql.Conn, sw *mysql.Switch) (finished bool) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbye)
+	defer cancel()
+	rec.Stage(StageGoodbye, func() error {
+		conn.Abandon(ctx, sw) // how it ended is in Finished
+		return nil
+	})
+	return conn.Finished()
+}
+
+func startTLS(ctx context.Context, rec *probe.Recorder, conn *mysql.Conn, cfg *tls.Config) error {
+	state, err := conn.StartTLS(ctx, cfg)
+	if certs := state.PeerCertificates; len(certs) > 0 {
+		rec.Fact(probe.FactCertNotAfter, certs[0].NotAfter.UTC().Format(time.RFC3339))
+		rec.Sample(probe.SampleCertExpiry, float64(certs[0].NotAfter.Unix()))
+	}
+	if err == nil {
+		rec.Fact(probe.FactTLSVersion, tls.VersionName(state.Version))
+		return nil
+	}
+	var unverified *tls.CertificateVerificationError
+	if errors.As(err, &unverified) {
+		rec.Fact(probe.FactTLSProblem, problem(err))
+	}
+	return err
+}
+
+// problem says in a word what a certificate fails by.
+func problem(err error) string {
+	var (
+		ca   x509.UnknownAuthorityError
+		name x509.HostnameError
+		cert x509.CertificateInvalidError
+	)
+	switch {
+	case errors.As(err, &ca):
+		return "ca"
+	case errors.As(err, &name):
+		return "name"
+	case errors.As(err, &cert) && cert.Reason == x509.Expired:
+		return "date"
+	}
+	return "other"
+}
+
+func tlsReason(err error) probe.Reason {
+	var unverified *tls.CertificateVerificationError
+	switch r := ReasonOf(err); {
+	case errors.As(err, &unverified):
+		return probe.ReasonDBTLSUntrusted
+	case errors.Is(err, mysql.ErrNoTLS):
+		return probe.ReasonDBTLSMissing
+	case r == probe.ReasonDBNotMySQL || r == probe.ReasonMalformed:
+		return probe.ReasonDBTLSFailed
+	default:
+		return r
+	}
+}
+
+// ReasonOf turns what ended a step of the connection phase into a reason. An
+// ERR packet that nobody has a word for is db-error.
+func ReasonOf(err error) probe.Reason {
+	var (
+		server *mysql.ServerError
+		other  *kerberos.NotKerberosError
+		realm  *kerberos.RealmError
+		spn    *kerberos.SPNError
+	)
+	switch {
+	case errors.As(err, &server):
+		return ofNumber(server.Number)
+	case errors.As(err, &other), errors.Is(err, mysql.ErrNoSwitch), errors.Is(err, mysql.ErrOpenAccount):
+		return probe.ReasonDBOtherPlugin
+	case errors.As(err, &realm):
+		return probe.ReasonDBRealmMismatch
+	case errors.As(err, &spn):
+		return probe.ReasonDBSPNUnexpected
+	case errors.Is(err, mysql.ErrNotMySQL) && !errors.Is(err, io.EOF):
+		return probe.ReasonDBNotMySQL
+	}
+	return probe.ReasonOf(err, probe.ReasonTCPSilent)
+}
+
+// ofNumber: numbers of the MySQL error message reference, and of MariaDB's
+// where it differs (4150, 4151).
+func ofNumber(n uint16) probe.Reason {
+	switch n {
+	case 1129:
+		return probe.ReasonDBBlocked
+	case 1130:
+		return probe.ReasonDBHostDenied
+	case 1040, 1203, 1226:
+		return probe.ReasonDBTooMany
+	case 1524:
+		return probe.ReasonDBPluginMissing
+	case 3159:
+		return probe.ReasonDBTLSRequired
+	case 3118, 4150, 4151:
+		return probe.ReasonDBAccountLocked
+	}
+	return probe.ReasonDBError
+}
+
+// RecordServerError keeps what an ERR packet said.
+func RecordServerError(rec *probe.Recorder, err error) {
+	var server *mysql.ServerError
+	if errors.As(err, &server) {
+		rec.Fact(probe.FactErrNumber, fmt.Sprint(server.Number))
+		rec.Fact(probe.FactErrText, server.Message)
+	}
+}
