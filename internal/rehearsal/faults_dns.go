@@ -59,11 +59,12 @@ func dnsFaults() []Fault {
 	}, {
 		Code: "realm-not-in-dns",
 		Summary: "nobody knows " + corpDomain + ": the domain controllers answer NOERROR, empty and without authority, the resolver NXDOMAIN; " +
-			"KDCs are found only because the DNS servers are domain controllers",
+			"no KDC is found, every login ends there",
 		play: func(w *World) error {
 			for _, s := range []*dnsServer{w.dc1.dns, w.dc2.dns, w.resolver} {
 				s.forget(corpDomain)
 			}
+			w.onlyCorp()
 			return nil
 		},
 	}, {

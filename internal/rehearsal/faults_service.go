@@ -1,7 +1,10 @@
 package rehearsal
 
 import (
+	"errors"
+
 	"github.com/kerbagent/kerbagent/krb5/krb5test"
+	"github.com/kerbagent/kerbagent/mysql/mysqltest"
 )
 
 // serviceFaults are those of the way from a TGT to the database's ticket.
@@ -23,16 +26,10 @@ func serviceFaults() []Fault {
 		},
 	}, {
 		Code: "service-realm-unmapped",
-		Summary: "the database announces its SPN without a realm and the configuration has it in " + onpremRealm +
-			", which answers carol with error 7; a ticket for " + corpRealm + " is to be had, and the SPN is there",
+		Summary: "the database announces its SPN without a realm: " + onpremRealm + " answers carol with error 7 and no referral; " +
+			"a ticket for " + corpRealm + " is to be had, and the SPN is there",
 		play: func(w *World) error {
-			f := w.database.Faults()
-			f.SPN = databaseSPN
-			w.settings.dbRealm = onpremRealm
-			if err := w.database.SetFaults(f); err != nil {
-				return err
-			}
-			return w.only(carol)
+			return errors.Join(w.database.SetFaults(mysqltest.Faults{SPN: databaseSPN}), w.only(carol))
 		},
 	}, {
 		Code:    "service-duplicate",

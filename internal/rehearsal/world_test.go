@@ -140,17 +140,15 @@ func TestEveryFaultStartsAndEnds(t *testing.T) {
 	runtime.GC()
 	goroutines, files := runtime.NumGoroutine(), openFiles(t)
 	for _, f := range append(Catalogue(), Fault{}) {
-		for _, d := range []Dialect{Windows, Samba, MIT} {
-			w, err := Start(t.Context(), Options{Fault: f.Code, Dialect: d})
-			if err != nil {
-				t.Fatalf("%s, %s: %v", f.Code, d, err)
-			}
-			if w.Config() == nil {
-				t.Errorf("%s: no configuration", f.Code)
-			}
-			if err := w.Close(); err != nil {
-				t.Errorf("%s: %v", f.Code, err)
-			}
+		w, err := Start(t.Context(), Options{Fault: f.Code})
+		if err != nil {
+			t.Fatalf("%s: %v", f.Code, err)
+		}
+		if w.Config() == nil {
+			t.Errorf("%s: no configuration", f.Code)
+		}
+		if err := w.Close(); err != nil {
+			t.Errorf("%s: %v", f.Code, err)
 		}
 	}
 	// Goroutines that were told to end may need a moment to be gone.

@@ -31,7 +31,7 @@ func Human(w io.Writer, in Input, o Options) error {
 	p := &page{width: max(o.Width, minWidth), color: o.Color, end: in.Started.Add(in.Elapsed)}
 	p.verdict(in)
 	for i, f := range in.Report.Findings {
-		if i == 0 {
+		if i == 0 && in.Report.Verdict != diagnose.VerdictOK { // the headline has named it
 			p.finding(f)
 		} else {
 			p.further(f)
@@ -220,4 +220,17 @@ func span(d time.Duration) string {
 	default:
 		return fmt.Sprintf("%.1f s", d.Seconds())
 	}
+}
+
+// ago is a span as people say it.
+func ago(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%.0f s", d.Seconds())
+	case d < time.Hour:
+		return fmt.Sprintf("%.0f min", d.Minutes())
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%.0f h", d.Hours())
+	}
+	return fmt.Sprintf("%.0f days", d.Hours()/24)
 }

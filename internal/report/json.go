@@ -140,4 +140,6 @@ func stamp(t time.Time) string {
 }
 
 // seconds rounds to the microsecond: what is below is noise.
-func seconds(d time.Duration) float64 { return float64(d.Round(time.Microsecond)) / float64(time.Second) }
+func seconds(d time.Duration) float64 {
+	return float64(d.Round(time.Microsecond)) / float64(time.Second)
+}

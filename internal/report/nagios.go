@@ -4,10 +4,11 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"maps"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/kerbagent/kerbagent/internal/diagnose"
 	"github.com/kerbagent/kerbagent/probe"
@@ -44,7 +45,8 @@ func NagiosUnknown(w io.Writer, why string) error {
 	return flush(w, fmt.Appendf(nil, "KERBEROS UNKNOWN - %s\n", nagiosText(clip(why, maxError))))
 }
 
-// perfdata gives times, clock skews and what is left until something expires.
+// perfdata gives times, the worst clock skew of each KDC, and what is left
+// until something expires.
 // A probe that failed has the value U, undetermined.
 func perfdata(in Input) string {
 	var b strings.Builder
@@ -66,27 +68,33 @@ func perfdata(in Input) string {
 	put("time", number(in.Elapsed.Seconds())+"s;;;0")
 	put("probes", fmt.Sprintf("%d;;;0", len(in.Results)))
 	put("probes_failed", fmt.Sprintf("%d;;;0", failed))
+	skews := map[string]float64{}
 	for _, r := range ladder(in.Results) {
 		label := strings.ReplaceAll(r.ID.String(), "/", " ")
 		switch {
-		case r.ID.Kind == probe.DNS || r.Outcome == probe.Skipped:
-			// A dozen questions a server: too much for perfdata, and metrics have it.
+		case r.Outcome == probe.Skipped:
+			continue
+		case r.ID.Kind == probe.DNS || r.ID.Variant != "":
+			// Too many for perfdata; the metrics have them.
 		case r.Outcome == probe.Failed:
 			put(label, "U")
 		default:
 			put(label, number(r.Duration.Seconds())+"s;;;0")
 		}
-		if v, ok := r.Samples[probe.SampleSkew]; ok && r.ID.Kind == probe.KDC {
-			put("skew "+label, number(v)+"s")
+		if v, ok := r.Samples[probe.SampleSkew]; ok && r.ID.Kind == probe.KDC && math.Abs(v) >= math.Abs(skews[r.ID.Target]) {
+			skews[r.ID.Target] = v
 		}
 		for _, end := range []struct {
 			name   string
 			sample probe.Sample
 		}{{"password_expiry", probe.SamplePasswordExpiry}, {"certificate_expiry", probe.SampleCertExpiry}} {
 			if v, ok := r.Samples[end.sample]; ok {
-				put(end.name+" "+label, number(v-float64(in.Started.UnixMilli())/1000)+"s")
+				put(end.name+" "+label, number(math.Round(v-float64(in.Started.Unix())))+"s")
 			}
 		}
+	}
+	for _, kdc := range slices.Sorted(maps.Keys(skews)) {
+		put("skew "+kdc, number(skews[kdc])+"s")
 	}
 	return b.String()
 }
@@ -103,17 +111,4 @@ func flush(w io.Writer, b []byte) error {
 		return fmt.Errorf("writing report: %w", err)
 	}
 	return nil
-}
-
-// ago is a span as people say it.
-func ago(d time.Duration) string {
-	switch {
-	case d < time.Minute:
-		return fmt.Sprintf("%.0f s", d.Seconds())
-	case d < time.Hour:
-		return fmt.Sprintf("%.0f min", d.Minutes())
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%.0f h", d.Hours())
-	}
-	return fmt.Sprintf("%.0f days", d.Hours()/24)
 }

@@ -61,28 +61,37 @@ func firstFinding(r diagnose.Report) string {
 	return string(f.Code) + " — " + Terminal(clip(f.Title, maxTitle))
 }
 
-// covered says what an ok covers: a path alone is not a login.
+// covered says what an ok covers: a path alone is not a login, and a login
+// that was held back is not one that works.
 func covered(results []probe.Result) string {
-	var good, tried []string
+	var good []string
+	var bad, untried int
 	for _, r := range results {
-		if r.ID.Kind != probe.Login || r.Outcome == probe.Skipped {
-			continue
-		}
-		tried = append(tried, r.ID.Target)
-		if r.Outcome == probe.OK {
+		switch {
+		case r.ID.Kind != probe.Login:
+		case r.Outcome == probe.OK:
 			good = append(good, loginText(r))
+		case r.Outcome == probe.Skipped:
+			untried++
+		default:
+			bad++
 		}
 	}
+	var text string
 	switch {
-	case len(tried) == 0:
+	case len(good)+bad == 0:
 		return "path only, no login was tried"
-	case len(good) == 1 && len(tried) == 1:
-		return Terminal(clip(good[0], maxTitle))
-	case len(good) == len(tried):
-		return fmt.Sprintf("all %d logins work", len(good))
+	case bad > 0:
+		text = fmt.Sprintf("%d of %d logins work", len(good), len(good)+bad)
+	case len(good) == 1:
+		text = Terminal(clip(good[0], maxTitle))
 	default:
-		return fmt.Sprintf("%d of %d logins work", len(good), len(tried))
+		text = fmt.Sprintf("%d logins work", len(good))
 	}
+	if untried > 0 {
+		text += fmt.Sprintf(", %d not tried", untried)
+	}
+	return text
 }
 
 func loginText(r probe.Result) string {

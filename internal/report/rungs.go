@@ -60,7 +60,7 @@ type server struct {
 
 // cell is one column of a server's line.
 type cell struct {
-	column string // what it is aligned by: "udp", "tcp", "udp large", "skew"
+	column string // what it is aligned by: "udp", "tcp", "large", "skew"
 	text   string
 	paint  func(string) string
 }
@@ -129,7 +129,7 @@ func (p *page) servers(rung []probe.Result) {
 }
 
 func columnOrder(c string) int {
-	order := []string{"udp", "tcp", "", "udp large", "tcp large", "tls", "version", "skew"}
+	order := []string{"udp", "tcp", "", "large", "tls", "version", "skew"}
 	if i := slices.Index(order, c); i >= 0 {
 		return i
 	}
@@ -151,9 +151,7 @@ func (p *page) row(s server, columns []string, widths map[string]int, name, addr
 	}
 	for _, c := range columns {
 		i := slices.IndexFunc(s.cells, func(x cell) bool { return x.column == c })
-		text, paint := "", fmt.Sprint
-		_ = paint
-		painted := ""
+		text, painted := "", ""
 		if i >= 0 {
 			text = s.cells[i].text
 			painted = s.cells[i].paint(text)
@@ -168,53 +166,75 @@ func (p *page) row(s server, columns []string, widths map[string]int, name, addr
 	p.line(line)
 }
 
-// cells sums up what was asked at one address: a cell for each transport and
-// variant, then what was measured.
-func (p *page) cells(results []probe.Result) []cell {
-	type sum struct {
-		asked, good, skipped int
-		slowest              time.Duration
+// tally counts what was asked over one transport, or in one variant.
+type tally struct {
+	label                string // "udp", "tcp", "large"
+	asked, good, skipped int
+	slowest              time.Duration
+	bad                  []string // the transports of a variant that did not end well
+}
+
+func (t *tally) add(r probe.Result) {
+	t.asked++
+	switch r.Outcome {
+	case probe.OK:
+		t.good++
+		t.slowest = max(t.slowest, r.Duration)
+		return
+	case probe.Skipped:
+		t.skipped++
 	}
-	sums := map[string]*sum{}
-	var order []string
+	t.bad = append(t.bad, string(r.ID.Transport))
+}
+
+// cells sums up what was asked at one address: a cell for each transport, one
+// for each variant with all its transports, then what was measured.
+func (p *page) cells(results []probe.Result) []cell {
+	var list []*tally
 	for _, r := range results {
-		column := strings.TrimSpace(string(r.ID.Transport) + " " + r.ID.Variant)
-		s := sums[column]
-		if s == nil {
-			s = &sum{}
-			sums[column] = s
-			order = append(order, column)
+		label := string(r.ID.Transport)
+		if r.ID.Variant != "" {
+			label = r.ID.Variant
 		}
-		s.asked++
-		switch r.Outcome {
-		case probe.OK:
-			s.good++
-			s.slowest = max(s.slowest, r.Duration)
-		case probe.Skipped:
-			s.skipped++
+		i := slices.IndexFunc(list, func(t *tally) bool { return t.label == label })
+		if i < 0 {
+			list = append(list, &tally{label: label})
+			i = len(list) - 1
 		}
+		list[i].add(r)
 	}
 	var out []cell
-	for _, column := range order {
-		s := sums[column]
-		label := column
-		if label != "" {
-			label += " "
-		}
-		switch asked := s.asked - s.skipped; {
-		case asked == 0:
-			out = append(out, cell{column, label + "not asked", p.dim})
-		case s.good == asked && asked > 1:
-			out = append(out, cell{column, fmt.Sprintf("%s%d ok %s", label, s.good, span(s.slowest)), p.green})
-		case s.good == asked:
-			out = append(out, cell{column, label + "ok " + span(s.slowest), p.green})
-		case asked > 1:
-			out = append(out, cell{column, fmt.Sprintf("%s%d of %d FAILED", label, asked-s.good, asked), p.red})
-		default:
-			out = append(out, cell{column, label + "FAILED", p.red})
-		}
+	for _, t := range list {
+		out = append(out, p.cell(t, t.label == string(probe.UDP) || t.label == string(probe.TCP)))
 	}
 	return append(out, p.measured(results)...)
+}
+
+func (p *page) cell(t *tally, transport bool) cell {
+	label := strings.TrimSpace(t.label + " ")
+	if label != "" {
+		label += " "
+	}
+	if !transport && len(t.bad) > 0 && len(t.bad) < t.asked {
+		label += strings.Join(t.bad, ", ") + " "
+	}
+	many := transport && t.asked > 1
+	switch asked := t.asked - t.skipped; {
+	case asked == 0:
+		return cell{t.label, label + "not asked", p.dim}
+	case t.good == asked && t.skipped > 0 && !transport:
+		return cell{t.label, label + "not asked", p.dim}
+	case t.good == asked && many:
+		return cell{t.label, fmt.Sprintf("%s%d ok %s", label, t.good, span(t.slowest)), p.green}
+	case t.good == asked && !transport && t.label != "":
+		return cell{t.label, label + "ok", p.green}
+	case t.good == asked:
+		return cell{t.label, label + "ok " + span(t.slowest), p.green}
+	case many:
+		return cell{t.label, fmt.Sprintf("%s%d of %d FAILED", label, asked-t.good, asked), p.red}
+	default:
+		return cell{t.label, label + "FAILED", p.red}
+	}
 }
 
 // measured gives the cells of numbers and facts that are worth a column.
@@ -256,106 +276,6 @@ func (p *page) failure(r probe.Result) {
 			indent += "  "
 		}
 		p.line(indent + l)
-	}
-}
-
-// login writes one user's login with its stages, each in a line.
-func (p *page) login(r probe.Result) {
-	user, database := loginNames(r)
-	head := user
-	if database != "" {
-		head += " at " + database
-	}
-	if r.ID.Address.IsValid() {
-		head += " (" + r.ID.Address.String() + ")"
-	}
-	outcome, paint := "ok "+span(r.Duration), p.green
-	switch r.Outcome {
-	case probe.Failed:
-		outcome, paint = "FAILED "+string(r.Reason), p.red
-	case probe.Skipped:
-		outcome, paint = "not tried: "+string(r.Reason), p.yellow
-	}
-	lines := wrap(Terminal(clip(head, 400))+"  ", p.width-4-columnsOf(outcome))
-	for i, l := range lines {
-		if i == len(lines)-1 {
-			l += "  " + paint(outcome)
-		}
-		p.line("  " + l)
-	}
-	width := 0
-	for _, s := range r.Stages {
-		width = max(width, len(s.Name))
-	}
-	for _, s := range r.Stages {
-		result := p.green("ok")
-		if s.Err != nil {
-			result = p.red("FAILED")
-		}
-		p.line(fmt.Sprintf("    %-*s  %8s  %s  %s", width, s.Name, span(s.Duration), p.dim(fmt.Sprintf("at %7s", span(s.Offset))), result))
-	}
-	if r.Err != nil {
-		for _, l := range wrap(Terminal(clip(errorText(r.Err), 600)), p.width-6) {
-			p.line("      " + l)
-		}
-	}
-	p.proof(r)
-}
-
-// proof says what shows that a login was a real one.
-func (p *page) proof(r probe.Result) {
-	var words []string
-	for _, f := range []struct {
-		fact  probe.Fact
-		label string
-	}{
-		{probe.FactCurrentUser, "current_user()"}, {probe.FactSPN, "SPN"}, {probe.FactHops, "realms"}, {probe.FactKDC, "KDC"},
-		{probe.FactTicketType, "ticket etype"}, {probe.FactTLSVersion, "TLS"},
-	} {
-		if v := r.Facts[f.fact]; v != "" {
-			words = append(words, f.label+" "+v)
-		}
-	}
-	for _, l := range wrap(Terminal(clip(strings.Join(words, ", "), 400)), p.width-6) {
-		p.line("    " + p.dim(l))
-	}
-}
-
-// notAsked says what the verdict does not cover.
-func (p *page) notAsked(results []probe.Result) {
-	var out []string
-	for _, kind := range []probe.Kind{probe.Database, probe.Login} {
-		if !slices.ContainsFunc(results, func(r probe.Result) bool { return r.ID.Kind == kind }) {
-			if kind == probe.Login {
-				out = append(out, "login: no user was given")
-			} else if !slices.ContainsFunc(results, func(r probe.Result) bool { return r.ID.Kind == probe.Login }) {
-				out = append(out, "database: none was given")
-			}
-		}
-	}
-	for _, r := range results {
-		if r.Outcome != probe.Skipped {
-			continue
-		}
-		text := r.ID.String() + ": " + string(r.Reason)
-		if r.Err != nil {
-			text += ", " + errorText(r.Err)
-		}
-		out = append(out, text)
-	}
-	if len(out) == 0 {
-		return
-	}
-	p.line("")
-	p.line(p.bold("Not asked"))
-	for _, text := range out {
-		for i, l := range wrap(Terminal(clip(text, 400)), p.width-6) {
-			indent := "  "
-			if i > 0 {
-				indent = "    "
-			}
-			p.line(indent + l)
-		}
 	}
 }
 

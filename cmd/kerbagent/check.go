@@ -1,0 +1,203 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/kerbagent/kerbagent/config"
+	"github.com/kerbagent/kerbagent/internal/agent"
+	"github.com/kerbagent/kerbagent/internal/ledger"
+	"github.com/kerbagent/kerbagent/internal/report"
+)
+
+// checkOptions are the flags of check.
+type checkOptions struct {
+	config        string
+	flags         config.Flags
+	output        output
+	stateDir      string
+	ignoreBreaker bool
+}
+
+func newCheck(s streams) *cobra.Command {
+	var o checkOptions
+	c := &cobra.Command{
+		Use:   "check",
+		Short: "Climb the whole ladder once, from DNS to a logged-in user",
+		Long: `check asks every DNS server, KDC and kpasswd server of the realm, over UDP and
+TCP apart, and the database; logs the user in as a test; and ends with one
+verdict: all well, or the first broken rung with its cause and its remedy.
+
+With no flags it reads kerbagent.yaml. With flags alone it needs no file:
+
+  kerbagent check --realm CORP.EXAMPLE.COM --user alice --password-file pw \
+      --database orders.cluster-abc123.us-east-1.rds.amazonaws.com --database-ca bundle.pem
+
+A password that the directory refuses is not tried again, in this run or a later
+one, until its file changes.
+
+EXIT STATUS
+  0  all well
+  1  degraded: something is broken, logins still work
+  2  failed: a login is broken, or a path that every login needs
+  3  nothing could be asked: usage, configuration, internal error`,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return o.run(c, s) },
+	}
+	o.output.register(c)
+	f := c.Flags()
+	f.StringVar(&o.config, "config", "", "configuration `file` (default "+config.DefaultFile+")")
+	f.StringArrayVar(&o.flags.Realms, "realm", nil, "Kerberos `realm`; the first is the database's directory; may be repeated")
+	f.StringVar(&o.flags.Database, "database", "", "database `host[:port]`")
+	f.StringVar(&o.flags.User, "user", "", "`user` or user@REALM to log in; without one only the path is checked")
+	f.StringVar(&o.flags.PasswordFile, "password-file", "", "`file` with the password, byte for byte")
+	f.StringVar(&o.flags.Keytab, "keytab", "", "keytab `file`")
+	f.StringVar(&o.flags.CCache, "ccache", "", "credential cache `file` with a ticket")
+	f.StringVar(&o.flags.DatabaseCA, "database-ca", "", "PEM `file` with the database's CA (default: the system's)")
+	f.StringVar(&o.flags.DatabaseTLS, "database-tls", "", "`mode`: verify-full (default), verify-ca, require or off")
+	f.StringArrayVar(&o.flags.DNSServers, "dns-server", nil, "DNS server `address` of the realm; may be repeated")
+	f.StringArrayVar(&o.flags.KDCs, "kdc", nil, "KDC `host` of the realm; may be repeated (default: found by DNS)")
+	f.DurationVar(&o.flags.ProbeTimeout, "probe-timeout", 0, "how long one probe may take (default 5s)")
+	f.DurationVar(&o.flags.Timeout, "timeout", 30*time.Second, "how long the whole check may take")
+	f.StringVar(&o.stateDir, "state-dir", "", "`directory` for the record of attempts (default: "+defaultStateDir()+")")
+	f.BoolVar(&o.ignoreBreaker, "ignore-breaker", false, "try a secret although it was refused before: this can lock the account")
+	return c
+}
+
+func noArgs(c *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("unexpected argument %q: everything is given by flags; see %s --help", args[0], c.CommandPath())
+	}
+	return nil
+}
+
+func (o *checkOptions) run(c *cobra.Command, s streams) error {
+	cfg, err := o.load(c)
+	if err != nil {
+		return o.unknown(s, err)
+	}
+	prompted, err := askPasswords(cfg, s)
+	if err != nil {
+		return o.unknown(s, err)
+	}
+	resolver := cfg.Resolver
+	if len(resolver) == 0 {
+		if resolver, err = agent.HostResolver("/etc/resolv.conf"); err != nil {
+			return o.unknown(s, err)
+		}
+	}
+	env := agent.Env{Dialer: &net.Dialer{}, Now: time.Now, Resolver: resolver, Prompted: prompted}
+	dir := o.stateDir
+	if dir == "" {
+		dir = defaultStateDir()
+	}
+	env.Ledger, env.LedgerErr = ledger.Open(dir, ledger.Options{IgnoreBreaker: o.ignoreBreaker})
+	if o.ignoreBreaker {
+		fmt.Fprintln(s.err, "kerbagent: --ignore-breaker: a secret that was refused before is tried again; this can lock the account")
+	}
+	return climb(c.Context(), cfg, env, o.flags.Timeout, o.output, s)
+}
+
+// unknown reports what kept a check from starting; nagios wants it on its own line.
+func (o *checkOptions) unknown(s streams, err error) error {
+	if o.output != "nagios" {
+		return err
+	}
+	if err := report.NagiosUnknown(s.out, err.Error()); err != nil {
+		return err
+	}
+	return exitError(exitUsage)
+}
+
+// climb runs the ladder once and prints what it saw.
+func climb(ctx context.Context, cfg *config.Config, env agent.Env, timeout time.Duration, o output, s streams) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	live := o.newLiveLine(s.err)
+	if live != nil {
+		env.Progress = live.show
+	}
+	started := time.Now()
+	results := agent.Check(ctx, cfg, env)
+	if live != nil {
+		live.wipe()
+	}
+	return o.print(s.out, report.Input{Report: agent.Explain(cfg, results, env.Now()), Results: results, Started: started, Elapsed: time.Since(started)})
+}
+
+// load takes the flags, or the file where there are none.
+func (o *checkOptions) load(c *cobra.Command) (*config.Config, error) {
+	var given string
+	for _, name := range []string{"realm", "database", "user", "password-file", "keytab", "ccache", "database-ca", "database-tls", "dns-server", "kdc", "probe-timeout"} {
+		if c.Flags().Changed(name) {
+			given = name
+			break
+		}
+	}
+	if given != "" && o.config != "" {
+		return nil, fmt.Errorf("--config and --%s do not go together: give one or the other", given)
+	}
+	if given != "" {
+		return config.FromFlags(o.flags)
+	}
+	path := o.config
+	if path == "" {
+		path = config.DefaultFile
+	}
+	cfg, err := config.Load(path)
+	if errors.Is(err, fs.ErrNotExist) && o.config == "" {
+		return nil, fmt.Errorf("there is no %s, and no flags were given; try: kerbagent check --realm REALM --database HOST --user USER", config.DefaultFile)
+	}
+	return cfg, err
+}
+
+// askPasswords asks on the terminal for what no file was named for.
+func askPasswords(cfg *config.Config, s streams) (func(config.Login) ([]byte, error), error) {
+	answers := map[string][]byte{}
+	for _, l := range cfg.Logins {
+		if l.SecretKind != config.Prompt {
+			continue
+		}
+		if !term.IsTerminal(int(s.in.Fd())) {
+			return nil, fmt.Errorf("no secret for %s and no terminal to ask on: give --password-file, --keytab or --ccache", l.Principal())
+		}
+		fmt.Fprintf(s.err, "Password for %s: ", l.Principal())
+		pw, err := term.ReadPassword(int(s.in.Fd()))
+		fmt.Fprintln(s.err)
+		if err != nil {
+			return nil, fmt.Errorf("reading the password: %w", err)
+		}
+		if len(pw) == 0 {
+			return nil, errors.New("no password was typed")
+		}
+		answers[l.Principal()] = pw
+	}
+	return func(l config.Login) ([]byte, error) { return answers[l.Principal()], nil }, nil
+}
+
+// defaultStateDir is systemd's where there is one, root's, or the user's own.
+func defaultStateDir() string {
+	if dir := os.Getenv("STATE_DIRECTORY"); dir != "" {
+		return dir
+	}
+	if os.Geteuid() == 0 {
+		return "/var/lib/kerbagent"
+	}
+	if dir := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "kerbagent")
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "/var/lib/kerbagent"
+	}
+	return filepath.Join(home, ".local", "state", "kerbagent")
+}

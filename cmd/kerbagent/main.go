@@ -1,0 +1,16 @@
+// Command kerbagent knows whether Kerberos logins to Aurora MySQL work from
+// this host, and if not, which rung is broken, why, and what to type.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/netip"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kerbagent/kerbagent/internal/agent"
+	"github.com/kerbagent/kerbagent/internal/diagnose"
+	"github.com/kerbagent/kerbagent/internal/ledger"
+	"github.com/kerbagent/kerbagent/internal/rehearsal"
+)
+
+// rehearseTimeout is enough for the slowest fault: two halves of a login that
+// each wait for their timeout.
+const rehearseTimeout = 30 * time.Second
+
+func newRehearse(s streams) *cobra.Command {
+	var (
+		o     output
+		fault string
+		serve string
+		list  bool
+	)
+	c := &cobra.Command{
+		Use:   "rehearse",
+		Short: "Run the ladder against a realm in this process, healthy or with a fault",
+		Long: `rehearse starts DNS servers, domain controllers, kpasswd servers and a database
+in this process, on loopback, two realms with a trust, and runs the normal
+check against them. No server, account or root right is needed.
+
+  kerbagent rehearse                          all is well
+  kerbagent rehearse --list                   the faults that can be played
+  kerbagent rehearse --fault kdc-tcp-blocked  how that one looks
+  kerbagent rehearse --serve DIR              stay up for kinit, dig and mysql`,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if list {
+				return listFaults(s.out)
+			}
+			world, err := rehearsal.Start(c.Context(), rehearsal.Options{Fault: diagnose.Code(fault)})
+			if err != nil {
+				return err
+			}
+			defer world.Close()
+			if serve != "" {
+				return stayUp(c, world, serve, s.out)
+			}
+			env := agent.Env{Dialer: world.Dialer(), Now: world.Now(), Resolver: []netip.AddrPort{world.Resolver()}}
+			env.Ledger, env.LedgerErr = ledger.Open(world.StateDir(), ledger.Options{})
+			return climb(c.Context(), world.Config(), env, rehearseTimeout, o, s)
+		},
+	}
+	o.register(c)
+	c.Flags().StringVar(&fault, "fault", "", "play the fault that leads to this finding `code`")
+	c.Flags().StringVar(&serve, "serve", "", "write client files to this `directory` and stay up until interrupted")
+	c.Flags().BoolVar(&list, "list", false, "list the faults that can be played")
+	if err := c.RegisterFlagCompletionFunc("fault", cobra.FixedCompletions(faultCodes(), cobra.ShellCompDirectiveNoFileComp)); err != nil {
+		panic(err) // the flag was registered a few lines above
+	}
+	return c
+}
+
+func faultCodes() []string {
+	var out []string
+	for _, f := range rehearsal.Catalogue() {
+		out = append(out, string(f.Code))
+	}
+	return out
+}
+
+func listFaults(w io.Writer) error {
+	for _, f := range rehearsal.Catalogue() {
+		if _, err := fmt.Fprintf(w, "%-26s %s\n", f.Code, f.Summary); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stayUp serves other programs until the command is interrupted.
+func stayUp(c *cobra.Command, world *rehearsal.World, dir string, w io.Writer) error {
+	files, err := world.WriteClientFiles(dir)
+	if err != nil {
+		return err
+	}
+	if _, err := io.WriteString(w, files.Text); err != nil {
+		return err
+	}
+	<-c.Context().Done()
+	return nil
+}

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+)
+
+// exitUsage is for what could not start: usage, configuration, internal.
+const exitUsage = 3
+
+// exitError carries an exit code that is no error to be printed.
+type exitError int
+
+// Error is never shown.
+func (e exitError) Error() string { return fmt.Sprintf("exit %d", int(e)) }
+
+// streams are where a command reads and writes.
+type streams struct {
+	in       *os.File
+	out, err io.Writer
+}
+
+// run executes one command line and returns the exit code.
+func run(ctx context.Context, args []string, in *os.File, out, errOut io.Writer) int {
+	root := newRoot(streams{in: in, out: out, err: errOut})
+	root.SetArgs(args)
+	root.SetOut(out)
+	root.SetErr(errOut)
+	err := root.ExecuteContext(ctx)
+	var code exitError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &code):
+		return int(code)
+	}
+	fmt.Fprintf(errOut, "kerbagent: %v\n", err)
+	return exitUsage
+}
+
+func newRoot(s streams) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "kerbagent",
+		Short: "Do Kerberos logins to Aurora MySQL work from this host?",
+		Long: `kerbagent climbs every step of a Kerberos login to Aurora MySQL, at every server
+apart, and names the first one that is broken, why, and what to type next.
+
+Try it without any server:  kerbagent rehearse`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return fmt.Errorf("%w; see %s --help", err, c.CommandPath())
+	})
+	root.AddCommand(newCheck(s), newRehearse(s), newExplain(s), newVersion(s))
+	return root
+}
+
+func newVersion(s streams) *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			version, goVersion := "unknown", ""
+			if info, ok := debug.ReadBuildInfo(); ok {
+				version, goVersion = info.Main.Version, info.GoVersion
+			}
+			_, err := fmt.Fprintf(s.out, "kerbagent %s %s\n", version, goVersion)
+			return err
+		},
+	}
+}
+
+// terminal says whether w is one, and how wide.
+func terminal(w io.Writer) (width int, ok bool) {
+	f, isFile := w.(*os.File)
+	if !isFile || !term.IsTerminal(int(f.Fd())) {
+		return 0, false
+	}
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		width = 0
+	}
+	return width, true
+}

@@ -1,0 +1,106 @@
+package rehearsal_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kerbagent/kerbagent/internal/agent"
+	"github.com/kerbagent/kerbagent/internal/diagnose"
+	"github.com/kerbagent/kerbagent/internal/ledger"
+	"github.com/kerbagent/kerbagent/internal/rehearsal"
+	"github.com/kerbagent/kerbagent/probe"
+)
+
+// climb runs the normal ladder against a world.
+func climb(t *testing.T, o rehearsal.Options) (diagnose.Report, []probe.Result) {
+	t.Helper()
+	w, err := rehearsal.Start(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := w.Close(); err != nil {
+			t.Errorf("closing the world: %v", err)
+		}
+	}()
+	l, err := ledger.Open(w.StateDir(), ledger.Options{Now: w.Now()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	results := agent.Check(ctx, w.Config(), agent.Env{Dialer: w.Dialer(), Now: w.Now(), Resolver: w.Config().Resolver, Ledger: l})
+	return agent.Explain(w.Config(), results, w.Now()()), results
+}
+
+func show(r diagnose.Report, results []probe.Result) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "verdict %s\n", r.Verdict)
+	for _, f := range r.Findings {
+		fmt.Fprintf(&b, "%s %s: %s\n  cause: %s\n  remedy: %s\n  silences %v\n", f.Severity, f.Code, f.Title, f.Cause, f.Remedy, f.Silences)
+	}
+	for _, res := range results {
+		if res.Outcome != probe.OK {
+			fmt.Fprintf(&b, "%s %s %s: %v %v\n", res.ID, res.Outcome, res.Reason, res.Err, res.Facts)
+		}
+	}
+	return b.String()
+}
+
+func TestHealthyWorldHasNoFinding(t *testing.T) {
+	for _, d := range []rehearsal.Dialect{rehearsal.Windows, rehearsal.Samba, rehearsal.MIT} {
+		t.Run(string(d), func(t *testing.T) {
+			report, results := climb(t, rehearsal.Options{Dialect: d})
+			if report.Verdict != diagnose.VerdictOK || len(report.Findings) > 0 {
+				t.Error(show(report, results))
+			}
+		})
+	}
+}
+
+// The first finding is the fault's, with something to do about it, and no
+// other error stands beside it.
+func TestEveryFaultIsFound(t *testing.T) {
+	for _, f := range rehearsal.Catalogue() {
+		t.Run(string(f.Code), func(t *testing.T) {
+			t.Parallel()
+			isFound(t, f.Code, rehearsal.Options{Fault: f.Code})
+		})
+	}
+}
+
+// What a KDC says of an account is what dialects differ in most. Logon hours are
+// left out: MIT has none.
+func TestAccountFaultsAreFoundInEveryDialect(t *testing.T) {
+	for _, d := range []rehearsal.Dialect{rehearsal.Samba, rehearsal.MIT} {
+		for _, code := range accountCodes() {
+			t.Run(string(d)+"/"+string(code), func(t *testing.T) {
+				t.Parallel()
+				isFound(t, code, rehearsal.Options{Fault: code, Dialect: d})
+			})
+		}
+	}
+}
+
+func isFound(t *testing.T, code diagnose.Code, o rehearsal.Options) {
+	t.Helper()
+	report, results := climb(t, o)
+	if len(report.Findings) == 0 || report.Findings[0].Code != code || report.Findings[0].Remedy == "" {
+		t.Fatal(show(report, results))
+	}
+	for _, other := range report.Findings[1:] {
+		if other.Severity == diagnose.Error {
+			t.Errorf("%s stands beside it\n%s", other.Code, show(report, results))
+		}
+	}
+}
+
+func accountCodes() []diagnose.Code {
+	return []diagnose.Code{"password-wrong", "keytab-stale", "principal-unknown", "realm-case", "account-locked", "account-disabled", "account-revoked",
+		"account-expired", "password-expired", "password-must-change", "password-expiring", "policy-denied", "preauth-not-required",
+		"etype-unsupported", "kdc-wrong-realm", "clock-skew", "ticket-rc4", "service-unknown", "service-realm-unmapped", "service-duplicate",
+		"trust-no-referral", "trust-etype"}
+}
