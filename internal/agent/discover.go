@@ -19,6 +19,11 @@ import (
 // as well: far beyond any honest round trip, far below a resolver's patience.
 const askTCP = 400 * time.Millisecond
 
+// secondThoughts is how long the other servers have to know better, once one
+// has said that there is nothing: a server that is down must not hold up every
+// question about a name that does not exist.
+const secondThoughts = 200 * time.Millisecond
+
 // discovery finds names' addresses and realms' servers. Each is looked for
 // once in a run, however many jobs ask. It serves the plan and the login's
 // Locator; what each DNS server is worth is the DNS probes' business.
@@ -193,8 +198,9 @@ func (d *discovery) findAddresses(ctx context.Context, at []netip.AddrPort, host
 }
 
 // ask puts one question to all servers at once and takes the first answer that
-// has something in it, or, when all have spoken, any answer. A server that
-// stays silent over UDP, or cuts its answer short, is asked over TCP too.
+// has something in it, or, when all have spoken or had their time, any answer.
+// A server that stays silent over UDP, or cuts its answer short, is asked over
+// TCP too.
 func (d *discovery) ask(ctx context.Context, at []netip.AddrPort, q dns.Question) (*dns.Answer, error) {
 	if len(at) == 0 {
 		return nil, errors.New("no DNS server is known: name one with --dns-server, or in /etc/resolv.conf")
@@ -213,13 +219,21 @@ func (d *discovery) ask(ctx context.Context, at []netip.AddrPort, q dns.Question
 		}()
 	}
 	var last reply
+	var enough <-chan time.Time
 	for range at {
-		r := <-replies
-		if r.answer != nil && r.answer.Reason() == "" {
-			return r.answer, nil
-		}
-		if last.answer == nil {
-			last = r
+		select {
+		case r := <-replies:
+			if r.answer != nil && r.answer.Reason() == "" {
+				return r.answer, nil
+			}
+			if last.answer == nil {
+				last = r
+			}
+			if r.answer != nil && enough == nil {
+				enough = time.After(secondThoughts)
+			}
+		case <-enough:
+			return last.answer, last.err
 		}
 	}
 	return last.answer, last.err

@@ -45,8 +45,12 @@ func Explain(s Snapshot) Report {
 		dependsOn[r.Code] = r.DependsOn
 	}
 	for _, r := range rules {
+		matches := r.match(v)
+		if len(matches) == 0 {
+			continue
+		}
 		deeper := closure(dependsOn, r.DependsOn)
-		for _, m := range r.match(v) {
+		for _, m := range matches {
 			if by := coveredBy(m, claimed, found, deeper); len(by) > 0 {
 				for _, i := range by {
 					found[i].silence(r.Code)
@@ -89,8 +93,10 @@ func newFound(r Rule, m match) *found {
 	return &found{rule: r, m: m, results: slices.Concat(m.affects, m.explains)}
 }
 
+// silence notes a consequence. That something would have been reported as
+// unexplained is none.
 func (f *found) silence(c Code) {
-	if c != f.rule.Code && !slices.Contains(f.silences, c) {
+	if c != f.rule.Code && c != codeLoginFailed && c != codeProbeFailed && !slices.Contains(f.silences, c) {
 		f.silences = append(f.silences, c)
 	}
 }

@@ -19,7 +19,7 @@ func dnsRules() []Rule {
 		Title:     "DNS server {server} does not answer ({role})",
 		Means:     "A DNS server answers neither over UDP nor over TCP. An error when it is the only one that can be asked.",
 		Cause:     "Every question to {server} went unanswered: {seen}.",
-		Remedy:    "dig @{ip} {domain} SOA; dig +tcp @{ip} {domain} SOA; open UDP and TCP 53 to {ip}",
+		Remedy:    "{dig} {domain} SOA; {dig} +tcp {domain} SOA; open UDP and TCP 53 to {ip}",
 		DependsOn: serverCauses(),
 		match:     dnsSilent,
 	}, {
@@ -27,7 +27,7 @@ func dnsRules() []Rule {
 		Title:     "DNS server {server} answers over TCP, not over UDP",
 		Means:     "UDP 53 is blocked and TCP 53 is not. Resolvers ask over UDP first, so each look-up stalls for seconds.",
 		Cause:     "UDP questions to {server}: {seen}; the same server answered over TCP.",
-		Remedy:    "open UDP 53 to {ip} (security group, NACL, and 1024-65535 back); then: dig +notcp @{ip} {domain} SOA",
+		Remedy:    "open UDP 53 to {ip} (security group, NACL, and 1024-65535 back); then: {dig} +notcp {domain} SOA",
 		DependsOn: serverCauses(),
 		match:     func(v *view) []match { return v.oneTransport(probe.UDP) },
 	}, {
@@ -35,7 +35,7 @@ func dnsRules() []Rule {
 		Title:     "DNS server {server} answers over UDP, not over TCP",
 		Means:     "TCP 53 is blocked and UDP 53 is not. Answers that do not fit into a datagram are lost.",
 		Cause:     "TCP questions to {server}: {seen}; the same server answered over UDP.",
-		Remedy:    "open TCP 53 to {ip}; then: dig +tcp @{ip} {domain} SOA",
+		Remedy:    "open TCP 53 to {ip}; then: {dig} +tcp {domain} SOA",
 		DependsOn: serverCauses(),
 		match:     func(v *view) []match { return v.oneTransport(probe.TCP) },
 	}, {
@@ -43,7 +43,7 @@ func dnsRules() []Rule {
 		Title:     "DNS server {server} of {realm} refuses to answer for {domain}",
 		Means:     "One of the realm's own DNS servers says REFUSED or SERVFAIL for the realm's zone.",
 		Cause:     "{server} says {rcode} when it is asked for {domain}.",
-		Remedy:    "dig @{ip} {domain} SOA; check on that server that the DNS service has loaded the zone and that this host's network may query it",
+		Remedy:    "{dig} {domain} SOA; check on that server that the DNS service has loaded the zone and that this host's network may query it",
 		DependsOn: serverCauses(),
 		match:     dnsRefused,
 	}, {
@@ -67,7 +67,7 @@ func dnsRules() []Rule {
 		Title:     "DNS servers give different answers for {domain}",
 		Means:     "Servers that all know the realm's zone answer one question differently: replication lags, or one copy was changed by hand. Logins work or fail with the server that was asked.",
 		Cause:     "{seen}",
-		Remedy:    "compare: dig +short @{ip} {domain} SOA on each server; on a Samba controller: samba-tool drs showrepl; on Windows: repadmin /showrepl",
+		Remedy:    "compare: {dig} +short {domain} SOA, and the same on each other server; on a Samba controller: samba-tool drs showrepl; on Windows: repadmin /showrepl",
 		DependsOn: append(serverCauses(), "dns-refused", "dns-zone-missing", "realm-not-in-dns"),
 		match:     dnsDisagree,
 	}, {

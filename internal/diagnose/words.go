@@ -69,7 +69,7 @@ func ipOf(rs []*probe.Result) string {
 // or are addresses, so nothing that a peer says can get into a command that
 // somebody pastes.
 func safeWords() []string {
-	return []string{"realm", "domain", "user", "database", "endpoint", "host", "port", "server", "ip", "ip6", "kdc", "transport", "account", "kind", "nc", "secretfile", "blocked"}
+	return []string{"realm", "domain", "user", "database", "endpoint", "host", "port", "server", "ip", "ip6", "kdc", "transport", "account", "kind", "nc", "secretfile", "blocked", "dig"}
 }
 
 // plain replaces what is no host name, address, realm or user name by an empty
@@ -97,6 +97,10 @@ func wordsOf(r *probe.Result) words {
 	if r.ID.Address.IsValid() {
 		w["ip"] = r.ID.Address.Addr().Unmap().String()
 		w["server"] = r.ID.Address.String()
+		w["dig"] = "dig @" + w["ip"]
+		if port := r.ID.Address.Port(); port != 53 {
+			w["dig"] += " -p " + strconv.Itoa(int(port))
+		}
 	}
 	return w
 }

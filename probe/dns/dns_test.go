@@ -3,11 +3,9 @@ package dns
 import (
 	"context"
 	"errors"
-	"io"
 	"net"
 	"net/netip"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -18,59 +16,6 @@ import (
 )
 
 var srv = Question{"_kerberos._udp.Corp.Example.com", SRV}
-
-// serve answers on a loopback port over both transports.
-func serve(t testing.TB, handle dns.HandlerFunc) netip.AddrPort {
-	t.Helper()
-	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := net.Listen("tcp", pc.LocalAddr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, s := range []*dns.Server{{PacketConn: pc, Handler: handle}, {Listener: l, Handler: handle}} {
-		up := make(chan struct{})
-		s.NotifyStartedFunc = func() { close(up) }
-		go s.ActivateAndServe()
-		<-up
-		t.Cleanup(func() { s.Shutdown() })
-	}
-	return netip.MustParseAddrPort(pc.LocalAddr().String())
-}
-
-// says makes a handler that answers with change applied to an empty answer.
-func says(change func(m *dns.Msg)) dns.HandlerFunc {
-	return func(w dns.ResponseWriter, req *dns.Msg) {
-		m := new(dns.Msg).SetReply(req)
-		change(m)
-		w.WriteMsg(m)
-	}
-}
-
-// raw makes a handler that writes what bytes makes of the packed good answer.
-func raw(bytes func(good []byte) []byte) dns.HandlerFunc {
-	return func(w dns.ResponseWriter, req *dns.Msg) {
-		m := new(dns.Msg).SetReply(req)
-		records(&m.Answer, "_kerberos._udp.corp.example.com. 60 SRV 0 100 88 dc1.corp.example.com.")
-		good, err := m.Pack()
-		if err != nil {
-			panic(err)
-		}
-		w.Write(bytes(good))
-	}
-}
-
-func records(section *[]dns.RR, lines ...string) {
-	for _, line := range lines {
-		rr, err := dns.NewRR(line)
-		if err != nil {
-			panic(err)
-		}
-		*section = append(*section, rr)
-	}
-}
 
 func run(p Probe) probe.Result { return p.Run(context.Background()) }
 
@@ -146,7 +91,7 @@ func TestFactsOfAnswers(t *testing.T) {
 	} {
 		for _, transport := range []probe.Transport{probe.UDP, probe.TCP} {
 			t.Run(tt.name+" over "+string(transport), func(t *testing.T) {
-				p := probeOf(serve(t, says(tt.change)), transport, tt.q)
+				p := probeOf(serve(t, transport, says(tt.change)), transport, tt.q)
 				p.Facts = base
 				res := run(p)
 				if res.Reason != tt.reason || (res.Outcome == probe.OK) != (tt.reason == "") {
@@ -200,186 +145,17 @@ func TestReasonsOfAnswers(t *testing.T) {
 		}), probe.ReasonMalformed},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			res := run(probeOf(serve(t, tt.handle), tt.transport, srv))
+			res := run(probeOf(serve(t, tt.transport, tt.handle), tt.transport, srv))
 			if res.Outcome != probe.Failed || res.Reason != tt.reason || res.Err == nil {
 				t.Errorf("%s %s: %v", res.Outcome, res.Reason, res.Err)
 			}
 		})
-	}
-}
-
-// A dialer in place of the network, for errors that loopback does not have.
-type dialer func(ctx context.Context, network, address string) (net.Conn, error)
-
-func (d dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	return d(ctx, network, address)
-}
-
-func refusing(err error) dialer {
-	return func(_ context.Context, network, _ string) (net.Conn, error) {
-		return nil, &net.OpError{Op: "dial", Net: network, Err: err}
-	}
-}
-
-// tcp serves connections with handle on a loopback port.
-func tcp(t *testing.T, handle func(c net.Conn)) netip.AddrPort {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			handle(c)
-		}
-	}()
-	return netip.MustParseAddrPort(l.Addr().String())
-}
-
-// deaf is a loopback address whose SYNs are dropped: the accept queue is full.
-func deaf(t *testing.T) netip.AddrPort {
-	t.Helper()
-	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { syscall.Close(fd) })
-	if err := errors.Join(syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}), syscall.Listen(fd, 0)); err != nil {
-		t.Fatal(err)
-	}
-	name, err := syscall.Getsockname(fd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(name.(*syscall.SockaddrInet4).Port))
-	c, err := net.Dial("tcp", addr.String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
-	return addr
-}
-
-func closed(t *testing.T) netip.AddrPort {
-	t.Helper()
-	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer pc.Close()
-	return netip.MustParseAddrPort(pc.LocalAddr().String())
-}
-
-func TestReasonsOfThePath(t *testing.T) {
-	mute := func(dns.ResponseWriter, *dns.Msg) {}
-	read := func(c net.Conn) {
-		if _, err := io.ReadFull(c, make([]byte, 30)); err != nil {
-			t.Error(err)
-		}
-	}
-	for _, tt := range []struct {
-		name      string
-		transport probe.Transport
-		server    netip.AddrPort
-		dialer    probe.Dialer
-		reason    probe.Reason
-		stages    []string
-	}{
-		{"silent", probe.UDP, serve(t, mute), nil, probe.ReasonUDPSilent, []string{StageQuery}},
-		{"accepts and is silent", probe.TCP, tcp(t, func(net.Conn) {}), nil, probe.ReasonTCPSilent, []string{StageConnect, StageQuery}},
-		{"does not connect", probe.TCP, deaf(t), nil, probe.ReasonConnectTimeout, []string{StageConnect}},
-		{"port unreachable", probe.UDP, closed(t), nil, probe.ReasonRefused, []string{StageQuery}},
-		{"reset", probe.TCP, closed(t), nil, probe.ReasonRefused, []string{StageConnect}},
-		{"closes", probe.TCP, tcp(t, func(c net.Conn) { read(c); c.Close() }), nil, probe.ReasonClosed, []string{StageConnect, StageQuery}},
-		{"half an answer, then closes", probe.TCP, tcp(t, func(c net.Conn) { read(c); c.Write([]byte{0, 9, 1}); c.Close() }), nil, probe.ReasonClosed, []string{StageConnect, StageQuery}},
-		{"half an answer, then silent", probe.TCP, tcp(t, func(c net.Conn) { read(c); c.Write([]byte{0, 9, 1}) }), nil, probe.ReasonTCPSilent, []string{StageConnect, StageQuery}},
-		{"an empty answer", probe.TCP, tcp(t, func(c net.Conn) { read(c); c.Write([]byte{0, 0}) }), nil, probe.ReasonMalformed, []string{StageConnect, StageQuery}},
-		{"strays only", probe.UDP, serve(t, raw(func(b []byte) []byte { b[0]++; return b })), nil, probe.ReasonMalformed, []string{StageQuery}},
-		{"no route", probe.UDP, closed(t), refusing(syscall.ENETUNREACH), probe.ReasonUnreachable, []string{StageQuery}},
-		{"no route for TCP", probe.TCP, closed(t), refusing(syscall.EHOSTUNREACH), probe.ReasonUnreachable, []string{StageConnect}},
-		{"not allowed to send", probe.TCP, closed(t), refusing(syscall.EPERM), probe.ReasonForbidden, []string{StageConnect}},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			p := probeOf(tt.server, tt.transport, srv)
-			p.Timeout = 300 * time.Millisecond
-			if tt.dialer != nil {
-				p.Dialer = tt.dialer
-			}
-			res := run(p)
-			if res.Outcome != probe.Failed || res.Reason != tt.reason || res.Err == nil {
-				t.Errorf("%s %s: %v", res.Outcome, res.Reason, res.Err)
-			}
-			var stages []string
-			for _, s := range res.Stages {
-				stages = append(stages, s.Name)
-			}
-			if diff := cmp.Diff(tt.stages, stages); diff != "" {
-				t.Error(diff)
-			}
-			if last := res.Stages[len(res.Stages)-1]; last.Err == nil {
-				t.Error("the stage that failed says nothing")
-			}
-		})
-	}
-}
-
-func TestEndOfTheWholeRun(t *testing.T) {
-	for _, transport := range []probe.Transport{probe.UDP, probe.TCP} {
-		t.Run("canceled over "+string(transport), func(t *testing.T) {
-			ctx, cancel := context.WithCancel(context.Background())
-			p := probeOf(serve(t, func(dns.ResponseWriter, *dns.Msg) { cancel() }), transport, srv)
-			res := p.Run(ctx)
-			if res.Outcome != probe.Failed || res.Reason != probe.ReasonCanceled {
-				t.Errorf("%s %s: %v", res.Outcome, res.Reason, res.Err)
-			}
-		})
-		t.Run("out of time over "+string(transport), func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
-			defer cancel()
-			res := probeOf(serve(t, func(dns.ResponseWriter, *dns.Msg) {}), transport, srv).Run(ctx)
-			if res.Reason != probe.ReasonCanceled {
-				t.Errorf("%s %s, though the server had no time to answer", res.Outcome, res.Reason)
-			}
-		})
-	}
-}
-
-func TestAnswerBehindStrays(t *testing.T) {
-	server := serve(t, func(w dns.ResponseWriter, req *dns.Msg) {
-		raw(func(b []byte) []byte { b[1]++; return b })(w, req)
-		w.Write([]byte("hello"))
-		raw(func(b []byte) []byte { return b })(w, req)
-	})
-	if res := run(probeOf(server, probe.UDP, srv)); res.Outcome != probe.OK {
-		t.Errorf("%s: %v", res.Reason, res.Err)
-	}
-}
-
-// A dialer may hand out connections of its own type: framing goes by the
-// transport that was asked for.
-func TestWrappedConnections(t *testing.T) {
-	server := serve(t, raw(func(b []byte) []byte { return b }))
-	for _, transport := range []probe.Transport{probe.UDP, probe.TCP} {
-		p := probeOf(server, transport, srv)
-		p.Dialer = dialer(func(ctx context.Context, network, address string) (net.Conn, error) {
-			c, err := new(net.Dialer).DialContext(ctx, network, address)
-			return struct{ net.Conn }{c}, err
-		})
-		if res := run(p); res.Outcome != probe.OK {
-			t.Errorf("%s: %s %v", transport, res.Reason, res.Err)
-		}
 	}
 }
 
 func TestQuestionOnTheWire(t *testing.T) {
 	seen := make(chan *dns.Msg, 2)
-	server := serve(t, func(w dns.ResponseWriter, req *dns.Msg) {
+	server := serve(t, probe.UDP, func(w dns.ResponseWriter, req *dns.Msg) {
 		seen <- req
 		w.WriteMsg(new(dns.Msg).SetReply(req))
 	})
@@ -404,7 +180,7 @@ func TestQuestionsThatCannotBeAsked(t *testing.T) {
 }
 
 func TestAskForOthers(t *testing.T) {
-	server := serve(t, says(func(m *dns.Msg) {
+	server := serve(t, probe.UDP, says(func(m *dns.Msg) {
 		records(&m.Answer,
 			"_kerberos._udp.corp.example.com. 60 SRV 10 5 88 far.corp.example.com.",
 			"_kerberos._udp.corp.example.com. 60 SRV 0 5 88 second.corp.example.com.",

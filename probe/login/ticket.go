@@ -173,7 +173,11 @@ func (a *attempt) failTicket(err error) probe.Result {
 	if errors.As(err, &krb) {
 		recordKRBError(a.rec, krb)
 	}
-	return a.rec.Fail(reasonOf(err, silent), err)
+	reason := reasonOf(err, silent)
+	if step != nil && step.Step == client.StepLocate && reason != probe.ReasonCanceled {
+		reason = probe.ReasonUnresolvable // by whatever DNS does
+	}
+	return a.rec.Fail(reason, err)
 }
 
 func recordKRBError(rec *probe.Recorder, krb *kdcwire.KRBError) {
