@@ -83,16 +83,16 @@ func noArgs(c *cobra.Command, args []string) error {
 func (o *checkOptions) run(c *cobra.Command, s streams) error {
 	cfg, err := o.load(c)
 	if err != nil {
-		return o.unknown(s, err)
+		return o.output.unknown(s, err)
 	}
 	prompted, err := askPasswords(cfg, s)
 	if err != nil {
-		return o.unknown(s, err)
+		return o.output.unknown(s, err)
 	}
 	resolver := cfg.Resolver
 	if len(resolver) == 0 {
 		if resolver, err = agent.HostResolver("/etc/resolv.conf"); err != nil {
-			return o.unknown(s, err)
+			return o.output.unknown(s, err)
 		}
 	}
 	env := agent.Env{Dialer: &net.Dialer{}, Now: time.Now, Resolver: resolver, Prompted: prompted}
@@ -107,17 +107,6 @@ func (o *checkOptions) run(c *cobra.Command, s streams) error {
 	return climb(c.Context(), cfg, env, o.flags.Timeout, o.output, s)
 }
 
-// unknown reports what kept a check from starting; nagios wants it on its own line.
-func (o *checkOptions) unknown(s streams, err error) error {
-	if o.output != "nagios" {
-		return err
-	}
-	if err := report.NagiosUnknown(s.out, err.Error()); err != nil {
-		return err
-	}
-	return exitError(exitUsage)
-}
-
 // climb runs the ladder once and prints what it saw.
 func climb(ctx context.Context, cfg *config.Config, env agent.Env, timeout time.Duration, o output, s streams) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
@@ -127,9 +116,12 @@ func climb(ctx context.Context, cfg *config.Config, env agent.Env, timeout time.
 		env.Progress = live.show
 	}
 	started := time.Now()
-	results := agent.Check(ctx, cfg, env)
+	results, err := agent.Check(ctx, cfg, env)
 	if live != nil {
 		live.wipe()
+	}
+	if err != nil {
+		return o.unknown(s, err)
 	}
 	return o.print(s.out, report.Input{Report: agent.Explain(cfg, results, env.Now()), Results: results, Started: started, Elapsed: time.Since(started)})
 }

@@ -60,6 +60,17 @@ func (o output) print(w io.Writer, in report.Input) error {
 	return nil
 }
 
+// unknown reports what kept a check from starting; nagios wants it on its own line.
+func (o output) unknown(s streams, err error) error {
+	if o != "nagios" {
+		return err
+	}
+	if err := report.NagiosUnknown(s.out, err.Error()); err != nil {
+		return err
+	}
+	return exitError(exitUsage)
+}
+
 // liveLine shows on a terminal what is being waited for, and wipes it away.
 type liveLine struct {
 	w     io.Writer

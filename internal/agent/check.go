@@ -6,7 +6,9 @@ package agent
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -23,18 +25,27 @@ import (
 
 // Check climbs the whole ladder once: every question at every address, side by
 // side, and returns what each one saw in the ladder's order. It ends when all
-// have ended, or soon after ctx does.
-func Check(ctx context.Context, cfg *config.Config, env Env) []probe.Result {
+// have ended, or soon after ctx does. The error is of the configuration: a CA
+// bundle that cannot be read, and then nothing has been asked.
+func Check(ctx context.Context, cfg *config.Config, env Env) ([]probe.Result, error) {
+	tlsConfigs := map[string]*tls.Config{}
+	for _, db := range cfg.Databases {
+		c, err := tlsConfig(db)
+		if err != nil {
+			return nil, fmt.Errorf("database %s: %w", db.Name, err)
+		}
+		tlsConfigs[db.Name] = c
+	}
 	r := &round{cfg: cfg, env: env, plan: planner{cfg: cfg, env: env}, found: newDiscovery(cfg, env.Dialer, env.Resolver), waiting: map[probe.ID]time.Time{}}
 	for _, realm := range cfg.Realms {
 		r.wg.Go(func() { r.realm(ctx, realm) })
 	}
 	for _, db := range cfg.Databases {
-		r.wg.Go(func() { r.database(ctx, db) })
+		r.wg.Go(func() { r.database(ctx, db, tlsConfigs[db.Name]) })
 	}
 	r.wg.Wait()
 	slices.SortStableFunc(r.results, ladderOrder)
-	return r.results
+	return r.results, nil
 }
 
 // Explain gives the meaning of a round's results, with the limits of its configuration.
@@ -117,17 +128,13 @@ func (r *round) kpasswd(ctx context.Context, realm config.Realm) {
 
 // database asks one database at each of its addresses, the first one by way of
 // the logins.
-func (r *round) database(ctx context.Context, db config.Database) {
+func (r *round) database(ctx context.Context, db config.Database, tlsConfig *tls.Config) {
 	if _, err := netip.ParseAddr(db.Host); err != nil {
 		for _, s := range r.env.Resolver {
 			r.run(ctx, r.plan.endpointDNS(db, s)...)
 		}
 	}
-	tlsConfig, tlsErr := tlsConfig(db)
 	endpoint := func(ctx context.Context) (database.Server, error) {
-		if tlsErr != nil {
-			return database.Server{}, tlsErr
-		}
 		addrs, err := r.found.addresses(ctx, r.env.Resolver, db.Host)
 		if err != nil {
 			return database.Server{}, err
@@ -147,9 +154,6 @@ func (r *round) database(ctx context.Context, db config.Database) {
 		r.run(ctx, p)
 	}
 	addrs, err := r.found.addresses(ctx, r.env.Resolver, db.Host)
-	if err == nil {
-		err = tlsErr
-	}
 	if err != nil {
 		r.lack(probe.Database, db.Host, databaseFacts(db), err)
 		return

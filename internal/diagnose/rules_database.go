@@ -127,15 +127,7 @@ func databaseRules() []Rule {
 		Cause:     "{error}",
 		Remedy:    "find out why handshakes stay unfinished (the findings above); a login that succeeds clears it: kerbagent check --user <login> --database {host}",
 		DependsOn: causes,
-		match: func(v *view) []match {
-			var out []match
-			for _, r := range v.dbs {
-				if r.Outcome == probe.Skipped && r.Reason == probe.ReasonPaused {
-					out = append(out, dbTrouble([]*probe.Result{r}))
-				}
-			}
-			return out
-		},
+		match:     dbPaused,
 	}}
 }
 
@@ -158,6 +150,20 @@ func dbMatch(holds func(*probe.Result) bool) func(*view) []match {
 		}
 		return out
 	}
+}
+
+func dbPaused(v *view) []match {
+	byDB := map[string][]*probe.Result{}
+	for _, r := range slices.Concat(v.dbs, v.logins) {
+		if r.Outcome == probe.Skipped && r.Reason == probe.ReasonPaused && (r.ID.Kind == probe.Database || r.Facts[probe.FactFailedAt] == probe.AtDatabase) {
+			byDB[r.Facts[probe.FactDatabase]] = append(byDB[r.Facts[probe.FactDatabase]], r)
+		}
+	}
+	var out []match
+	for _, name := range sortedKeys(byDB) {
+		out = append(out, dbTrouble(byDB[name]))
+	}
+	return out
 }
 
 // otherAddressWorks: only database probes failed, and the same database works at another address.

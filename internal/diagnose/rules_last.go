@@ -15,7 +15,9 @@ func loginRules() []Rule {
 		Cause:  "{error}",
 		Remedy: "put the right secret into its file, or, if it is right after all (an unlocked account), run once: kerbagent check --ignore-breaker",
 		match: func(v *view) []match {
-			return v.perLogin(func(r *probe.Result) bool { return r.Outcome == probe.Skipped && r.Reason == probe.ReasonPaused })
+			return v.perLogin(func(r *probe.Result) bool {
+				return r.Outcome == probe.Skipped && r.Reason == probe.ReasonPaused && r.Facts[probe.FactFailedAt] != probe.AtDatabase
+			})
 		},
 	}}
 }

@@ -72,7 +72,11 @@ func (p Probe) Run(ctx context.Context) probe.Result {
 	if a.HasTTL {
 		rec.Sample(probe.SampleTTL, a.TTL.Seconds())
 	}
-	if reason := a.Reason(); reason != "" {
+	reason := a.Reason()
+	if reason == probe.ReasonDNSNoData && p.Question.Type == AAAA {
+		return rec.OK() // most names have no IPv6 address, and that is no fault
+	}
+	if reason != "" {
 		return rec.Fail(reason, fmt.Errorf("%s answered %s with %s to %s", p.Server, a.RcodeName(), reason, p.Question))
 	}
 	return rec.OK()

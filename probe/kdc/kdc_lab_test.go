@@ -59,9 +59,10 @@ func TestLab(t *testing.T) {
 				if small.Outcome != probe.OK {
 					t.Fatalf("%s: %v", small.Reason, small.Err)
 				}
-				for fact, want := range probe.Facts{
+				wanted := probe.Facts{
 					probe.FactKRBCode: "25", probe.FactPreauth: "required", probe.FactServedBy: kdc.user.Realm, probe.FactSalt: kdc.user.Realm + kdc.user.Name,
-				} {
+				}
+				for fact, want := range wanted {
 					if got := small.Facts[fact]; got != want {
 						t.Errorf("%s is %q", fact, got)
 					}

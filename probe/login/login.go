@@ -86,11 +86,10 @@ func (p Probe) ID() probe.ID {
 
 // attempt is one run.
 type attempt struct {
-	p    Probe
-	rec  *probe.Recorder
-	held error         // why no login may be tried; the database is asked all the same
-	tgt  chan struct{} // closed when session or tgtErr is there
-	mat  Material
+	p   Probe
+	rec *probe.Recorder
+	tgt chan struct{} // closed when session or tgtErr is there
+	mat Material
 
 	session *client.Session
 	tgtErr  error
@@ -122,8 +121,13 @@ func (p Probe) Run(ctx context.Context) probe.Result {
 			return a.rec.Held(err)
 		}
 	}
+	shake, err := p.Handshakes.Begin()
+	if err != nil { // before anything is tried: an attempt that leads nowhere is a waste of the account's patience
+		a.rec.Fact(probe.FactFailedAt, probe.AtDatabase)
+		return a.rec.Held(err)
+	}
 	go a.getTGT(ctx)
-	f := a.logIn(ctx)
+	f := a.logIn(ctx, shake)
 	<-a.tgt
 	if a.session != nil {
 		a.session.Close()
@@ -141,9 +145,6 @@ func (p Probe) Run(ctx context.Context) probe.Result {
 	}
 	a.rec.Fact(probe.FactFailedAt, f.at)
 	database.RecordServerError(a.rec, f.err)
-	if errors.As(f.err, &held) {
-		return a.rec.Held(f.err)
-	}
 	return a.rec.Fail(f.reason, f.err)
 }
 
@@ -158,17 +159,14 @@ func (a *attempt) walkPath(ctx context.Context) {
 }
 
 // logIn is the database's half. nil means logged in, and asked who.
-func (a *attempt) logIn(ctx context.Context) *failure {
+func (a *attempt) logIn(ctx context.Context, shake database.Handshake) *failure {
+	finished, loggedIn := true, false
+	defer func() { shake.End(finished, loggedIn) }() // a record that cannot be ended stays, and counts
 	server, err := a.p.Endpoint(ctx)
 	if err != nil {
 		return &failure{probe.AtDatabase, probe.ReasonUnresolvable, err}
 	}
-	shake, err := a.p.Handshakes.Begin()
-	if err != nil {
-		return &failure{probe.AtDatabase, probe.ReasonPaused, err}
-	}
-	finished, loggedIn := false, false
-	defer func() { shake.End(finished, loggedIn) }() // a record that cannot be ended stays, and counts
+	finished = false
 
 	first, cancel := probe.Limit(ctx, a.p.Timeout)
 	defer cancel()
