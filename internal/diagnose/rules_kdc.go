@@ -206,7 +206,7 @@ func kdcLarge(v *view) []match {
 func clockRules() []Rule {
 	return []Rule{{
 		Code: "clock-skew", Severity: Error,
-		Title:     "this host's clock is {skew} off against every KDC of {realm}",
+		Title:     "this host's clock is {skew} that of every KDC of {realm}",
 		Means:     "Every KDC that answers has a clock that differs from this host's. Beyond 5 minutes tickets are refused (KRB_AP_ERR_SKEW, 37).",
 		Cause:     "{seen}. The limit is 5 minutes.",
 		Remedy:    "chronyc tracking; timedatectl; in AWS the clock is at 169.254.169.123: chronyc makestep",
@@ -214,7 +214,7 @@ func clockRules() []Rule {
 		match:     clockSkew,
 	}, {
 		Code: "clock-skew-one-kdc", Severity: Warning,
-		Title:     "the clock of KDC {kdc} ({server}) is {skew} off",
+		Title:     "the clock of KDC {kdc} ({server}) is {skew} this host's",
 		Means:     "One KDC's clock differs from this host's while another one's does not. Logins fail or work with the KDC that was asked.",
 		Cause:     "{seen}.",
 		Remedy:    "on {kdc}: w32tm /query /status (Windows) or chronyc tracking; set its clock right",
@@ -240,12 +240,13 @@ func (v *view) skews(realm string) (ks []*kdcAddr, skew map[*kdcAddr]float64) {
 
 func off(skew float64) bool { return math.Abs(skew) >= skewWarn.Seconds() }
 
+// skewWord says "10m0s ahead of" or "10m0s behind".
 func skewWord(s float64) string {
 	d := time.Duration(math.Abs(s) * float64(time.Second)).Round(time.Second)
 	if s < 0 {
 		return d.String() + " behind"
 	}
-	return d.String() + " ahead"
+	return d.String() + " ahead of"
 }
 
 func clockSkew(v *view) []match {
@@ -263,7 +264,7 @@ func clockSkew(v *view) []match {
 			if math.Abs(skew[k]) > math.Abs(worst) {
 				worst = skew[k]
 			}
-			all += fmt.Sprintf("; %s is %s", k.addr, skewWord(skew[k]))
+			all += fmt.Sprintf("; %s is %s this host", k.addr, skewWord(skew[k]))
 		}
 		if len(ks) == 0 {
 			continue
@@ -312,7 +313,7 @@ func clockSkewOne(v *view) []match {
 				}
 			}
 			m.words = wordsOf(m.affects[0]).and(words{"skew": skewWord(skew[k]),
-				"seen": fmt.Sprintf("%s is %s of this host's clock; %s agrees with it", k.addr, skewWord(skew[k]), fine[0].addr)})
+				"seen": fmt.Sprintf("%s is %s this host; %s agrees with it", k.addr, skewWord(skew[k]), fine[0].addr)})
 			out = append(out, m)
 		}
 	}
