@@ -132,7 +132,7 @@ func (a *Account) Paused(secret []byte) error {
 	if err != nil {
 		return err
 	}
-	if paused := rec.paused(id, a.l.now()); paused != nil {
+	if paused := rec.paused(id, a.l.now()); paused != nil && !a.l.ignore {
 		return paused
 	}
 	return nil

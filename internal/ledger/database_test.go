@@ -2,10 +2,14 @@ package ledger
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // leave begins n handshakes and leaves them unfinished.
@@ -187,4 +191,55 @@ func TestUserPause(t *testing.T) {
 	must(t, err)
 	must(t, h.End(true, true))
 	must(t, d.UserPaused("alice@R"))
+}
+
+func TestCountIsRightWhenManyLook(t *testing.T) {
+	l, _, _ := open(t)
+	d := l.Database("orders", 100)
+	leave(t, d, 5)
+	var all errgroup.Group
+	for range 8 {
+		all.Go(func() error {
+			for range 50 {
+				if n, err := d.Unfinished(); n != 5 || err != nil {
+					return fmt.Errorf("%d unfinished, %v", n, err)
+				}
+			}
+			return nil
+		})
+	}
+	must(t, all.Wait())
+}
+
+func TestOneLoginAtATimeOnTheWayOut(t *testing.T) {
+	l, _, _ := open(t)
+	d := l.Database("orders", 100)
+	leave(t, d, 25)
+	for range 20 {
+		var all errgroup.Group
+		var mu sync.Mutex
+		var in []*Handshake
+		for range 4 {
+			all.Go(func() error {
+				h, err := d.BeginLogin("alice@R")
+				var busy *BusyError
+				switch {
+				case err == nil:
+					mu.Lock()
+					defer mu.Unlock()
+					in = append(in, h)
+				case !errors.As(err, &busy):
+					return err
+				}
+				return nil
+			})
+		}
+		must(t, all.Wait())
+		if len(in) > 1 {
+			t.Fatalf("%d logins at once", len(in))
+		}
+		for _, h := range in {
+			must(t, h.End(true, false))
+		}
+	}
 }
