@@ -89,20 +89,21 @@ func (w *World) text(dir string, f Files) string {
 	return fmt.Sprintf(`# These accounts exist in this rehearsal only; their passwords are good for nothing else:
 #   %[1]s  %[2]s     %[3]s  %[4]s
 export KRB5_CONFIG=%[5]s KRB5CCNAME=FILE:%[6]s
-kinit %[1]s
 kinit -k -t %[7]s %[8]s
 kinit %[3]s && kvno %[9]s
-kpasswd %[1]s
+kinit %[1]s
 dig @%[10]s -p %[11]d _kerberos._tcp.%[12]s SRV
 dig @%[13]s -p %[14]d %[15]s A
-# Oracle's client, with authentication_kerberos_client:
+# Oracle's client, with authentication_kerberos_client and alice's ticket:
 mysql -h %[16]s -P %[17]d -u alice --ssl-mode=VERIFY_CA --ssl-ca=%[18]s -e 'SELECT CURRENT_USER()'
-kerbagent check --config %[19]s
+kerbagent check --config %[19]s --state-dir %[20]s
+# The files above keep the old password, so that the next check finds password-wrong:
+kpasswd %[1]s
 `, alice, alicePassword, carol, carolPassword, quote(f.Krb5Conf), quote(filepath.Join(dir, "ccache")),
 		quote(f.Keytab), etl, databaseSPN+"@"+corpRealm,
 		w.dc1.dns.addr.Addr(), w.dc1.dns.addr.Port(), corpDomain,
 		w.resolver.addr.Addr(), w.resolver.addr.Port(), databaseHost,
-		db.Addr(), db.Port(), quote(f.CA), quote(f.Config))
+		db.Addr(), db.Port(), quote(f.CA), quote(f.Config), quote(filepath.Join(dir, "state")))
 }
 
 // quote makes one word for a shell.

@@ -105,7 +105,8 @@ func TestSecretsArePrivateAndGo(t *testing.T) {
 	}
 }
 
-// codes of /design/codes.md whose row says R, in its order.
+// rehearsedCodes are the finding codes that can be played (R in the design's
+// table of codes), in the order of that table.
 func rehearsedCodes() []diagnose.Code {
 	return []diagnose.Code{
 		"host-offline", "server-down", "dns-server-silent", "dns-udp-blocked", "dns-tcp-blocked", "dns-refused", "dns-zone-missing",

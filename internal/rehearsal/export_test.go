@@ -1,0 +1,11 @@
+package rehearsal
+
+// Harm is what a run of the ladder did to others: wrong passwords counted
+// against accounts, and handshakes that the database counts against the host.
+func (w *World) Harm() (wrongPasswords, unfinished int) {
+	alice, _ := w.corp.Failures("alice")
+	etl, _ := w.corp.Failures("etl")
+	carol, _ := w.onprem.Failures("carol")
+	w.database.Wait(0)
+	return alice + etl + carol, w.database.Stats().Unfinished
+}

@@ -1,0 +1,296 @@
+package login_test
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/kerbagent/kerbagent/krb5/client"
+	"github.com/kerbagent/kerbagent/krb5/krb5test"
+	"github.com/kerbagent/kerbagent/mysql"
+	"github.com/kerbagent/kerbagent/mysql/kerberos"
+	"github.com/kerbagent/kerbagent/mysql/mysqltest"
+	"github.com/kerbagent/kerbagent/probe"
+	"github.com/kerbagent/kerbagent/probe/database"
+	"github.com/kerbagent/kerbagent/probe/login"
+)
+
+const (
+	realmName = "CORP.EXAMPLE.COM"
+	spn       = "mysql/db.corp.example.com"
+	password  = "Right-Password-1"
+)
+
+// rig is one realm with one KDC, one database, and guards that remember.
+type rig struct {
+	t       *testing.T
+	realm   *krb5test.Realm
+	kdc     *krb5test.KDC
+	faults  *krb5test.Faults
+	db      *mysqltest.Server
+	account accountLog
+	shakes  shakeLog
+	results []probe.Result // of the database's stages
+}
+
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	r := &rig{t: t, realm: krb5test.NewRealm(realmName, krb5test.Options{}), faults: krb5test.NewFaults(krb5test.Script{})}
+	r.realm.AddUser("alice", password)
+	r.realm.AddService(spn)
+	var err error
+	if r.kdc, err = r.realm.ServeKDC("127.0.0.1:0", r.faults); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.kdc.Close() })
+	r.db, err = mysqltest.New(mysqltest.Config{Names: []string{"db.corp.example.com"}, SPN: spn + "@" + realmName, Realm: realmName,
+		Users: map[string]mysqltest.User{"alice": {}, "passwd": {Plugin: mysqltest.NativePassword, Password: "x"}}, Acceptor: r.realm.Acceptor(spn)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.db.Close() })
+	return r
+}
+
+func (r *rig) probe(user, pw string) login.Probe {
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(r.db.CA())
+	server := database.Server{Address: r.db.Addr(), TLS: &tls.Config{RootCAs: roots, ServerName: "db.corp.example.com"}}
+	return login.Probe{
+		User: client.Principal{Name: user, Realm: realmName}, Database: "db", Host: "db.corp.example.com", HomeRealm: realmName,
+		Endpoint: func(context.Context) (database.Server, error) { return server, nil },
+		Material: func() (login.Material, error) {
+			return login.Material{Kind: "password", Secret: client.Password([]byte(pw)), Identity: []byte(pw)}, nil
+		},
+		Locator: locator{r.kdc.Addr()}, AllowSPN: kerberos.AllowIn(realmName), Dialer: &net.Dialer{}, Timeout: 2 * time.Second,
+		Account: &r.account, Handshakes: &r.shakes, Path: &r.shakes,
+		OnDatabase: func(res probe.Result) { r.results = append(r.results, res) },
+	}
+}
+
+type locator struct{ addr netip.AddrPort }
+
+func (l locator) KDCs(context.Context, string) ([]netip.AddrPort, error) {
+	return []netip.AddrPort{l.addr}, nil
+}
+
+// accountLog is an Account that keeps what it is told.
+type accountLog struct {
+	mu       sync.Mutex
+	paused   error
+	noRecord error
+	ends     []string
+	attempts int
+}
+
+func (a *accountLog) Paused([]byte) error { return a.paused }
+
+func (a *accountLog) Begin([]byte) (login.Attempt, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.noRecord != nil {
+		return nil, a.noRecord
+	}
+	a.attempts++
+	return a, nil
+}
+
+func (a *accountLog) end(how string) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.ends = append(a.ends, how)
+	return nil
+}
+
+func (a *accountLog) Accepted() error        { return a.end("accepted") }
+func (a *accountLog) Refused(r string) error { return a.end("refused: " + r) }
+func (a *accountLog) Unanswered() error      { return a.end("unanswered") }
+func (a *accountLog) Withdrawn() error       { return a.end("withdrawn") }
+
+// shakeLog is a Guard that keeps what it is told.
+type shakeLog struct {
+	begun, unfinished, loggedIn int
+	held                        error
+}
+
+func (s *shakeLog) Begin() (database.Handshake, error) {
+	if s.held != nil {
+		return nil, s.held
+	}
+	s.begun++
+	return s, nil
+}
+
+func (s *shakeLog) End(finished, loggedIn bool) error {
+	if !finished {
+		s.unfinished++
+	}
+	if loggedIn {
+		s.loggedIn++
+	}
+	return nil
+}
+
+func TestLogin(t *testing.T) {
+	r := newRig(t)
+	res := r.probe("alice", password).Run(t.Context())
+	if res.Outcome != probe.OK || res.Facts[probe.FactCurrentUser] != "alice@%" || res.Facts[probe.FactProven] != "true" {
+		t.Fatalf("%s (%s) %v, %v", res.Outcome, res.Reason, res.Err, res.Facts)
+	}
+	if r.account.attempts != 1 || r.account.ends[0] != "accepted" || r.shakes.loggedIn != 1 || r.shakes.unfinished != 0 {
+		t.Errorf("attempts %d %v, handshakes %+v", r.account.attempts, r.account.ends, r.shakes)
+	}
+	if len(r.results) != 1 || r.results[0].Outcome != probe.OK || r.results[0].ID.Kind != probe.Database {
+		t.Errorf("results of the database's stages: %+v", r.results)
+	}
+}
+
+// However a login ends, the account has had at most one try, its record says
+// how that ended, and the database has counted nothing against this host.
+func TestEveryEndIsHarmless(t *testing.T) {
+	tests := []struct {
+		name     string
+		user     string
+		password string
+		kdc      krb5test.Script
+		db       mysqltest.Faults
+		prepare  func(*rig)
+		reason   probe.Reason
+		at       string
+		tries    int
+		end      string // of the attempt's record
+	}{
+		{name: "wrong password", password: "wrong", reason: probe.ReasonKRBPreauthFailed, at: probe.AtPreauth, tries: 1, end: "refused: krb-preauth-failed"},
+		{name: "locked account", prepare: func(r *rig) { r.realm.Change("alice", krb5test.Locked) }, reason: probe.ReasonKRBRevoked, at: probe.AtPreauth, tries: 1, end: "refused: krb-revoked"},
+		{name: "no such user", user: "bob", reason: probe.ReasonKRBClientUnknown, at: probe.AtAS},
+		{name: "the answer to the one try is lost", kdc: krb5test.Script{SwallowReply: true}, reason: probe.ReasonTCPSilent, at: probe.AtPreauth, tries: 1, end: "unanswered"},
+		{name: "hung KDC", kdc: krb5test.Script{SilentTCP: true}, reason: probe.ReasonTCPSilent, at: probe.AtAS},
+		{name: "clock", kdc: krb5test.Script{ClockOffset: time.Hour}, reason: probe.ReasonKRBSkew, at: probe.AtPreauth, tries: 1, end: "withdrawn"},
+		{name: "unknown service", prepare: func(r *rig) { r.realm.Remove(spn) }, reason: probe.ReasonKRBServerUnknown, at: probe.AtTGS, tries: 1, end: "accepted"},
+		{name: "password account", user: "passwd", prepare: func(r *rig) { r.realm.AddUser("passwd", password) }, reason: probe.ReasonDBOtherPlugin, at: probe.AtDatabase, tries: 1, end: "accepted"},
+		{name: "another service announced", db: mysqltest.Faults{SPN: "ldap/dc1.corp.example.com@" + realmName}, reason: probe.ReasonDBSPNUnexpected, at: probe.AtDatabase, tries: 1, end: "accepted"},
+		{name: "another realm announced", db: mysqltest.Faults{Realm: "OTHER.TEST"}, reason: probe.ReasonDBRealmMismatch, at: probe.AtDatabase, tries: 1, end: "accepted"},
+		{name: "untrusted certificate", db: mysqltest.Faults{Certificate: mysqltest.OtherCA}, reason: probe.ReasonDBTLSUntrusted, at: probe.AtDatabase, tries: 1, end: "accepted"},
+		{name: "no TLS", db: mysqltest.Faults{NoTLS: true}, reason: probe.ReasonDBTLSMissing, at: probe.AtDatabase, tries: 1, end: "accepted"},
+		{name: "ticket rejected", db: mysqltest.Faults{RejectToken: true}, reason: probe.ReasonDBTicketRejected, at: probe.AtDatabase, tries: 1, end: "accepted"},
+		{name: "denied after the proof", db: mysqltest.Faults{DenyAfterProof: &mysql.ServerError{Number: 1045, State: "28000", Message: "denied"}}, reason: probe.ReasonDBAccessDenied, at: probe.AtDatabase, tries: 1, end: "accepted"},
+		{name: "proof that does not verify", db: mysqltest.Faults{BadProof: true}, reason: probe.ReasonDBUnproven, at: probe.AtDatabase, tries: 1, end: "accepted"},
+		{name: "blocked host", db: mysqltest.Faults{Greeting: &mysql.ServerError{Number: 1129, Message: "blocked"}}, reason: probe.ReasonDBBlocked, at: probe.AtDatabase, tries: 1, end: "accepted"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRig(t)
+			if tt.prepare != nil {
+				tt.prepare(r)
+			}
+			r.faults.Set(tt.kdc)
+			if err := r.db.SetFaults(tt.db); err != nil {
+				t.Fatal(err)
+			}
+			user, pw := tt.user, tt.password
+			if user == "" {
+				user = "alice"
+			}
+			if pw == "" {
+				pw = password
+			}
+			p := r.probe(user, pw)
+			if tt.reason == probe.ReasonTCPSilent {
+				p.Timeout = 300 * time.Millisecond
+			}
+			res := p.Run(t.Context())
+			if res.Outcome != probe.Failed || res.Reason != tt.reason || res.Facts[probe.FactFailedAt] != tt.at {
+				t.Fatalf("%s %s at %q: %v; want %s at %s", res.Outcome, res.Reason, res.Facts[probe.FactFailedAt], res.Err, tt.reason, tt.at)
+			}
+			if got := r.kdc.Requests().Preauth[user]; got != tt.tries || r.account.attempts != tt.tries {
+				t.Errorf("the KDC saw %d tries, %d were recorded, want %d", got, r.account.attempts, tt.tries)
+			}
+			if tt.end != "" && (len(r.account.ends) != 1 || r.account.ends[0] != tt.end) {
+				t.Errorf("the record ended as %q, want %q", r.account.ends, tt.end)
+			}
+			r.db.Wait(r.db.Stats().Connections)
+			if s := r.db.Stats(); s.Unfinished != 0 || r.shakes.unfinished != 0 {
+				t.Errorf("the database counts %d unfinished, we %d", s.Unfinished, r.shakes.unfinished)
+			}
+		})
+	}
+}
+
+// Where no attempt may be made, none is, and the database is asked all the same.
+func TestHeldBack(t *testing.T) {
+	held := &probe.HeldBack{Reason: probe.ReasonPaused, Err: errors.New("paused since then")}
+	for name, prepare := range map[string]func(*rig){
+		"before":     func(r *rig) { r.account.paused = held },
+		"in between": func(r *rig) { r.account.noRecord = held },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			prepare(r)
+			res := r.probe("alice", password).Run(t.Context())
+			if res.Outcome != probe.Skipped || res.Reason != probe.ReasonPaused {
+				t.Errorf("%s (%s), want skipped (paused)", res.Outcome, res.Reason)
+			}
+			if n := r.kdc.Requests().Preauth["alice"]; n != 0 {
+				t.Errorf("the KDC saw %d tries", n)
+			}
+			if len(r.results) != 1 || r.results[0].Outcome != probe.OK {
+				t.Errorf("the database was not asked: %+v", r.results)
+			}
+			if s := r.db.Stats(); s.Unfinished != 0 {
+				t.Errorf("the database counts %d unfinished", s.Unfinished)
+			}
+		})
+	}
+}
+
+// A paused database holds the login back before the account is touched.
+func TestPausedDatabase(t *testing.T) {
+	r := newRig(t)
+	r.shakes.held = &probe.HeldBack{Reason: probe.ReasonPaused, Err: errors.New("too many unfinished")}
+	res := r.probe("alice", password).Run(t.Context())
+	if res.Outcome != probe.Skipped || r.account.attempts != 0 || r.db.Stats().Connections != 0 {
+		t.Errorf("%s, %d attempts, %d connections", res.Outcome, r.account.attempts, r.db.Stats().Connections)
+	}
+}
+
+// A handshake that a silent server leaves unfinished is counted as one.
+func TestUnfinishedIsCounted(t *testing.T) {
+	r := newRig(t)
+	if err := r.db.SetFaults(mysqltest.Faults{Silent: true}); err != nil {
+		t.Fatal(err)
+	}
+	p := r.probe("alice", password)
+	p.Timeout = 200 * time.Millisecond
+	res := p.Run(t.Context())
+	if res.Reason != probe.ReasonTCPSilent || r.shakes.unfinished != 1 {
+		t.Errorf("%s, %d unfinished, want tcp-silent and 1", res.Reason, r.shakes.unfinished)
+	}
+}
+
+// Canceling ends a run at once, and what it had begun is ended well.
+func TestCancel(t *testing.T) {
+	r := newRig(t)
+	r.faults.Set(krb5test.Script{SilentTCP: true})
+	ctx, cancel := context.WithCancel(t.Context())
+	p := r.probe("alice", password)
+	p.Timeout = time.Minute
+	onDatabase := p.OnDatabase
+	p.OnDatabase = func(res probe.Result) { // the switch is there, the ticket is not
+		onDatabase(res)
+		cancel()
+	}
+	res := p.Run(ctx)
+	if res.Outcome != probe.Failed || res.Reason != probe.ReasonCanceled {
+		t.Errorf("%s (%s) %v", res.Outcome, res.Reason, res.Err)
+	}
+	r.db.Wait(1)
+	if s := r.db.Stats(); s.Unfinished != 0 {
+		t.Errorf("the database counts %d unfinished", s.Unfinished)
+	}
+}
