@@ -20,10 +20,11 @@ const rehearseTimeout = 30 * time.Second
 
 func newRehearse(s streams) *cobra.Command {
 	var (
-		o     output
-		fault string
-		serve string
-		list  bool
+		o       output
+		fault   string
+		dialect string
+		serve   string
+		list    bool
 	)
 	c := &cobra.Command{
 		Use:   "rehearse",
@@ -41,7 +42,7 @@ check against them. No server, account or root right is needed.
 			if list {
 				return listFaults(s.out)
 			}
-			world, err := rehearsal.Start(c.Context(), rehearsal.Options{Fault: diagnose.Code(fault)})
+			world, err := rehearsal.Start(c.Context(), rehearsal.Options{Fault: diagnose.Code(fault), Dialect: rehearsal.Dialect(dialect)})
 			if err != nil {
 				return err
 			}
@@ -56,6 +57,7 @@ check against them. No server, account or root right is needed.
 	}
 	o.register(c)
 	c.Flags().StringVar(&fault, "fault", "", "play the fault that leads to this finding `code`")
+	c.Flags().StringVar(&dialect, "dialect", string(rehearsal.Windows), "whose words the KDCs use of an account: `windows`, samba or mit")
 	c.Flags().StringVar(&serve, "serve", "", "write client files to this `directory` and stay up until interrupted")
 	c.Flags().BoolVar(&list, "list", false, "list the faults that can be played")
 	if err := c.RegisterFlagCompletionFunc("fault", cobra.FixedCompletions(faultCodes(), cobra.ShellCompDirectiveNoFileComp)); err != nil {

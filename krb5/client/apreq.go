@@ -43,7 +43,7 @@ func apRequest(t *Ticket, usage uint32, options uint32, a authenticator) ([]byte
 	if err != nil {
 		return nil, fmt.Errorf("encoding authenticator: %w", err)
 	}
-	sealed, err := encrypt(t.secret.key, plain, usage)
+	sealed, err := encrypt(t.secret().key, plain, usage)
 	if err != nil {
 		return nil, fmt.Errorf("sealing authenticator: %w", err)
 	}
@@ -51,7 +51,7 @@ func apRequest(t *Ticket, usage uint32, options uint32, a authenticator) ([]byte
 		addInt(b, 0, version)
 		addInt(b, 1, msgAPReq)
 		addFlags(b, 2, options)
-		addField(b, 3, func(b *cryptobyte.Builder) { b.AddBytes(t.secret.raw) })
+		addField(b, 3, func(b *cryptobyte.Builder) { b.AddBytes(t.secret().raw) })
 		addField(b, 4, func(b *cryptobyte.Builder) { addEncrypted(b, sealed) })
 	})
 }

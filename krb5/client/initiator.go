@@ -42,9 +42,9 @@ const maxToken = 16 << 10
 // SPNEGO). Each login needs its own: acceptors refuse a token that they have
 // seen.
 type Initiator struct {
-	token []byte
 	time  time.Time
-	key   *sessionKey // by pointer: see ticketSecret
+	key   hidden[sessionKey]
+	token hidden[[]byte]
 }
 
 // NewInitiator makes the first and only token for the service that the ticket
@@ -57,12 +57,8 @@ func NewInitiator(service *Ticket, mutual bool, now func() time.Time) (*Initiato
 	if service.secret == nil {
 		return nil, fmt.Errorf("making a token: %s has no key", service)
 	}
-	key := service.secret.key
-	alg, err := algorithm(key.etype)
-	if err != nil {
-		return nil, fmt.Errorf("making a token: %w", err)
-	}
-	subkey := sessionKey{etype: key.etype, value: make([]byte, alg.GetKeyByteSize())}
+	key := service.secret().key
+	subkey := sessionKey{etype: key.etype, value: make([]byte, keySize(key.etype))}
 	_, _ = rand.Read(subkey.value) // never fails (crypto/rand)
 
 	flags, options := uint32(flagConfInteg|flagTransferable), uint32(0)
@@ -73,7 +69,7 @@ func NewInitiator(service *Ticket, mutual bool, now func() time.Time) (*Initiato
 	sum = append(sum, make([]byte, channelBindings)...)
 	sum = binary.LittleEndian.AppendUint32(sum, flags)
 
-	i := &Initiator{time: now().UTC().Truncate(time.Microsecond), key: &key}
+	i := &Initiator{time: now().UTC().Truncate(time.Microsecond), key: hide(key)}
 	apReq, err := apRequest(service, usageAPReqAuth, options, authenticator{
 		time: i.time, sumType: checksumGSS, checksum: sum, subkey: &subkey,
 	})
@@ -85,14 +81,16 @@ func NewInitiator(service *Ticket, mutual bool, now func() time.Time) (*Initiato
 		b.AddBytes([]byte(mechKRB5 + tokenAPReq))
 		b.AddBytes(apReq)
 	})
-	if i.token, err = b.Bytes(); err != nil {
+	token, err := b.Bytes()
+	if err != nil {
 		return nil, fmt.Errorf("making a token: %w", err)
 	}
+	i.token = hide(token)
 	return i, nil
 }
 
 // Token is what the server gets. It is good once.
-func (i *Initiator) Token() []byte { return i.token }
+func (i *Initiator) Token() []byte { return i.token() }
 
 // String says what it is, not what is in it.
 func (i *Initiator) String() string { return "GSS initiator, krb5" }
@@ -115,7 +113,7 @@ func (i *Initiator) Verify(b []byte) error {
 	if err != nil {
 		return fmt.Errorf("verifying server: %w", err)
 	}
-	plain, err := decrypt(*i.key, sealed, usageAPRepEncPart)
+	plain, err := decrypt(i.key(), sealed, usageAPRepEncPart)
 	if err != nil {
 		return fmt.Errorf("verifying server: %w: %w", ErrUnproven, err)
 	}

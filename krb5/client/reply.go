@@ -127,11 +127,10 @@ func parseEncPart(b []byte) (*encPart, error) {
 	if !ok {
 		return nil, errSyntax("encrypted part", b)
 	}
-	alg, err := algorithm(p.key.etype)
-	if err != nil {
+	if _, err := algorithm(p.key.etype); err != nil {
 		return nil, fmt.Errorf("reading session key: %w", err)
 	}
-	if len(p.key.value) != alg.GetKeyByteSize() {
+	if len(p.key.value) != keySize(p.key.etype) {
 		return nil, errSyntax("session key", p.key.value)
 	}
 	p.nonce = uint32(nonce)
@@ -202,7 +201,7 @@ func ticketOf(r *reply, p *encPart) *Ticket {
 		KeyExpiration:  p.keyExpiration,
 		PasswordExpiry: p.passwordExpiry,
 		AccountExpiry:  p.accountExpiry,
-		secret:         &ticketSecret{key: p.key, raw: r.ticket.der},
+		secret:         hide(ticketSecret{key: p.key, raw: r.ticket.der}),
 	}
 	if t.StartTime.IsZero() {
 		t.StartTime = t.AuthTime

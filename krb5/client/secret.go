@@ -23,23 +23,28 @@ type Secret interface {
 
 // Password makes a secret of a password, byte for byte.
 func Password(pw []byte) Secret {
-	return &password{bytes: append([]byte(nil), pw...)}
+	return &password{bytes: hide(slices.Clone(pw))}
 }
 
 // FromKeytab makes a secret of a keytab. Of several versions of a key the
 // newest is used for preauthentication.
 func FromKeytab(kt *keys.Keytab) Secret { return &keytab{kt} }
 
-// password and keytab are used by pointer only, so that a %+v of whatever
-// holds one shows an address; Format covers the rest.
+// hidden gives a secret. It is a function because fmt prints of those no more
+// than an address, whatever the verb and whatever holds it; a pointer is
+// followed for a verb that does not fit.
+type hidden[T any] func() T
+
+func hide[T any](v T) hidden[T] { return func() T { return v } }
+
 type password struct {
-	bytes []byte
+	bytes hidden[[]byte]
 
 	// The key that was made last: deriving it is most of a login's CPU, and a
 	// reply needs the one that the request did.
 	mu   sync.Mutex
 	hint keyHint
-	last *sessionKey
+	last hidden[sessionKey]
 }
 
 func (*password) Kind() string { return "password" }
@@ -55,13 +60,13 @@ func (p *password) key(_ Principal, h keyHint, _ uint32) (sessionKey, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.last != nil && p.hint.etype == h.etype && p.hint.salt == h.salt && bytes.Equal(p.hint.params, h.params) {
-		return *p.last, nil
+		return p.last(), nil
 	}
-	key, err := stringToKey(h.etype, p.bytes, h.salt, h.params)
+	key, err := stringToKey(h.etype, p.bytes(), h.salt, h.params)
 	if err != nil {
 		return sessionKey{}, err
 	}
-	p.hint, p.last = h, &key
+	p.hint, p.last = h, hide(key)
 	return key, nil
 }
 

@@ -52,7 +52,7 @@ func (t *TGS) Request() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encoding TGS-REQ: %w", err)
 	}
-	key := t.tgt.secret.key
+	key := t.tgt.secret().key
 	alg, err := algorithm(key.etype)
 	if err != nil {
 		return nil, err
@@ -84,7 +84,7 @@ func (t *TGS) Finish(b []byte) (*Ticket, error) {
 	if err != nil {
 		return nil, err
 	}
-	plain, err := decrypt(t.tgt.secret.key, r.enc, usageTGSRepEncPart)
+	plain, err := decrypt(t.tgt.secret().key, r.enc, usageTGSRepEncPart)
 	if err != nil {
 		return nil, fmt.Errorf("opening TGS-REP: %w", err)
 	}

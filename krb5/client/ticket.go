@@ -36,11 +36,10 @@ type Ticket struct {
 	// AccountExpiry is last-req of type 7, or zero.
 	AccountExpiry time.Time
 
-	secret *ticketSecret
+	secret hidden[ticketSecret]
 }
 
-// ticketSecret is reached by a pointer only, so that a %+v of whatever holds a
-// Ticket shows an address.
+// ticketSecret is what makes a ticket usable.
 type ticketSecret struct {
 	key sessionKey
 	raw []byte // the Ticket in DER, sent as it was received
@@ -91,6 +90,6 @@ func CachedTGT(cc *keys.CCache) (*Ticket, error) {
 		StartTime: best.StartTime,
 		EndTime:   best.EndTime,
 		RenewTill: best.RenewTill,
-		secret:    &ticketSecret{key: sessionKey{etype: best.KeyType, value: best.Key()}, raw: raw.der},
+		secret:    hide(ticketSecret{key: sessionKey{etype: best.KeyType, value: best.Key()}, raw: raw.der}),
 	}, nil
 }

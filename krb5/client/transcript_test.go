@@ -28,6 +28,7 @@ type transcript struct {
 	now     time.Time
 	nonces  []uint32
 	packets [][]byte // request, reply, request, …
+	apRep   []byte   // the service's answer to a token that was made at now
 }
 
 func transcriptPath(name string) string { return filepath.Join("testdata", name+".txt") }
@@ -42,6 +43,9 @@ func (tr *transcript) save(t *testing.T, name string) {
 	}
 	for i, p := range tr.packets {
 		fmt.Fprintf(&b, "%c %x\n", "><"[i%2], p)
+	}
+	if tr.apRep != nil {
+		fmt.Fprintf(&b, "ap-rep %x\n", tr.apRep)
 	}
 	if err := os.WriteFile(transcriptPath(name), []byte(b.String()), 0o644); err != nil {
 		t.Fatal(err)
@@ -70,6 +74,8 @@ func loadTranscript(t testing.TB, name string) *transcript {
 			var p []byte
 			p, err = hex.DecodeString(value)
 			tr.packets = append(tr.packets, p)
+		case "ap-rep":
+			tr.apRep, err = hex.DecodeString(value)
 		}
 		if err != nil {
 			t.Fatalf("%s: %q: %v", name, in.Text(), err)

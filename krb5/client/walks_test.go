@@ -30,8 +30,8 @@ type walk struct {
 const (
 	corpDC1  = "10.77.0.10:88"
 	onpremDC = "10.77.2.10:88"
-	mitKDC   = "127.0.88.1:88"
-	heimKDC  = "127.0.88.2:88"
+	mitKDC   = "10.77.5.10:88"
+	heimKDC  = "10.77.6.10:88"
 	rdsName  = "mysql/mycluster.cluster-abc123.us-east-1.rds.amazonaws.com@CORP.EXAMPLE.COM"
 )
 
@@ -152,4 +152,11 @@ func TestTranscripts(t *testing.T) {
 			w.check(t, loadTranscript(t, w.name).client(t), w.secret(t, "testdata"))
 		})
 	}
+}
+
+// The transcript of a wrong password is replayed only: the lab's users are
+// shared, and none of them is to be sent one.
+func TestWrongPassword(t *testing.T) {
+	w := walk{name: "heimdal-wrong-password", user: "alice@HEIM.TEST", password: "not it", step: StepPreauth, code: 24}
+	w.check(t, loadTranscript(t, w.name).client(t), w.secret(t, "testdata"))
 }

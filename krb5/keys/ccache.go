@@ -24,8 +24,8 @@ type Credential struct {
 	RenewTill           time.Time // zero where it cannot be renewed
 	Flags               uint32    // RFC 4120 §5.3, the first flag is the highest bit
 
-	key    *material
-	ticket *material
+	key    material
+	ticket material
 }
 
 // flagRenewable is flag 8 of RFC 4120 §5.3.
@@ -35,20 +35,10 @@ const flagRenewable = 1 << (31 - 8)
 func (c Credential) Renewable() bool { return c.Flags&flagRenewable != 0 }
 
 // Key is a copy of the session key: a secret, for krb5/client only.
-func (c Credential) Key() []byte {
-	if c.key == nil {
-		return nil
-	}
-	return append([]byte(nil), c.key.bytes...)
-}
+func (c Credential) Key() []byte { return c.key.reveal() }
 
 // Ticket is a copy of the ticket in DER, for krb5/client only.
-func (c Credential) Ticket() []byte {
-	if c.ticket == nil {
-		return nil
-	}
-	return append([]byte(nil), c.ticket.bytes...)
-}
+func (c Credential) Ticket() []byte { return c.ticket.reveal() }
 
 // String names client, server and end; neither key nor ticket.
 func (c Credential) String() string {
@@ -151,8 +141,7 @@ func readCredential(r *reader, v3 bool) Credential {
 	if want := keySize(c.KeyType); r.err == nil && c.ServerRealm != configRealm && want != 0 && len(key) != want {
 		r.fail(fmt.Sprintf("a session key of %d bytes for encryption type %d", len(key), c.KeyType))
 	}
-	c.key = &material{bytes: append([]byte(nil), key...)}
-	c.ticket = &material{bytes: append([]byte(nil), ticket...)}
+	c.key, c.ticket = hide(key), hide(ticket)
 	return c
 }
 

@@ -2,6 +2,7 @@ package keys
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -19,12 +20,27 @@ type Entry struct {
 	EType     int32 // RFC 3961 number: 18 is aes256-cts-hmac-sha1-96
 	Timestamp time.Time
 
-	key *material
+	key material
 }
 
-// material is reached by a pointer only, so that a %+v of whatever holds an
-// Entry or a Credential shows an address.
-type material struct{ bytes []byte }
+// material gives secret bytes. It is a function because fmt prints of those no
+// more than an address, whatever the verb and whatever holds it; a pointer is
+// followed for a verb that does not fit.
+type material func() []byte
+
+// hide keeps a copy of b.
+func hide(b []byte) material {
+	b = slices.Clone(b)
+	return func() []byte { return b }
+}
+
+// reveal gives a copy of what was hidden.
+func (m material) reveal() []byte {
+	if m == nil {
+		return nil
+	}
+	return slices.Clone(m())
+}
 
 // String names principal, version and type; not the key.
 func (e Entry) String() string {
@@ -32,12 +48,7 @@ func (e Entry) String() string {
 }
 
 // Key is a copy of the key's bytes: a secret, for krb5/client only.
-func (e Entry) Key() []byte {
-	if e.key == nil {
-		return nil
-	}
-	return append([]byte(nil), e.key.bytes...)
-}
+func (e Entry) Key() []byte { return e.key.reveal() }
 
 // String lists the entries without their keys.
 func (kt *Keytab) String() string {
@@ -169,7 +180,7 @@ func readEntry(r *reader) Entry {
 	if want := keySize(e.EType); r.err == nil && want != 0 && len(key) != want {
 		r.fail(fmt.Sprintf("a key of %d bytes for encryption type %d", len(key), e.EType))
 	}
-	e.key = &material{bytes: append([]byte(nil), key...)}
+	e.key = hide(key)
 	return e
 }
 

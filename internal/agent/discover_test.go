@@ -1,0 +1,131 @@
+package agent
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/kerbagent/kerbagent/config"
+)
+
+// dnsServer answers on loopback from a zone file's lines; silence where udp or
+// tcp is false.
+func dnsServer(t *testing.T, udp, tcp bool, records ...string) netip.AddrPort {
+	t.Helper()
+	var rrs []dns.RR
+	for _, r := range records {
+		rr, err := dns.NewRR(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rrs = append(rrs, rr)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pc, err := net.ListenPacket("udp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer := func(speaks bool) dns.HandlerFunc {
+		return func(w dns.ResponseWriter, q *dns.Msg) {
+			if !speaks {
+				return
+			}
+			m := new(dns.Msg).SetReply(q)
+			known := false
+			for _, rr := range rrs {
+				if strings.EqualFold(rr.Header().Name, q.Question[0].Name) {
+					known = true
+					if rr.Header().Rrtype == q.Question[0].Qtype {
+						m.Answer = append(m.Answer, rr)
+					}
+				}
+			}
+			if !known {
+				m.Rcode = dns.RcodeNameError
+			}
+			w.WriteMsg(m)
+		}
+	}
+	for _, s := range []*dns.Server{{Listener: l, Handler: answer(tcp)}, {PacketConn: pc, Handler: answer(udp)}} {
+		started := make(chan struct{})
+		s.NotifyStartedFunc = func() { close(started) }
+		go s.ActivateAndServe()
+		<-started
+		t.Cleanup(func() { s.Shutdown() })
+	}
+	return netip.MustParseAddrPort(l.Addr().String())
+}
+
+func discoveryFor(t *testing.T, timeout time.Duration, resolver []netip.AddrPort, realmDNS ...netip.AddrPort) *discovery {
+	t.Helper()
+	cfg := &config.Config{Realms: []config.Realm{{Name: "CORP.EXAMPLE.COM", Kind: config.ActiveDirectory, DNSServers: realmDNS}}, Probes: config.Probes{Timeout: timeout}}
+	return newDiscovery(cfg, &net.Dialer{}, resolver)
+}
+
+func TestKDCsBySRV(t *testing.T) {
+	server := dnsServer(t, true, true,
+		"_kerberos._tcp.corp.example.com. 60 IN SRV 10 0 88 dc2.corp.example.com.",
+		"_kerberos._tcp.corp.example.com. 60 IN SRV 0 0 8888 dc1.corp.example.com.",
+		"dc1.corp.example.com. 60 IN A 10.0.0.1", "dc1.corp.example.com. 60 IN AAAA fd00::1",
+		"dc2.corp.example.com. 60 IN A 10.0.0.2",
+	)
+	got, err := discoveryFor(t, time.Second, nil, server).KDCs(context.Background(), "CORP.EXAMPLE.COM")
+	// The first address of each, in the order of the records, before any second one.
+	want := []netip.AddrPort{netip.MustParseAddrPort("10.0.0.1:8888"), netip.MustParseAddrPort("10.0.0.2:88"), netip.MustParseAddrPort("[fd00::1]:8888")}
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("%v, %v; want %v", got, err, want)
+	}
+}
+
+func TestKDCsByTheDomainsAddresses(t *testing.T) {
+	server := dnsServer(t, true, true, "corp.example.com. 60 IN A 10.0.0.1")
+	got, err := discoveryFor(t, time.Second, nil, server).KDCs(context.Background(), "CORP.EXAMPLE.COM")
+	if want := netip.MustParseAddrPort("10.0.0.1:88"); err != nil || !slices.Equal(got, []netip.AddrPort{want}) {
+		t.Errorf("%v, %v; want %v", got, err, want)
+	}
+}
+
+// One DNS server that is silent holds nothing up, not even a question that has
+// no answer: that once broke every login while one of two servers was down.
+func TestASilentServerHoldsNothingUp(t *testing.T) {
+	silent := dnsServer(t, false, false)
+	server := dnsServer(t, true, true, "_kerberos._tcp.corp.example.com. 60 IN SRV 0 0 88 dc1.corp.example.com.", "dc1.corp.example.com. 60 IN A 10.0.0.1")
+	const timeout = time.Minute
+	ctx, cancel := context.WithTimeout(context.Background(), timeout/2)
+	defer cancel()
+	got, err := discoveryFor(t, timeout, nil, silent, server).KDCs(ctx, "CORP.EXAMPLE.COM")
+	if err != nil || len(got) != 1 {
+		t.Errorf("%v, %v", got, err)
+	}
+}
+
+func TestAskedOverTCPWhereUDPIsSilent(t *testing.T) {
+	server := dnsServer(t, false, true, "db.example.com. 60 IN A 10.0.0.3")
+	got, err := discoveryFor(t, 5*time.Second, []netip.AddrPort{server}).addresses(context.Background(), []netip.AddrPort{server}, "db.example.com")
+	if err != nil || !slices.Equal(got, []netip.Addr{netip.MustParseAddr("10.0.0.3")}) {
+		t.Errorf("%v, %v", got, err)
+	}
+}
+
+func TestNamesWithoutAddress(t *testing.T) {
+	server := dnsServer(t, true, true, "other.example.com. 60 IN A 10.0.0.3")
+	d := discoveryFor(t, time.Second, []netip.AddrPort{server})
+	if got, err := d.addresses(context.Background(), d.resolver, "db.example.com"); err == nil {
+		t.Errorf("%v for a name that does not exist", got)
+	}
+	if got, err := d.addresses(context.Background(), nil, "db.example.com"); err == nil {
+		t.Errorf("%v without a DNS server", got)
+	}
+	if got, err := d.addresses(context.Background(), nil, "fd00::1"); err != nil || len(got) != 1 {
+		t.Errorf("%v, %v for an address", got, err)
+	}
+}

@@ -1,0 +1,102 @@
+package client
+
+import (
+	"context"
+	"io"
+	"net"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+
+	"github.com/jcmturner/gokrb5/v8/messages"
+)
+
+// behaviour is how the server at one address treats a connection; nil does
+// not even accept it.
+type behaviour func(c net.Conn)
+
+// network is a Dialer with a behaviour for each address. It counts the
+// requests with credentials.
+type network struct {
+	servers map[string]behaviour
+
+	mu      sync.Mutex
+	preauth []string // addresses that were sent one
+	open    int      // connections that the client has not closed
+}
+
+func (n *network) DialContext(ctx context.Context, _, address string) (net.Conn, error) {
+	serve, ok := n.servers[address]
+	if !ok {
+		return nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
+	}
+	if serve == nil {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	near, far := net.Pipe()
+	n.count(1)
+	go func() {
+		defer n.count(-1)
+		defer far.Close()
+		serve(far)
+		_, _ = io.Copy(io.Discard, far) // until the client closes
+	}()
+	return near, nil
+}
+
+func (n *network) count(by int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.open += by
+}
+
+// kdc answers from the transcript: AS-REQ, AS-REQ with credentials, TGS-REQ.
+func (n *network) kdc(tr *transcript, address string) behaviour {
+	return func(c net.Conn) {
+		for {
+			request, err := readFrame(c)
+			if err != nil {
+				return
+			}
+			reply := tr.packets[5]
+			var as messages.ASReq
+			if as.Unmarshal(request) == nil {
+				reply = tr.packets[1]
+				if len(as.PAData) > 0 {
+					reply = tr.packets[3]
+					n.mu.Lock()
+					n.preauth = append(n.preauth, address)
+					n.mu.Unlock()
+				}
+			}
+			if writeFrame(c, reply) != nil {
+				return
+			}
+		}
+	}
+}
+
+// once answers every first request with the same bytes.
+func once(reply []byte) behaviour {
+	return func(c net.Conn) {
+		if _, err := readFrame(c); err == nil {
+			_ = writeFrame(c, reply)
+		}
+	}
+}
+
+func silent(c net.Conn) { _, _ = io.Copy(io.Discard, c) }
+
+// closed says whether the client has closed all that it opened. It is for use
+// in a synctest bubble.
+func (n *network) closed(t *testing.T) {
+	t.Helper()
+	synctest.Wait()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.open != 0 {
+		t.Errorf("%d connections are still open", n.open)
+	}
+}
