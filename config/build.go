@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/goccy/go-yaml/ast"
 )
 
 // Bounds of durations: below, a probe is a flood; above, a typing error.
@@ -40,6 +42,9 @@ func warnKeys() []string     { return []string{"password_expiry", "certificate_e
 // config reads the whole file. It goes on after a problem, so that all are found.
 func (d *document) config(root value, dir string) *Config {
 	top := root.fields(topKeys()...)
+	if !mapping(root) {
+		return nil
+	}
 	c := &Config{
 		Probes: d.probes(top["probes"]),
 		Warn:   d.warn(top["warn"]),
@@ -51,6 +56,9 @@ func (d *document) config(root value, dir string) *Config {
 	c.Databases = d.databases(top["databases"], c.Realms, dir)
 	c.Logins = d.logins(top["logins"], c, dir)
 	c.Krb5Conf = d.krb5Conf(top["krb5_conf"], dir)
+	if top["bootstrap"].set() {
+		c.Bootstrap = []byte(strings.Join(d.lines, "\n"))
+	}
 	return c
 }
 
@@ -59,6 +67,7 @@ func (d *document) realms(v value) []Realm {
 		d.add(nil, "realms", "is missing; name at least one realm, e.g. realms: {CORP.EXAMPLE.COM: {kind: active-directory}}")
 		return nil
 	}
+	before := len(d.problems)
 	entries := v.entries("a realm, e.g. CORP.EXAMPLE.COM: {kind: active-directory}")
 	var out []Realm
 	trust := map[string]value{}
@@ -86,7 +95,7 @@ func (d *document) realms(v value) []Realm {
 		}
 		out = append(out, r)
 	}
-	if len(entries) == 0 && len(d.problems) == 0 {
+	if len(entries) == 0 && len(d.problems) == before {
 		v.problem("is empty; name at least one realm")
 	}
 	for i := range out {
@@ -100,6 +109,15 @@ func (d *document) realms(v value) []Realm {
 		}
 	}
 	return out
+}
+
+// some lists the first few names.
+func some(names []string) string {
+	const most = 8
+	if len(names) > most {
+		return strings.Join(names[:most], ", ") + fmt.Sprintf(" and %d more", len(names)-most)
+	}
+	return strings.Join(names, ", ")
 }
 
 // empty says whether a key stands there with nothing after it: for a realm and
@@ -121,7 +139,7 @@ func knownRealm(s string, realms []Realm) error {
 	if len(names) == 0 {
 		return nil // said already: there are no realms
 	}
-	return fmt.Errorf("%q is not a realm of this file; known are %s", s, strings.Join(names, ", "))
+	return fmt.Errorf("%q is not a realm of this file; known are %s", s, some(names))
 }
 
 func (d *document) databases(v value, realms []Realm, dir string) []Database {
@@ -145,7 +163,7 @@ func (d *document) databases(v value, realms []Realm, dir string) []Database {
 		}
 		if !f["allowed_services"].set() {
 			db.AllowedServices = defaultServices()
-		} else if len(db.AllowedServices) == 0 {
+		} else if seq, ok := f["allowed_services"].node.(*ast.SequenceNode); ok && len(seq.Values) == 0 {
 			f["allowed_services"].problem("names no service; leave it out for %s", strings.Join(defaultServices(), " and "))
 		}
 		switch {

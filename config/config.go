@@ -48,7 +48,7 @@ type Config struct {
 	Probes    Probes
 	Warn      Warn
 	Resolver  []netip.AddrPort // this host's DNS servers; empty for those of /etc/resolv.conf, which the agent reads
-	Bootstrap []byte           // the file's bootstrap part as it stands, YAML, not looked into; nil where there is none
+	Bootstrap []byte           // the whole file where it has a bootstrap part, nil otherwise; that part is not looked into here, and its reader needs the lines of the rest to point at its own
 }
 
 // Realm finds a realm by its exact name.

@@ -33,7 +33,7 @@ type FlagError struct {
 }
 
 // Error names the flag.
-func (e *FlagError) Error() string { return e.Flag + ": " + e.Err.Error() }
+func (e *FlagError) Error() string { return e.Flag + ": " + printable(e.Err.Error()) }
 
 // Unwrap gives what is wrong.
 func (e *FlagError) Unwrap() error { return e.Err }
@@ -76,6 +76,15 @@ type flagBuilder struct{ errs []error }
 
 func (b *flagBuilder) failf(flag, format string, args ...any) {
 	b.errs = append(b.errs, &FlagError{flag, fmt.Errorf(format, args...)})
+}
+
+// without records each given flag that means nothing without another one.
+func (b *flagBuilder) without(other string, flags [][2]string) {
+	for _, f := range flags {
+		if f[1] != "" {
+			b.failf(f[0], "has no use without %s", other)
+		}
+	}
 }
 
 func flagList[T comparable](b *flagBuilder, flag string, list []string, parse func(string) (T, error)) []T {
@@ -129,11 +138,7 @@ func (b *flagBuilder) realm(c *Config, flag, s string) string {
 
 func (b *flagBuilder) user(c *Config, f Flags) (name, realm string) {
 	if f.User == "" {
-		for flag, given := range map[string]string{"--password-file": f.PasswordFile, "--keytab": f.Keytab, "--ccache": f.CCache} {
-			if given != "" {
-				b.failf(flag, "has no use without --user")
-			}
-		}
+		b.without("--user", [][2]string{{"--password-file", f.PasswordFile}, {"--keytab", f.Keytab}, {"--ccache", f.CCache}})
 		return "", ""
 	}
 	name, realm, err := parseUser(f.User)
@@ -151,11 +156,7 @@ func (b *flagBuilder) user(c *Config, f Flags) (name, realm string) {
 
 func (b *flagBuilder) database(c *Config, f Flags) {
 	if f.Database == "" {
-		for flag, given := range map[string]string{"--database-ca": f.DatabaseCA, "--database-tls": f.DatabaseTLS, "--user": f.User} {
-			if given != "" {
-				b.failf(flag, "has no use without --database")
-			}
-		}
+		b.without("--database", [][2]string{{"--user", f.User}, {"--database-tls", f.DatabaseTLS}, {"--database-ca", f.DatabaseCA}})
 		return
 	}
 	hp, err := parseHostPort(f.Database, PortMySQL)

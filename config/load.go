@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -63,7 +64,6 @@ func parse(name, dir string, b []byte) (*Config, error) {
 	if len(d.problems) > 0 {
 		return nil, fail()
 	}
-	c.Bootstrap = d.bootstrap(root)
 	return c, nil
 }
 
@@ -86,12 +86,12 @@ func (d *document) syntax(b []byte) (root ast.Node) {
 	}()
 	file, err := parser.ParseBytes(b, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
-		message, tk := "is not YAML", (*token.Token)(nil)
+		message, tk := "it cannot be read", (*token.Token)(nil)
 		var syntax yaml.Error
 		if errors.As(err, &syntax) {
 			message, tk = syntax.GetMessage(), syntax.GetToken()
 		}
-		d.add(tk, "", "not YAML: "+message)
+		d.add(tk, "", "is not YAML: "+strings.Trim(strconv.Quote(message), `"`))
 		return nil
 	}
 	var docs []ast.Node
@@ -107,27 +107,6 @@ func (d *document) syntax(b []byte) (root ast.Node) {
 		return docs[0]
 	default:
 		d.add(first(docs[1]), "", "a second document begins here; a configuration is one")
-	}
-	return nil
-}
-
-// bootstrap cuts the bootstrap part out of the source: from its key to the
-// line before the next one. It is kept as it stands for a later reader.
-func (d *document) bootstrap(root ast.Node) []byte {
-	keys := value{doc: d, node: root}.entries("")
-	for i, e := range keys {
-		if e.key != "bootstrap" {
-			continue
-		}
-		end := len(d.lines)
-		if i+1 < len(keys) {
-			end = keys[i+1].at.Position.Line - 1
-		}
-		from := e.at.Position.Line - 1
-		if from >= end {
-			return nil // several keys on one line: a flow mapping
-		}
-		return []byte(strings.Join(d.lines[from:end], "\n"))
 	}
 	return nil
 }

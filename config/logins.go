@@ -3,7 +3,6 @@ package config
 import (
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // logins reads the users. It is last, since a login refers to everything else.
@@ -80,7 +79,7 @@ func (d *document) loginDatabase(v, login value, databases []Database) string {
 		if len(names) == 0 {
 			return "", fmt.Errorf("%q is not a database of this file; it has none", s)
 		}
-		return "", fmt.Errorf("%q is not a database of this file; known are %s", s, strings.Join(names, ", "))
+		return "", fmt.Errorf("%q is not a database of this file; known are %s", s, some(names))
 	})
 	return name
 }

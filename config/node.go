@@ -36,7 +36,7 @@ func (v value) problem(format string, args ...any) {
 }
 
 func (d *document) add(tk *token.Token, path, message string) {
-	p := Problem{Path: path, Message: message}
+	p := Problem{Path: path, Message: printable(message)}
 	if tk != nil && tk.Position != nil {
 		p.Line, p.Column = tk.Position.Line, tk.Position.Column
 		p.Excerpt = excerpt(d.lines, p.Line, p.Column)

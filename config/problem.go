@@ -49,6 +49,17 @@ func (e *Errors) Error() string {
 // after a key of such a name is not printed.
 const inlineSecret = `(?i)\b[a-z_-]*(?:password|passwd|pwd|secret)["']?\s*:\s*`
 
+// printable keeps a message harmless to a terminal: what it says a reader
+// should write may be made of what the file has.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return '?'
+	}, s)
+}
+
 // excerpt shows a line with its number and a caret under column.
 func excerpt(lines []string, line, column int) string {
 	if line < 1 || line > len(lines) {

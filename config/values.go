@@ -26,6 +26,8 @@ func (h HostPort) String() string { return net.JoinHostPort(h.Host, strconv.Itoa
 func parseHostPort(s string, port uint16) (HostPort, error) {
 	host, rest := s, ""
 	switch {
+	case strings.Contains(s, "://"):
+		return HostPort{}, fmt.Errorf("%q is a URL; write the host alone", s)
 	case strings.HasPrefix(s, "["):
 		end := strings.IndexByte(s, ']')
 		if end < 0 {
@@ -75,8 +77,6 @@ func checkHost(s string) error {
 	switch {
 	case s == "":
 		return fmt.Errorf("%q is not a host name: it is empty", s)
-	case strings.Contains(s, "://"):
-		return fmt.Errorf("%q is a URL; write the host alone", s)
 	case len(s) > 253:
 		return fmt.Errorf("%q is not a host name: it is longer than 253 characters", s)
 	case strings.HasSuffix(s, "."):

@@ -60,7 +60,11 @@ func TestAbandonOpenAccount(t *testing.T) {
 // wants no answer.
 func TestAbandonAfterToken(t *testing.T) {
 	s := serve(t, mysqltest.Config{})
-	c := greeted(t, s)
+	wire := &counted{Conn: dial(t, s)}
+	c := mysql.NewConn(wire)
+	if _, err := c.Greeting(within(t)); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := c.Respond(within(t), "alice", nil); err != nil {
 		t.Fatal(err)
 	}
@@ -70,6 +74,9 @@ func TestAbandonAfterToken(t *testing.T) {
 	}
 	if err := c.Abandon(within(t), nil); err != nil {
 		t.Error(err)
+	}
+	if got := wire.writes.Load(); got != 3 {
+		t.Errorf("%d writes, want 3: login packet, token, COM_QUIT", got)
 	}
 	harmless(t, s)
 	if s.Stats().Logins != 1 {

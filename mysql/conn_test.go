@@ -311,3 +311,30 @@ func TestContext(t *testing.T) {
 		serverError(t, c.Abandon(within(t), nil), 1045)
 	})
 }
+
+// givenUp is a login that is cancelled while its ticket is being got.
+type givenUp struct {
+	ticket
+	cancel context.CancelFunc
+}
+
+func (g *givenUp) Start(ctx context.Context, _ string, _ []byte) ([]byte, error) {
+	g.cancel()
+	return nil, ctx.Err()
+}
+
+// Even then it is ended well.
+func TestCanceledLoginIsFinished(t *testing.T) {
+	for _, secure := range []bool{false, true} {
+		s := serve(t, mysqltest.Config{})
+		ctx, cancel := context.WithCancel(t.Context())
+		p := mysql.Params{User: "alice", Auth: &givenUp{cancel: cancel}}
+		if secure {
+			p.TLS = trust(t, s)
+		}
+		if _, err := mysql.Login(ctx, dial(t, s), p); !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v", err)
+		}
+		harmless(t, s)
+	}
+}

@@ -34,7 +34,7 @@ var ErrSecondSwitch = errors.New("the server asks for a second authentication")
 
 // leaveWithin is how long the server may take to be told goodbye when a login
 // fails, even where ctx is done: an unfinished one counts against this host.
-const leaveWithin = time.Second
+const leaveWithin = 2 * time.Second
 
 // Login does all steps on a fresh connection and returns it logged in. On an
 // error the connection has been closed, with every packet of the server's

@@ -13,20 +13,21 @@ import (
 	"testing"
 
 	"github.com/kerbagent/kerbagent/mysql"
+	"github.com/kerbagent/kerbagent/mysql/mysqltest"
 )
 
 var update = flag.Bool("update", false, "record the transcripts in testdata anew")
 
 const labDatabase = "mycluster.cluster-abc123.us-east-1.rds.amazonaws.com"
 
-func labDial(t *testing.T) *recorder {
+func labDial(t *testing.T) *mysqltest.Recording {
 	t.Helper()
 	c, err := net.Dial("tcp", net.JoinHostPort(labDatabase, "3306"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	return &recorder{Conn: c}
+	return mysqltest.Record(c)
 }
 
 func labTLS(t *testing.T) *tls.Config {
@@ -51,7 +52,9 @@ func TestMariaDBSwitches(t *testing.T) {
 			wire := labDial(t)
 			c.run(t, mysql.NewConn(wire), nil)
 			if *update {
-				wire.save(t, c.file)
+				if err := os.WriteFile("testdata/"+c.file, wire.Transcript(), 0o644); err != nil {
+					t.Fatal(err)
+				}
 			}
 			c.run(t, mysql.NewConn(labDial(t)), labTLS(t))
 		})

@@ -2,10 +2,12 @@ package mysql_test
 
 import (
 	"crypto/tls"
+	"os"
 	"strings"
 	"testing"
 
 	"github.com/kerbagent/kerbagent/mysql"
+	"github.com/kerbagent/kerbagent/mysql/mysqltest"
 )
 
 // switchCase is what a server says to a user, and to the junk after it. The
@@ -54,10 +56,14 @@ func (s switchCase) run(t *testing.T, c *mysql.Conn, secure *tls.Config) {
 func TestTranscripts(t *testing.T) {
 	for _, c := range switches {
 		t.Run(c.name, func(t *testing.T) {
-			p := play(t, c.file)
+			b, err := os.ReadFile("testdata/" + c.file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p := mysqltest.Play(b)
 			c.run(t, mysql.NewConn(p), nil)
-			if len(p.lines) != 0 {
-				t.Errorf("the conversation ended before %q", p.lines[0])
+			if p.Left() != 0 {
+				t.Errorf("%d packets were not said", p.Left())
 			}
 		})
 	}

@@ -16,8 +16,8 @@ import (
 
 // At most this many attempts may go unanswered with one secret in one window:
 // each may have been counted as a wrong password by a directory whose answer
-// was lost. Common lockout policies allow 5 or more in 30 minutes; two leave
-// room for the person who comes to look.
+// was lost. Two stay below a lockout threshold of three, and 30 minutes is
+// Active Directory's usual time until such a count is forgotten.
 const (
 	maxUnanswered    = 2
 	unansweredWindow = 30 * time.Minute

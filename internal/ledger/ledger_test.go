@@ -1,14 +1,11 @@
 package ledger
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,81 +13,6 @@ import (
 	"testing"
 	"time"
 )
-
-// The test binary plays the other process: what it does is in LEDGER_CHILD.
-func TestMain(m *testing.M) {
-	if what := os.Getenv("LEDGER_CHILD"); what != "" {
-		if err := child(what, os.Getenv("LEDGER_DIR")); err != nil {
-			fmt.Println("error:", err)
-			os.Exit(1)
-		}
-		os.Exit(0)
-	}
-	os.Exit(m.Run())
-}
-
-func child(what, dir string) error {
-	now := func() time.Time { return noon }
-	l, err := Open(dir, Options{Now: now})
-	if err != nil {
-		return err
-	}
-	switch what {
-	case "login": // begins and never ends
-		if _, err := l.Account("alice@R").Begin([]byte("right")); err != nil {
-			return err
-		}
-	case "handshake":
-		if _, err := l.Database("orders", 100).Begin(); err != nil {
-			return err
-		}
-	case "full disk": // every write of more than nothing fails
-		signal.Ignore(syscall.SIGXFSZ)
-		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{}); err != nil {
-			return err
-		}
-		if _, err := l.Account("alice@R").Begin([]byte("right")); !errors.Is(err, ErrNoRecord) || !errors.Is(err, syscall.EFBIG) {
-			return fmt.Errorf("login on a full disk: %v", err)
-		}
-		if _, err := l.Database("orders", 100).Begin(); !errors.Is(err, ErrNoRecord) {
-			return fmt.Errorf("handshake on a full disk: %v", err)
-		}
-	}
-	fmt.Println("done")
-	bufio.NewReader(os.Stdin).ReadByte() // until the parent ends us, or itself
-	return nil
-}
-
-// start runs a child up to its "done".
-func start(t *testing.T, what, dir string) *exec.Cmd {
-	t.Helper()
-	c := exec.Command(os.Args[0], "-test.run=^$")
-	c.Env = append(os.Environ(), "LEDGER_CHILD="+what, "LEDGER_DIR="+dir)
-	if _, err := c.StdinPipe(); err != nil {
-		t.Fatal(err)
-	}
-	out, err := c.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Process.Kill(); c.Wait() })
-	line, _ := bufio.NewReader(out).ReadString('\n')
-	if line != "done\n" {
-		t.Fatalf("child %q said %q", what, line)
-	}
-	return c
-}
-
-func kill9(t *testing.T, c *exec.Cmd) {
-	t.Helper()
-	if err := c.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	c.Wait()
-}
 
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
@@ -436,5 +358,29 @@ func TestLinksLeadNowhere(t *testing.T) {
 	}
 	if b, _ := os.ReadFile(outside); string(b) != "root" {
 		t.Errorf("the file outside is now %q", b)
+	}
+}
+
+// Root may run `check` in the daemon's directory; the daemon must still be
+// able to read what it finds there.
+func TestFilesBelongToTheOwnerOfTheDirectory(t *testing.T) {
+	dir, owner := t.TempDir(), os.Geteuid()
+	if owner == 0 {
+		owner = 12345
+		must(t, os.Chown(dir, owner, owner))
+	}
+	must(t, os.Chmod(dir, 0o700))
+	l := openAt(t, dir, &clock{noon})
+	must(t, begin(t, l, "s").Refused("krb-preauth-failed"))
+	_, err := l.Database("orders", 100).Begin()
+	must(t, err)
+	files, err := os.ReadDir(dir)
+	must(t, err)
+	for _, f := range files {
+		info, err := f.Info()
+		must(t, err)
+		if uid := int(info.Sys().(*syscall.Stat_t).Uid); uid != owner {
+			t.Errorf("%s belongs to %d, not to %d", f.Name(), uid, owner)
+		}
 	}
 }

@@ -121,4 +121,3 @@ func skippedTexts(results []probe.Result) []string {
 	}
 	return whys
 }
-

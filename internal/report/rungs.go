@@ -105,11 +105,15 @@ func (p *page) servers(rung []probe.Result) {
 	var columns []string
 	widths := map[string]int{}
 	name, address := 0, 0
+	for _, s := range list {
+		address = max(address, len(s.address))
+	}
 	for i := range list {
 		s := &list[i]
-		s.name = Terminal(shorten(s.name, 44))
+		// 44 leaves room for the cells beside an RDS endpoint.
+		s.name = shorten(Terminal(s.name), min(44, p.width-4-address))
 		s.cells = p.cells(s.results)
-		name, address = max(name, columnsOf(s.name)), max(address, len(s.address))
+		name = max(name, columnsOf(s.name))
 		for _, c := range s.cells {
 			if !slices.Contains(columns, c.column) {
 				columns = append(columns, c.column)
@@ -250,8 +254,8 @@ func (p *page) measured(results []probe.Result) []cell {
 			put("skew", fmt.Sprintf("clock %+.1f s", v))
 		}
 		if r.ID.Kind == probe.Database {
-			put("tls", Terminal(clip(r.Facts[probe.FactTLSVersion], 16)))
-			put("version", Terminal(clip(r.Facts[probe.FactVersion], 30)))
+			put("tls", shorten(Terminal(clip(r.Facts[probe.FactTLSVersion], maxFact)), 16))
+			put("version", shorten(Terminal(clip(r.Facts[probe.FactVersion], maxFact)), 30))
 		}
 	}
 	return out

@@ -11,6 +11,7 @@ const (
 	desCBCCRC    = 1
 	desCBCMD4    = 2
 	desCBCMD5    = 3
+	des3CBCMD5   = 5
 	des3CBCRaw   = 6
 	des3CBCSHA1  = 16
 	aes128SHA1   = 17

@@ -110,34 +110,35 @@ func (g *gokrb5Settings) section(r *Reading, name string, lines []gokrb5Line) er
 		r.Realms = realms
 		return err
 	case "domain_realm":
+		index := map[string]int{}
+		for i, m := range r.Mappings {
+			index[m.Domain] = i
+		}
 		for _, l := range lines {
 			code := l.code()
 			if code == "" {
 				continue
 			}
-			parts := strings.Split(code, "=")
-			if len(parts) < 2 {
+			domain, realm, ok := strings.Cut(code, "=")
+			if !ok {
 				return l.refused("no = in the line", nil)
 			}
-			r.setMapping(Mapping{strings.TrimSpace(strings.ToLower(parts[0])), strings.TrimSpace(parts[1]), l.pos})
+			realm, _, _ = strings.Cut(realm, "=")
+			m := Mapping{strings.TrimSpace(strings.ToLower(domain)), strings.TrimSpace(realm), l.pos}
+			if i, seen := index[m.Domain]; seen {
+				r.Mappings[i] = m // the last one counts
+				continue
+			}
+			index[m.Domain] = len(r.Mappings)
+			r.Mappings = append(r.Mappings, m)
 		}
 	}
 	return nil
 }
 
-// setMapping replaces a mapping of the same domain: the last one counts.
-func (r *Reading) setMapping(m Mapping) {
-	for i := range r.Mappings {
-		if r.Mappings[i].Domain == m.Domain {
-			r.Mappings[i] = m
-			return
-		}
-	}
-	r.Mappings = append(r.Mappings, m)
-}
-
 func gokrb5Realms(lines []gokrb5Line) ([]RealmEntry, error) {
 	var realms []RealmEntry
+	index := map[string]int{}
 	var name string
 	depth, start := 0, 0
 	for i, l := range lines {
@@ -168,21 +169,14 @@ func gokrb5Realms(lines []gokrb5Line) ([]RealmEntry, error) {
 		if err != nil {
 			return nil, err
 		}
-		realms = setRealm(realms, e)
+		if at, seen := index[name]; seen {
+			realms[at] = e // of two blocks gokrb5 asks the KDCs of the last
+			continue
+		}
+		index[name] = len(realms)
+		realms = append(realms, e)
 	}
 	return realms, nil
-}
-
-// setRealm replaces an entry of the same name: of two blocks gokrb5 asks the
-// KDCs of the last.
-func setRealm(realms []RealmEntry, e RealmEntry) []RealmEntry {
-	for i := range realms {
-		if realms[i].Name == e.Name {
-			realms[i] = e
-			return realms
-		}
-	}
-	return append(realms, e)
 }
 
 type gokrb5Servers struct {
@@ -270,16 +264,14 @@ func gokrb5KDC(text string) string {
 // with its leading dot. A mapping without a dot covers that one host.
 func (r *Reading) gokrb5HostRealm(host string) HostRealm {
 	host = strings.TrimSuffix(host, ".")
-	if h, ok := r.mapped(host); ok && h.Realm != "" {
-		return h
-	}
-	for i := 0; i < len(host); i++ {
-		if host[i] != '.' {
-			continue
-		}
-		if h, ok := r.mapped(host[i:]); ok && h.Realm != "" {
-			return h
+	h, ok := r.mapped(host)
+	for i := 0; i < len(host) && !ok; i++ {
+		if host[i] == '.' {
+			h, ok = r.mapped(host[i:])
 		}
 	}
-	return HostRealm{How: ByUser}
+	if !ok || h.Realm == "" { // a mapping to nothing ends the search too
+		return HostRealm{How: ByUser}
+	}
+	return h
 }

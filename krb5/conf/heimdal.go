@@ -7,12 +7,13 @@ import (
 
 // heimdalNode is a binding as Heimdal holds it: a string, or a list.
 type heimdalNode struct {
-	name string
-	text string
-	list bool
-	subs []*heimdalNode
-	pos  Pos
-	at   []Pos // of a list, every place where it is opened
+	name  string
+	text  string
+	list  bool
+	subs  []*heimdalNode
+	lists map[string]*heimdalNode // those of subs that are lists
+	pos   Pos
+	at    []Pos // of a list, every place where it is opened
 }
 
 // readHeimdal is libkrb5 of Heimdal 7.8. It stops at the first line that it
@@ -97,14 +98,16 @@ func (h *heimdalParser) pos(line, name string) Pos {
 
 // open gives the list of that name; lists of one name are one list.
 func (n *heimdalNode) open(name string, pos Pos) *heimdalNode {
-	for _, s := range n.subs {
-		if s.list && s.name == name {
-			s.at = append(s.at, pos)
-			return s
+	s := n.lists[name]
+	if s == nil {
+		s = &heimdalNode{name: name, list: true, pos: pos}
+		if n.lists == nil {
+			n.lists = map[string]*heimdalNode{}
 		}
+		n.lists[name] = s
+		n.subs = append(n.subs, s)
 	}
-	s := &heimdalNode{name: name, list: true, pos: pos, at: []Pos{pos}}
-	n.subs = append(n.subs, s)
+	s.at = append(s.at, pos)
 	return s
 }
 
@@ -165,46 +168,45 @@ func (n *heimdalNode) values(names ...string) []*heimdalNode {
 	return found
 }
 
-func (n *heimdalNode) sub(name string) *heimdalNode {
-	for _, s := range n.subs {
-		if s.list && s.name == name {
-			return s
-		}
-	}
-	return nil
-}
+func (n *heimdalNode) sub(name string) *heimdalNode { return n.lists[name] }
 
 type heimdalWord struct {
 	text string
 	pos  Pos
 }
 
-// words is krb5_config_get_strings: values cut at blanks and tabs, but not
-// within double quotes at the start of a word.
+// words is krb5_config_get_strings: all values at a path, as words.
 func (n *heimdalNode) words(names ...string) []heimdalWord {
 	var words []heimdalWord
 	for _, v := range n.values(names...) {
-		for rest := v.text; rest != ""; {
-			end := 0
-			for end < len(rest) && rest[end] == '"' {
-				if i := strings.IndexByte(rest[end+1:], '"'); i >= 0 {
-					end += i + 2
-				} else {
-					end = len(rest)
-				}
-			}
-			if i := strings.IndexAny(rest[end:], " \t"); i >= 0 {
-				end += i
+		words = v.appendWords(words)
+	}
+	return words
+}
+
+// appendWords cuts a value at blanks and tabs, but not within double quotes at
+// the start of a word.
+func (n *heimdalNode) appendWords(words []heimdalWord) []heimdalWord {
+	for rest := n.text; rest != ""; {
+		end := 0
+		for end < len(rest) && rest[end] == '"' {
+			if i := strings.IndexByte(rest[end+1:], '"'); i >= 0 {
+				end += i + 2
 			} else {
 				end = len(rest)
 			}
-			word := rest[:end]
-			rest = rest[min(end+1, len(rest)):] // two blanks make an empty word
-			if len(word) > 1 && word[0] == '"' && word[len(word)-1] == '"' {
-				word = word[1 : len(word)-1]
-			}
-			words = append(words, heimdalWord{word, v.pos})
 		}
+		if i := strings.IndexAny(rest[end:], " \t"); i >= 0 {
+			end += i
+		} else {
+			end = len(rest)
+		}
+		word := rest[:end]
+		rest = rest[min(end+1, len(rest)):] // two blanks make an empty word
+		if len(word) > 1 && word[0] == '"' && word[len(word)-1] == '"' {
+			word = word[1 : len(word)-1]
+		}
+		words = append(words, heimdalWord{word, n.pos})
 	}
 	return words
 }

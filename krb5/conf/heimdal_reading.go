@@ -57,7 +57,7 @@ func (r *Reading) heimdalSettings(n *heimdalNode) {
 	r.CanonicalizeHost = Setting[string]{strconv.FormatBool(host.Value), host.From, host.Text, host.Err}
 	r.DNSLookupKDC = n.boolean("dns_lookup_kdc", n.boolean("srv_lookup", true).Value)
 	r.DNSLookupRealm = n.boolean("dns_lookup_realm", true)
-	base := n.etypes("default_etypes", heimdalETypes())
+	base := n.etypes("default_etypes", ETypes{IDs: heimdalETypes(n.weak())})
 	r.TicketETypes = n.etypes("default_as_etypes", base)
 	r.ServiceETypes = n.etypes("default_tgs_etypes", base)
 	r.PermittedETypes = base
@@ -69,8 +69,9 @@ func (r *Reading) heimdalSettings(n *heimdalNode) {
 		}
 	}
 	if domains := n.sub("domain_realm"); domains != nil {
+		var words []heimdalWord
 		for _, s := range domains.subs {
-			if words := domains.words(s.name); !s.list && len(words) > 0 {
+			if words = s.appendWords(words[:0]); len(words) > 0 { // the first of a name counts
 				r.Mappings = append(r.Mappings, Mapping{s.name, words[0].text, words[0].pos})
 			}
 		}
@@ -89,7 +90,9 @@ func (n *heimdalNode) realm() RealmEntry {
 		var list []Server
 		for _, w := range n.words(name) {
 			s := heimdalServer(w, port)
-			if !slices.ContainsFunc(list, func(o Server) bool { return o.Host == s.Host && o.Port == s.Port }) {
+			if !slices.ContainsFunc(list, func(o Server) bool {
+				return o.Host == s.Host && o.Port == s.Port && o.Transport == s.Transport
+			}) {
 				list = append(list, s)
 			}
 		}
@@ -104,7 +107,7 @@ func heimdalServer(w heimdalWord, port int) Server {
 	text := w.text
 	for _, prefix := range []string{"http://", "http/", "tcp/", "udp/"} {
 		if rest, ok := strings.CutPrefix(text, prefix); ok {
-			text = rest
+			text, s.Transport = rest, strings.TrimRight(prefix, ":/")
 			break
 		}
 	}
@@ -117,7 +120,7 @@ func heimdalServer(w heimdalWord, port int) Server {
 	s.Host, _, _ = strings.Cut(strings.ToLower(s.Host), "/")
 	if portText != "" {
 		if s.Port = atoi(portText); s.Port == 0 {
-			s.Err = ErrBadHost
+			s.Err = ErrBadHost // left out without a word
 		}
 	}
 	return s
@@ -137,7 +140,7 @@ func (n *heimdalNode) etypes(name string, def ETypes) ETypes {
 		switch {
 		case !ok:
 			list.Unknown = append(list.Unknown, w.text)
-		case id >= aes128SHA1 || id == des3CBCSHA1 || n.boolean("allow_weak_crypto", false).Value:
+		case id > desCBCMD5 || n.weak():
 			list.IDs = append(list.IDs, id)
 		}
 	}
@@ -147,8 +150,13 @@ func (n *heimdalNode) etypes(name string, def ETypes) ETypes {
 	return list
 }
 
-func heimdalETypes() ETypes {
-	return ETypes{IDs: []int32{aes256SHA1, aes128SHA1, aes256SHA2, aes128SHA2, des3CBCSHA1, rc4HMAC}}
+func (n *heimdalNode) weak() bool { return n.boolean("allow_weak_crypto", false).Value }
+
+func heimdalETypes(weak bool) []int32 {
+	if weak {
+		return []int32{aes256SHA1, aes128SHA1, aes256SHA2, aes128SHA2, des3CBCSHA1, des3CBCMD5, rc4HMAC, desCBCMD5, desCBCMD4, desCBCCRC}
+	}
+	return []int32{aes256SHA1, aes128SHA1, aes256SHA2, aes128SHA2, des3CBCSHA1, rc4HMAC}
 }
 
 func heimdalEType(name string) (int32, bool) {
@@ -163,6 +171,8 @@ func heimdalEType(name string) (int32, bool) {
 		return aes256SHA2, true
 	case "des3-cbc-sha1":
 		return des3CBCSHA1, true
+	case "des3-cbc-md5":
+		return des3CBCMD5, true
 	case "arcfour-hmac-md5", "rc4-hmac":
 		return rc4HMAC, true
 	case "des-cbc-crc":

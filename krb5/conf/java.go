@@ -234,6 +234,9 @@ func (p *javaParser) line(l javaLine) error {
 	}
 	sub := p.current.tables[key]
 	_, taken := p.current.values[key]
+	if taken && top {
+		return l.refused("section of the same name as a value outside of all sections")
+	}
 	if sub == nil || !top {
 		fresh := newJavaTable(p.current)
 		if sub == nil && !taken {

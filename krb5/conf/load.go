@@ -126,12 +126,12 @@ func IncludedName(name string) bool {
 	if strings.HasPrefix(name, ".") {
 		return false
 	}
-	return strings.HasSuffix(name, ".conf") || PlainIncludedName(name)
+	return strings.HasSuffix(name, ".conf") || plainIncludedName(name)
 }
 
-// PlainIncludedName is IncludedName for libkrb5 before 1.15, which takes no
+// plainIncludedName is IncludedName for libkrb5 before 1.15, which takes no
 // dot at all.
-func PlainIncludedName(name string) bool {
+func plainIncludedName(name string) bool {
 	for i := 0; i < len(name); i++ {
 		c := name[i]
 		if c != '-' && c != '_' && (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'z') {

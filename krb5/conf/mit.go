@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -28,6 +29,7 @@ func readMIT(set *Set) *Reading {
 		r.Err = err
 		p = nil
 	}
+	r.profile = p
 	r.Err = errors.Join(r.Err, p.initErrors())
 	r.DefaultRealm = p.text("libdefaults", "default_realm")
 	r.CCacheName = p.text("libdefaults", "default_ccache_name")
@@ -40,11 +42,12 @@ func readMIT(set *Set) *Reading {
 	r.TicketETypes = p.etypes("default_tkt_enctypes")
 	r.ServiceETypes = p.etypes("default_tgs_enctypes")
 	r.PermittedETypes = p.etypes("permitted_enctypes")
-	for _, s := range p.subs("realms") {
+	for _, s := range p.all("realms") {
 		r.Realms = append(r.Realms, p.realm(s))
 	}
 	for _, root := range p {
 		if s := root.sub("domain_realm"); s != nil {
+			r.Mappings = slices.Grow(r.Mappings, len(s.entries))
 			for _, e := range s.entries {
 				if e.sub == nil {
 					r.Mappings = append(r.Mappings, Mapping{e.name, e.value, e.pos})
@@ -55,7 +58,7 @@ func readMIT(set *Set) *Reading {
 			}
 		}
 	}
-	for _, s := range p.subs("capaths") {
+	for _, s := range p.all("capaths") {
 		for _, e := range s.entries {
 			if e.sub == nil {
 				r.CAPaths = append(r.CAPaths, CAPath{Client: s.name, Server: e.name, Via: []string{e.value}, From: e.pos})
@@ -189,6 +192,7 @@ func mitServers(entries []*entry, port int) []Server {
 		v := Server{From: e.pos, Text: e.value}
 		if rest, ok := strings.CutPrefix(e.value, "https://"); ok {
 			rest, _, _ = strings.Cut(rest, "/")
+			v.Transport = "https"
 			v.Host, v.Port, v.Err = mitHost(rest, 443)
 		} else {
 			v.Host, v.Port, v.Err = mitHost(e.value, port)

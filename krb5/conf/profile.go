@@ -18,6 +18,7 @@ type section struct {
 	at      []Pos // every place where it is opened
 	final   bool
 	entries []entry // in the order of reading
+	subs    map[string]*section
 }
 
 // entry is a relation, or a subsection where sub is set.
@@ -31,19 +32,16 @@ type entry struct {
 }
 
 // sub gives the subsection of that name, or nil.
-func (s *section) sub(name string) *section {
-	for i := range s.entries {
-		if e := &s.entries[i]; e.sub != nil && e.name == name {
-			return e.sub
-		}
-	}
-	return nil
-}
+func (s *section) sub(name string) *section { return s.subs[name] }
 
 func (s *section) open(name string, pos Pos) *section {
-	sub := s.sub(name)
+	sub := s.subs[name]
 	if sub == nil {
 		sub = &section{name: name}
+		if s.subs == nil {
+			s.subs = map[string]*section{}
+		}
+		s.subs[name] = sub
 		s.entries = append(s.entries, entry{name: name, sub: sub, pos: pos})
 	}
 	sub.at = append(sub.at, pos)
@@ -82,10 +80,11 @@ func (p profile) value(names ...string) *entry {
 	return nil
 }
 
-// subs gives the subsections of a section over all files, in order, those of
+// all gives the subsections of a section over all files, in order, those of
 // one name as one.
-func (p profile) subs(name string) []*section {
+func (p profile) all(name string) []*section {
 	var all []*section
+	index := map[string]int{}
 	for _, root := range p {
 		s := root.sub(name)
 		if s == nil {
@@ -96,14 +95,16 @@ func (p profile) subs(name string) []*section {
 			if sub == nil {
 				continue
 			}
-			if j := slices.IndexFunc(all, func(o *section) bool { return o.name == sub.name }); j >= 0 {
-				merged := *all[j]
-				merged.at = append(slices.Clone(merged.at), sub.at...)
-				merged.entries = append(slices.Clone(merged.entries), sub.entries...)
-				all[j] = &merged
+			j, seen := index[sub.name]
+			if !seen {
+				index[sub.name] = len(all)
+				all = append(all, sub)
 				continue
 			}
-			all = append(all, sub)
+			merged := *all[j]
+			merged.at = slices.Concat(merged.at, sub.at)
+			merged.entries = slices.Concat(merged.entries, sub.entries)
+			all[j] = &merged
 		}
 		if s.final {
 			break
@@ -176,6 +177,7 @@ func (b *profiler) node(n *Node, d *Doc, root, in *section) error {
 		}
 		s := in.open(n.Name, pos)
 		s.final = s.final || n.Final
+		s.entries = slices.Grow(s.entries, len(n.Children))
 		for _, c := range n.Children {
 			if err := b.node(c, d, root, s); err != nil {
 				return err

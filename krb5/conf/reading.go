@@ -63,6 +63,8 @@ type Reading struct {
 	Canonicalize     Setting[bool]   // asks the KDC to canonicalize the user's name
 	CanonicalizeHost Setting[string] // dns_canonicalize_hostname: "true", "false" or "fallback"
 	CCacheName       Setting[string] // default_ccache_name, its %{tokens} as they stand
+
+	profile profile // of MIT: everything that the file says
 }
 
 // RealmEntry is a realm of [realms] as the reader holds it.
@@ -77,11 +79,12 @@ type RealmEntry struct {
 
 // Server is a KDC or another server of a realm.
 type Server struct {
-	Host string // without port; an IPv6 address without brackets
-	Port int
-	From Pos
-	Text string
-	Err  error // why the reader cannot use it
+	Host      string // without port; an IPv6 address without brackets
+	Port      int
+	Transport string // "udp", "tcp", "http" or "https" where the entry says so
+	From      Pos
+	Text      string
+	Err       error // why the reader cannot use it
 }
 
 // Mapping is a line of [domain_realm].

@@ -51,12 +51,12 @@ func (r *Realm) Acceptor(spn string) *Acceptor {
 	return &Acceptor{realm: r, service: p, known: ok, seen: map[[sha256.Size]byte]time.Time{}}
 }
 
-// krb5Mechanism is the DER of 1.2.840.113554.1.2.2 (RFC 4121 §4.1), spnego that of 1.3.6.1.5.5.2.
+// krb5Mechanism is the DER of 1.2.840.113554.1.2.2 (RFC 4121 §4.1), spnegoMechanism that of 1.3.6.1.5.5.2.
 const (
-	krb5Mechanism = "\x06\x09\x2a\x86\x48\x86\xf7\x12\x01\x02\x02"
-	spnego        = "\x06\x06\x2b\x06\x01\x05\x05\x02"
-	tokenAPReq    = "\x01\x00"
-	tokenAPRep    = "\x02\x00"
+	krb5Mechanism   = "\x06\x09\x2a\x86\x48\x86\xf7\x12\x01\x02\x02"
+	spnegoMechanism = "\x06\x06\x2b\x06\x01\x05\x05\x02"
+	tokenAPReq      = "\x01\x00"
+	tokenAPRep      = "\x02\x00"
 )
 
 // Accept checks a token of the raw Kerberos mechanism (RFC 4121 §4.1). It gives
@@ -109,7 +109,7 @@ func unwrap(token []byte) ([]byte, *AcceptError) {
 	if len(token) > maxRequest || err != nil || len(rest) > 0 || raw.Class != asn1.ClassApplication || raw.Tag != 0 {
 		return nil, &AcceptError{What: "not a GSS token"}
 	}
-	if bytes.HasPrefix(raw.Bytes, []byte(spnego)) {
+	if bytes.HasPrefix(raw.Bytes, []byte(spnegoMechanism)) {
 		return nil, &AcceptError{What: "SPNEGO, where raw Kerberos is wanted"}
 	}
 	inner, ok := bytes.CutPrefix(raw.Bytes, []byte(krb5Mechanism+tokenAPReq))

@@ -8,6 +8,8 @@ import (
 	"net"
 	"slices"
 	"time"
+
+	"github.com/jcmturner/gokrb5/v8/iana/asnAppTag"
 )
 
 // idleTimeout ends a TCP connection on which nothing comes.
@@ -137,8 +139,8 @@ func (s *server) reply(request []byte, udp bool) (b []byte, lost bool) {
 	if script.SwallowReply && n.kind == KindASPreauth || !s.wait(script.AnswerDelay[n.kind]) {
 		return nil, true
 	}
-	if udp && len(b) > d.udpMax() {
-		b = d.tooBig(request)
+	if udp && len(b) > d.udpMax() && b[0] != 0x60|asnAppTag.KRBError {
+		b = d.tooBig(request) // a long error goes out as it is: so do Samba, MIT and Heimdal
 	}
 	if script.vanishes(b) {
 		return nil, true

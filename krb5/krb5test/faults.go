@@ -26,7 +26,7 @@ type Script struct {
 
 	ErrorCode    int32         // every request gets this KRB-ERROR, e.g. 29 SVC_UNAVAILABLE
 	ClockOffset  time.Duration // the server's clock minus the realm's
-	UDPMax       int           // a longer reply over UDP is 52 RESPONSE_TOO_BIG; 0: as the dialect has it
+	UDPMax       int           // a ticket in a longer reply over UDP is 52 RESPONSE_TOO_BIG; 0: as the dialect has it
 	DropLarge    int           // requests and replies of more bytes vanish, on UDP and TCP
 	WrongRealm   bool          // a KDC of some other realm: 6 or 7 for every name of this one
 	SwallowReply bool          // requests with preauthentication are worked through and never answered

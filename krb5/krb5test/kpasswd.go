@@ -50,7 +50,7 @@ func (d desk) changePassword(b []byte) (reply []byte, n note) {
 	}
 	version, size := binary.BigEndian.Uint16(b[2:]), int(binary.BigEndian.Uint16(b[4:]))
 	if version != changeVersion && version != setVersion || size == 0 || 6+size > len(b) {
-		return nil, n // as Samba and MIT do: silence on UDP, a close on TCP
+		return nil, n // as MIT: silence on UDP, a close on TCP; Samba minds no version
 	}
 	n.kind = KindKpasswd
 	if d.script.ErrorCode != 0 {

@@ -68,6 +68,7 @@ type principal struct {
 	sessionETypes   []int32
 	kvno            int
 	salt            string
+	password        string
 	keys            map[int32]types.EncryptionKey // one for each of etypes
 	lockAfter       int
 	failures        int
@@ -85,7 +86,7 @@ func newPrincipal(name, realm string, service bool, etypes []int32) *principal {
 // setKeys makes the keys of a password. An encryption type that gokrb5 does
 // not know gives no key.
 func (p *principal) setKeys(password string) {
-	p.keys = map[int32]types.EncryptionKey{}
+	p.password, p.keys = password, map[int32]types.EncryptionKey{}
 	for _, e := range p.etypes {
 		et, err := crypto.GetEtype(e)
 		if err != nil {

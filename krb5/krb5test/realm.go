@@ -95,8 +95,7 @@ func (r *Realm) AddService(spn string, o ...Option) {
 	r.add(spn, r.ownSecret(spn), true, o...)
 }
 
-// Change puts options on a principal that exists, leaving its keys alone.
-// KVNO, Salt and ETypes describe keys, so they take effect with the next SetPassword.
+// Change puts options on a principal that exists, at once. Its password stays.
 func (r *Realm) Change(name string, o ...Option) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -107,6 +106,7 @@ func (r *Realm) Change(name string, o ...Option) error {
 	for _, opt := range o {
 		opt.apply(p)
 	}
+	p.setKeys(p.password)
 	return nil
 }
 

@@ -12,7 +12,7 @@ import (
 )
 
 // Requests counts what a server was asked, answered or not. What SilentUDP,
-// SilentTCP and DropLarge keep from it is not counted.
+// SilentTCP, DropLarge and Garbage keep from it is not counted.
 type Requests struct {
 	AS       int            // without preauthentication
 	Preauth  map[string]int // with: attempts on an account, by the user name as asked
@@ -23,7 +23,8 @@ type Requests struct {
 	Services []string // asked for in TGS requests, in order, "name@REALM"
 }
 
-// KDC serves a realm on one port, UDP and TCP. The same type serves kpasswd.
+// KDC serves a realm on one port, UDP and TCP, until Close. It has Addr and
+// Requests.
 type KDC struct{ *server }
 
 // Kpasswd serves password changes of a realm, likewise.

@@ -40,7 +40,6 @@ const (
 	errNotUs           int32 = 35
 	errBadMatch        int32 = 36
 	errSkew            int32 = 37
-	errBadVersion      int32 = 39
 	errMessageType     int32 = 40
 	errModified        int32 = 41
 	errBadKeyVersion   int32 = 44

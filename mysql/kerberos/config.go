@@ -22,8 +22,11 @@ type Dialer interface {
 // Config says who logs in where. User, Realm, Addr and exactly one of Password,
 // PasswordFile, Keytab and CCache are needed.
 type Config struct {
-	User  string // as in CREATE USER, without a realm
+	User  string // as in CREATE USER
 	Realm string // in upper case, as the directory spells it
+	// Principal is the Kerberos name, without a realm, where it is not User:
+	// MariaDB's IDENTIFIED VIA gssapi AS '…' allows that.
+	Principal string
 
 	Password     []byte // byte for byte; copied
 	PasswordFile string // its whole content is the password: a line end is an error, not cut off
@@ -74,14 +77,20 @@ func (c Config) checked() (Config, error) {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 
-	if c.User == "" || strings.ContainsAny(c.User, "@\x00") {
-		bad("User must be a name without a realm")
+	if c.User == "" {
+		bad("field User is missing")
+	}
+	if c.Principal == "" {
+		c.Principal = c.User
+	}
+	if strings.Contains(c.Principal, "@") {
+		bad("field Principal %q must be a name without a realm", c.Principal)
 	}
 	switch {
 	case c.Realm == "":
-		bad("Realm is missing")
+		bad("field Realm is missing")
 	case c.Realm != strings.ToUpper(c.Realm):
-		bad("Realm %q is not in upper case", c.Realm)
+		bad("field Realm %q is not in upper case", c.Realm)
 	}
 	secrets := 0
 	for _, given := range []bool{c.Password != nil, c.PasswordFile != "", c.Keytab != "", c.CCache != ""} {
@@ -93,7 +102,7 @@ func (c Config) checked() (Config, error) {
 		bad("exactly one of Password, PasswordFile, Keytab and CCache is needed, not %d", secrets)
 	}
 	if c.Password != nil && len(c.Password) == 0 {
-		bad("Password is empty")
+		bad("field Password is empty")
 	}
 	host, err := c.setAddr()
 	if err != nil {
@@ -106,10 +115,10 @@ func (c Config) checked() (Config, error) {
 		errs = append(errs, err)
 	}
 	if c.Mutual < Prefer || c.Mutual > Off {
-		bad("Mutual is none of Prefer, Require and Off")
+		bad("field Mutual is none of Prefer, Require and Off")
 	}
 	if c.Timeout < 0 {
-		bad("Timeout is negative")
+		bad("field Timeout is negative")
 	}
 	if len(errs) > 0 {
 		return Config{}, fmt.Errorf("kerberos.Config: %w", errors.Join(errs...))
@@ -143,14 +152,14 @@ func (c *Config) setDefaults() {
 // setAddr completes Addr and returns its host.
 func (c *Config) setAddr() (string, error) {
 	if c.Addr == "" {
-		return "", errors.New("Addr is missing")
+		return "", errors.New("field Addr is missing")
 	}
 	host, port, err := net.SplitHostPort(c.Addr)
 	if err != nil { // no port
 		host, port = strings.Trim(c.Addr, "[]"), "3306"
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 || host == "" {
-		return "", fmt.Errorf("Addr %q is neither a host nor host:port", c.Addr)
+		return "", fmt.Errorf("field Addr %q is neither a host nor host:port", c.Addr)
 	}
 	c.Addr = net.JoinHostPort(host, port)
 	return host, nil
@@ -159,7 +168,7 @@ func (c *Config) setAddr() (string, error) {
 func (c *Config) setTLS(host string) error {
 	if c.WithoutTLS {
 		if c.TLS != nil {
-			return errors.New("TLS is set beside WithoutTLS")
+			return errors.New("field TLS is set beside WithoutTLS")
 		}
 		return nil
 	}
@@ -194,7 +203,7 @@ func (c *Config) setDriver() error {
 		{"AllowAllFiles", base.AllowAllFiles},
 	} {
 		if f.set {
-			errs = append(errs, fmt.Errorf("Driver.%s cannot be used here", f.name))
+			errs = append(errs, fmt.Errorf("field Driver.%s cannot be used here", f.name))
 		}
 	}
 	if len(errs) > 0 {

@@ -27,7 +27,7 @@ func NewConnector(cfg Config) (driver.Connector, error) {
 	if err != nil {
 		return nil, err
 	}
-	user := client.Principal{Name: c.User, Realm: c.Realm}
+	user := client.Principal{Name: c.Principal, Realm: c.Realm}
 	l := &logins{cfg: &c, tickets: tickets{
 		cfg:  &c,
 		user: user,

@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"encoding/binary"
 	"encoding/pem"
+	"math/big"
 	"strings"
 
 	"github.com/kerbagent/kerbagent/mysql"
@@ -84,7 +85,7 @@ func (v *conversation) switchData(plugin string) []byte {
 	case plugin == GSSAPI:
 		return append([]byte(spn), 0, 0) // the mechanism's name is empty on Unix
 	case plugin == "client_ed25519", plugin == "parsec":
-		return make([]byte, 32)
+		return append(v.salt[:len(v.salt):len(v.salt)], v.salt[:12]...)
 	case plugin == "dialog":
 		return []byte("\x04Password: ")
 	default:
@@ -230,17 +231,29 @@ func (v *conversation) takesPassword(answer []byte, wantKey byte) (bool, error) 
 	if !bytes.Equal(answer, []byte{wantKey}) {
 		return false, nil
 	}
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	key, err := publicKey()
 	if err != nil {
 		return false, err
 	}
-	der, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
+	sealed, err := v.ask(append([]byte{1}, key...))
+	return len(sealed) == rsaBits/8, err
+}
+
+// rsaBits is the size of the key that MySQL makes for itself.
+const rsaBits = 2048
+
+// publicKey is a number of the right size that looks like an RSA key, as PEM.
+// Nobody here opens what a client seals with it.
+func publicKey() ([]byte, error) {
+	n := make([]byte, rsaBits/8)
+	rand.Read(n)
+	n[0] |= 0x80
+	n[len(n)-1] |= 1
+	der, err := x509.MarshalPKIXPublicKey(&rsa.PublicKey{N: new(big.Int).SetBytes(n), E: 65537})
 	if err != nil {
-		return false, err
+		return nil, err
 	}
-	text := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
-	sealed, err := v.ask(append([]byte{1}, text...))
-	return len(sealed) == key.Size(), err
+	return pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), nil
 }
 
 // ask sends one packet and takes the answer.

@@ -1,6 +1,7 @@
 package mysqltest
 
 import (
+	"io"
 	"strings"
 
 	"github.com/kerbagent/kerbagent/mysql"
@@ -24,12 +25,13 @@ func (v *conversation) commands() {
 			return
 		}
 		switch b[0] {
-		case comInitDB, comPing, comResetConnection:
+		case comInitDB:
+			v.note("USE " + string(b[1:]))
+			err = v.write(okPacket())
+		case comPing, comResetConnection:
 			err = v.write(okPacket())
 		case comQuery:
-			v.mu.Lock()
-			v.stats.Queries++
-			v.mu.Unlock()
+			v.note(string(b[1:]))
 			err = v.query(string(b[1:]))
 		default:
 			err = v.fail(&mysql.ServerError{Number: 1047, State: "08S01", Message: "Unknown command"})
@@ -50,6 +52,9 @@ func (v *conversation) query(sql string) error {
 		return v.row("USER()", v.login.User+"@localhost")
 	case sql == "select 1":
 		return v.row("1", "1")
+	case strings.HasPrefix(sql, "select sleep("):
+		_, err := io.Copy(io.Discard, v.conn) // until the client has had enough
+		return err
 	case strings.HasPrefix(sql, "set "):
 		return v.write(okPacket())
 	default:

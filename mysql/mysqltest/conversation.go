@@ -119,6 +119,9 @@ func (v *conversation) authenticate() error {
 		return v.badForm()
 	}
 	v.login = login
+	v.mu.Lock()
+	v.lastLogin = *login
+	v.mu.Unlock()
 	if v.faults.RequireTLS && !v.secure() {
 		return v.refuse(3159, "HY000", "Connections using insecure transport are prohibited while --require_secure_transport=ON.")
 	}

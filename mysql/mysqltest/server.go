@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/kerbagent/kerbagent/mysql"
 )
 
 // Acceptor checks a client's first GSS token, as a server with a keytab does.
@@ -77,6 +79,9 @@ type Server struct {
 	stats    Stats
 	nextID   uint32
 	closed   bool
+
+	statements []string
+	lastLogin  mysql.LoginPacket
 }
 
 // New starts a server.
@@ -179,6 +184,16 @@ func (s *Server) Wait(connections int) {
 	for len(s.conns) > 0 || s.stats.Connections < connections {
 		s.idle.Wait()
 	}
+}
+
+// Hangup cuts every open connection, as a server does that restarts.
+func (s *Server) Hangup() {
+	s.mu.Lock()
+	for c := range s.conns {
+		c.Close()
+	}
+	s.mu.Unlock()
+	s.Wait(0)
 }
 
 // Close stops listening and cuts what is open.

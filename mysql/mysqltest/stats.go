@@ -1,5 +1,11 @@
 package mysqltest
 
+import (
+	"slices"
+
+	"github.com/kerbagent/kerbagent/mysql"
+)
+
 // Stats is what a server has counted.
 type Stats struct {
 	Connections int // accepted
@@ -8,7 +14,6 @@ type Stats struct {
 	Unfinished  int // ended before OK or ERR: each one counts as a connection error
 	Errors      int // connection errors since the last full login: MAX_CONNECT_ERRORS is compared with this
 	Blocked     int // answered with ERROR 1129
-	Queries     int
 }
 
 // ending is how a conversation ended, as far as the counters care.
@@ -57,4 +62,31 @@ func (s *Server) FlushHosts() {
 // isBlocked reports whether the host has had too many errors; s.mu is held.
 func (s *Server) isBlocked() bool {
 	return s.cfg.MaxConnectErrors > 0 && s.stats.Errors >= s.cfg.MaxConnectErrors
+}
+
+// maxStatements is how many statements are kept.
+const maxStatements = 1000
+
+// note keeps what a client asked.
+func (s *Server) note(statement string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.statements) < maxStatements {
+		s.statements = append(s.statements, statement)
+	}
+}
+
+// Statements is what clients asked, in order, the first thousand; choosing a
+// database is "USE name".
+func (s *Server) Statements() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.statements)
+}
+
+// LastLogin is the login packet that came last; the zero value where none did.
+func (s *Server) LastLogin() mysql.LoginPacket {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lastLogin
 }

@@ -78,7 +78,7 @@ def read(q):
     lib.krb5_get_profile(ctx, c.byref(profile))
     buf = c.c_char_p()
     if q.get("dump") and lib.profile_flush_to_buffer(profile, c.byref(buf)) == 0:
-        out["dump"] = buf.value.decode("latin-1")
+        out["dump"] = text(buf.value)
     realm = c.c_char_p()
     out["default_realm"] = text(realm.value) if lib.krb5_get_default_realm(ctx, c.byref(realm)) == 0 else ""
     out["ticket"] = etypes(lib.krb5_get_default_in_tkt_ktypes, ctx)

@@ -1,0 +1,139 @@
+package config
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/goccy/go-yaml"
+	"github.com/google/go-cmp/cmp"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+)
+
+func compileSchema(t *testing.T) *jsonschema.Schema {
+	t.Helper()
+	doc, err := jsonschema.UnmarshalJSON(strings.NewReader(string(Schema())))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := jsonschema.NewCompiler()
+	if err := c.AddResource("config.json", doc); err != nil {
+		t.Fatal(err)
+	}
+	s, err := c.Compile("config.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// valid gives the schema's word on a YAML file, by way of JSON.
+func valid(s *jsonschema.Schema, b []byte) error {
+	js, err := yaml.YAMLToJSON(b)
+	if err != nil {
+		return err
+	}
+	doc, err := jsonschema.UnmarshalJSON(strings.NewReader(string(js)))
+	if err != nil {
+		return err
+	}
+	return s.Validate(doc)
+}
+
+func TestSchemaTakesWhatLoadTakes(t *testing.T) {
+	s := compileSchema(t)
+	for _, name := range []string{"example", "every-key", "least"} {
+		b, err := os.ReadFile("testdata/" + name + ".yaml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := valid(s, b); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// The schema refuses the invalid files too, but for those whose error is in
+// what one value says about another, or too fine for a pattern.
+func TestSchemaRefusesInvalidFiles(t *testing.T) {
+	finer := []string{
+		"ccache-type", "credential-name", "database-realm-missing", "database-realm-unknown", "dns-server-twice", "duplicate-realm",
+		"duration-range", "endpoint-port-zero", "kdc-dot", "kdc-not-an-address", "kdc-port", "login-database-unknown", "login-interval", "login-twice", "merge",
+		"tag", "timeout-not-below-interval", "trusted-by-itself", "trusted-by-unknown", "two-documents", "user-realm-case", "user-realm-unknown",
+	}
+	s := compileSchema(t)
+	files, err := filepath.Glob("testdata/invalid-*.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		name := strings.TrimSuffix(strings.TrimPrefix(filepath.Base(file), "invalid-"), ".yaml")
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if refused := valid(s, b) != nil; refused == slices.Contains(finer, name) {
+			t.Errorf("%s: refused by the schema: %v", name, refused)
+		}
+	}
+}
+
+// The schema and the reader know the same keys and the same defaults.
+func TestSchemaHasTheKeys(t *testing.T) {
+	type object struct {
+		Properties map[string]struct {
+			Default    any
+			Properties map[string]struct{ Default any }
+		}
+	}
+	var doc struct {
+		object
+		Defs map[string]object `json:"$defs"`
+	}
+	if err := json.Unmarshal(Schema(), &doc); err != nil {
+		t.Fatal(err)
+	}
+	keys := func(o object) []string {
+		var out []string
+		for k := range o.Properties {
+			out = append(out, k)
+		}
+		return out
+	}
+	tls := []string{}
+	for k := range doc.Defs["database"].Properties["tls"].Properties {
+		tls = append(tls, k)
+	}
+	for name, c := range map[string][2][]string{
+		"top":       {topKeys(), keys(doc.object)},
+		"realm":     {realmKeys(), keys(doc.Defs["realm"])},
+		"database":  {databaseKeys(), keys(doc.Defs["database"])},
+		"tls":       {tlsKeys(), tls},
+		"login":     {loginKeys(), keys(doc.Defs["login"])},
+		"krb5_conf": {krb5ConfKeys(), keys(doc.Defs["krb5_conf"])},
+		"probes":    {probesKeys(), keys(doc.Defs["probes"])},
+		"warn":      {warnKeys(), keys(doc.Defs["warn"])},
+	} {
+		slices.Sort(c[0])
+		slices.Sort(c[1])
+		if diff := cmp.Diff(c[0], c[1]); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+	for name, c := range map[string][2]any{
+		"interval":           {doc.Defs["probes"].Properties["interval"].Default, short(DefaultProbeInterval)},
+		"timeout":            {doc.Defs["probes"].Properties["timeout"].Default, short(DefaultProbeTimeout)},
+		"login interval":     {doc.Defs["login"].Properties["interval"].Default, short(DefaultLoginInterval)},
+		"password expiry":    {doc.Defs["warn"].Properties["password_expiry"].Default, short(DefaultPasswordExpiry)},
+		"certificate expiry": {doc.Defs["warn"].Properties["certificate_expiry"].Default, short(DefaultCertificateExpiry)},
+		"connect errors":     {doc.Defs["database"].Properties["max_connect_errors"].Default, float64(DefaultMaxConnectErrors)},
+		"krb5.conf":          {doc.Defs["krb5_conf"].Properties["path"].Default, DefaultKrb5ConfPath},
+	} {
+		if c[0] != c[1] {
+			t.Errorf("%s: schema says %v, the code %v", name, c[0], c[1])
+		}
+	}
+}

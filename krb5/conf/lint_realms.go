@@ -1,0 +1,224 @@
+package conf
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// realms judges the default realm and the realms that logins pass through.
+func (l *linter) realms() {
+	l.defaultRealm()
+	l.realmsMissing()
+	l.realmsTwice()
+	l.realmCase()
+}
+
+func (l *linter) defaultRealm() {
+	want := l.in.Site.Default()
+	type value struct {
+		text string
+		at   Pos
+	}
+	var g group[value]
+	for _, r := range l.usable {
+		if d := r.DefaultRealm; d.Value == "" || want != "" && d.Value != want {
+			g.add(value{d.Value, d.From}, r.Reader)
+		}
+	}
+	for _, v := range g.keys {
+		i := Issue{Code: CodeDefaultRealm, Severity: SeverityWarning, Readers: g.readers[v], At: v.at}
+		remedy := want
+		if want == "" {
+			remedy = "REALM"
+		}
+		i.Remedy = "In [libdefaults]: default_realm = " + remedy
+		switch {
+		case v.text == "":
+			i.At = Pos{File: l.in.Path}
+			i.Cause = "No default_realm: a user or service without @REALM fails with \"Cannot locate default realm\"."
+		default:
+			i.Cause = fmt.Sprintf("The default realm is %q for %s, and %s is expected.", v.text, titles(i.Readers), want)
+		}
+		l.add(i)
+	}
+}
+
+func (l *linter) realmsMissing() {
+	type why struct {
+		realm, text string
+	}
+	var g group[why]
+	for _, name := range l.in.Site.inUse() {
+		for _, r := range l.usable {
+			if text := r.cannotFind(name); text != "" {
+				g.add(why{name, text}, r.Reader)
+			}
+		}
+	}
+	for _, w := range g.keys {
+		readers := g.readers[w]
+		i := Issue{Code: CodeRealmMissing, Severity: severityFor(readers), Readers: readers, At: Pos{File: l.in.Path},
+			Cause:  fmt.Sprintf("%s cannot find a KDC of realm %s: %s.", titles(readers), w.realm, w.text),
+			Remedy: fmt.Sprintf("In [realms]: %s = {, a line kdc = HOST for each domain controller, }; or dns_lookup_kdc = true in [libdefaults]", w.realm)}
+		for _, r := range l.readings {
+			if e, ok := r.Realm(w.realm); ok && slices.Contains(readers, r.Reader) {
+				i.At = e.At[0]
+				for _, k := range e.KDCs {
+					if k.Err != nil {
+						i.At = k.From
+						i.Remedy = "Write the KDC as host, host:port or [IPv6]:port, alone on its line"
+					}
+				}
+			}
+		}
+		l.add(i)
+	}
+	l.mappingsToNowhere()
+}
+
+// mappingsToNowhere reports mappings whose realm cannot exist: neither the
+// file nor the site has it, and DNS is not asked.
+func (l *linter) mappingsToNowhere() {
+	r := l.mit()
+	if r.Err != nil || r.DNSLookupKDC.Value {
+		return
+	}
+	inUse := l.in.Site.inUse()
+	for _, m := range r.Mappings {
+		if _, ok := r.Realm(m.Realm); ok || slices.Contains(inUse, m.Realm) {
+			continue
+		}
+		l.add(Issue{Code: CodeRealmMissing, Severity: SeverityWarning, At: m.From,
+			Cause:  fmt.Sprintf("Hosts of %s are mapped to realm %q, which has no entry in [realms], and dns_lookup_kdc is off: no ticket can be got for them.", m.Domain, m.Realm),
+			Remedy: "Correct the realm, or add it to [realms]"})
+	}
+}
+
+// realmsTwice reports realms with more than one block, and more than one
+// [realms] section in a file.
+func (l *linter) realmsTwice() {
+	r := l.mit()
+	if r.Err != nil {
+		return
+	}
+	for _, e := range r.Realms {
+		if len(e.At) < 2 {
+			continue
+		}
+		l.add(Issue{Code: CodeRealmTwice, Severity: SeverityWarning, At: e.At[1], Also: slices.Concat(e.At[:1], e.At[2:]),
+			Cause:  fmt.Sprintf("Realm %s has %d blocks. MIT and Heimdal put them together, Java takes only the first, gokrb5 only the last of its file.", e.Name, len(e.At)),
+			Remedy: "Make one block of them"})
+	}
+	for _, d := range l.in.Set.Roots {
+		if d.File == nil {
+			continue
+		}
+		var sections []*Node
+		for _, n := range d.File.Nodes {
+			if n.Kind == Section && n.Name == "realms" {
+				sections = append(sections, n)
+			}
+		}
+		if len(sections) < 2 {
+			continue
+		}
+		var lost []string
+		for _, s := range sections[:len(sections)-1] {
+			for _, n := range s.Children {
+				if n.Kind == Subsection && !slices.Contains(lost, n.Name) {
+					lost = append(lost, n.Name)
+				}
+			}
+		}
+		if len(lost) == 0 {
+			continue
+		}
+		l.add(Issue{Code: CodeRealmTwice, Severity: SeverityWarning, Readers: []Reader{Gokrb5},
+			At: Pos{d.Path, sections[len(sections)-1].Line, 1}, Also: []Pos{{d.Path, sections[0].Line, 1}},
+			Cause:  "gokrb5 keeps only the last [realms] section of a file, and so does not know " + strings.Join(lost, ", ") + ".",
+			Remedy: "Make one [realms] section of them"})
+	}
+}
+
+// realmCase reports names that differ from a configured realm in case only:
+// to Kerberos they are other realms.
+func (l *linter) realmCase() {
+	r := l.mit()
+	if r.Err != nil {
+		return
+	}
+	check := func(name string, at Pos) {
+		for _, known := range l.in.Site.inUse() {
+			if name != known && strings.EqualFold(name, known) {
+				l.add(Issue{Code: CodeRealmCase, Severity: SeverityError, At: at,
+					Cause:  fmt.Sprintf("%q is another realm than %s to Kerberos: names of realms have case, and Active Directory's are upper case.", name, known),
+					Remedy: "Write " + known})
+			}
+		}
+	}
+	check(r.DefaultRealm.Value, r.DefaultRealm.From)
+	for _, e := range r.Realms {
+		check(e.Name, e.At[0])
+	}
+	for _, m := range r.Mappings {
+		check(m.Realm, m.From)
+	}
+}
+
+// mappings judges the realm that each reader gives to each database.
+func (l *linter) mappings() {
+	for _, d := range l.in.Site.Databases {
+		if isAddr(d.Host) {
+			continue // no library maps an address
+		}
+		var g group[HostRealm]
+		for _, r := range l.usable {
+			if got := r.HostRealm(d.Host); !l.in.Site.acceptable(got, d) {
+				g.add(got, r.Reader)
+			}
+		}
+		for _, got := range g.keys {
+			readers := g.readers[got]
+			l.add(Issue{Code: CodeMappingMissing, Severity: severityFor(readers), Readers: readers, At: mappingPlace(got, l.in.Path),
+				Cause:  fmt.Sprintf("Database %s is in realm %s. %s: %s.", d.Host, d.Realm, titles(readers), l.whatInstead(got)),
+				Remedy: "In [domain_realm], in lower case: " + l.mappingRemedy(d)})
+		}
+	}
+}
+
+// mappingRemedy gives the line to write; for a host in its realm's own domain,
+// the line of that domain.
+func (l *linter) mappingRemedy(d Database) string {
+	if lines := l.in.Site.mappingsOf(d); len(lines) > 0 {
+		return lines[0].domain + " = " + d.Realm
+	}
+	_, domain, _ := strings.Cut(strings.ToLower(d.Host), ".")
+	for _, r := range l.in.Site.Realms {
+		if r.Name == d.Realm {
+			domain = r.domain()
+		}
+	}
+	return "." + domain + " = " + d.Realm
+}
+
+func mappingPlace(got HostRealm, file string) Pos {
+	if got.How == ByMapping {
+		return got.From
+	}
+	return Pos{File: file}
+}
+
+func (l *linter) whatInstead(got HostRealm) string {
+	switch got.How {
+	case ByMapping:
+		return fmt.Sprintf("a line maps it to %q", got.Realm)
+	case ByReferral:
+		return fmt.Sprintf("no line maps it; the KDC of the user's own realm is asked for a referral, and then realm %q is tried", got.Fallback)
+	case ByUser:
+		return "no line maps it; the service is looked for in the user's own realm"
+	case ByDomain:
+		return fmt.Sprintf("no line maps it; its realm is taken to be %q", got.Realm)
+	}
+	return fmt.Sprintf("no line maps it; its realm is taken to be the default one, %q", got.Realm)
+}
