@@ -111,14 +111,14 @@ func (o *checkOptions) run(c *cobra.Command, s streams) error {
 func climb(ctx context.Context, cfg *config.Config, env agent.Env, timeout time.Duration, o output, s streams) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	live := o.newLiveLine(s.err)
+	live := o.live(s.err)
 	if live != nil {
-		env.Progress = live.show
+		env.Progress = live
 	}
 	started := time.Now()
 	results, err := agent.Check(ctx, cfg, env)
 	if live != nil {
-		live.wipe()
+		live.Close()
 	}
 	if err != nil {
 		return o.unknown(s, err)

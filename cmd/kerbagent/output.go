@@ -4,11 +4,9 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/kerbagent/kerbagent/internal/agent"
 	"github.com/kerbagent/kerbagent/internal/report"
 )
 
@@ -71,34 +69,14 @@ func (o output) unknown(s streams, err error) error {
 	return exitError(exitUsage)
 }
 
-// liveLine shows on a terminal what is being waited for, and wipes it away.
-type liveLine struct {
-	w     io.Writer
-	width int
-	start time.Time
-}
-
-// newLiveLine is nil where there is no terminal to show it on.
-func (o output) newLiveLine(w io.Writer) *liveLine {
+// live shows on a terminal what is being waited for; nil where there is none.
+func (o output) live(w io.Writer) *report.Progress {
 	width, tty := terminal(w)
 	if !tty || o != "human" {
 		return nil
 	}
-	if width < 20 {
+	if width == 0 {
 		width = 80
 	}
-	return &liveLine{w: w, width: width, start: time.Now()}
+	return report.NewProgress(w, width, 0, false)
 }
-
-func (l *liveLine) show(p agent.Progress) {
-	line := fmt.Sprintf("%d of %d answered, %.1f s; waiting for %s", p.Done, p.Total, time.Since(l.start).Seconds(), report.Terminal(p.Waiting.String()))
-	if p.Waiting.Kind == "" {
-		line = fmt.Sprintf("%d of %d answered", p.Done, p.Total)
-	}
-	if runes := []rune(line); len(runes) >= l.width {
-		line = string(runes[:l.width-1])
-	}
-	fmt.Fprintf(l.w, "\r\x1b[K%s", line)
-}
-
-func (l *liveLine) wipe() { fmt.Fprint(l.w, "\r\x1b[K") }

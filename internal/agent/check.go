@@ -36,7 +36,7 @@ func Check(ctx context.Context, cfg *config.Config, env Env) ([]probe.Result, er
 		}
 		tlsConfigs[db.Name] = c
 	}
-	r := &round{cfg: cfg, env: env, plan: planner{cfg: cfg, env: env}, found: newDiscovery(cfg, env.Dialer, env.Resolver), waiting: map[probe.ID]time.Time{}}
+	r := &round{cfg: cfg, env: env, plan: planner{cfg: cfg, env: env}, found: newDiscovery(cfg, env.Dialer, env.Resolver)}
 	for _, realm := range cfg.Realms {
 		r.wg.Go(func() { r.realm(ctx, realm) })
 	}
@@ -64,8 +64,6 @@ type round struct {
 
 	mu      sync.Mutex
 	results []probe.Result
-	total   int
-	waiting map[probe.ID]time.Time
 }
 
 // realm asks about one realm: its DNS at once, its servers as they are found.
@@ -166,31 +164,24 @@ func (r *round) database(ctx context.Context, db config.Database, tlsConfig *tls
 
 // run starts probes side by side.
 func (r *round) run(ctx context.Context, probes ...probe.Probe) {
-	r.mu.Lock()
-	r.total += len(probes)
 	for _, p := range probes {
-		r.waiting[p.ID()] = time.Now()
-	}
-	r.mu.Unlock()
-	for _, p := range probes {
+		if r.env.Progress != nil {
+			r.env.Progress.Started(p.ID())
+		}
 		r.wg.Go(func() {
 			res := probe.Safely(ctx, p)
-			r.mu.Lock()
-			delete(r.waiting, res.ID)
-			r.results = append(r.results, res)
-			r.tell()
-			r.mu.Unlock()
+			r.add(res)
+			if r.env.Progress != nil {
+				r.env.Progress.Finished(res.ID)
+			}
 		})
 	}
 }
 
-// add takes a result that came along with another one.
 func (r *round) add(res probe.Result) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.total++
 	r.results = append(r.results, res)
-	r.tell()
 }
 
 // lack reports a name that nobody could be asked at.
@@ -198,20 +189,6 @@ func (r *round) lack(kind probe.Kind, target string, facts probe.Facts, err erro
 	rec := probe.Begin(probe.ID{Kind: kind, Target: target}, r.env.Now)
 	rec.Facts(facts)
 	r.add(rec.Fail(probe.ReasonUnresolvable, err))
-}
-
-func (r *round) tell() {
-	if r.env.Progress == nil {
-		return
-	}
-	p := Progress{Done: len(r.results), Total: r.total}
-	var since time.Time
-	for id, t := range r.waiting {
-		if since.IsZero() || t.Before(since) {
-			since, p.Waiting = t, id
-		}
-	}
-	r.env.Progress(p)
 }
 
 // routable leaves out IPv6 addresses where this host has no IPv6 at all: no

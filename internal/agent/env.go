@@ -24,14 +24,15 @@ type Env struct {
 	// Prompted gives the password of a login whose secret is asked for on the
 	// terminal; nil where no login needs it.
 	Prompted func(config.Login) ([]byte, error)
-	// Progress hears of every change; nil for nobody. It must be quick.
-	Progress func(Progress)
+	// Progress hears of every probe; nil for nobody. Its methods are called
+	// from several goroutines and must be quick.
+	Progress Progress
 }
 
-// Progress is how far a round is.
-type Progress struct {
-	Done, Total int
-	Waiting     probe.ID // the one that has been waited for longest
+// Progress shows how far a round is.
+type Progress interface {
+	Started(probe.ID)
+	Finished(probe.ID)
 }
 
 // handshakes guards a database that no login is tried on.

@@ -68,7 +68,7 @@ func fill(template string, w words) string {
 func Catalogue() []Rule {
 	var all []Rule
 	for _, group := range [][]Rule{hostRules(), serverRules(), dnsRules(), kdcRules(), clockRules(), kpasswdRules(),
-		databaseRules(), secretRules(), accountRules(), serviceRules(), acceptRules(), loginRules(), lastRules()} {
+		databaseRules(), secretRules(), accountRules(), databaseAccountRules(), serviceRules(), acceptRules(), loginRules(), lastRules()} {
 		all = append(all, group...)
 	}
 	return all

@@ -52,7 +52,7 @@ func accountRules() []Rule {
 		Means:  "Realm names are case-sensitive, and Active Directory's are upper case. The KDC answers for the upper-case realm, and the client refuses the reply.",
 		Cause:  "{user} was asked for; {error}.",
 		Remedy: "write the realm in upper case wherever it stands: kerbagent.yaml, krb5.conf, CREATE USER … BY",
-		match: loginMatch(func(r *probe.Result) bool {
+		match: misnamed(func(r *probe.Result) bool {
 			realm := r.Facts[probe.FactRealm]
 			return realm != strings.ToUpper(realm) && reason(r, probe.ReasonKRBReplyMismatch, probe.ReasonKRBWrongRealm, probe.ReasonKRBClientUnknown)
 		}),
@@ -78,7 +78,7 @@ func accountRules() []Rule {
 		Means:  "The KDC does not know the user (6). A KDC of another realm says the same, so where only one KDC answers it may also be the wrong one.",
 		Cause:  "{kdcseen} If this KDC is not one of {realm}, the cause is there.",
 		Remedy: "check the name (sAMAccountName, not the mail address): samba-tool user show {account}, or Get-ADUser {account}; check that the KDC serves {realm}",
-		match:  loginMatch(asked(probe.ReasonKRBClientUnknown, probe.ReasonKRBWrongRealm)),
+		match:  misnamed(asked(probe.ReasonKRBClientUnknown, probe.ReasonKRBWrongRealm)),
 	}, {
 		Code: "account-disabled", Severity: Error,
 		Title:  "account {user} is disabled",
@@ -200,6 +200,22 @@ const (
 func loginMatch(holds func(*probe.Result) bool) func(*view) []match {
 	return func(v *view) []match {
 		return v.perLogin(func(r *probe.Result) bool { return r.Outcome == probe.Failed && holds(r) })
+	}
+}
+
+// misnamed is loginMatch for users whose name is wrong, which accounts for a
+// database that has no such account.
+func misnamed(holds func(*probe.Result) bool) func(*view) []match {
+	return func(v *view) []match {
+		ms := loginMatch(holds)(v)
+		for i, m := range ms {
+			for _, r := range v.dbs {
+				if r.Facts[probe.FactUser] == m.affects[0].Facts[probe.FactUser] && reason(r, probe.ReasonDBOtherPlugin, probe.ReasonDBRealmMismatch) {
+					ms[i].explains = append(ms[i].explains, r)
+				}
+			}
+		}
+		return ms
 	}
 }
 

@@ -89,6 +89,21 @@ func databaseRules() []Rule {
 		DependsOn: append(causes, "db-tls-untrusted"),
 		match:     dbCertExpiring,
 	}, {
+		Code: "db-probing-paused", Severity: Warning,
+		Title:     "probing of database {database} is paused: {unfinished} of our handshakes stayed unfinished",
+		Means:     "Connections that we opened and could not end (timeouts, kills) count towards the server's max_connect_errors. At a quarter of it kerbagent stops, so that this host is never blocked, until a full login has set the server's counter back.",
+		Cause:     "{error}",
+		Remedy:    "find out why handshakes stay unfinished (the findings above); a login that succeeds clears it: kerbagent check --user <login> --database {host}",
+		DependsOn: causes,
+		match:     dbPaused,
+	}}
+}
+
+// databaseAccountRules are about the account that the database has for a user.
+// A user whom the directory does not know has none there either, mostly.
+func databaseAccountRules() []Rule {
+	causes := []Code{"host-offline", "ipv6-broken", "endpoint-unresolvable", "principal-unknown", "realm-case"}
+	return []Rule{{
 		Code: "db-plugin-missing", Severity: Error,
 		Title:     "database {database} has not loaded the Kerberos plugin (ERROR 1524)",
 		Means:     "The account is a Kerberos one, the instance has no authentication_kerberos plugin: a reader that was not rebooted after Kerberos was switched on.",
@@ -120,14 +135,6 @@ func databaseRules() []Rule {
 		Remedy:    "make sure that {endpoint} is the database; if it is, add the service under databases: {database}: allowed_services, or its realm under realms:",
 		DependsOn: causes,
 		match:     dbMatch(func(r *probe.Result) bool { return reason(r, probe.ReasonDBSPNUnexpected) }),
-	}, {
-		Code: "db-probing-paused", Severity: Warning,
-		Title:     "probing of database {database} is paused: {unfinished} of our handshakes stayed unfinished",
-		Means:     "Connections that we opened and could not end (timeouts, kills) count towards the server's max_connect_errors. At a quarter of it kerbagent stops, so that this host is never blocked, until a full login has set the server's counter back.",
-		Cause:     "{error}",
-		Remedy:    "find out why handshakes stay unfinished (the findings above); a login that succeeds clears it: kerbagent check --user <login> --database {host}",
-		DependsOn: causes,
-		match:     dbPaused,
 	}}
 }
 

@@ -160,9 +160,10 @@ func dnsRefused(v *view) []match {
 			continue
 		}
 		m := match{affects: rs, words: d.words().and(words{"rcode": rs[0].Facts[probe.FactRcode]})}
+		m.explains = v.throughHosts(d.realm)
 		m.spare = slices.ContainsFunc(v.dnsOf(d.realm, ""), func(o *dnsServer) bool { return o != d && o.knowsZone() })
 		if !m.spare {
-			m.explains = append(v.needsDNS(d.realm, d.role), v.throughHosts(d.realm)...)
+			m.explains = append(m.explains, v.needsDNS(d.realm, d.role)...)
 		}
 		out = append(out, m)
 	}

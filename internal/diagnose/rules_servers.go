@@ -3,7 +3,6 @@ package diagnose
 import (
 	"net/netip"
 	"slices"
-	"strings"
 
 	"github.com/kerbagent/kerbagent/probe"
 )
@@ -35,9 +34,9 @@ func serverRules() []Rule {
 		match:     srvStale,
 	}, {
 		Code: "server-down", Severity: Warning,
-		Title:     "domain controller {ip} answers on no port",
+		Title:     "domain controller {kdc} answers on no port",
 		Means:     "One domain controller answers neither DNS (53) nor Kerberos (88) nor kpasswd (464): the machine, its route or a firewall in front of it, not one service.",
-		Cause:     "Asked on {ports}: {seen}. Other servers answer.",
+		Cause:     "Asked at {ips} on {ports}: {seen}. Other servers answer.",
 		Remedy:    "ping -c 3 {ip}; traceroute -n {ip}; in AWS: aws ds describe-domain-controllers --directory-id <d-…> (status of the controller with DNS address {ip})",
 		DependsOn: []Code{"host-offline", "ipv6-broken", "realm-unreachable", "trust-realm-unreachable", "dns-srv-stale"},
 		match:     serverDown,
@@ -184,44 +183,56 @@ func (v *view) knownController(k *kdcAddr) bool {
 	return !asked
 }
 
-func serverDown(v *view) []match {
-	type server struct {
-		results []*probe.Result
-		ports   []string
+// hostAt names the machine at an address: the name of a KDC or kpasswd server
+// there, so that a machine's IPv4 and IPv6 addresses are seen as one. A
+// domain's own name stands for several machines and is none.
+func (v *view) hostAt(ip netip.Addr) string {
+	for _, r := range v.all {
+		if (r.ID.Kind == probe.KDC || r.ID.Kind == probe.Kpasswd) && r.ID.Address.Addr() == ip && r.ID.Target != domainOf(r.Facts[probe.FactRealm]) {
+			return r.ID.Target
+		}
 	}
-	servers := map[netip.Addr]*server{}
+	return ip.String()
+}
+
+// serverDown: nothing of one machine answers. A TCP connection that comes to
+// be shows that the machine is there, whatever its services do.
+func serverDown(v *view) []match {
+	byHost := map[string][]*probe.Result{}
 	for _, r := range v.all {
 		if !r.ID.Address.IsValid() || r.Outcome == probe.Skipped || r.Facts[probe.FactRole] == probe.RoleHost {
 			continue
 		}
-		if r.ID.Kind != probe.DNS && r.ID.Kind != probe.KDC && r.ID.Kind != probe.Kpasswd {
+		if r.ID.Kind == probe.DNS || r.ID.Kind == probe.KDC || r.ID.Kind == probe.Kpasswd {
+			host := v.hostAt(r.ID.Address.Addr())
+			byHost[host] = append(byHost[host], r)
+		}
+	}
+	var out []match
+	for _, host := range sortedKeys(byHost) {
+		rs := byHost[host]
+		var ports, ips []string
+		connected := false
+		for _, r := range rs {
+			connected = connected || r.Reason == probe.ReasonTCPSilent
+			ports = appendNew(ports, string(r.ID.Kind))
+			ips = appendNew(ips, r.ID.Address.Addr().Unmap().String())
+		}
+		if len(ports) < 2 || connected || !noneAnswered(rs) {
 			continue
 		}
-		ip := r.ID.Address.Addr()
-		if servers[ip] == nil {
-			servers[ip] = &server{}
-		}
-		s := servers[ip]
-		s.results = append(s.results, r)
-		if name := string(r.ID.Kind); !slices.Contains(s.ports, name) {
-			s.ports = append(s.ports, name)
-		}
-	}
-	var ips []netip.Addr
-	for ip, s := range servers {
-		if len(s.ports) > 1 && noneAnswered(s.results) {
-			ips = append(ips, ip)
-		}
-	}
-	slices.SortFunc(ips, netip.Addr.Compare)
-	var out []match
-	for _, ip := range ips {
-		s := servers[ip]
-		m := match{affects: s.results, words: wordsOf(s.results[0]).and(words{"ports": strings.Join(s.ports, ", "), "seen": seen(s.results)})}
-		for _, r := range s.results {
+		m := match{affects: rs, words: wordsOf(rs[0]).and(words{"kdc": plain(host), "ports": list(ports), "ips": list(ips), "seen": seen(rs)})}
+		for _, r := range rs {
 			m.explains = append(m.explains, v.throughHosts(r.Facts[probe.FactRealm])...)
 		}
 		out = append(out, m)
 	}
 	return out
+}
+
+func appendNew(s []string, word string) []string {
+	if slices.Contains(s, word) {
+		return s
+	}
+	return append(s, word)
 }

@@ -301,6 +301,17 @@ func (v *view) loginsNeeding(realm string, also ...probe.Reason) []*probe.Result
 	return out
 }
 
+// loginsAt returns failed logins that died without an answer from this KDC.
+func (v *view) loginsAt(k *kdcAddr) []*probe.Result {
+	var out []*probe.Result
+	for _, l := range v.logins {
+		if onPath(l) && l.Facts[probe.FactFailedAt] != probe.AtDatabase && l.Facts[probe.FactKDC] == k.addr.String() {
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
 func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K {
 	keys := make([]K, 0, len(m))
 	for k := range m {

@@ -1,0 +1,166 @@
+package diagnose
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/kerbagent/kerbagent/probe"
+)
+
+func clockRules() []Rule {
+	return []Rule{{
+		Code: "clock-skew", Severity: Error,
+		Title:     "this host's clock is {skew} that of every KDC of {realm}",
+		Means:     "Every KDC that answers has a clock that differs from this host's. Beyond 5 minutes tickets are refused (KRB_AP_ERR_SKEW, 37).",
+		Cause:     "{seen}. The limit is 5 minutes.",
+		Remedy:    "chronyc tracking; timedatectl; in AWS the clock is at 169.254.169.123: chronyc makestep",
+		DependsOn: []Code{"host-offline"},
+		match:     clockSkew,
+	}, {
+		Code: "clock-skew-one-kdc", Severity: Warning,
+		Title:     "the clock of KDC {kdc} ({server}) is {skew} this host's",
+		Means:     "One KDC's clock differs from this host's while another one's does not. Logins fail or work with the KDC that was asked.",
+		Cause:     "{seen}.",
+		Remedy:    "on {kdc}: w32tm /query /status (Windows) or chronyc tracking; set its clock right",
+		DependsOn: []Code{"host-offline", "clock-skew"},
+		match:     clockSkewOne,
+	}}
+}
+
+// skews gives the skew of each KDC address of a realm, in seconds, theirs minus ours.
+func (v *view) skews(realm string) (ks []*kdcAddr, skew map[*kdcAddr]float64) {
+	skew = map[*kdcAddr]float64{}
+	for _, k := range v.kdcsOf(realm) {
+		for _, r := range present(k.tcp, k.udp) {
+			if s, ok := r.Samples[probe.SampleSkew]; ok {
+				skew[k] = s
+				ks = append(ks, k)
+				break
+			}
+		}
+	}
+	return ks, skew
+}
+
+func off(skew float64) bool { return math.Abs(skew) >= skewWarn.Seconds() }
+
+// skewWord says "10m0s ahead of" or "10m0s behind".
+func skewWord(s float64) string {
+	d := time.Duration(math.Abs(s) * float64(time.Second)).Round(time.Second)
+	if s < 0 {
+		return d.String() + " behind"
+	}
+	return d.String() + " ahead of"
+}
+
+func clockSkew(v *view) []match {
+	var out []match
+	for _, realm := range v.realms() {
+		ks, skew := v.skews(realm)
+		m := match{explains: v.failedLogins(probe.ReasonKRBSkew)}
+		worst, all := 0.0, ""
+		for _, k := range ks {
+			if !off(skew[k]) {
+				ks = nil // one clock agrees with ours
+				break
+			}
+			m.affects = append(m.affects, present(k.udp, k.tcp)...)
+			if math.Abs(skew[k]) > math.Abs(worst) {
+				worst = skew[k]
+			}
+			all += fmt.Sprintf("; %s is %s this host", k.addr, skewWord(skew[k]))
+		}
+		if len(ks) == 0 {
+			continue
+		}
+		m.explains = append(m.explains, v.rejectedTickets(worst)...)
+		m.spare = math.Abs(worst) < SkewLimit.Seconds()
+		m.words = wordsOf(m.affects[0]).and(words{"skew": skewWord(-worst), "seen": all[2:]})
+		m.evidence = map[string]string{"clock_skew_seconds": fmt.Sprintf("%.3f", worst)}
+		out = append(out, m)
+	}
+	return out
+}
+
+// rejectedTickets: with a clock far off, a database refuses even good tickets.
+func (v *view) rejectedTickets(skew float64) []*probe.Result {
+	if math.Abs(skew) < SkewLimit.Seconds() {
+		return nil
+	}
+	return v.failedLogins(probe.ReasonDBTicketRejected)
+}
+
+func clockSkewOne(v *view) []match {
+	var out []match
+	for _, realm := range v.realms() {
+		ks, skew := v.skews(realm)
+		if len(ks) < 2 {
+			continue
+		}
+		var fine []*kdcAddr
+		for _, k := range ks {
+			if !off(skew[k]) {
+				fine = append(fine, k)
+			}
+		}
+		if len(fine) == 0 {
+			continue
+		}
+		for _, k := range ks {
+			if !off(skew[k]) {
+				continue
+			}
+			m := match{affects: present(k.udp, k.tcp), evidence: map[string]string{"clock_skew_seconds": fmt.Sprintf("%.3f", skew[k])}}
+			for _, l := range append(v.failedLogins(probe.ReasonKRBSkew), v.rejectedTickets(skew[k])...) {
+				if l.Facts[probe.FactKDC] == k.addr.String() {
+					m.explains = append(m.explains, l)
+				}
+			}
+			m.words = wordsOf(m.affects[0]).and(words{"skew": skewWord(skew[k]),
+				"seen": fmt.Sprintf("%s is %s this host; %s agrees with it", k.addr, skewWord(skew[k]), fine[0].addr)})
+			out = append(out, m)
+		}
+	}
+	return joined(out)
+}
+
+func kpasswdRules() []Rule {
+	return []Rule{{
+		Code: "kpasswd-blocked", Severity: Warning,
+		Title:     "password changes are blocked: {kdc} ({server}) {seen}",
+		Means:     "Port 464 answers on neither transport, or on one only. Users whose password has expired cannot change it from here, and kinit says so in a confusing way.",
+		Cause:     "{seen}; the KDC at the same address answers.",
+		Remedy:    "open {blocked} 464 to {ip}; check: nc -vz {nc}",
+		DependsOn: append(serverCauses(), "kdc-hung", "kdc-silent", "kdc-refused"),
+		match:     kpasswdBlocked,
+	}}
+}
+
+func kpasswdBlocked(v *view) []match {
+	var out []match
+	for _, p := range v.kpw {
+		var bad []*probe.Result
+		blocked := ""
+		for _, r := range p.results() {
+			if r.Outcome == probe.Failed {
+				bad = append(bad, r)
+				if blocked != "" {
+					blocked += " and "
+				}
+				blocked += map[probe.Transport]string{probe.UDP: "UDP", probe.TCP: "TCP"}[r.ID.Transport]
+			}
+		}
+		if len(bad) == 0 {
+			continue
+		}
+		what := "answers over neither UDP nor TCP"
+		if len(bad) == 1 && len(p.results()) == 2 {
+			what = "does not answer over " + blocked
+		}
+		w := wordsOf(bad[0])
+		out = append(out, match{affects: bad, words: w.and(words{"seen": what + " (" + seen(bad) + ")", "blocked": blocked, "nc": fmt.Sprintf("%s %d", w["ip"], p.addr.Port())}),
+			evidence: evidenceOf(bad[0])})
+	}
+	return joined(out)
+}
