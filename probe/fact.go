@@ -100,6 +100,5 @@ const (
 	SampleTicketEnd      Sample = "ticket_expiry_timestamp_seconds"
 	SamplePasswordExpiry Sample = "password_expiry_timestamp_seconds"
 	SampleCertExpiry     Sample = "certificate_expiry_timestamp_seconds"
-	SampleUnfinished     Sample = "database_unfinished_handshakes"
 	SampleBytes          Sample = "answer_bytes"
 )

@@ -164,6 +164,7 @@ func TestReasonOf(t *testing.T) {
 		{"deadline of the context", context.DeadlineExceeded, silent},
 		{"deadline of the socket", readPast(t), silent},
 		{"the kernel gave up", dial(syscall.ETIMEDOUT), silent},
+		{"too big for the path", dial(syscall.EMSGSIZE), silent},
 		{"refused", refused(t), probe.ReasonRefused},
 		{"no route to the host", dial(syscall.EHOSTUNREACH), probe.ReasonUnreachable},
 		{"no route to the network", dial(syscall.ENETUNREACH), probe.ReasonUnreachable},

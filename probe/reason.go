@@ -106,7 +106,8 @@ func ReasonOf(err error, silent Reason) Reason {
 		return ReasonUnreachable
 	case errors.Is(err, syscall.EPERM), errors.Is(err, syscall.EACCES):
 		return ReasonForbidden
-	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT):
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT),
+		errors.Is(err, syscall.EMSGSIZE): // ICMPv6 packet too big: a router dropped our datagram
 		return silent
 	case errors.As(err, &dns):
 		return ReasonUnresolvable

@@ -16,10 +16,12 @@ import (
 type rehearsed struct {
 	Verdict  string
 	Findings []struct{ Code, Severity, Remedy string }
-	Results  []struct {
-		Probe, Outcome, Reason string
-		Evidence               map[string]any
-	}
+	Results  []result
+}
+
+type result struct {
+	Probe, Outcome, Reason string
+	Evidence               map[string]any
 }
 
 // rehearse runs the command and returns its report and exit code.
@@ -54,12 +56,7 @@ func TestEveryFaultIsFound(t *testing.T) {
 			if exit != want {
 				t.Errorf("exit %d with verdict %s", exit, r.Verdict)
 			}
-			broken := slices.ContainsFunc(r.Results, func(x struct {
-				Probe, Outcome, Reason string
-				Evidence               map[string]any
-			}) bool {
-				return x.Probe == "login" && x.Outcome == "failed"
-			})
+			broken := slices.ContainsFunc(r.Results, func(x result) bool { return x.Probe == "login" && x.Outcome == "failed" })
 			if broken && r.Verdict != "failed" {
 				t.Errorf("a login failed, and the verdict is %s", r.Verdict)
 			}

@@ -75,6 +75,11 @@ func (g guard) Begin() (database.Handshake, error) {
 	return h, nil
 }
 
+// PauseUser records that the user's probes end here.
+func (g guard) PauseUser(why string) error {
+	return g.env.Ledger.Database(g.db.Endpoint(), g.db.MaxConnectErrors).PauseUser(g.user, why)
+}
+
 type account struct {
 	env  Env
 	user string

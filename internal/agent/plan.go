@@ -139,9 +139,11 @@ func (p planner) databaseProbe(db config.Database, addr netip.AddrPort, tlsConfi
 	}
 	facts := databaseFacts(db)
 	facts[probe.FactRealm] = realm
+	record := user // by which the ledger knows the user: as a login's
 	if known {
-		facts[probe.FactUser] = user + "@" + realm
+		record = user + "@" + realm
+		facts[probe.FactUser] = record
 	}
 	return database.Probe{Host: db.Host, Server: database.Server{Address: addr, TLS: tlsConfig}, User: user, Known: known,
-		Dialer: p.env.Dialer, Timeout: p.cfg.Probes.Timeout, Now: p.env.Now, Facts: facts, Guard: p.env.handshakes(db, user)}
+		Dialer: p.env.Dialer, Timeout: p.cfg.Probes.Timeout, Now: p.env.Now, Facts: facts, Guard: p.env.handshakes(db, record)}
 }

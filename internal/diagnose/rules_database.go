@@ -90,10 +90,10 @@ func databaseRules() []Rule {
 		match:     dbCertExpiring,
 	}, {
 		Code: "db-probing-paused", Severity: Warning,
-		Title:     "probing of database {database} is paused: {unfinished} of our handshakes stayed unfinished",
-		Means:     "Connections that we opened and could not end (timeouts, kills) count towards the server's max_connect_errors. At a quarter of it kerbagent stops, so that this host is never blocked, until a full login has set the server's counter back.",
+		Title:     "probing of database {database} is paused, so that it does not block this host or lock an account",
+		Means:     "Connections that we opened and could not end (timeouts, kills) count towards the server's max_connect_errors. At a quarter of it kerbagent stops, so that this host is never blocked, until a full login has set the server's counter back. A user whom the server asked for a password is not probed again either.",
 		Cause:     "{error}",
-		Remedy:    "find out why handshakes stay unfinished (the findings above); a login that succeeds clears it: kerbagent check --user <login> --database {host}",
+		Remedy:    "look at the other findings for why handshakes stay unfinished; a login that succeeds clears it; to ask once all the same: kerbagent check --ignore-breaker",
 		DependsOn: causes,
 		match:     dbPaused,
 	}}
@@ -190,9 +190,6 @@ func dbTrouble(rs []*probe.Result) match {
 	w["spn"], w["spnrealm"] = r.Facts[probe.FactSPN], r.Facts[probe.FactSPNRealm]
 	if r.Err != nil {
 		w["error"] = r.Err.Error()
-	}
-	if n, ok := r.Samples[probe.SampleUnfinished]; ok {
-		w["unfinished"] = count(int(n))
 	}
 	w["problem"] = map[string]string{"ca": "it is signed by an unknown CA", "name": "it is for another name", "date": "it is out of date"}[r.Facts[probe.FactTLSProblem]]
 	switch r.Reason {

@@ -10,6 +10,7 @@ package database
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/kerbagent/kerbagent/mysql/kerberos"
@@ -22,6 +23,10 @@ type Guard interface {
 	// Begin records a handshake before the server is dialled. An error, best a
 	// *probe.HeldBack, means that the server must not be dialled now.
 	Begin() (Handshake, error)
+	// PauseUser holds the user's next probes back: the server asked a
+	// configured user for a password, and another wrong answer might lock a
+	// password account.
+	PauseUser(why string) error
 }
 
 // Handshake is one that was begun.
@@ -71,10 +76,14 @@ func (p Probe) Run(ctx context.Context) probe.Result {
 	finished = Leave(ctx, rec, conn, sw)
 	announced, err := kerberos.ParseSwitch(sw.Plugin, sw.Data)
 	if err != nil {
-		if r := ReasonOf(err); p.Known || r != probe.ReasonDBOtherPlugin {
-			return rec.Fail(r, err)
+		r := ReasonOf(err)
+		if !p.Known && r == probe.ReasonDBOtherPlugin {
+			return rec.OK() // an invented user has no account, and any plugin is right
 		}
-		return rec.OK()
+		if r == probe.ReasonDBOtherPlugin {
+			err = errors.Join(err, p.Guard.PauseUser("the server asked for "+sw.Plugin))
+		}
+		return rec.Fail(r, err)
 	}
 	rec.Fact(probe.FactSPN, announced.Raw)
 	rec.Fact(probe.FactSPNRealm, announced.UserRealm)

@@ -127,6 +127,8 @@ func (s *shakeLog) Begin() (database.Handshake, error) {
 	return s, nil
 }
 
+func (s *shakeLog) PauseUser(string) error { return nil }
+
 func (s *shakeLog) End(finished, loggedIn bool) error {
 	if !finished {
 		s.unfinished++
