@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"os"
 	"path/filepath"
 	"time"
@@ -95,7 +94,7 @@ func (o *checkOptions) run(c *cobra.Command, s streams) error {
 			return o.output.unknown(s, err)
 		}
 	}
-	env := agent.Env{Dialer: &net.Dialer{}, Now: time.Now, Resolver: resolver, Prompted: prompted}
+	env := agent.Env{Dialer: agent.HostDialer(), Now: time.Now, Resolver: resolver, Prompted: prompted}
 	dir := o.stateDir
 	if dir == "" {
 		dir = defaultStateDir()

@@ -8,7 +8,6 @@ import (
 	"os"
 	"sync"
 	"syscall"
-	"time"
 )
 
 // Effect is what the path does to packets.
@@ -16,14 +15,9 @@ type Effect int
 
 // The effects. An unlisted packet goes through unharmed.
 const (
-	Drop         Effect = iota // a connect is never answered; datagrams vanish
-	Refuse                     // RST, or ICMP port unreachable
-	Unreachable                // EHOSTUNREACH on the first packet
-	Forbidden                  // EPERM: this host may not send
-	Hang                       // connects and sends get through, nothing ever comes back
-	LoseReplies                // answers of more than Limit bytes are lost, in one piece
-	LoseRequests               // requests of more than Limit bytes are lost, in one piece
-	DelayReplies               // each piece of an answer arrives Delay later
+	Drop        Effect = iota // a connect is never answered; datagrams vanish
+	Refuse                    // RST, or ICMP port unreachable
+	Unreachable               // EHOSTUNREACH on the first packet
 )
 
 // Rule says what happens to packets for some addresses. Zero fields match
@@ -33,8 +27,6 @@ type Rule struct {
 	Port      uint16
 	Transport string // "udp" or "tcp"
 	Effect    Effect
-	Limit     int           // bytes, for LoseReplies and LoseRequests
-	Delay     time.Duration // for DelayReplies
 }
 
 // Path is the network between the agent and the world: a probe.Dialer that
@@ -99,24 +91,16 @@ func (p *Path) DialContext(ctx context.Context, network, address string) (net.Co
 	switch {
 	case rule != nil && rule.Effect == Unreachable, !to.Addr().IsLoopback():
 		return nil, fail(os.NewSyscallError("connect", syscall.EHOSTUNREACH))
-	case rule != nil && rule.Effect == Forbidden:
-		return nil, fail(os.NewSyscallError("connect", syscall.EPERM))
 	case rule == nil:
 		return new(net.Dialer).DialContext(ctx, network, to.String())
 	case transport == "udp":
-		return dialSpoiltUDP(ctx, to, rule)
+		return newSpoilt(to, rule.Effect), nil
 	case rule.Effect == Refuse:
 		return nil, fail(os.NewSyscallError("connect", syscall.ECONNREFUSED))
-	case rule.Effect == Drop:
-		<-ctx.Done()
-		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			return nil, fail(os.ErrDeadlineExceeded)
-		}
-		return nil, fail(ctx.Err())
 	}
-	conn, err := new(net.Dialer).DialContext(ctx, network, to.String())
-	if err != nil {
-		return nil, err
+	<-ctx.Done()
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return nil, fail(os.ErrDeadlineExceeded)
 	}
-	return newSpoilt(conn, net.TCPAddrFromAddrPort(to), rule), nil
+	return nil, fail(ctx.Err())
 }

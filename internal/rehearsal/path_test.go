@@ -31,7 +31,7 @@ func echo(t *testing.T) netip.AddrPort {
 		}
 	}()
 	go func() {
-		b := make([]byte, maxPiece)
+		b := make([]byte, 64<<10)
 		for {
 			n, from, err := udp.ReadFrom(b)
 			if err != nil {
@@ -84,19 +84,6 @@ func TestPath(t *testing.T) {
 		{"udp refused", &Rule{Effect: Refuse}, "udp", 100, long, syscall.ECONNREFUSED},
 		{"tcp unreachable", &Rule{Effect: Unreachable}, "tcp", 100, long, syscall.EHOSTUNREACH},
 		{"udp unreachable", &Rule{Effect: Unreachable}, "udp", 100, long, syscall.EHOSTUNREACH},
-		{"tcp forbidden", &Rule{Effect: Forbidden}, "tcp", 100, long, syscall.EPERM},
-		{"udp forbidden", &Rule{Effect: Forbidden}, "udp", 100, long, syscall.EPERM},
-		{"tcp hangs", &Rule{Effect: Hang}, "tcp", 100, brief, os.ErrDeadlineExceeded},
-		{"udp hangs", &Rule{Effect: Hang}, "udp", 100, brief, os.ErrDeadlineExceeded},
-		{"tcp small answer", &Rule{Effect: LoseReplies, Limit: 1000}, "tcp", 1000, long, nil},
-		{"tcp large answer", &Rule{Effect: LoseReplies, Limit: 1000}, "tcp", 1001, brief, os.ErrDeadlineExceeded},
-		{"udp small answer", &Rule{Effect: LoseReplies, Limit: 1000}, "udp", 1000, long, nil},
-		{"udp large answer", &Rule{Effect: LoseReplies, Limit: 1000}, "udp", 1001, brief, os.ErrDeadlineExceeded},
-		{"tcp small request", &Rule{Effect: LoseRequests, Limit: 1000}, "tcp", 1000, long, nil},
-		{"tcp large request", &Rule{Effect: LoseRequests, Limit: 1000}, "tcp", 1001, brief, os.ErrDeadlineExceeded},
-		{"udp large request", &Rule{Effect: LoseRequests, Limit: 1000}, "udp", 1001, brief, os.ErrDeadlineExceeded},
-		{"tcp delayed", &Rule{Effect: DelayReplies, Delay: time.Millisecond}, "tcp", 100, long, nil},
-		{"tcp delayed beyond patience", &Rule{Effect: DelayReplies, Delay: time.Minute}, "tcp", 100, brief, os.ErrDeadlineExceeded},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -145,34 +132,15 @@ func TestPathAlias(t *testing.T) {
 func TestSpoiltReadEndsOnClose(t *testing.T) {
 	to := echo(t)
 	var p Path
-	p.Add(Rule{Effect: Hang})
-	for _, network := range []string{"tcp", "udp"} {
-		c, err := p.DialContext(t.Context(), network, to.String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		done := make(chan error)
-		go func() { _, err := c.Read(make([]byte, 1)); done <- err }()
-		c.Close()
-		if err := <-done; !errors.Is(err, net.ErrClosed) {
-			t.Errorf("%s: got %v, want closed", network, err)
-		}
+	p.Add(Rule{Effect: Drop})
+	c, err := p.DialContext(t.Context(), "udp", to.String())
+	if err != nil {
+		t.Fatal(err)
 	}
-}
-
-// DNS clients decide by the type whether to frame a message.
-func TestSpoiltTypes(t *testing.T) {
-	to := echo(t)
-	var p Path
-	p.Add(Rule{Effect: Hang})
-	for network, want := range map[string]bool{"tcp": false, "udp": true} {
-		c, err := p.DialContext(t.Context(), network, to.String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
-		if _, packets := c.(net.PacketConn); packets != want {
-			t.Errorf("%s: is a PacketConn: %v", network, packets)
-		}
+	done := make(chan error)
+	go func() { _, err := c.Read(make([]byte, 1)); done <- err }()
+	c.Close()
+	if err := <-done; !errors.Is(err, net.ErrClosed) {
+		t.Errorf("got %v, want closed", err)
 	}
 }

@@ -1,7 +1,6 @@
 package rehearsal
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net"
@@ -9,172 +8,64 @@ import (
 	"os"
 	"sync"
 	"syscall"
-	"time"
 )
 
-// maxPiece is the most that one read from a loopback socket may bring.
-const maxPiece = 64 << 10
-
-// spoilt is a connection under a rule. A goroutine carries what the peer sends,
-// piece by piece, into a pipe from which the agent reads; what the rule loses
-// does not get there. The pipe also gives deadlines and Close to reads of
-// packets that never come.
+// spoilt is a connected UDP socket whose datagrams never arrive: they vanish,
+// or come back as port unreachable. It is one end of a pipe, which has
+// deadlines and Close for reads of what never comes.
 type spoilt struct {
-	net.Conn // the real connection
-	peer     net.Addr
-	rule     *Rule
-	near     net.Conn // the agent's end
+	net.Conn // the agent's end
 	far      net.Conn
-	closed   chan struct{}
-	once     sync.Once
+	peer     net.Addr
+	effect   Effect
 
-	mu   sync.Mutex
-	err  error // why far was closed
-	mute bool  // a piece of the request was lost: TCP gets no further
+	mu  sync.Mutex
+	err error // why far was closed
 }
 
-func newSpoilt(conn net.Conn, peer net.Addr, rule *Rule) *spoilt {
+func newSpoilt(to netip.AddrPort, effect Effect) *spoilt {
 	near, far := net.Pipe()
-	c := &spoilt{Conn: conn, peer: peer, rule: rule, near: near, far: far, closed: make(chan struct{})}
-	go c.carry()
-	return c
+	return &spoilt{Conn: near, far: far, peer: net.UDPAddrFromAddrPort(to), effect: effect}
 }
 
-// spoiltUDP is told from a stream by its type: DNS clients look at it.
-type spoiltUDP struct{ *spoilt }
-
-func (c spoiltUDP) ReadFrom(b []byte) (int, net.Addr, error) {
-	n, err := c.Read(b)
-	return n, c.peer, err
-}
-
-func (c spoiltUDP) WriteTo(b []byte, _ net.Addr) (int, error) { return c.Write(b) }
-
-var (
-	_ net.Conn       = (*spoilt)(nil)
-	_ net.PacketConn = spoiltUDP{}
-)
-
-func dialSpoiltUDP(ctx context.Context, to netip.AddrPort, rule *Rule) (net.Conn, error) {
-	// A datagram that never leaves needs no address that exists: a machine
-	// without IPv6 has no ::1 to connect to.
-	real := to
-	if rule.Effect == Drop || rule.Effect == Refuse {
-		real = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), to.Port())
-	}
-	conn, err := new(net.Dialer).DialContext(ctx, "udp", real.String())
-	if err != nil {
-		return nil, err
-	}
-	return spoiltUDP{newSpoilt(conn, net.UDPAddrFromAddrPort(to), rule)}, nil
-}
-
-// carry brings the peer's pieces to the agent until the connection ends.
-func (c *spoilt) carry() {
-	_, stream := c.Conn.(*net.TCPConn)
-	buf := make([]byte, maxPiece)
-	lost := c.rule.Effect == Hang || c.rule.Effect == Drop
-	for {
-		n, err := c.Conn.Read(buf)
-		if n > 0 && !lost {
-			if c.rule.Effect == LoseReplies && n > c.rule.Limit {
-				// A stream does not get past a lost piece; the next datagram may.
-				lost = stream
-				continue
-			}
-			if !c.wait() {
-				return
-			}
-			if _, err := c.far.Write(buf[:n]); err != nil {
-				return
-			}
-		}
-		switch {
-		case err == nil:
-		case lost:
-			return // the end of the stream is lost too
-		default:
-			c.end(err)
-			return
-		}
-	}
-}
-
-// wait holds a piece back for as long as the rule says, or until Close.
-func (c *spoilt) wait() bool {
-	if c.rule.Effect != DelayReplies {
-		return true
-	}
-	t := time.NewTimer(c.rule.Delay)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-c.closed:
-		return false
-	}
-}
-
-// end lets the agent's reads fail with err.
-func (c *spoilt) end(err error) {
-	c.mu.Lock()
-	if c.err == nil {
-		c.err = err
-	}
-	c.mu.Unlock()
-	c.far.Close()
-}
+var _ net.PacketConn = (*spoilt)(nil) // DNS clients look at the type
 
 func (c *spoilt) Read(b []byte) (int, error) {
-	n, err := c.near.Read(b)
+	n, err := c.Conn.Read(b)
 	switch {
 	case errors.Is(err, io.EOF):
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		return n, c.err
 	case errors.Is(err, io.ErrClosedPipe):
-		return n, c.fail("read", net.ErrClosed)
+		return n, c.fail(net.ErrClosed)
 	case err != nil:
-		return n, c.fail("read", err)
+		return n, c.fail(err)
 	}
 	return n, nil
 }
 
 func (c *spoilt) Write(b []byte) (int, error) {
-	switch c.rule.Effect {
-	case Drop: // datagrams only: a dropped connect never gets here
-		return len(b), nil
-	case Refuse: // likewise
-		c.end(c.fail("read", os.NewSyscallError("read", syscall.ECONNREFUSED)))
-		return len(b), nil
-	case LoseRequests:
-		_, stream := c.Conn.(*net.TCPConn)
+	if c.effect == Refuse {
 		c.mu.Lock()
-		lost := c.mute || len(b) > c.rule.Limit
-		c.mute = lost && stream
+		c.err = c.fail(os.NewSyscallError("read", syscall.ECONNREFUSED))
 		c.mu.Unlock()
-		if lost {
-			return len(b), nil
-		}
+		c.far.Close()
 	}
-	return c.Conn.Write(b)
+	return len(b), nil
 }
 
-func (c *spoilt) fail(op string, err error) error {
-	return &net.OpError{Op: op, Net: c.peer.Network(), Addr: c.peer, Err: err}
+func (c *spoilt) ReadFrom(b []byte) (int, net.Addr, error) {
+	n, err := c.Read(b)
+	return n, c.peer, err
+}
+
+func (c *spoilt) WriteTo(b []byte, _ net.Addr) (int, error) { return c.Write(b) }
+
+func (c *spoilt) fail(err error) error {
+	return &net.OpError{Op: "read", Net: "udp", Addr: c.peer, Err: err}
 }
 
 func (c *spoilt) RemoteAddr() net.Addr { return c.peer }
 
-func (c *spoilt) SetDeadline(t time.Time) error {
-	return errors.Join(c.near.SetReadDeadline(t), c.Conn.SetWriteDeadline(t))
-}
-
-func (c *spoilt) SetReadDeadline(t time.Time) error { return c.near.SetReadDeadline(t) }
-
-func (c *spoilt) Close() error {
-	c.once.Do(func() { close(c.closed) })
-	c.near.Close()
-	c.far.Close()
-	return c.Conn.Close()
-}
+func (c *spoilt) Close() error { return errors.Join(c.Conn.Close(), c.far.Close()) }

@@ -49,6 +49,13 @@ func Compose(style Style, current, generated string) (string, error) {
 	return before + block + after, nil
 }
 
+// Without gives a text less our block: what there was before the first
+// Compose, but for edits since.
+func Without(text string) (string, error) {
+	before, _, after, _, err := splitBlock(text)
+	return before + after, err
+}
+
 // OwnedText gives the part of a file that is ours, and whether there is one.
 func OwnedText(style Style, text string) (string, bool) {
 	if style != Block {
@@ -83,6 +90,9 @@ func splitBlock(text string) (before, own, after string, found bool, err error) 
 	}
 	if begin >= 0 && end < 0 {
 		return "", "", "", false, fmt.Errorf("%w: no end", ErrMarkers)
+	}
+	if begin < 0 {
+		before = text
 	}
 	return before, own, after, begin >= 0, nil
 }

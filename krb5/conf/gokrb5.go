@@ -1,9 +1,9 @@
 package conf
 
 import (
-	"bufio"
 	"errors"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -35,6 +35,10 @@ func (l gokrb5Line) refused(what string, cause error) error {
 	}
 	return err
 }
+
+// gokrb5MaxLine is the size of the buffer into which it reads a line with its
+// end.
+const gokrb5MaxLine = 64 << 10
 
 type gokrb5Section struct {
 	name  string
@@ -75,12 +79,18 @@ func readGokrb5(set *Set) *Reading {
 }
 
 func gokrb5Split(d *Doc) ([]gokrb5Line, []gokrb5Section) {
-	var lines []gokrb5Line
+	lines := make([]gokrb5Line, 0, strings.Count(d.Text, "\n")+1)
 	var sections []gokrb5Section
-	// A line of 64 KiB ends the scan without an error, there as here.
-	scanner := bufio.NewScanner(strings.NewReader(d.Text))
-	for n := 1; scanner.Scan(); n++ {
-		text := scanner.Text()
+	for n, left := 1, d.Text; left != ""; n++ {
+		end := strings.IndexByte(left, '\n')
+		if end >= gokrb5MaxLine || end < 0 && len(left) >= gokrb5MaxLine {
+			break // gokrb5 stops reading at such a line, without an error
+		}
+		text := left
+		if left = ""; end >= 0 {
+			text, left = text[:end], text[end+1:]
+		}
+		text = strings.TrimSuffix(text, "\r")
 		rest := strings.TrimLeft(text, "\t\n\f\r ")
 		switch {
 		case rest != "" && (rest[0] == '#' || rest[0] == ';'):
@@ -114,6 +124,7 @@ func (g *gokrb5Settings) section(r *Reading, name string, lines []gokrb5Line) er
 		for i, m := range r.Mappings {
 			index[m.Domain] = i
 		}
+		r.Mappings = slices.Grow(r.Mappings, len(lines))
 		for _, l := range lines {
 			code := l.code()
 			if code == "" {

@@ -5,22 +5,25 @@ import (
 	"strings"
 )
 
-// heimdalNode is a binding as Heimdal holds it: a string, or a list.
-type heimdalNode struct {
-	name  string
-	text  string
-	list  bool
-	subs  []*heimdalNode
-	lists map[string]*heimdalNode // those of subs that are lists
-	pos   Pos
-	at    []Pos // of a list, every place where it is opened
+// heimdalList is a section or a block as Heimdal holds it.
+type heimdalList struct {
+	bindings []heimdalBinding
+	lists    map[string]*heimdalList
+	at       []Pos // every place where it is opened
+}
+
+// heimdalBinding is a string, or a list where that is set.
+type heimdalBinding struct {
+	name, text string
+	list       *heimdalList
+	pos        Pos
 }
 
 // readHeimdal is libkrb5 of Heimdal 7.8. It stops at the first line that it
 // cannot parse, says nothing to anybody, and goes on with what it has.
 func readHeimdal(set *Set) *Reading {
 	r := &Reading{Reader: Heimdal}
-	root := &heimdalNode{list: true}
+	root := &heimdalList{}
 	for _, d := range set.Roots {
 		if !d.Readable() {
 			if !missing(d.Err) && !forbidden(d.Err) {
@@ -64,8 +67,8 @@ func (h *heimdalParser) refused(line, what string) error {
 	return &SyntaxError{Pos: Pos{h.doc.Path, h.line, column}, What: what, Excerpt: excerptOf(line)}
 }
 
-func (h *heimdalParser) file(root *heimdalNode) error {
-	var section *heimdalNode
+func (h *heimdalParser) file(root *heimdalList) error {
+	var section *heimdalList
 	for {
 		line, ok := h.next()
 		if !ok {
@@ -97,21 +100,21 @@ func (h *heimdalParser) pos(line, name string) Pos {
 }
 
 // open gives the list of that name; lists of one name are one list.
-func (n *heimdalNode) open(name string, pos Pos) *heimdalNode {
-	s := n.lists[name]
-	if s == nil {
-		s = &heimdalNode{name: name, list: true, pos: pos}
-		if n.lists == nil {
-			n.lists = map[string]*heimdalNode{}
+func (l *heimdalList) open(name string, pos Pos) *heimdalList {
+	sub := l.lists[name]
+	if sub == nil {
+		sub = &heimdalList{}
+		if l.lists == nil {
+			l.lists = map[string]*heimdalList{}
 		}
-		n.lists[name] = s
-		n.subs = append(n.subs, s)
+		l.lists[name] = sub
+		l.bindings = append(l.bindings, heimdalBinding{name: name, list: sub, pos: pos})
 	}
-	s.at = append(s.at, pos)
-	return s
+	sub.at = append(sub.at, pos)
+	return sub
 }
 
-func (h *heimdalParser) binding(line, rest string, in *heimdalNode) error {
+func (h *heimdalParser) binding(line, rest string, in *heimdalList) error {
 	end := strings.IndexFunc(rest, func(c rune) bool { return c == '=' || c < 128 && isSpace(byte(c)) })
 	if end < 0 {
 		return h.refused(line, "no = in the line")
@@ -124,14 +127,14 @@ func (h *heimdalParser) binding(line, rest string, in *heimdalNode) error {
 	value = trimLeft(value)
 	pos := h.pos(line, name)
 	if !strings.HasPrefix(value, "{") {
-		in.subs = append(in.subs, &heimdalNode{name: name, text: trimRight(value), pos: pos})
+		in.bindings = append(in.bindings, heimdalBinding{name: name, text: trimRight(value), pos: pos})
 		return nil
 	}
 	// What stands behind the { is passed over.
 	return h.list(in.open(name, pos))
 }
 
-func (h *heimdalParser) list(in *heimdalNode) error {
+func (h *heimdalParser) list(in *heimdalList) error {
 	opened := h.line
 	for {
 		line, ok := h.next()
@@ -152,33 +155,29 @@ func (h *heimdalParser) list(in *heimdalNode) error {
 	}
 }
 
-// values gives the strings at a path of names, as they stand.
-func (n *heimdalNode) values(names ...string) []*heimdalNode {
-	for _, name := range names[:len(names)-1] {
-		if n = n.sub(name); n == nil {
-			return nil
-		}
+// values gives the strings of a name, as they stand.
+func (l *heimdalList) values(name string) []heimdalBinding {
+	if l == nil {
+		return nil
 	}
-	var found []*heimdalNode
-	for _, s := range n.subs {
-		if !s.list && s.name == names[len(names)-1] {
-			found = append(found, s)
+	var found []heimdalBinding
+	for i := range l.bindings {
+		if b := &l.bindings[i]; b.list == nil && b.name == name {
+			found = append(found, *b)
 		}
 	}
 	return found
 }
-
-func (n *heimdalNode) sub(name string) *heimdalNode { return n.lists[name] }
 
 type heimdalWord struct {
 	text string
 	pos  Pos
 }
 
-// words is krb5_config_get_strings: all values at a path, as words.
-func (n *heimdalNode) words(names ...string) []heimdalWord {
+// words is krb5_config_get_strings: all values of a name, as words.
+func (l *heimdalList) words(name string) []heimdalWord {
 	var words []heimdalWord
-	for _, v := range n.values(names...) {
+	for _, v := range l.values(name) {
 		words = v.appendWords(words)
 	}
 	return words
@@ -186,8 +185,8 @@ func (n *heimdalNode) words(names ...string) []heimdalWord {
 
 // appendWords cuts a value at blanks and tabs, but not within double quotes at
 // the start of a word.
-func (n *heimdalNode) appendWords(words []heimdalWord) []heimdalWord {
-	for rest := n.text; rest != ""; {
+func (b *heimdalBinding) appendWords(words []heimdalWord) []heimdalWord {
+	for rest := b.text; rest != ""; {
 		end := 0
 		for end < len(rest) && rest[end] == '"' {
 			if i := strings.IndexByte(rest[end+1:], '"'); i >= 0 {
@@ -206,7 +205,7 @@ func (n *heimdalNode) appendWords(words []heimdalWord) []heimdalWord {
 		if len(word) > 1 && word[0] == '"' && word[len(word)-1] == '"' {
 			word = word[1 : len(word)-1]
 		}
-		words = append(words, heimdalWord{word, n.pos})
+		words = append(words, heimdalWord{word, b.pos})
 	}
 	return words
 }

@@ -8,8 +8,8 @@ import (
 )
 
 // boolean takes yes, true and numbers but 0 for true, and all else for false.
-func (n *heimdalNode) boolean(name string, def bool) Setting[bool] {
-	v := n.values("libdefaults", name)
+func (l *heimdalList) boolean(name string, def bool) Setting[bool] {
+	v := l.values(name)
 	if len(v) == 0 {
 		return Setting[bool]{Value: def}
 	}
@@ -40,66 +40,80 @@ func atoi(text string) int {
 	return int(n)
 }
 
-func (r *Reading) heimdalSettings(n *heimdalNode) {
-	if words := n.words("libdefaults", "default_realm"); len(words) > 0 {
+func (r *Reading) heimdalSettings(root *heimdalList) {
+	l := root.lists["libdefaults"]
+	if words := l.words("default_realm"); len(words) > 0 {
 		r.DefaultRealm = Setting[string]{Value: words[0].text, From: words[0].pos, Text: words[0].text}
 	}
-	if v := n.values("libdefaults", "default_ccache_name"); len(v) > 0 {
+	if v := l.values("default_ccache_name"); len(v) > 0 {
 		r.CCacheName = Setting[string]{Value: v[0].text, From: v[0].pos, Text: v[0].text}
 	}
 	// Heimdal knows neither rdns nor udp_preference_limit: it never asks for a
 	// PTR record, and goes by its own large_message_size.
 	r.UDPLimit = Setting[int]{Value: 1400}
-	if v := n.values("libdefaults", "large_message_size"); len(v) > 0 {
+	if v := l.values("large_message_size"); len(v) > 0 {
 		r.UDPLimit = Setting[int]{Value: atoi(v[0].text), From: v[0].pos, Text: v[0].text}
 	}
-	host := n.boolean("dns_canonicalize_hostname", true)
+	host := l.boolean("dns_canonicalize_hostname", true)
 	r.CanonicalizeHost = Setting[string]{strconv.FormatBool(host.Value), host.From, host.Text, host.Err}
-	r.DNSLookupKDC = n.boolean("dns_lookup_kdc", n.boolean("srv_lookup", true).Value)
-	r.DNSLookupRealm = n.boolean("dns_lookup_realm", true)
-	base := n.etypes("default_etypes", ETypes{IDs: heimdalETypes(n.weak())})
-	r.TicketETypes = n.etypes("default_as_etypes", base)
-	r.ServiceETypes = n.etypes("default_tgs_etypes", base)
+	r.DNSLookupKDC = l.boolean("dns_lookup_kdc", l.boolean("srv_lookup", true).Value)
+	r.DNSLookupRealm = l.boolean("dns_lookup_realm", true)
+	base := l.etypes("default_etypes", ETypes{IDs: heimdalETypes(l.weak())})
+	r.TicketETypes = l.etypes("default_as_etypes", base)
+	r.ServiceETypes = l.etypes("default_tgs_etypes", base)
 	r.PermittedETypes = base
-	if realms := n.sub("realms"); realms != nil {
-		for _, s := range realms.subs {
-			if s.list {
-				r.Realms = append(r.Realms, s.realm())
+	if realms := root.lists["realms"]; realms != nil {
+		for _, b := range realms.bindings {
+			if b.list != nil {
+				r.Realms = append(r.Realms, b.realm())
 			}
 		}
 	}
-	if domains := n.sub("domain_realm"); domains != nil {
+	if domains := root.lists["domain_realm"]; domains != nil {
+		r.Mappings = slices.Grow(r.Mappings, len(domains.bindings))
 		var words []heimdalWord
-		for _, s := range domains.subs {
-			if words = s.appendWords(words[:0]); len(words) > 0 { // the first of a name counts
-				r.Mappings = append(r.Mappings, Mapping{s.name, words[0].text, words[0].pos})
+		for _, b := range domains.bindings {
+			if words = b.appendWords(words[:0]); len(words) > 0 { // the first of a name counts
+				r.Mappings = append(r.Mappings, Mapping{b.name, words[0].text, words[0].pos})
 			}
 		}
 	}
-	if paths := n.sub("capaths"); paths != nil {
-		for _, c := range paths.subs {
-			for _, s := range c.subs {
-				r.CAPaths = append(r.CAPaths, CAPath{Client: c.name, Server: s.name, Via: strings.Fields(s.text), From: s.pos})
+	if paths := root.lists["capaths"]; paths != nil {
+		for _, client := range paths.bindings {
+			for i := 0; client.list != nil && i < len(client.list.bindings); i++ {
+				b := client.list.bindings[i]
+				r.CAPaths = append(r.CAPaths, CAPath{Client: client.name, Server: b.name, Via: strings.Fields(b.text), From: b.pos})
 			}
 		}
 	}
 }
 
-func (n *heimdalNode) realm() RealmEntry {
-	servers := func(name string, port int) []Server {
-		var list []Server
-		for _, w := range n.words(name) {
-			s := heimdalServer(w, port)
-			if !slices.ContainsFunc(list, func(o Server) bool {
-				return o.Host == s.Host && o.Port == s.Port && o.Transport == s.Transport
-			}) {
-				list = append(list, s)
-			}
+func (b *heimdalBinding) realm() RealmEntry {
+	r := RealmEntry{Name: b.name, At: b.list.at}
+	for i := range b.list.bindings {
+		switch s := &b.list.bindings[i]; s.name {
+		case "kdc":
+			r.KDCs = s.appendServers(r.KDCs, 88)
+		case "admin_server":
+			r.Admin = s.appendServers(r.Admin, 749)
+		case "kpasswd_server":
+			r.Kpasswd = s.appendServers(r.Kpasswd, 464)
 		}
-		return list
 	}
-	return RealmEntry{Name: n.name, At: n.at, KDCs: servers("kdc", 88),
-		Admin: servers("admin_server", 749), Kpasswd: servers("kpasswd_server", 464)}
+	return r
+}
+
+// appendServers adds the servers that a value names, each once.
+func (b *heimdalBinding) appendServers(list []Server, port int) []Server {
+	for _, w := range b.appendWords(nil) {
+		s := heimdalServer(w, port)
+		if !slices.ContainsFunc(list, func(o Server) bool {
+			return o.Host == s.Host && o.Port == s.Port && o.Transport == s.Transport
+		}) {
+			list = append(list, s)
+		}
+	}
+	return list
 }
 
 func heimdalServer(w heimdalWord, port int) Server {
@@ -128,8 +142,8 @@ func heimdalServer(w heimdalWord, port int) Server {
 
 // etypes reads a list. MIT's names of the settings, default_tkt_enctypes and
 // the like, mean nothing to Heimdal, and permitted_enctypes changes nothing.
-func (n *heimdalNode) etypes(name string, def ETypes) ETypes {
-	words := n.words("libdefaults", name)
+func (l *heimdalList) etypes(name string, def ETypes) ETypes {
+	words := l.words(name)
 	if len(words) == 0 {
 		return def
 	}
@@ -140,7 +154,7 @@ func (n *heimdalNode) etypes(name string, def ETypes) ETypes {
 		switch {
 		case !ok:
 			list.Unknown = append(list.Unknown, w.text)
-		case id > desCBCMD5 || n.weak():
+		case id > desCBCMD5 || l.weak():
 			list.IDs = append(list.IDs, id)
 		}
 	}
@@ -150,7 +164,7 @@ func (n *heimdalNode) etypes(name string, def ETypes) ETypes {
 	return list
 }
 
-func (n *heimdalNode) weak() bool { return n.boolean("allow_weak_crypto", false).Value }
+func (l *heimdalList) weak() bool { return l.boolean("allow_weak_crypto", false).Value }
 
 func heimdalETypes(weak bool) []int32 {
 	if weak {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -11,20 +12,49 @@ import (
 // javaTable is a section as Java holds it. Of a name that is a section and a
 // value, what comes first counts.
 type javaTable struct {
-	names  []string
-	values map[string][]javaValue
-	tables map[string]*javaTable
-	at     []Pos
-	parent *javaTable
+	entries []javaEntry
+	first   map[string]int // index of the first entry of a name
+	at      []Pos
+	parent  *javaTable
 }
 
-type javaValue struct {
-	text string
-	pos  Pos
+// javaEntry is a value, or a subsection where sub is set.
+type javaEntry struct {
+	name, text string
+	sub        *javaTable
+	pos        Pos
 }
 
 func newJavaTable(parent *javaTable) *javaTable {
-	return &javaTable{values: map[string][]javaValue{}, tables: map[string]*javaTable{}, parent: parent}
+	return &javaTable{first: map[string]int{}, parent: parent}
+}
+
+// add keeps an entry, except where the name is taken by the other kind.
+func (t *javaTable) add(e javaEntry) {
+	i, taken := t.first[e.name]
+	if taken && (t.entries[i].sub != nil || e.sub != nil) {
+		return
+	}
+	if !taken {
+		t.first[e.name] = len(t.entries)
+	}
+	t.entries = append(t.entries, e)
+}
+
+// entry gives the first entry of a name, or nil.
+func (t *javaTable) entry(name string) *javaEntry {
+	if i, ok := t.first[name]; ok {
+		return &t.entries[i]
+	}
+	return nil
+}
+
+// sub gives a subsection, or nil.
+func (t *javaTable) sub(name string) *javaTable {
+	if e := t.entry(name); e != nil {
+		return e.sub
+	}
+	return nil
 }
 
 type javaLine struct {
@@ -55,8 +85,6 @@ func readJava(set *Set) *Reading {
 	return r
 }
 
-func missingText(d *Doc) bool { return d == nil || !d.Readable() }
-
 type javaLoader struct {
 	set   *Set
 	lines []javaLine
@@ -70,22 +98,30 @@ func (j *javaLoader) load(d *Doc) error {
 		return fmt.Errorf("reading %s: included more than once", d.Path)
 	}
 	j.seen[d.Path] = true
-	if missingText(d) {
+	if !d.Readable() {
 		return d.Err
 	}
+	text := d.Text
+	if strings.Contains(text, "\r") { // alone it ends a line too
+		text = strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(text)
+	}
+	j.lines = slices.Grow(j.lines, strings.Count(text, "\n")+1)
 	directives := true
-	for _, l := range javaLines(d) {
-		switch {
-		case l.text == "" || l.text[0] == '#' || l.text[0] == ';':
-			continue
-		case !directives, l.text[0] == '[':
-			directives = false
-			j.lines = append(j.lines, l)
+	for n := 1; text != ""; n++ {
+		var raw string
+		raw, text, _ = strings.Cut(text, "\n")
+		line := javaTrim(raw)
+		if line == "" || line[0] == '#' || line[0] == ';' {
 			continue
 		}
-		if err := j.directive(l); err != nil {
-			return err
+		l := javaLine{line, Pos{d.Path, n, 1 + strings.Index(raw, line)}}
+		if directives = directives && line[0] != '['; directives {
+			if err := j.directive(l); err != nil {
+				return err
+			}
+			continue
 		}
+		j.lines = append(j.lines, l)
 	}
 	if !utf8.ValidString(d.Text) {
 		return fmt.Errorf("reading %s: not UTF-8, which is all that Java reads", d.Path)
@@ -114,7 +150,7 @@ func (j *javaLoader) directive(l javaLine) error {
 	if file, ok := strings.CutPrefix(l.text, "include "); ok {
 		file = javaTrim(file)
 		d := j.set.Docs[file]
-		if missingText(d) {
+		if d == nil || !d.Readable() {
 			return l.refused("the included file cannot be read")
 		}
 		return j.include(d, file)
@@ -129,40 +165,17 @@ func (j *javaLoader) include(d *Doc, name string) error {
 	return j.load(d)
 }
 
-// javaLines cuts a text at \n, \r and \r\n and trims each line.
-func javaLines(d *Doc) []javaLine {
-	text := d.Text
-	if strings.Contains(text, "\r") {
-		text = strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(text)
-	}
-	var lines []javaLine
-	for n := 1; text != ""; n++ {
-		var line string
-		line, text, _ = strings.Cut(text, "\n")
-		trimmed := javaTrim(line)
-		lines = append(lines, javaLine{trimmed, Pos{d.Path, n, 1 + strings.Index(line, trimmed)}})
-	}
-	return lines
-}
-
 // javaTrim is String.trim: everything up to and with the blank goes.
 func javaTrim(s string) string {
 	return strings.TrimFunc(s, func(r rune) bool { return r <= ' ' })
 }
 
 // javaParse puts sections, braces and values together: a { that starts a line
-// belongs to the line before.
+// belongs to the line before, so each line waits for the next.
 func javaParse(raw []javaLine) (*javaTable, error) {
 	p := javaParser{root: newJavaTable(nil)}
 	p.current = p.root
-	var previous *javaLine
-	flush := func() error {
-		if previous == nil {
-			return nil
-		}
-		return p.line(*previous)
-	}
-	for i, l := range raw {
+	for _, l := range raw {
 		switch l.text[0] {
 		case '[':
 			if !strings.HasSuffix(l.text, "]") {
@@ -172,34 +185,27 @@ func javaParse(raw []javaLine) (*javaTable, error) {
 			if title == "" {
 				return nil, l.refused("section without a name")
 			}
-			if i > 0 {
-				if err := flush(); err != nil {
-					return nil, err
-				}
-				if err := p.line(javaLine{"}", l.pos}); err != nil {
-					return nil, err
-				}
-			}
-			previous = &javaLine{title + " = {", l.pos}
-		case '{':
-			previous.text += " {" // there is one: the first line of all starts with [
-			if len(l.text) > 1 {
-				if err := flush(); err != nil {
-					return nil, err
-				}
-				previous = &javaLine{javaTrim(l.text[1:]), l.pos}
-			}
-		default:
-			if err := flush(); err != nil {
+			if err := p.endSection(l.pos); err != nil {
 				return nil, err
 			}
-			previous = &javaLine{l.text, l.pos}
+			p.waiting = javaLine{title + " = {", l.pos}
+		case '{':
+			p.waiting.text += " {" // there is one: the first line of all starts with [
+			if len(l.text) > 1 {
+				if err := p.line(p.waiting); err != nil {
+					return nil, err
+				}
+				p.waiting = javaLine{javaTrim(l.text[1:]), l.pos}
+			}
+		default:
+			if err := p.line(p.waiting); err != nil {
+				return nil, err
+			}
+			p.waiting = l
 		}
 	}
-	if previous != nil {
-		if err := errors.Join(flush(), p.line(javaLine{"}", previous.pos})); err != nil {
-			return nil, err
-		}
+	if err := p.endSection(p.waiting.pos); err != nil {
+		return nil, err
 	}
 	if p.current != p.root {
 		return nil, raw[len(raw)-1].refused("a { is not closed")
@@ -207,8 +213,21 @@ func javaParse(raw []javaLine) (*javaTable, error) {
 	return p.root, nil
 }
 
+// endSection takes the line that waits, and closes the section; there is
+// neither in front of the first one.
+func (p *javaParser) endSection(at Pos) error {
+	if p.waiting.text == "" {
+		return nil
+	}
+	if err := p.line(p.waiting); err != nil {
+		return err
+	}
+	return p.line(javaLine{"}", at})
+}
+
 type javaParser struct {
 	root, current *javaTable
+	waiting       javaLine
 }
 
 func (p *javaParser) line(l javaLine) error {
@@ -225,39 +244,24 @@ func (p *javaParser) line(l javaLine) error {
 	}
 	key, value = javaTrim(key), javaUnquote(value)
 	if value != "{" {
-		p.current.add(key, javaValue{value, l.pos})
+		p.current.add(javaEntry{name: key, text: value, pos: l.pos})
 		return nil
 	}
 	top := p.current == p.root
 	if top {
 		key = strings.ToLower(key)
 	}
-	sub := p.current.tables[key]
-	_, taken := p.current.values[key]
-	if taken && top {
-		return l.refused("section of the same name as a value outside of all sections")
-	}
-	if sub == nil || !top {
-		fresh := newJavaTable(p.current)
-		if sub == nil && !taken {
-			p.current.names = append(p.current.names, key)
-			p.current.tables[key] = fresh
+	sub := newJavaTable(p.current)
+	if e := p.current.entry(key); e == nil {
+		p.current.add(javaEntry{name: key, sub: sub, pos: l.pos})
+	} else if top {
+		if sub = e.sub; sub == nil {
+			return l.refused("section of the same name as a value outside of all sections")
 		}
-		sub = fresh // a second block of a name is read and thrown away
-	}
+	} // else a second block of a name: read, and thrown away
 	sub.at = append(sub.at, l.pos)
 	p.current = sub
 	return nil
-}
-
-func (t *javaTable) add(key string, v javaValue) {
-	if t.tables[key] != nil {
-		return
-	}
-	if len(t.values[key]) == 0 {
-		t.names = append(t.names, key)
-	}
-	t.values[key] = append(t.values[key], v)
 }
 
 func javaUnquote(s string) string {

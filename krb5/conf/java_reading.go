@@ -6,22 +6,22 @@ import (
 	"strings"
 )
 
-// get gives the first value at a path.
-func (t *javaTable) get(names ...string) (javaValue, bool) {
-	for _, name := range names[:len(names)-1] {
-		if t = t.tables[name]; t == nil {
-			return javaValue{}, false
+// setting gives the first value of a name in [libdefaults], or nil.
+func (t *javaTable) setting(name string) *javaEntry {
+	if l := t.sub("libdefaults"); l != nil {
+		if e := l.entry(name); e != nil && e.sub == nil {
+			return e
 		}
 	}
-	if v := t.values[names[len(names)-1]]; len(v) > 0 {
-		return v[0], true
-	}
-	return javaValue{}, false
+	return nil
 }
 
 func (t *javaTable) text(name string) Setting[string] {
-	v, _ := t.get("libdefaults", name)
-	return Setting[string]{Value: v.text, From: v.pos, Text: v.text}
+	e := t.setting(name)
+	if e == nil {
+		return Setting[string]{}
+	}
+	return Setting[string]{Value: e.text, From: e.pos, Text: e.text}
 }
 
 // boolean knows four words; any other is as if the line were not there.
@@ -53,25 +53,26 @@ func (r *Reading) javaSettings(t *javaTable) {
 	r.TicketETypes = t.etypes("default_tkt_enctypes")
 	r.ServiceETypes = t.etypes("default_tgs_enctypes")
 	r.PermittedETypes = t.etypes("permitted_enctypes")
-	if realms := t.tables["realms"]; realms != nil {
-		for _, name := range realms.names {
-			r.Realms = append(r.Realms, javaRealm(name, realms))
-		}
-	}
-	if domains := t.tables["domain_realm"]; domains != nil {
-		for _, name := range domains.names {
-			if v := domains.values[name]; len(v) > 0 {
-				r.Mappings = append(r.Mappings, Mapping{name, v[0].text, v[0].pos})
+	if realms := t.sub("realms"); realms != nil {
+		for i := range realms.entries {
+			if e := &realms.entries[i]; realms.first[e.name] == i {
+				r.Realms = append(r.Realms, javaRealm(e))
 			}
 		}
 	}
-	if paths := t.tables["capaths"]; paths != nil {
-		for _, client := range paths.names {
-			c := paths.tables[client]
-			for i := 0; c != nil && i < len(c.names); i++ {
-				for _, v := range c.values[c.names[i]] {
-					r.CAPaths = append(r.CAPaths, CAPath{Client: client, Server: c.names[i], Via: strings.Fields(v.text), From: v.pos})
-				}
+	if domains := t.sub("domain_realm"); domains != nil {
+		r.Mappings = slices.Grow(r.Mappings, len(domains.entries))
+		for _, e := range domains.entries {
+			if e.sub == nil {
+				r.Mappings = append(r.Mappings, Mapping{e.name, e.text, e.pos})
+			}
+		}
+	}
+	if paths := t.sub("capaths"); paths != nil {
+		for _, client := range paths.entries {
+			for i := 0; client.sub != nil && i < len(client.sub.entries); i++ {
+				e := client.sub.entries[i]
+				r.CAPaths = append(r.CAPaths, CAPath{Client: client.name, Server: e.name, Via: strings.Fields(e.text), From: e.pos})
 			}
 		}
 	}
@@ -92,14 +93,15 @@ func (t *javaTable) udpLimit() Setting[int] {
 	return limit
 }
 
-func javaRealm(name string, realms *javaTable) RealmEntry {
-	t := realms.tables[name]
-	if t == nil { // a realm in one line is a value to Java, and asking for its KDCs throws
-		v := realms.values[name][0]
-		return RealmEntry{Name: name, At: []Pos{v.pos}, Err: javaLine(v).refused("realm in one line")}
+func javaRealm(realm *javaEntry) RealmEntry {
+	if realm.sub == nil { // a realm in one line is a value to Java, and asking for its KDCs throws
+		return RealmEntry{Name: realm.name, At: []Pos{realm.pos}, Err: javaLine{realm.text, realm.pos}.refused("realm in one line")}
 	}
-	e := RealmEntry{Name: name, At: t.at}
-	for _, v := range t.values["kdc"] {
+	e := RealmEntry{Name: realm.name, At: realm.sub.at}
+	for _, v := range realm.sub.entries {
+		if v.name != "kdc" || v.sub != nil {
+			continue
+		}
 		for _, word := range strings.FieldsFunc(v.text, func(c rune) bool { return c == ',' || c < 128 && isSpace(byte(c)) }) {
 			e.KDCs = append(e.KDCs, javaServer(word, 88, v.pos))
 		}
@@ -144,11 +146,11 @@ func (t *javaTable) etypes(name string) ETypes {
 	if weak {
 		known = append(known, des3CBCSHA1, rc4HMAC, desCBCCRC, desCBCMD5)
 	}
-	v, ok := t.get("libdefaults", name)
-	if !ok {
-		v, ok = t.get("libdefaults", "permitted_enctypes")
+	v := t.setting(name)
+	if v == nil {
+		v = t.setting("permitted_enctypes")
 	}
-	if !ok {
+	if v == nil {
 		return ETypes{IDs: known}
 	}
 	list := ETypes{From: v.pos, Text: v.text}

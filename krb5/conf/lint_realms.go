@@ -148,8 +148,9 @@ func (l *linter) realmCase() {
 	if r.Err != nil {
 		return
 	}
+	inUse := l.in.Site.inUse()
 	check := func(name string, at Pos) {
-		for _, known := range l.in.Site.inUse() {
+		for _, known := range inUse {
 			if name != known && strings.EqualFold(name, known) {
 				l.add(Issue{Code: CodeRealmCase, Severity: SeverityError, At: at,
 					Cause:  fmt.Sprintf("%q is another realm than %s to Kerberos: names of realms have case, and Active Directory's are upper case.", name, known),
@@ -174,7 +175,7 @@ func (l *linter) mappings() {
 		}
 		var g group[HostRealm]
 		for _, r := range l.usable {
-			if got := r.HostRealm(d.Host); !l.in.Site.acceptable(got, d) {
+			if got := r.HostRealm(d.host()); !l.in.Site.acceptable(got, d) {
 				g.add(got, r.Reader)
 			}
 		}
@@ -193,7 +194,7 @@ func (l *linter) mappingRemedy(d Database) string {
 	if lines := l.in.Site.mappingsOf(d); len(lines) > 0 {
 		return lines[0].domain + " = " + d.Realm
 	}
-	_, domain, _ := strings.Cut(strings.ToLower(d.Host), ".")
+	_, domain, _ := strings.Cut(d.host(), ".")
 	for _, r := range l.in.Site.Realms {
 		if r.Name == d.Realm {
 			domain = r.domain()

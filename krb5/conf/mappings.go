@@ -5,14 +5,14 @@ import (
 	"strings"
 )
 
-// rdsSuffix gives the part of an Amazon RDS endpoint that covers databases and
-// nothing else, with its leading dot: what starts at the label rds. The name
-// of a database is in front of it in every partition:
+// rdsSuffix gives the part of an Amazon RDS endpoint, given in lower case, that
+// covers databases and nothing else, with its leading dot: what starts at the
+// label rds. The name of a database is in front of it in every partition:
 //
 //	x.hash.REGION.rds.amazonaws.com        aws, and older forms elsewhere
 //	x.hash.rds.REGION.amazonaws.com.cn     aws-cn, aws-us-gov, the isolated ones
 func rdsSuffix(host string) (string, bool) {
-	labels := strings.Split(strings.ToLower(strings.TrimSuffix(host, ".")), ".")
+	labels := strings.Split(host, ".")
 	i := slices.Index(labels, "rds")
 	if i < 2 || i == len(labels)-1 {
 		return "", false
@@ -43,7 +43,7 @@ func rdsTwin(host, suffix string) string {
 			}
 			continue
 		}
-		front := strings.TrimSuffix(strings.ToLower(strings.TrimSuffix(host, ".")), suffix)
+		front := strings.TrimSuffix(host, suffix)
 		region := front[strings.LastIndexByte(front, '.')+1:]
 		if strings.HasPrefix(region, "us-gov-") || domain != "amazonaws.com" {
 			return ".rds." + region + "." + domain
@@ -79,7 +79,7 @@ func (s *Site) mappingLines() []mappingLine {
 // of its realm covers it, or where it is named by address, which no library
 // maps.
 func (s *Site) mappingsOf(d Database) []mappingLine {
-	host := strings.ToLower(strings.TrimSuffix(d.Host, "."))
+	host := d.host()
 	if isAddr(host) || s.realmByDomain(host) == d.Realm {
 		return nil
 	}
@@ -114,6 +114,6 @@ func (s *Site) realmByDomain(host string) string {
 // shared reports whether a database of another realm is under a suffix.
 func (s *Site) shared(suffix, realm string) bool {
 	return slices.ContainsFunc(s.Databases, func(d Database) bool {
-		return d.Realm != realm && strings.HasSuffix(strings.ToLower(strings.TrimSuffix(d.Host, ".")), suffix)
+		return d.Realm != realm && strings.HasSuffix(d.host(), suffix)
 	})
 }

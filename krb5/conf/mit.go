@@ -24,12 +24,12 @@ var (
 
 func readMIT(set *Set) *Reading {
 	r := &Reading{Reader: MIT}
-	p, err := profileOf(set)
+	p, dirs, err := profileOf(set)
 	if err != nil {
 		r.Err = err
 		p = nil
 	}
-	r.profile = p
+	r.profile, r.IncludedDirs = p, dirs
 	r.Err = errors.Join(r.Err, p.initErrors())
 	r.DefaultRealm = p.text("libdefaults", "default_realm")
 	r.CCacheName = p.text("libdefaults", "default_ccache_name")
@@ -43,7 +43,7 @@ func readMIT(set *Set) *Reading {
 	r.ServiceETypes = p.etypes("default_tgs_enctypes")
 	r.PermittedETypes = p.etypes("permitted_enctypes")
 	for _, s := range p.all("realms") {
-		r.Realms = append(r.Realms, p.realm(s))
+		r.Realms = append(r.Realms, mitRealm(s))
 	}
 	for _, root := range p {
 		if s := root.sub("domain_realm"); s != nil {
@@ -167,39 +167,43 @@ func (p profile) udpLimit() Setting[int] {
 	return s
 }
 
-func (p profile) realm(s *section) RealmEntry {
-	e := RealmEntry{Name: s.name, At: s.at}
-	e.KDCs = mitServers(p.values("realms", s.name, "kdc"), 88)
-	e.Admin = mitServers(p.values("realms", s.name, "admin_server"), 749)
-	if e.Kpasswd = mitServers(p.values("realms", s.name, "kpasswd_server"), 464); len(e.Kpasswd) == 0 {
-		for _, a := range e.Admin {
+func mitRealm(s *section) RealmEntry {
+	r := RealmEntry{Name: s.name, At: s.at}
+	for i := range s.entries {
+		e := &s.entries[i]
+		switch {
+		case e.sub != nil:
+		case e.name == "kdc":
+			k := mitServer(e, 88)
+			r.KDCs = append(r.KDCs, k)
+			if k.Err != nil && r.Err == nil { // one entry that does not parse, and libkrb5 takes none
+				r.Err = k.Err
+			}
+		case e.name == "admin_server":
+			r.Admin = append(r.Admin, mitServer(e, 749))
+		case e.name == "kpasswd_server":
+			r.Kpasswd = append(r.Kpasswd, mitServer(e, 464))
+		}
+	}
+	if len(r.Kpasswd) == 0 {
+		for _, a := range r.Admin {
 			a.Port = 464 // libkrb5 asks the admin server's host on the standard port
-			e.Kpasswd = append(e.Kpasswd, a)
+			r.Kpasswd = append(r.Kpasswd, a)
 		}
 	}
-	for _, k := range e.KDCs {
-		if k.Err != nil { // one entry that does not parse, and libkrb5 takes none
-			e.Err = k.Err
-			break
-		}
-	}
-	return e
+	return r
 }
 
-func mitServers(entries []*entry, port int) []Server {
-	var servers []Server
-	for _, e := range entries {
-		v := Server{From: e.pos, Text: e.value}
-		if rest, ok := strings.CutPrefix(e.value, "https://"); ok {
-			rest, _, _ = strings.Cut(rest, "/")
-			v.Transport = "https"
-			v.Host, v.Port, v.Err = mitHost(rest, 443)
-		} else {
-			v.Host, v.Port, v.Err = mitHost(e.value, port)
-		}
-		servers = append(servers, v)
+func mitServer(e *entry, port int) Server {
+	v := Server{From: e.pos, Text: e.value}
+	if rest, ok := strings.CutPrefix(e.value, "https://"); ok {
+		rest, _, _ = strings.Cut(rest, "/")
+		v.Transport = "https"
+		v.Host, v.Port, v.Err = mitHost(rest, 443)
+	} else {
+		v.Host, v.Port, v.Err = mitHost(e.value, port)
 	}
-	return servers
+	return v
 }
 
 // mitHost is k5_parse_host_string. What stands behind a blank is ignored; an

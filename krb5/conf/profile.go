@@ -101,7 +101,11 @@ func (p profile) all(name string) []*section {
 				all = append(all, sub)
 				continue
 			}
+			if all[j].final {
+				continue
+			}
 			merged := *all[j]
+			merged.final = sub.final
 			merged.at = slices.Concat(merged.at, sub.at)
 			merged.entries = slices.Concat(merged.entries, sub.entries)
 			all[j] = &merged
@@ -120,12 +124,14 @@ var ErrModule = errors.New("the configuration comes from a module, not from this
 type profiler struct {
 	set     *Set
 	reading []string // the files being read, outermost first
+	dirs    []string // the directories included so far
 }
 
-// profileOf builds what libkrb5 builds, or gives the error with which it
-// refuses the configuration.
-func profileOf(set *Set) (profile, error) {
+// profileOf builds what libkrb5 builds, and tells which directories it
+// included; or gives the error with which libkrb5 refuses the configuration.
+func profileOf(set *Set) (profile, []string, error) {
 	var p profile
+	b := profiler{set: set}
 	var denied error
 	for _, d := range set.Roots {
 		if d.Err != nil && missing(d.Err) {
@@ -136,19 +142,18 @@ func profileOf(set *Set) (profile, error) {
 			continue
 		}
 		root := &section{}
-		b := profiler{set: set}
 		if err := b.doc(d, root); err != nil {
 			if errors.Is(err, ErrModule) && len(p) > 0 {
 				err = fmt.Errorf("reading %s: a module line in a file that is not the first", d.Path)
 			}
-			return nil, err
+			return nil, nil, err
 		}
 		p = append(p, root)
 	}
 	if len(p) == 0 && denied != nil {
-		return nil, denied
+		return nil, nil, denied
 	}
-	return p, nil
+	return p, b.dirs, nil
 }
 
 func (b *profiler) doc(d *Doc, root *section) error {
@@ -221,6 +226,7 @@ func (b *profiler) includeDir(name string, pos Pos, root *section) error {
 	if dir.Err != nil {
 		return fmt.Errorf("including at %s: %w", pos, dir.Err)
 	}
+	b.dirs = append(b.dirs, name)
 	for _, file := range dir.Names {
 		if !IncludedName(file) {
 			continue

@@ -151,7 +151,7 @@ func mitAnswer(r *Reading, set *Set, q question, want answer, a *answer) {
 			delete(a.Fallback, h)
 		}
 	}
-	if p, err := profileOf(set); err == nil && want.Dump != "" {
+	if p, _, err := profileOf(set); err == nil && want.Dump != "" {
 		var b strings.Builder
 		p[0].dump(&b, 0)
 		a.Dump = b.String()

@@ -64,6 +64,8 @@ type Reading struct {
 	CanonicalizeHost Setting[string] // dns_canonicalize_hostname: "true", "false" or "fallback"
 	CCacheName       Setting[string] // default_ccache_name, its %{tokens} as they stand
 
+	IncludedDirs []string // of MIT: every includedir that it follows
+
 	profile profile // of MIT: everything that the file says
 }
 

@@ -33,6 +33,9 @@ type Database struct {
 	Realm string // of its service principal
 }
 
+// host gives the name as libraries look it up.
+func (d Database) host() string { return strings.ToLower(strings.TrimSuffix(d.Host, ".")) }
+
 // Login is a user of a realm at a database.
 type Login struct {
 	Realm string
@@ -77,7 +80,7 @@ func (s *Site) inUse() []string {
 func (s *Site) userRealms(d Database) []string {
 	var names []string
 	for _, l := range s.Logins {
-		if strings.EqualFold(l.Host, d.Host) && !slices.Contains(names, l.Realm) {
+		if strings.EqualFold(strings.TrimSuffix(l.Host, "."), d.host()) && !slices.Contains(names, l.Realm) {
 			names = append(names, l.Realm)
 		}
 	}
@@ -218,7 +221,7 @@ func (s *Site) Covers(set *Set) error {
 		}
 	}
 	for _, d := range s.Databases {
-		if got := r.HostRealm(d.Host); !s.acceptable(got, d) {
+		if got := r.HostRealm(d.host()); !s.acceptable(got, d) {
 			errs = append(errs, fmt.Errorf("database %s: its realm is %s, the file gives %s", d.Host, d.Realm, got.describe()))
 		}
 	}

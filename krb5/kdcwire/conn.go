@@ -1,6 +1,7 @@
 package kdcwire
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -128,10 +129,10 @@ func (c *Conn) exchangeUDP(request []byte) ([]byte, error) {
 	if _, err := c.conn.Write(request); err != nil {
 		return nil, fmt.Errorf("sending to %s: %w", c.addr, err)
 	}
-	reply := make([]byte, maxDatagram)
-	n, err := c.conn.Read(reply)
+	buf := make([]byte, maxDatagram)
+	n, err := c.conn.Read(buf)
 	if err != nil {
 		return nil, fmt.Errorf("waiting for %s: %w", c.addr, err)
 	}
-	return reply[:n:n], nil
+	return bytes.Clone(buf[:n]), nil // a reply must not hold on to the whole buffer
 }

@@ -20,15 +20,11 @@ import (
 	"time"
 
 	"github.com/kerbagent/kerbagent/krb5/client"
-	"github.com/kerbagent/kerbagent/krb5/kdcwire"
 	"github.com/kerbagent/kerbagent/probe"
 )
 
-// The stages of a run. UDP has no connect.
-const (
-	StageConnect = "connect"
-	StageAS      = "as"
-)
+// StageAS is waiting for the KDC's answer; over TCP it comes after StageConnect.
+const StageAS = "as"
 
 // VariantLarge is the ID's variant of a probe with a large request.
 const VariantLarge = "large"
@@ -72,7 +68,7 @@ func (p Probe) Run(ctx context.Context) probe.Result {
 	}
 	ctx, cancel := probe.Limit(ctx, p.Timeout)
 	defer cancel()
-	reply, halfway, silent, err := p.exchange(ctx, rec, request)
+	reply, halfway, silent, err := Exchange{Address: p.Address, Transport: p.Transport, Dialer: p.Dialer, Now: p.Now, Stage: StageAS, Request: request}.Do(ctx, rec)
 	if err != nil {
 		return rec.Fail(probe.ReasonOf(err, silent), err)
 	}
@@ -98,38 +94,4 @@ func (p Probe) request() ([]byte, error) {
 		o.Server = client.Principal{Name: largeName(), Realm: p.User.Realm}
 	}
 	return client.NewAS(p.User, o).Request()
-}
-
-// exchange returns the reply and our time halfway between question and answer.
-// silent is the reason for a deadline that passed where it ended.
-func (p Probe) exchange(ctx context.Context, rec *probe.Recorder, request []byte) (reply []byte, halfway time.Time, silent probe.Reason, err error) {
-	now := p.Now
-	if now == nil {
-		now = time.Now
-	}
-	var conn *kdcwire.Conn
-	dial := func() (err error) {
-		conn, err = kdcwire.Dial(ctx, p.Dialer, string(p.Transport), p.Address)
-		return err
-	}
-	silent = probe.ReasonUDPSilent
-	if p.Transport == probe.TCP {
-		if err := rec.Stage(StageConnect, dial); err != nil {
-			return nil, time.Time{}, probe.ReasonConnectTimeout, err
-		}
-		silent = probe.ReasonTCPSilent
-	}
-	err = rec.Stage(StageAS, func() (err error) {
-		if conn == nil { // over UDP it sends nothing: what can fail is this host's routing table
-			if err := dial(); err != nil {
-				return err
-			}
-		}
-		defer conn.Close()
-		sent := now()
-		reply, err = conn.Exchange(ctx, request)
-		halfway = sent.Add(now().Sub(sent) / 2)
-		return err
-	})
-	return reply, halfway, silent, err
 }

@@ -4,7 +4,7 @@
 // nothing. The refusal also tells the server's realm and clock.
 //
 // It imports the vocabulary in probe, krb5/client for the messages and
-// krb5/kdcwire for the exchange, and nothing else of kerbagent.
+// probe/kdc for the exchange, and nothing else of kerbagent.
 package kpasswd
 
 import (
@@ -15,15 +15,13 @@ import (
 	"time"
 
 	"github.com/kerbagent/kerbagent/krb5/client"
-	"github.com/kerbagent/kerbagent/krb5/kdcwire"
 	"github.com/kerbagent/kerbagent/probe"
+	"github.com/kerbagent/kerbagent/probe/kdc"
 )
 
-// The stages of a run. UDP has no connect.
-const (
-	StageConnect = "connect"
-	StageKpasswd = "kpasswd"
-)
+// StageKpasswd is waiting for the server's answer; over TCP it comes after
+// kdc.StageConnect.
+const StageKpasswd = "kpasswd"
 
 // Probe is one exchange with one address over one transport.
 type Probe struct {
@@ -51,7 +49,8 @@ func (p Probe) Run(ctx context.Context) probe.Result {
 	}
 	ctx, cancel := probe.Limit(ctx, p.Timeout)
 	defer cancel()
-	reply, halfway, silent, err := p.exchange(ctx, rec)
+	reply, halfway, silent, err := kdc.Exchange{Address: p.Address, Transport: p.Transport, Dialer: p.Dialer, Now: p.Now,
+		Stage: StageKpasswd, Request: client.KpasswdProbe()}.Do(ctx, rec)
 	if err != nil {
 		return rec.Fail(probe.ReasonOf(err, silent), err)
 	}
@@ -65,38 +64,4 @@ func (p Probe) Run(ctx context.Context) probe.Result {
 	rec.Fact(probe.FactServedBy, e.Realm)
 	rec.Sample(probe.SampleSkew, probe.Skew(e.STime, halfway).Seconds())
 	return rec.OK()
-}
-
-// exchange returns the reply and our time halfway between question and answer.
-// silent is the reason for a deadline that passed where it ended.
-func (p Probe) exchange(ctx context.Context, rec *probe.Recorder) (reply []byte, halfway time.Time, silent probe.Reason, err error) {
-	now := p.Now
-	if now == nil {
-		now = time.Now
-	}
-	var conn *kdcwire.Conn
-	dial := func() (err error) {
-		conn, err = kdcwire.Dial(ctx, p.Dialer, string(p.Transport), p.Address)
-		return err
-	}
-	silent = probe.ReasonUDPSilent
-	if p.Transport == probe.TCP {
-		if err := rec.Stage(StageConnect, dial); err != nil {
-			return nil, time.Time{}, probe.ReasonConnectTimeout, err
-		}
-		silent = probe.ReasonTCPSilent
-	}
-	err = rec.Stage(StageKpasswd, func() (err error) {
-		if conn == nil { // over UDP it sends nothing: what can fail is this host's routing table
-			if err := dial(); err != nil {
-				return err
-			}
-		}
-		defer conn.Close()
-		sent := now()
-		reply, err = conn.Exchange(ctx, client.KpasswdProbe())
-		halfway = sent.Add(now().Sub(sent) / 2)
-		return err
-	})
-	return reply, halfway, silent, err
 }

@@ -1,0 +1,32 @@
+package agent
+
+import (
+	"net"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// HostDialer dials from this host. Without the options that it sets, Linux
+// hides from UDP sockets what routers say (no route, prohibited), and a probe
+// waits for its timeout where the network has long said no.
+func HostDialer() *net.Dialer {
+	return &net.Dialer{Control: func(network, _ string, c syscall.RawConn) error {
+		if !strings.HasPrefix(network, "udp") {
+			return nil
+		}
+		var set error
+		err := c.Control(func(fd uintptr) {
+			if network == "udp6" {
+				set = unix.SetsockoptInt(int(fd), unix.IPPROTO_IPV6, unix.IPV6_RECVERR, 1)
+			} else {
+				set = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_RECVERR, 1)
+			}
+		})
+		if err != nil {
+			return err
+		}
+		return set
+	}}
+}

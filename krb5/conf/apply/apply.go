@@ -1,0 +1,173 @@
+package apply
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+
+	"github.com/kerbagent/kerbagent/krb5/conf"
+)
+
+// Request says what is to stand where.
+type Request struct {
+	Path  string     // of the file; a symlink is followed, and stays one
+	Style conf.Style // how much of the file is ours
+	Text  string     // what conf.Generate gave
+	Main  string     // with conf.Snippet: the file whose includedir names the directory of Path
+
+	// Site is what the logins need. A candidate without a realm or mapping of
+	// it is refused.
+	Site conf.Site
+	// Validate asks someone else about the candidate, before anything is
+	// replaced; nil where there is nobody to ask. MITValidator gives one.
+	Validate func(path string) error
+
+	// step runs before each change to the file system, with its name: tests
+	// end the process there, or let the change fail.
+	step func(change string) error
+}
+
+// Change is what Apply did, or Plan would do.
+type Change struct {
+	Path    string // with symlinks resolved
+	Existed bool
+	Old     string // empty where there was no file
+	New     string
+	Removed bool   // Rollback: there had been no file, and there is none again
+	Backup  string // of the old file; empty where nothing was replaced
+}
+
+// Needed reports whether there is anything to change.
+func (c *Change) Needed() bool { return c.Removed || !c.Existed || c.Old != c.New }
+
+// Why a file is left alone.
+var (
+	ErrMounted       = errors.New("the file is a mount of its own (a bind mount, as containers have it), so it cannot be replaced: change the file that is mounted, or mount its directory")
+	ErrReadOnly      = errors.New("the file system is read-only: in a container or a unit with ProtectSystem=, make the path writable")
+	ErrWorldWritable = errors.New("every user may write the file, which can load code: chmod o-w it first, and look what is in it")
+	ErrChanged       = errors.New("the file was changed by someone else in the meantime: run it again")
+	ErrNotIncluded   = errors.New("the main file does not include the directory of the snippet, so nobody would read it")
+	ErrSnippetName   = errors.New("libraries do not read a file of that name from a directory: use letters, digits, - and _ only, or end it in .conf")
+	ErrDangling      = errors.New("the symlink leads to no file")
+	ErrNoBackup      = errors.New("there is no earlier version that is any good")
+)
+
+// Plan gives the change that Apply would make, after all checks but Validate.
+// It writes nothing.
+func Plan(req Request) (*Change, error) {
+	t, err := openTarget(req)
+	if err != nil {
+		return nil, err
+	}
+	defer t.close()
+	return t.plan()
+}
+
+// Apply puts the text in its place. Where nothing is to be changed nothing is
+// written. A Change comes back with a nil error only.
+func Apply(req Request) (*Change, error) {
+	t, err := lockTarget(req)
+	if err != nil {
+		return nil, err
+	}
+	defer t.close()
+	c, err := t.plan()
+	if err != nil || !c.Needed() {
+		return c, err
+	}
+	if err := t.replace(c); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// plan reads the file and makes and checks the candidate.
+func (t *target) plan() (*Change, error) {
+	if err := t.read(); err != nil {
+		return nil, err
+	}
+	text, err := conf.Compose(t.req.Style, t.text, t.req.Text)
+	if err != nil {
+		return nil, fmt.Errorf("composing %s: %w", t.path, err)
+	}
+	c := &Change{Path: t.path, Existed: t.exists, Old: t.text, New: text}
+	return c, t.check(text)
+}
+
+// check refuses a candidate that MIT's grammar or the site's logins refuse.
+// For a snippet it is the main file with it that has to do.
+func (t *target) check(text string) error {
+	if _, err := conf.Parse(t.path, text); err != nil {
+		return fmt.Errorf("checking the candidate: %w", err)
+	}
+	root := t.path
+	if t.req.Style == conf.Snippet {
+		root = t.req.Main
+	}
+	// Programs may know the file by the symlink's name or by its own.
+	files := map[string]string{t.path: text, t.req.Path: text}
+	set := conf.Load(conf.Texts{Files: files, Over: conf.Disk{}}, root)
+	if t.req.Style == conf.Snippet {
+		if err := t.included(set); err != nil {
+			return err
+		}
+	}
+	if err := t.req.Site.Covers(set); err != nil {
+		return fmt.Errorf("checking the candidate for %s: %w", t.path, err)
+	}
+	return nil
+}
+
+func (t *target) included(set *conf.Set) error {
+	if main := set.Roots[0]; main.Err != nil {
+		return fmt.Errorf("reading the main file: %w", main.Err)
+	}
+	if !conf.IncludedName(filepath.Base(t.req.Path)) {
+		return fmt.Errorf("snippet %s: %w", t.req.Path, ErrSnippetName)
+	}
+	dirs := []string{filepath.Dir(t.req.Path), filepath.Dir(t.path)}
+	for _, name := range conf.Read(conf.MIT, set).IncludedDirs {
+		resolved, err := filepath.EvalSymlinks(name)
+		for _, dir := range dirs {
+			if filepath.Clean(name) == dir || err == nil && resolved == dir {
+				return nil
+			}
+		}
+	}
+	return fmt.Errorf("snippet %s: %w: add the line \"includedir %s\" above the first section of %s, or use another style",
+		t.req.Path, ErrNotIncluded, dirs[0], t.req.Main)
+}
+
+// replace writes the candidate beside the file and renames it over it.
+func (t *target) replace(c *Change) (err error) {
+	defer func() {
+		if err != nil {
+			t.unlink(t.candidate()) // it may not be there
+		}
+	}()
+	if err := t.write(c.New); err != nil {
+		return t.explain("writing the candidate", err)
+	}
+	if t.req.Validate != nil {
+		if err := t.req.Validate(filepath.Join(t.dir, t.candidate())); err != nil {
+			return fmt.Errorf("validating the candidate for %s: %w", t.path, err)
+		}
+	}
+	if c.Backup, err = t.backUp(); err != nil {
+		return t.explain("backing up", err)
+	}
+	if err := t.unchanged(); err != nil {
+		return err
+	}
+	if err := t.rename(t.candidate(), t.base); err != nil {
+		return t.explain("replacing", err)
+	}
+	if err := t.syncDir(); err != nil {
+		return t.explain("syncing the directory of", err)
+	}
+	return t.prune()
+}
+
+// missing tells no file from one that cannot be read.
+func missing(err error) bool { return errors.Is(err, fs.ErrNotExist) }

@@ -1,0 +1,217 @@
+package apply
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/kerbagent/kerbagent/krb5/conf"
+	"golang.org/x/sys/unix"
+)
+
+// maxBackups is how many versions are kept.
+const maxBackups = 10
+
+// backup is a version that was replaced: a hard link to the file as it was,
+// owner, mode and attributes included, so making and taking it back are one
+// system call each.
+type backup struct {
+	name   string
+	number int
+	none   bool // there was no file: the backup is an empty one, and says so by its name
+}
+
+func (t *target) prefix() string { return "." + t.base + ".kerbagent-backup-" }
+
+// Rejected is where Rollback leaves the version that it took away.
+func (t *target) rejected() string { return "." + t.base + ".kerbagent-rejected" }
+
+// backups lists them, the newest first.
+func (t *target) backups() ([]backup, error) {
+	d, err := os.Open(t.dir)
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	names, err := d.Readdirnames(-1)
+	if err != nil {
+		return nil, err
+	}
+	var found []backup
+	for _, name := range names {
+		rest, ok := strings.CutPrefix(name, t.prefix())
+		if !ok {
+			continue
+		}
+		digits, none := strings.CutSuffix(rest, "-none")
+		if n, err := strconv.Atoi(digits); err == nil && n > 0 {
+			found = append(found, backup{name, n, none})
+		}
+	}
+	slices.SortFunc(found, func(a, b backup) int { return b.number - a.number })
+	return found, nil
+}
+
+// backUp keeps the file under the next number, and gives its path.
+func (t *target) backUp() (string, error) {
+	all, err := t.backups()
+	if err != nil {
+		return "", err
+	}
+	next := 1
+	if len(all) > 0 {
+		next = all[0].number + 1
+		if t.same(all[0]) { // left by a process that was killed right behind this
+			return filepath.Join(t.dir, all[0].name), nil
+		}
+	}
+	name := fmt.Sprintf("%s%06d", t.prefix(), next)
+	if t.exists {
+		return filepath.Join(t.dir, name), t.link(t.base, name)
+	}
+	name += "-none"
+	return filepath.Join(t.dir, name), t.do("create backup", func() error {
+		fd, err := unix.Openat(int(t.fd.Fd()), name, unix.O_CREAT|unix.O_EXCL|unix.O_WRONLY|unix.O_CLOEXEC, 0o600)
+		if err != nil {
+			return err
+		}
+		return unix.Close(fd)
+	})
+}
+
+// same reports whether a backup is the file as it is now.
+func (t *target) same(b backup) bool {
+	if b.none || !t.exists {
+		return b.none && !t.exists
+	}
+	var st unix.Stat_t
+	err := unix.Fstatat(int(t.fd.Fd()), b.name, &st, unix.AT_SYMLINK_NOFOLLOW)
+	return err == nil && st.Ino == t.stat.Ino && st.Dev == t.stat.Dev
+}
+
+// prune removes what is too old.
+func (t *target) prune() error {
+	all, err := t.backups()
+	if err != nil {
+		return t.explain("listing the backups of", err)
+	}
+	for _, b := range all[min(len(all), maxBackups):] {
+		if err := t.unlink(b.name); err != nil {
+			return t.explain("removing an old backup of", err)
+		}
+	}
+	return nil
+}
+
+// Rollback puts the last good version back: the newest backup that differs
+// from what is there, parses, and has what the site needs. Of a file that is
+// not all ours, only our block goes back. Text of the request is not used.
+func Rollback(req Request) (*Change, error) {
+	t, err := lockTarget(req)
+	if err != nil {
+		return nil, err
+	}
+	defer t.close()
+	if err := t.read(); err != nil {
+		return nil, err
+	}
+	all, err := t.backups()
+	if err != nil {
+		return nil, t.explain("listing the backups of", err)
+	}
+	var why []error
+	for i, b := range all {
+		c, err := t.earlier(b)
+		if err != nil {
+			why = append(why, fmt.Errorf("%s: %w", b.name, err))
+			continue
+		}
+		if !c.Needed() {
+			continue
+		}
+		if err := t.takeBack(c, b); err != nil {
+			return nil, err
+		}
+		// What is newer was no good, or is what has just been taken away.
+		for _, newer := range all[:i+1] {
+			if err := t.unlink(newer.name); err != nil && !errors.Is(err, unix.ENOENT) {
+				return nil, t.explain("removing a backup of", err)
+			}
+		}
+		return c, nil
+	}
+	return nil, fmt.Errorf("rolling back %s: %w", t.path, errors.Join(append([]error{ErrNoBackup}, why...)...))
+}
+
+// earlier gives the change that a backup would make, or why it is no good.
+func (t *target) earlier(b backup) (*Change, error) {
+	c := &Change{Path: t.path, Existed: t.exists, Old: t.text}
+	if b.none && t.req.Style != conf.Block {
+		c.Removed = t.exists
+		c.Existed = true // nothing to do where there is none already
+		return c, nil
+	}
+	old, _, err := conf.Disk{}.ReadFile(filepath.Join(t.dir, b.name))
+	if err != nil {
+		return nil, err
+	}
+	c.New = old
+	if t.req.Style == conf.Block {
+		own, had := conf.OwnedText(conf.Block, old)
+		if had {
+			c.New, err = conf.Compose(conf.Block, t.text, own)
+		} else {
+			c.New, err = conf.Without(t.text)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return c, t.check(c.New)
+}
+
+// takeBack makes the change, and keeps what is taken away for people to look at.
+func (t *target) takeBack(c *Change, b backup) error {
+	if t.req.Validate != nil && !c.Removed && t.req.Style != conf.Block {
+		if err := t.req.Validate(filepath.Join(t.dir, b.name)); err != nil {
+			return fmt.Errorf("validating the earlier version of %s: %w", t.path, err)
+		}
+	}
+	if t.exists {
+		if err := t.unlink(t.rejected()); err != nil && !errors.Is(err, unix.ENOENT) {
+			return t.explain("removing the earlier rejected version of", err)
+		}
+		if err := t.link(t.base, t.rejected()); err != nil {
+			return t.explain("keeping the rejected version of", err)
+		}
+		c.Backup = filepath.Join(t.dir, t.rejected())
+	}
+	if err := t.unchanged(); err != nil {
+		return err
+	}
+	switch {
+	case c.Removed:
+		if err := t.unlink(t.base); err != nil {
+			return t.explain("removing", err)
+		}
+	case t.req.Style == conf.Block:
+		if err := t.write(c.New); err != nil {
+			return t.explain("writing the candidate", err)
+		}
+		if err := t.rename(t.candidate(), t.base); err != nil {
+			return t.explain("replacing", err)
+		}
+	default:
+		if err := t.rename(b.name, t.base); err != nil {
+			return t.explain("replacing", err)
+		}
+	}
+	if err := t.syncDir(); err != nil {
+		return t.explain("syncing the directory of", err)
+	}
+	return nil
+}

@@ -1,0 +1,154 @@
+package apply
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/kerbagent/kerbagent/krb5/conf"
+	"golang.org/x/sys/unix"
+)
+
+// target is a file that is to be replaced, with its directory open: all work
+// is done relative to that, so a directory renamed meanwhile cannot lead us
+// elsewhere.
+type target struct {
+	req       Request
+	path      string // resolved
+	dir, base string
+	fd        *os.File // of the directory, locked by lockTarget
+	exists    bool
+	text      string
+	stat      unix.Stat_t // where it exists
+}
+
+// openTarget resolves symlinks and opens the directory.
+func openTarget(req Request) (*target, error) {
+	path, err := resolve(req.Path)
+	if err != nil {
+		return nil, err
+	}
+	t := &target{req: req, path: path, dir: filepath.Dir(path), base: filepath.Base(path)}
+	if t.fd, err = os.Open(t.dir); err != nil {
+		return nil, fmt.Errorf("opening the directory of %s: %w", path, err)
+	}
+	return t, nil
+}
+
+// lockTarget waits until no other apply works in the directory. The lock is on
+// the directory itself: it leaves no file behind, and ends with the process.
+func lockTarget(req Request) (*target, error) {
+	t, err := openTarget(req)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		err = unix.Flock(int(t.fd.Fd()), unix.LOCK_EX)
+		if !errors.Is(err, unix.EINTR) {
+			break
+		}
+	}
+	if err != nil {
+		t.close()
+		return nil, fmt.Errorf("locking %s: %w", t.dir, err)
+	}
+	return t, nil
+}
+
+func (t *target) close() { t.fd.Close() }
+
+// resolve follows symlinks. The file itself need not be there, but a symlink
+// to nothing is refused: it is more likely a mistake than a wish.
+func resolve(path string) (string, error) {
+	if !filepath.IsAbs(path) {
+		return "", fmt.Errorf("path %q is not absolute", path)
+	}
+	resolved, err := filepath.EvalSymlinks(path)
+	if err == nil {
+		return resolved, nil
+	}
+	if !missing(err) {
+		return "", fmt.Errorf("resolving %s: %w", path, err)
+	}
+	if _, err := os.Lstat(path); err == nil {
+		return "", fmt.Errorf("resolving %s: %w", path, ErrDangling)
+	}
+	dir, err := filepath.EvalSymlinks(filepath.Dir(path))
+	if err != nil {
+		return "", fmt.Errorf("resolving the directory of %s: %w", path, err)
+	}
+	return filepath.Join(dir, filepath.Base(path)), nil
+}
+
+// read takes in the file as it is, and refuses what must not be replaced.
+func (t *target) read() error {
+	fd, err := unix.Openat(int(t.fd.Fd()), t.base, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if errors.Is(err, unix.ENOENT) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("opening %s: %w", t.path, err)
+	}
+	f := os.NewFile(uintptr(fd), t.path)
+	defer f.Close()
+	if err := unix.Fstat(fd, &t.stat); err != nil {
+		return fmt.Errorf("looking at %s: %w", t.path, err)
+	}
+	switch {
+	case t.stat.Mode&unix.S_IFMT != unix.S_IFREG:
+		return fmt.Errorf("looking at %s: %w", t.path, conf.ErrNotFile)
+	case t.stat.Mode&0o002 != 0:
+		return fmt.Errorf("looking at %s: %w", t.path, ErrWorldWritable)
+	case t.isMount():
+		return fmt.Errorf("looking at %s: %w", t.path, ErrMounted)
+	}
+	b, err := io.ReadAll(io.LimitReader(f, conf.MaxFileSize+1))
+	if err != nil {
+		return fmt.Errorf("reading %s: %w", t.path, err)
+	}
+	t.exists, t.text = true, string(b)
+	if len(t.text) > conf.MaxFileSize {
+		return fmt.Errorf("reading %s: %w", t.path, conf.ErrTooLarge)
+	}
+	if t.req.Style == conf.Block && strings.IndexByte(t.text, 0) >= 0 {
+		return fmt.Errorf("reading %s: %w", t.path, conf.ErrBinary)
+	}
+	return nil
+}
+
+// isMount tells a file that is mounted over another: a rename onto it would
+// end in EBUSY, after a backup had been made.
+func (t *target) isMount() bool {
+	var st unix.Statx_t
+	err := unix.Statx(int(t.fd.Fd()), t.base, unix.AT_SYMLINK_NOFOLLOW, unix.STATX_BASIC_STATS, &st)
+	return err == nil && st.Attributes_mask&st.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0
+}
+
+// unchanged looks whether the file is still the one that was read.
+func (t *target) unchanged() error {
+	var now unix.Stat_t
+	err := unix.Fstatat(int(t.fd.Fd()), t.base, &now, unix.AT_SYMLINK_NOFOLLOW)
+	switch {
+	case !t.exists && errors.Is(err, unix.ENOENT):
+		return nil
+	case err != nil && !errors.Is(err, unix.ENOENT):
+		return fmt.Errorf("looking at %s: %w", t.path, err)
+	case err != nil, !t.exists, now.Ino != t.stat.Ino, now.Dev != t.stat.Dev, now.Mtim != t.stat.Mtim, now.Size != t.stat.Size:
+		return fmt.Errorf("replacing %s: %w", t.path, ErrChanged)
+	}
+	return nil
+}
+
+// explain puts what a person has to know in front of an error number.
+func (t *target) explain(doing string, err error) error {
+	switch {
+	case errors.Is(err, unix.EROFS):
+		err = fmt.Errorf("%w (%w)", ErrReadOnly, err)
+	case errors.Is(err, unix.EBUSY), errors.Is(err, unix.EXDEV):
+		err = fmt.Errorf("%w (%w)", ErrMounted, err)
+	}
+	return fmt.Errorf("%s %s: %w", doing, t.path, err)
+}

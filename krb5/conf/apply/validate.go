@@ -1,0 +1,34 @@
+package apply
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"time"
+)
+
+// MITValidator gives a function that asks MIT's library whether it takes a
+// file, where that library's tools are installed. It runs ktutil with nothing
+// to do: the tool reads the configuration and ends.
+func MITValidator() (validate func(path string) error, ok bool) {
+	tool, err := exec.LookPath("ktutil")
+	if err != nil {
+		return nil, false
+	}
+	return func(path string) error {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		cmd := exec.CommandContext(ctx, tool)
+		cmd.Env = append(os.Environ(), "KRB5_CONFIG="+path, "LC_ALL=C")
+		out, err := cmd.CombinedOutput()
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			return fmt.Errorf("MIT's library refuses it: %s", strconv.Quote(string(bytes.TrimSpace(out))))
+		}
+		return err
+	}, true
+}
