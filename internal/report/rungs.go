@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -124,11 +125,7 @@ func (p *page) servers(rung []probe.Result) {
 	slices.SortStableFunc(columns, func(a, b string) int { return columnOrder(a) - columnOrder(b) })
 	for _, s := range list {
 		p.row(s, columns, widths, name, address)
-		for _, r := range s.results {
-			if r.Outcome == probe.Failed {
-				p.failure(r)
-			}
-		}
+		p.failures(s.results)
 	}
 }
 
@@ -251,7 +248,7 @@ func (p *page) measured(results []probe.Result) []cell {
 	}
 	for _, r := range results {
 		if v, ok := r.Samples[probe.SampleSkew]; ok && r.ID.Kind == probe.KDC {
-			put("skew", fmt.Sprintf("clock %+.1f s", v))
+			put("skew", fmt.Sprintf("clock %+.1f s", math.Round(v*10)/10+0)) // + 0 makes -0 a 0
 		}
 		if r.ID.Kind == probe.Database {
 			put("tls", shorten(Terminal(clip(r.Facts[probe.FactTLSVersion], maxFact)), 16))
@@ -261,11 +258,39 @@ func (p *page) measured(results []probe.Result) []cell {
 	return out
 }
 
-// failure writes what failed under its server.
-func (p *page) failure(r probe.Result) {
+// failures writes what failed under its server. Questions that failed in the
+// same way over the same transport are one line: ten times "no answer" says no
+// more than once.
+func (p *page) failures(results []probe.Result) {
+	type sort struct {
+		transport probe.Transport
+		variant   string
+		reason    probe.Reason
+	}
+	var order []sort
+	alike := map[sort][]probe.Result{}
+	for _, r := range results {
+		if r.Outcome == probe.Failed {
+			k := sort{r.ID.Transport, r.ID.Variant, r.Reason}
+			if alike[k] == nil {
+				order = append(order, k)
+			}
+			alike[k] = append(alike[k], r)
+		}
+	}
+	for _, k := range order {
+		p.failure(alike[k][0], len(alike[k])-1)
+	}
+}
+
+// failure writes one result, and how many more are like it.
+func (p *page) failure(r probe.Result, more int) {
 	what := strings.TrimSpace(string(r.ID.Transport) + " " + r.ID.Variant)
 	if r.ID.Kind == probe.DNS {
 		what = strings.TrimSpace(what + " " + r.ID.Target)
+	}
+	if more > 0 {
+		what += fmt.Sprintf(" and %d more", more)
 	}
 	if what != "" {
 		what += ": "
