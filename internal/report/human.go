@@ -22,7 +22,8 @@ type Options struct {
 const maxWidth, minWidth = 100, 60
 
 // Human writes the report for a person: the verdict, the first finding in
-// full, the others short, then the ladder rung by rung, and what was not asked.
+// full, the others short, then the ladder rung by rung, what was not asked,
+// and the verdict again unless it is ok.
 func Human(w io.Writer, in Input, o Options) error {
 	in = hidden(in)
 	if o.Width <= 0 || o.Width > maxWidth {
@@ -41,6 +42,9 @@ func Human(w io.Writer, in Input, o Options) error {
 	p.notAsked(ladder(in.Results))
 	p.line("")
 	p.line(p.dim(fmt.Sprintf("%d probes in %s, begun %s.", len(in.Results), span(in.Elapsed), in.Started.UTC().Format("2006-01-02 15:04:05 UTC"))))
+	if in.Report.Verdict != diagnose.VerdictOK {
+		p.verdict(in) // once more, where the eye is when the text has scrolled by
+	}
 	return flush(w, p.b.Bytes())
 }
 
