@@ -132,13 +132,7 @@ func (r *round) database(ctx context.Context, db config.Database, tlsConfig *tls
 			r.run(ctx, r.plan.endpointDNS(db, s)...)
 		}
 	}
-	endpoint := func(ctx context.Context) (database.Server, error) {
-		addrs, err := r.found.addresses(ctx, r.env.Resolver, db.Host)
-		if err != nil {
-			return database.Server{}, err
-		}
-		return database.Server{Address: netip.AddrPortFrom(addrs[0], db.Port), TLS: tlsConfig}, nil
-	}
+	endpoint := r.endpoint(db, tlsConfig)
 	logins := 0
 	for _, l := range r.cfg.Logins {
 		if l.Database != db.Name {
@@ -159,6 +153,17 @@ func (r *round) database(ctx context.Context, db config.Database, tlsConfig *tls
 	covered := min(logins, 1)
 	for _, addr := range r.routable(addrs)[covered:] {
 		r.run(ctx, r.plan.databaseProbe(db, netip.AddrPortFrom(addr, db.Port), tlsConfig))
+	}
+}
+
+// endpoint is where a database's logins go: the first of its addresses.
+func (r *round) endpoint(db config.Database, tlsConfig *tls.Config) func(context.Context) (database.Server, error) {
+	return func(ctx context.Context) (database.Server, error) {
+		addrs, err := r.found.addresses(ctx, r.env.Resolver, db.Host)
+		if err != nil {
+			return database.Server{}, err
+		}
+		return database.Server{Address: netip.AddrPortFrom(addrs[0], db.Port), TLS: tlsConfig}, nil
 	}
 }
 

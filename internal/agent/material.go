@@ -2,10 +2,12 @@ package agent
 
 import (
 	"context"
+	"crypto/hmac"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/kerbagent/kerbagent/config"
 	"github.com/kerbagent/kerbagent/krb5/client"
@@ -24,7 +26,7 @@ func (p planner) loginProbe(l config.Login, db config.Database, endpoint func(co
 	facts[probe.FactUser] = l.Principal()
 	return login.Probe{
 		User: client.Principal{Name: l.User, Realm: l.Realm}, Database: db.Name, Host: db.Host, HomeRealm: db.Realm,
-		Endpoint: endpoint, Material: func() (login.Material, error) { return p.material(l) }, Locator: locator,
+		Endpoint: endpoint, Material: p.materials(l), Locator: locator,
 		AllowSPN: p.allowSPN(db), Dialer: p.env.Dialer, Timeout: p.cfg.Probes.Timeout, Now: p.env.Now, Facts: facts,
 		Account: p.env.account(l.Principal()), Handshakes: p.env.logins(db, l.Principal()), Path: p.env.handshakes(db, l.Principal()),
 	}
@@ -37,6 +39,24 @@ func (p planner) allowSPN(db config.Database) func(client.Principal) bool {
 		service, host, ok := strings.Cut(spn.Name, "/")
 		_, ours := p.cfg.Realm(spn.Realm)
 		return ok && host != "" && ours && slices.ContainsFunc(db.AllowedServices, func(s string) bool { return strings.EqualFold(s, service) })
+	}
+}
+
+// materials gives a login what material reads, and the same Secret again for
+// as long as the file stays the same: a Secret remembers the key that a
+// password was stretched to, which is a third of what a login costs.
+func (p planner) materials(l config.Login) func() (login.Material, error) {
+	var mu sync.Mutex
+	var last login.Material
+	return func() (login.Material, error) {
+		m, err := p.material(l)
+		mu.Lock()
+		defer mu.Unlock()
+		if err == nil && m.Secret != nil && last.Secret != nil && hmac.Equal(m.Identity, last.Identity) {
+			return last, nil
+		}
+		last = m
+		return m, err
 	}
 }
 

@@ -1,0 +1,107 @@
+//go:build lab
+
+package agent
+
+import (
+	"bytes"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/kerbagent/kerbagent/config"
+	"github.com/kerbagent/kerbagent/internal/ledger"
+	"github.com/kerbagent/kerbagent/probe"
+	"github.com/kerbagent/kerbagent/probe/login"
+)
+
+const labDatabase = "mycluster.cluster-abc123.us-east-1.rds.amazonaws.com"
+
+func labState() string {
+	if dir := os.Getenv("LAB_STATE"); dir != "" {
+		return dir
+	}
+	return "/var/tmp/krb-lab"
+}
+
+// labLogin is alice's login as check would plan it.
+func labLogin(tb testing.TB) login.Probe {
+	tb.Helper()
+	secret := filepath.Join(tb.TempDir(), "alice.pw")
+	if err := os.WriteFile(secret, []byte("Alice-Passw0rd1"), 0o600); err != nil {
+		tb.Fatal(err)
+	}
+	cfg, err := config.FromFlags(config.Flags{Realms: []string{"CORP.EXAMPLE.COM"}, Database: labDatabase, User: "alice", PasswordFile: secret,
+		DatabaseCA: filepath.Join(labState(), "db/tls/ca.pem"), DNSServers: []string{"10.77.0.10", "10.77.1.11"}})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	l, err := ledger.Open(filepath.Join(tb.TempDir(), "state"), ledger.Options{})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	env := Env{Dialer: HostDialer(), Now: time.Now, Resolver: []netip.AddrPort{netip.MustParseAddrPort("10.77.4.2:53")}, Ledger: l}
+	db := cfg.Databases[0]
+	tlsConfig, err := tlsConfig(db)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	r := &round{cfg: cfg, env: env, plan: planner{cfg: cfg, env: env}, found: newDiscovery(cfg, env.Dialer, env.Resolver)}
+	return r.plan.loginProbe(cfg.Logins[0], db, r.endpoint(db, tlsConfig), r.found)
+}
+
+func cpuOf(tb testing.TB, who int) time.Duration {
+	tb.Helper()
+	var r syscall.Rusage
+	if err := syscall.Getrusage(who, &r); err != nil {
+		tb.Fatal(err)
+	}
+	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
+}
+
+// BenchmarkLabLogin sets the CPU of a login beside that of a kinit and mariadb
+// pair, both with TLS, in the same run: cpu-ratio is what the docs claim.
+func BenchmarkLabLogin(b *testing.B) {
+	p := labLogin(b)
+	if res := p.Run(b.Context()); res.Outcome != probe.OK {
+		b.Fatal(res.Reason, res.Err)
+	}
+	b.ReportAllocs()
+	before, n := cpuOf(b, syscall.RUSAGE_SELF), 0
+	for b.Loop() {
+		n++
+		if res := p.Run(b.Context()); res.Outcome != probe.OK {
+			b.Fatal(res.Reason, res.Err)
+		}
+	}
+	ours := (cpuOf(b, syscall.RUSAGE_SELF) - before) / time.Duration(n)
+	const pairs = 20
+	before = cpuOf(b, syscall.RUSAGE_CHILDREN)
+	for range pairs {
+		pair(b)
+	}
+	theirs := (cpuOf(b, syscall.RUSAGE_CHILDREN) - before) / pairs
+	b.ReportMetric(ours.Seconds()*1000, "cpu-ms/login")
+	b.ReportMetric(theirs.Seconds()*1000, "cpu-ms/pair")
+	b.ReportMetric(ours.Seconds()/theirs.Seconds(), "cpu-ratio")
+}
+
+// pair is the same login by hand: kinit with the password, mariadb over TLS.
+func pair(b *testing.B) {
+	b.Helper()
+	ccache := "KRB5CCNAME=FILE:" + filepath.Join(b.TempDir(), "cc")
+	for _, cmd := range []*exec.Cmd{
+		exec.Command("kinit", "alice@CORP.EXAMPLE.COM"),
+		exec.Command("mariadb", "--no-defaults", "--ssl-ca="+filepath.Join(labState(), "db/tls/ca.pem"), "--ssl-verify-server-cert",
+			"-h", labDatabase, "-u", "alice", "-e", "SELECT CURRENT_USER()"),
+	} {
+		cmd.Env = append(os.Environ(), ccache)
+		cmd.Stdin = bytes.NewBufferString("Alice-Passw0rd1\n")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			b.Fatalf("%s: %v\n%s", cmd.Path, err, out)
+		}
+	}
+}
