@@ -43,6 +43,22 @@ func TestAbandonEveryPlugin(t *testing.T) {
 	}
 }
 
+// ERROR 1043 is the ERR that the server counts, and so must we.
+func TestBadHandshakeIsNotFinished(t *testing.T) {
+	s := serve(t, mysqltest.Config{})
+	fault(t, s, mysqltest.Faults{Plugin: mysqltest.NativePassword})
+	c := greeted(t, s)
+	if _, err := c.Respond(within(t), "alice", nil); err != nil {
+		t.Fatal(err)
+	}
+	_, err := c.Answer(within(t), make([]byte, 13))
+	serverError(t, err, 1043)
+	s.Wait(1)
+	if c.Finished() || s.Stats().Errors != 1 {
+		t.Errorf("finished: %v; the server counts %+v", c.Finished(), s.Stats())
+	}
+}
+
 func TestAbandonOpenAccount(t *testing.T) {
 	s := serve(t, mysqltest.Config{Users: map[string]mysqltest.User{"alice": {Open: true}}})
 	c := greeted(t, s)

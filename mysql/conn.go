@@ -65,8 +65,8 @@ type Conn struct {
 // has been read. The Conn owns it from now on.
 func NewConn(c net.Conn) *Conn { return &Conn{raw: c, stream: c} }
 
-// Finished reports whether the server has said OK or ERR, so that it does not
-// count the connection as one that failed.
+// Finished reports whether the server has said OK, or an ERR other than 1043,
+// so that it does not count the connection as one that failed.
 func (c *Conn) Finished() bool { return c.finished }
 
 // Close closes the connection at once, without COM_QUIT. Where Finished says
@@ -180,7 +180,7 @@ func (c *Conn) readReply() (*Reply, error) {
 	var refused *ServerError
 	switch {
 	case errors.As(err, &refused):
-		c.end()
+		c.end(refused)
 		return nil, err
 	case err != nil:
 		c.broken = err
@@ -193,5 +193,9 @@ func (c *Conn) readReply() (*Reply, error) {
 	return r, nil
 }
 
+// badHandshake is the one ERR that counts: our packet was not of the form that
+// the plugin expects.
+const badHandshake = 1043
+
 // end notes that the server has said ERR and is closing.
-func (c *Conn) end() { c.finished, c.stage = true, ended }
+func (c *Conn) end(e *ServerError) { c.finished, c.stage = e.Number != badHandshake, ended }

@@ -32,7 +32,7 @@ func (c *Conn) Greeting(ctx context.Context) (*Greeting, error) {
 				c.broken = ErrNotMySQL
 				return fmt.Errorf("%w: %w", ErrNotMySQL, err)
 			}
-			c.end()
+			c.end(e)
 			return e
 		}
 		c.greeting, err = ParseGreeting(b)

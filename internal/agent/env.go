@@ -56,11 +56,11 @@ type guard struct {
 }
 
 // Begin records the handshake in the ledger.
-func (g guard) Begin() (database.Handshake, error) {
+func (g guard) Begin(at netip.AddrPort) (database.Handshake, error) {
 	if g.env.Ledger == nil {
 		return nil, &probe.HeldBack{Reason: probe.ReasonNoRecord, Err: g.env.LedgerErr}
 	}
-	record := g.env.Ledger.Database(g.db.Endpoint(), g.db.MaxConnectErrors)
+	record := g.env.Ledger.Database(g.db.Endpoint(), g.db.MaxConnectErrors).At(at.String())
 	begin := func() (*ledger.Handshake, error) { return record.BeginLogin(g.user) }
 	if !g.login {
 		if err := record.UserPaused(g.user); err != nil {

@@ -40,6 +40,16 @@ func (l *Ledger) Database(name string, maxConnectErrors int) *Database {
 	return &Database{l, name, fileName("database", name), min(max(1, maxConnectErrors), maxCounted)}
 }
 
+// At is the record of one address of the server. Behind a name there may be
+// several servers, and one server counts for each address of this host, IPv4
+// and IPv6, by itself: so a full login sets back the count of its own address
+// only. A user's pause is of all addresses.
+func (d *Database) At(address string) *Database {
+	at := *d
+	at.file = fileName("database", d.name, address)
+	return &at
+}
+
 // Handshake is one connection that may be dialled. Its first end counts.
 type Handshake struct {
 	d    *Database

@@ -241,3 +241,23 @@ func TestOneLoginAtATimeOnTheWayOut(t *testing.T) {
 		}
 	}
 }
+
+// A login sets back the count of its own address only, but ends the user's
+// pause at all of them.
+func TestAddressesCountForThemselves(t *testing.T) {
+	l, _, _ := open(t)
+	d := l.Database("orders", 10)
+	v4, v6 := d.At("10.0.0.1:3306"), d.At("[fd00::1]:3306")
+	leave(t, v4, 1)
+	leave(t, v6, 2)
+	must(t, v4.PauseUser("alice@R", "a password"))
+	h, err := v4.BeginLogin("alice@R")
+	must(t, err)
+	must(t, h.End(true, true))
+	if four, six := unfinished(t, v4), unfinished(t, v6); four != 0 || six != 2 {
+		t.Errorf("%d and %d unfinished", four, six)
+	}
+	_, err = v6.Begin()
+	wantPaused(t, err, ReasonUnfinished)
+	must(t, v6.UserPaused("alice@R"))
+}

@@ -94,7 +94,7 @@ func pauseProbing(w *World) error {
 	if err != nil {
 		return err
 	}
-	db := l.Database(w.endpoint(), config.DefaultMaxConnectErrors)
+	db := l.Database(w.endpoint(), config.DefaultMaxConnectErrors).At(w.database.Addr().String())
 	for range config.DefaultMaxConnectErrors {
 		h, err := db.Begin()
 		if paused := (*ledger.PausedError)(nil); errors.As(err, &paused) {

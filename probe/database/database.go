@@ -11,6 +11,7 @@ package database
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"time"
 
 	"github.com/kerbagent/kerbagent/mysql/kerberos"
@@ -20,9 +21,9 @@ import (
 // Guard keeps account of handshakes, so that one that stays unfinished (a
 // timeout, a kill) is known after a restart, too.
 type Guard interface {
-	// Begin records a handshake before the server is dialled. An error, best a
-	// *probe.HeldBack, means that the server must not be dialled now.
-	Begin() (Handshake, error)
+	// Begin records a handshake before this address is dialled. An error, best a
+	// *probe.HeldBack, means that it must not be dialled now.
+	Begin(at netip.AddrPort) (Handshake, error)
 	// PauseUser holds the user's next probes back: the server asked a
 	// configured user for a password, and another wrong answer might lock a
 	// password account.
@@ -61,7 +62,7 @@ func (p Probe) Run(ctx context.Context) probe.Result {
 	defer cancel()
 	rec := probe.Begin(p.ID(), p.Now)
 	rec.Facts(p.Facts)
-	shake, err := p.Guard.Begin()
+	shake, err := p.Guard.Begin(p.Server.Address)
 	if err != nil {
 		return rec.Held(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"net"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -27,7 +28,7 @@ type guardLog struct {
 	held              error
 }
 
-func (g *guardLog) Begin() (database.Handshake, error) {
+func (g *guardLog) Begin(netip.AddrPort) (database.Handshake, error) {
 	if g.held != nil {
 		return nil, g.held
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/netip"
 	"time"
 
@@ -55,6 +56,9 @@ func WhyFailed(err error) probe.Reason {
 // an unfinished one counts against this host, so it is tried even when ctx is done.
 const goodbye = time.Second
 
+// moment is how long after the end of its time a connect may still be noticed.
+const moment = 50 * time.Millisecond
+
 // Open goes as far as the server's auth switch for user, recording each stage.
 // The connection that it returns must be ended by a login or by Leave; on a
 // failure it has been ended already. finished says whether the server has
@@ -65,7 +69,7 @@ func Open(ctx context.Context, rec *probe.Recorder, d probe.Dialer, s Server, us
 	}
 	finished = true
 	if err := rec.Stage(StageConnect, func() error {
-		nc, err := d.DialContext(ctx, "tcp", s.Address.String())
+		nc, err := dial(ctx, d, s.Address)
 		if err != nil {
 			return fmt.Errorf("connecting: %w", err)
 		}
@@ -79,8 +83,7 @@ func Open(ctx context.Context, rec *probe.Recorder, d probe.Dialer, s Server, us
 		greeting, err = conn.Greeting(ctx)
 		return err
 	}); err != nil {
-		finished = conn.Finished()
-		conn.Close()
+		finished = Leave(ctx, rec, conn, nil)
 		return fail(ReasonOf(err), err)
 	}
 	rec.Fact(probe.FactVersion, greeting.Version)
@@ -101,6 +104,30 @@ func Open(ctx context.Context, rec *probe.Recorder, d probe.Dialer, s Server, us
 	return conn, sw, false, nil
 }
 
+// dial connects. When ctx ends, the kernel may have connected already: to give
+// up then is a bare connect, which counts, and which nobody would know of. So a
+// dial has a moment longer than ctx, and a connection that comes of it is left
+// as any other.
+func dial(ctx context.Context, d probe.Dialer, to netip.AddrPort) (net.Conn, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() {
+		select {
+		case <-time.After(moment): // from now: a host that was frozen wakes up with all its timers due
+			cancel()
+		case <-longer.Done():
+		}
+	})()
+	nc, err := d.DialContext(longer, "tcp", to.String())
+	if err != nil && ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	return nc, err
+}
+
 // attributes are what performance_schema.session_connect_attrs shows of us, so
 // that a DBA who finds these connections knows whose they are.
 func attributes() map[string]string { return map[string]string{"program_name": "kerbagent"} }
@@ -111,6 +138,7 @@ func Leave(ctx context.Context, rec *probe.Recorder, conn *mysql.Conn, sw *mysql
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbye)
 	defer cancel()
 	rec.Stage(StageGoodbye, func() error {
+		conn.Greeting(ctx)    // where its time ended before that was read; nothing otherwise
 		conn.Abandon(ctx, sw) // how it ended is in Finished
 		return nil
 	})

@@ -86,10 +86,11 @@ func (p Probe) ID() probe.ID {
 
 // attempt is one run.
 type attempt struct {
-	p   Probe
-	rec *probe.Recorder
-	tgt chan struct{} // closed when session or tgtErr is there
-	mat Material
+	p     Probe
+	rec   *probe.Recorder
+	shake database.Handshake
+	tgt   chan struct{} // closed when session or tgtErr is there
+	mat   Material
 
 	session *client.Session
 	tgtErr  error
@@ -121,13 +122,16 @@ func (p Probe) Run(ctx context.Context) probe.Result {
 			return a.rec.Held(err)
 		}
 	}
-	shake, err := p.Handshakes.Begin()
+	server, unresolved := p.Endpoint(ctx)
+	if unresolved == nil {
+		a.shake, err = p.Handshakes.Begin(server.Address)
+	}
 	if err != nil { // before anything is tried: an attempt that leads nowhere is a waste of the account's patience
 		a.rec.Fact(probe.FactFailedAt, probe.AtDatabase)
 		return a.rec.Held(err)
 	}
 	go a.getTGT(ctx)
-	f := a.logIn(ctx, shake)
+	f := a.logIn(ctx, server, unresolved)
 	<-a.tgt
 	if a.session != nil {
 		a.session.Close()
@@ -159,14 +163,12 @@ func (a *attempt) walkPath(ctx context.Context) {
 }
 
 // logIn is the database's half. nil means logged in, and asked who.
-func (a *attempt) logIn(ctx context.Context, shake database.Handshake) *failure {
-	finished, loggedIn := true, false
-	defer func() { shake.End(finished, loggedIn) }() // a record that cannot be ended stays, and counts
-	server, err := a.p.Endpoint(ctx)
-	if err != nil {
-		return &failure{probe.AtDatabase, probe.ReasonUnresolvable, err}
+func (a *attempt) logIn(ctx context.Context, server database.Server, unresolved error) *failure {
+	if unresolved != nil {
+		return &failure{probe.AtDatabase, probe.ReasonUnresolvable, unresolved}
 	}
-	finished = false
+	finished, loggedIn := false, false
+	defer func() { a.shake.End(finished, loggedIn) }() // a record that cannot be ended stays, and counts
 
 	first, cancel := probe.Limit(ctx, a.p.Timeout)
 	defer cancel()

@@ -119,7 +119,7 @@ type shakeLog struct {
 	held                        error
 }
 
-func (s *shakeLog) Begin() (database.Handshake, error) {
+func (s *shakeLog) Begin(netip.AddrPort) (database.Handshake, error) {
 	if s.held != nil {
 		return nil, s.held
 	}
