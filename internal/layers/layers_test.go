@@ -39,16 +39,19 @@ func may() map[string][]string {
 		"probe":              nil,
 		"probe/":             {"probe", "mysql", "krb5/"},
 		"probe/database":     {"probe", "mysql", "mysql/kerberos"},
+		"probe/kpasswd":      {"probe", "probe/kdc", "krb5/"},
 		"probe/login":        {"probe", "probe/database", "mysql", "mysql/kerberos", "krb5/"},
 		"mysql":              nil,
 		"mysql/mysqltest":    {"mysql"},
 		"mysql/kerberos":     {"mysql", "krb5/"},
 		"krb5/conf":          nil,
+		"krb5/conf/apply":    {"krb5/conf"},
 		"krb5/keys":          nil,
 		"krb5/kdcwire":       nil,
 		"krb5/client":        {"krb5/kdcwire", "krb5/keys"},
 		"krb5/krb5test":      {"krb5/kdcwire", "krb5/keys"},
 		"lab/":               {"lab/"},
+		"lab/bench":          {"lab/capture", "mysql/kerberos"},
 	}
 }
 

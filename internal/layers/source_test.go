@@ -118,38 +118,20 @@ func mutable(v *ast.ValueSpec) string {
 }
 
 // changed finds assignments to package-level variables, to their parts, and
-// other ways to change them.
+// other ways to change them. A name that a function declares itself is its own.
 func changed(file *ast.File, variables map[string]bool) (names []string) {
-	note := func(e ast.Expr) {
-		for {
-			switch x := e.(type) {
-			case *ast.IndexExpr:
-				e = x.X
-				continue
-			case *ast.SelectorExpr:
-				e = x.X
-				continue
-			case *ast.StarExpr:
-				e = x.X
-				continue
-			case *ast.ParenExpr:
-				e = x.X
-				continue
-			case *ast.Ident:
-				// a local of the same name has an object that is not declared at top level
-				if variables[x.Name] && (x.Obj == nil || topLevel(file, x.Obj)) {
-					names = append(names, x.Name)
-				}
-			}
-			return
-		}
-	}
 	for _, d := range file.Decls {
 		f, ok := d.(*ast.FuncDecl)
-		if !ok {
+		if !ok || f.Body == nil {
 			continue
 		}
-		ast.Inspect(f, func(n ast.Node) bool {
+		own := declared(f)
+		note := func(e ast.Expr) {
+			if n := root(e); variables[n] && !own[n] {
+				names = append(names, n)
+			}
+		}
+		ast.Inspect(f.Body, func(n ast.Node) bool {
 			switch n := n.(type) {
 			case *ast.AssignStmt:
 				if n.Tok != token.DEFINE {
@@ -174,17 +156,56 @@ func changed(file *ast.File, variables map[string]bool) (names []string) {
 	return names
 }
 
-func topLevel(file *ast.File, o *ast.Object) bool {
-	for _, d := range file.Decls {
-		if g, ok := d.(*ast.GenDecl); ok {
-			for _, s := range g.Specs {
-				if s == o.Decl {
-					return true
+// root is the variable that an expression is a part of: m of m[1].x.
+func root(e ast.Expr) string {
+	for {
+		switch x := e.(type) {
+		case *ast.IndexExpr:
+			e = x.X
+		case *ast.SelectorExpr:
+			e = x.X
+		case *ast.StarExpr:
+			e = x.X
+		case *ast.ParenExpr:
+			e = x.X
+		case *ast.Ident:
+			return x.Name
+		default:
+			return ""
+		}
+	}
+}
+
+// declared are the names that a function declares: parameters, results, locals.
+func declared(f *ast.FuncDecl) map[string]bool {
+	names := map[string]bool{}
+	ast.Inspect(f, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.Field:
+			for _, i := range n.Names {
+				names[i.Name] = true
+			}
+		case *ast.ValueSpec:
+			for _, i := range n.Names {
+				names[i.Name] = true
+			}
+		case *ast.AssignStmt:
+			if n.Tok == token.DEFINE {
+				for _, l := range n.Lhs {
+					names[root(l)] = true
+				}
+			}
+		case *ast.RangeStmt:
+			if n.Tok == token.DEFINE {
+				names[root(n.Key)] = true
+				if n.Value != nil {
+					names[root(n.Value)] = true
 				}
 			}
 		}
-	}
-	return false
+		return true
+	})
+	return names
 }
 
 func TestSources(t *testing.T) {

@@ -1,0 +1,90 @@
+# kerbagent: `make test` is the one test command; `make help` lists the rest.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+FUZZTIME ?= 10s
+LAB_STATE ?= /var/tmp/krb-lab
+export LAB_STATE
+
+# The lab needs root (namespaces, port 88) and Debian's packages. LAB=no leaves it out where it could be had.
+LAB ?= $(shell [ "$$(id -u)" = 0 ] && grep -qx 'ID=debian' /etc/os-release 2> /dev/null && echo yes || echo no)
+
+# The packages with tests that need the lab: their files are left out without the tag.
+lab_packages = go list -e -f '{{range .IgnoredGoFiles}}{{$$.ImportPath}} {{.}}{{"\n"}}{{end}}' ./... | sed -n 's/ .*lab_test\.go$$//p' | sort -u
+other_packages = go list ./... | grep -vxFf <($(lab_packages))
+
+.PHONY: help
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+.PHONY: test
+test: ## every test: the lab is installed and started where it can be (Debian, root), else what is left out is said
+ifeq ($(LAB),yes)
+	@$(MAKE) --no-print-directory -j2 --output-sync=target lab-up lint
+	@$(MAKE) --no-print-directory fuzz
+	@$(MAKE) --no-print-directory lint-lab test-all
+else
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory fuzz
+	@$(MAKE) --no-print-directory left-out test-go
+endif
+
+.PHONY: left-out
+left-out:
+	@echo "LEFT OUT, because this is not root on Debian (or LAB=no): the tests against real servers (build tag lab) in"
+	@$(lab_packages) | sed 's/^/    /'
+	@echo "    and shellcheck of lab/"
+
+.PHONY: lint
+# Files with the tag lab are beside the others, none instead of them: with the tag everything is seen.
+lint: ## gofmt, vet, staticcheck, go mod tidy
+	@files=$$(gofmt -l .); [ -z "$$files" ] || { echo "gofmt: $$files"; exit 1; }
+	@go vet ./...
+	@go vet -tags lab ./...
+	@go run $(STATICCHECK) -tags lab ./...
+	@go mod tidy -diff
+	@echo "ok   gofmt, vet, staticcheck, go mod tidy"
+
+.PHONY: lint-lab
+lint-lab: ## shellcheck of the lab's scripts
+	@shellcheck lab/lab.sh lab/env.sh lab/bin/*.sh
+	@echo "ok   shellcheck"
+
+.PHONY: fuzz
+fuzz: ## each fuzz target for FUZZTIME (10s), two at a time
+	@grep -rHoE '^func Fuzz\w+' --include='*_test.go' . | sed -E 's#^(.*)/[^/]*:func (.*)#\1 \2#' | sort | \
+	  xargs -P 2 -L 1 bash -c 'out=$$(go test -run "^$$" -fuzz "^$$1$$" -fuzztime $(FUZZTIME) -parallel 1 "$$0" 2>&1) || { echo "$$out"; exit 255; }; echo "ok   fuzz $$0 $$1"'
+
+.PHONY: test-go
+test-go: ## the tests that need no lab
+	@go test -race -shuffle=on ./...
+
+# Those that need the lab put faults into it: one package at a time, on the client host, never from the cache.
+.PHONY: test-lab
+test-lab: lab-up ## the tests that need the lab (PACKAGES=... for some)
+	@$(lab_test) $(or $(PACKAGES),$$($(lab_packages)))
+
+lab_test = go test -race -shuffle=on -count=1 -timeout 30m -p 1 -tags lab -exec 'ip netns exec lab-cl'
+
+.PHONY: test-all
+test-all:
+	@rc=0; \
+	go test -race -shuffle=on $$($(other_packages)) || rc=1; \
+	$(lab_test) $$($(lab_packages)) || rc=1; \
+	exit $$rc
+
+.PHONY: lab-up
+lab-up: ## install what the lab needs, and start it; its state is kept in LAB_STATE
+	@lab/lab.sh install
+	@lab/lab.sh up
+
+.PHONY: lab-down
+lab-down: ## stop the lab; its state stays
+	@lab/lab.sh down
+
+.PHONY: bench
+bench: ## kerbagent against the guide by hand, and against kinit + mariadb (needs the lab)
+	@lab/lab.sh bench
