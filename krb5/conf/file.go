@@ -60,12 +60,11 @@ type Node struct {
 	Line     int    // from 1
 	Name     string // of a section, subsection or relation without its final *; the path of an include
 	Value    string // of a relation: unquoted, blanks around it gone
-	Final    bool   // marked with *: MIT asks no later file of a KRB5_CONFIG list
+	Final    bool   // marked with *: of a section, MIT asks no later file of a KRB5_CONFIG list
 	Quoted   bool   // the value stood in double quotes
 	Children []*Node
 
-	nameAt  int // column of Name, from 1
-	valueAt int // column of Value
+	nameAt int // column of Name, from 1
 }
 
 // Bytes prints the tree; for a tree made by Parse, what it was made from.

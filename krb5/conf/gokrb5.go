@@ -15,17 +15,19 @@ var ErrPanics = errors.New("gokrb5 panics here")
 // a section.
 type gokrb5Line struct {
 	text string
+	code string // the line without blanks around it and without what # or ; starts, wherever that stands
 	pos  Pos
 }
 
-// code gives the line without its comment, which gokrb5 ends a line at
-// wherever it starts.
-func (l gokrb5Line) code() string {
-	text := l.text
-	if i := strings.IndexAny(text, "#;"); i >= 0 {
-		text = text[:i]
+func newGokrb5Line(text string, pos Pos) gokrb5Line {
+	code := text
+	if i := strings.IndexByte(code, '#'); i >= 0 {
+		code = code[:i]
 	}
-	return strings.TrimSpace(text)
+	if i := strings.IndexByte(code, ';'); i >= 0 {
+		code = code[:i]
+	}
+	return gokrb5Line{text, strings.TrimSpace(code), pos}
 }
 
 func (l gokrb5Line) refused(what string, cause error) error {
@@ -50,6 +52,10 @@ type gokrb5Section struct {
 func readGokrb5(set *Set) *Reading {
 	r := &Reading{Reader: Gokrb5}
 	g := newGokrb5Settings()
+	if len(set.Roots) == 0 {
+		g.into(r)
+		return r
+	}
 	d := set.Roots[0]
 	if !d.Readable() {
 		r.Err = d.Err
@@ -65,10 +71,8 @@ func readGokrb5(set *Set) *Reading {
 		// gokrb5 keeps the names by their start: of two headers without a line
 		// between them the last name holds for both.
 		name := s.name
-		for _, later := range sections[i+1:] {
-			if later.start == s.start {
-				name = later.name
-			}
+		for j := i + 1; j < len(sections) && sections[j].start == s.start; j++ {
+			name = sections[j].name
 		}
 		if err := g.section(r, name, lines[s.start:end]); err != nil {
 			return &Reading{Reader: Gokrb5, Err: err}
@@ -103,7 +107,7 @@ func gokrb5Split(d *Doc) ([]gokrb5Line, []gokrb5Section) {
 			sections = append(sections, gokrb5Section{name, len(lines)})
 			continue
 		}
-		lines = append(lines, gokrb5Line{text, Pos{d.Path, n, 1 + len(text) - len(rest)}})
+		lines = append(lines, newGokrb5Line(text, Pos{d.Path, n, 1 + len(text) - len(rest)}))
 	}
 	return lines, sections
 }
@@ -120,13 +124,13 @@ func (g *gokrb5Settings) section(r *Reading, name string, lines []gokrb5Line) er
 		r.Realms = realms
 		return err
 	case "domain_realm":
-		index := map[string]int{}
+		index := make(map[string]int, len(lines))
 		for i, m := range r.Mappings {
 			index[m.Domain] = i
 		}
 		r.Mappings = slices.Grow(r.Mappings, len(lines))
 		for _, l := range lines {
-			code := l.code()
+			code := l.code
 			if code == "" {
 				continue
 			}
@@ -153,7 +157,7 @@ func gokrb5Realms(lines []gokrb5Line) ([]RealmEntry, error) {
 	var name string
 	depth, start := 0, 0
 	for i, l := range lines {
-		code := l.code()
+		code := l.code
 		if strings.Contains(code, "{") {
 			depth++
 			if !strings.Contains(code, "=") {
@@ -216,7 +220,7 @@ func gokrb5Realm(name string, header gokrb5Line, lines []gokrb5Line) (RealmEntry
 	var kdc, admin, kpasswd gokrb5Servers
 	depth := 0
 	for _, l := range lines {
-		code := l.code()
+		code := l.code
 		if code == "" {
 			continue
 		}

@@ -41,7 +41,7 @@ func (g *gokrb5Settings) into(r *Reading) {
 
 func (g *gokrb5Settings) parse(lines []gokrb5Line) error {
 	for _, l := range lines {
-		code := l.code()
+		code := l.code
 		if code == "" {
 			continue
 		}

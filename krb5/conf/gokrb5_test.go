@@ -135,3 +135,19 @@ func TestGokrb5KDCs(t *testing.T) {
 		t.Error(fmt.Sprint(got), want)
 	}
 }
+
+// TestGokrb5LongLines stands at the length of line where gokrb5 stops reading.
+func TestGokrb5LongLines(t *testing.T) {
+	for _, length := range []int{64<<10 - 2, 64<<10 - 1, 64 << 10, 64<<10 + 1} {
+		for _, end := range []string{"\n", "", "\r\n"} {
+			line := "#" + strings.Repeat("x", length-1-len(end)) + end
+			text := line + "[libdefaults]\ndefault_realm = A.TEST\n"
+			if end == "" {
+				text = "[libdefaults]\ndefault_realm = A.TEST\n" + line
+			}
+			if diff := cmp.Diff(askGokrb5(text, nil), modelGokrb5(text, nil)); diff != "" {
+				t.Errorf("line of %d bytes, end %q (- gokrb5, + model):\n%s", length, end, diff)
+			}
+		}
+	}
+}

@@ -2,6 +2,7 @@ package conf
 
 import (
 	"errors"
+	"slices"
 	"strings"
 )
 
@@ -83,6 +84,7 @@ func (h *heimdalParser) file(root *heimdalList) error {
 				return h.refused(line, "no ] after the name of the section")
 			}
 			section = root.open(name, h.pos(line, name))
+			section.bindings = slices.Grow(section.bindings, h.bindings())
 		case rest[0] == '}':
 			return h.refused(line, "} without {")
 		case section == nil:
@@ -93,6 +95,16 @@ func (h *heimdalParser) file(root *heimdalList) error {
 			}
 		}
 	}
+}
+
+// bindings is at least how many bindings there are up to the next section: room
+// for them is made at once.
+func (h *heimdalParser) bindings() int {
+	text := h.text
+	if i := strings.Index(text, "\n["); i >= 0 {
+		text = text[:i]
+	}
+	return strings.Count(text, "=")
 }
 
 func (h *heimdalParser) pos(line, name string) Pos {

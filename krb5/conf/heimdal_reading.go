@@ -90,26 +90,32 @@ func (r *Reading) heimdalSettings(root *heimdalList) {
 
 func (b *heimdalBinding) realm() RealmEntry {
 	r := RealmEntry{Name: b.name, At: b.list.at}
+	seen := map[heimdalKey]bool{}
 	for i := range b.list.bindings {
 		switch s := &b.list.bindings[i]; s.name {
 		case "kdc":
-			r.KDCs = s.appendServers(r.KDCs, 88)
+			r.KDCs = s.appendServers(r.KDCs, 88, seen)
 		case "admin_server":
-			r.Admin = s.appendServers(r.Admin, 749)
+			r.Admin = s.appendServers(r.Admin, 749, seen)
 		case "kpasswd_server":
-			r.Kpasswd = s.appendServers(r.Kpasswd, 464)
+			r.Kpasswd = s.appendServers(r.Kpasswd, 464, seen)
 		}
 	}
 	return r
 }
 
-// appendServers adds the servers that a value names, each once.
-func (b *heimdalBinding) appendServers(list []Server, port int) []Server {
+// heimdalKey tells servers apart: of two alike Heimdal keeps one.
+type heimdalKey struct {
+	port, atPort    int // the standard port, and the one given
+	host, transport string
+}
+
+// appendServers adds the servers that a value names.
+func (b *heimdalBinding) appendServers(list []Server, port int, seen map[heimdalKey]bool) []Server {
 	for _, w := range b.appendWords(nil) {
 		s := heimdalServer(w, port)
-		if !slices.ContainsFunc(list, func(o Server) bool {
-			return o.Host == s.Host && o.Port == s.Port && o.Transport == s.Transport
-		}) {
+		if key := (heimdalKey{port, s.Port, s.Host, s.Transport}); !seen[key] {
+			seen[key] = true
 			list = append(list, s)
 		}
 	}

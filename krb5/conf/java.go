@@ -13,7 +13,8 @@ import (
 // value, what comes first counts.
 type javaTable struct {
 	entries []javaEntry
-	first   map[string]int // index of the first entry of a name
+	values  int // how many of the entries are values
+	subs    map[string]*javaTable
 	at      []Pos
 	parent  *javaTable
 }
@@ -25,36 +26,46 @@ type javaEntry struct {
 	pos        Pos
 }
 
-func newJavaTable(parent *javaTable) *javaTable {
-	return &javaTable{first: map[string]int{}, parent: parent}
-}
-
-// add keeps an entry, except where the name is taken by the other kind.
-func (t *javaTable) add(e javaEntry) {
-	i, taken := t.first[e.name]
-	if taken && (t.entries[i].sub != nil || e.sub != nil) {
-		return
-	}
-	if !taken {
-		t.first[e.name] = len(t.entries)
-	}
-	t.entries = append(t.entries, e)
-}
-
 // entry gives the first entry of a name, or nil.
 func (t *javaTable) entry(name string) *javaEntry {
-	if i, ok := t.first[name]; ok {
-		return &t.entries[i]
+	for i := range t.entries {
+		if t.entries[i].name == name {
+			return &t.entries[i]
+		}
 	}
 	return nil
 }
 
-// sub gives a subsection, or nil.
-func (t *javaTable) sub(name string) *javaTable {
-	if e := t.entry(name); e != nil {
-		return e.sub
+// hasValue reports whether a value of that name came first.
+func (t *javaTable) hasValue(name string) bool {
+	if t.values == 0 || t.subs[name] != nil {
+		return false
 	}
-	return nil
+	return t.entry(name) != nil
+}
+
+// counts reports whether a value is not hidden by a section of its name.
+func (t *javaTable) counts(e *javaEntry) bool {
+	return e.sub == nil && (t.subs[e.name] == nil || t.entry(e.name).sub == nil)
+}
+
+// open gives the table for a section that starts. A second one of a name below
+// the top is read and thrown away, and so is one with the name of a value.
+func (t *javaTable) open(name string, pos Pos, top bool) *javaTable {
+	sub := t.subs[name]
+	if sub == nil || !top {
+		taken := sub != nil || t.hasValue(name)
+		sub = &javaTable{parent: t}
+		if !taken {
+			if t.subs == nil {
+				t.subs = map[string]*javaTable{}
+			}
+			t.subs[name] = sub
+			t.entries = append(t.entries, javaEntry{name: name, sub: sub, pos: pos})
+		}
+	}
+	sub.at = append(sub.at, pos)
+	return sub
 }
 
 type javaLine struct {
@@ -70,7 +81,7 @@ func (l javaLine) refused(what string) error {
 // does not look at KRB5_CONFIG.
 func readJava(set *Set) *Reading {
 	r := &Reading{Reader: Java}
-	root := newJavaTable(nil)
+	root := &javaTable{}
 	if len(set.Roots) > 0 && !missing(set.Roots[0].Err) {
 		j := javaLoader{set: set, seen: map[string]bool{}}
 		err := j.load(set.Roots[0])
@@ -78,7 +89,7 @@ func readJava(set *Set) *Reading {
 			root, err = javaParse(j.lines)
 		}
 		if err != nil {
-			r.Err, root = err, newJavaTable(nil)
+			r.Err, root = err, &javaTable{}
 		}
 	}
 	r.javaSettings(root)
@@ -173,9 +184,9 @@ func javaTrim(s string) string {
 // javaParse puts sections, braces and values together: a { that starts a line
 // belongs to the line before, so each line waits for the next.
 func javaParse(raw []javaLine) (*javaTable, error) {
-	p := javaParser{root: newJavaTable(nil)}
+	p := javaParser{root: &javaTable{}}
 	p.current = p.root
-	for _, l := range raw {
+	for i, l := range raw {
 		switch l.text[0] {
 		case '[':
 			if !strings.HasSuffix(l.text, "]") {
@@ -189,6 +200,10 @@ func javaParse(raw []javaLine) (*javaTable, error) {
 				return nil, err
 			}
 			p.waiting = javaLine{title + " = {", l.pos}
+			p.room = 0 // for the entries up to the next section, at once
+			for p.room+i+1 < len(raw) && raw[p.room+i+1].text[0] != '[' {
+				p.room++
+			}
 		case '{':
 			p.waiting.text += " {" // there is one: the first line of all starts with [
 			if len(l.text) > 1 {
@@ -228,6 +243,7 @@ func (p *javaParser) endSection(at Pos) error {
 type javaParser struct {
 	root, current *javaTable
 	waiting       javaLine
+	room          int
 }
 
 func (p *javaParser) line(l javaLine) error {
@@ -243,24 +259,22 @@ func (p *javaParser) line(l javaLine) error {
 		return l.refused("no = in the line")
 	}
 	key, value = javaTrim(key), javaUnquote(value)
-	if value != "{" {
-		p.current.add(javaEntry{name: key, text: value, pos: l.pos})
-		return nil
-	}
 	top := p.current == p.root
-	if top {
+	switch {
+	case value != "{":
+		p.current.entries = append(p.current.entries, javaEntry{name: key, text: value, pos: l.pos})
+		p.current.values++
+		return nil
+	case top:
 		key = strings.ToLower(key)
-	}
-	sub := newJavaTable(p.current)
-	if e := p.current.entry(key); e == nil {
-		p.current.add(javaEntry{name: key, sub: sub, pos: l.pos})
-	} else if top {
-		if sub = e.sub; sub == nil {
+		if p.current.hasValue(key) {
 			return l.refused("section of the same name as a value outside of all sections")
 		}
-	} // else a second block of a name: read, and thrown away
-	sub.at = append(sub.at, l.pos)
-	p.current = sub
+	}
+	p.current = p.current.open(key, l.pos, top)
+	if top {
+		p.current.entries = slices.Grow(p.current.entries, p.room)
+	}
 	return nil
 }
 

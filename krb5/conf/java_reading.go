@@ -8,7 +8,7 @@ import (
 
 // setting gives the first value of a name in [libdefaults], or nil.
 func (t *javaTable) setting(name string) *javaEntry {
-	if l := t.sub("libdefaults"); l != nil {
+	if l := t.subs["libdefaults"]; l != nil {
 		if e := l.entry(name); e != nil && e.sub == nil {
 			return e
 		}
@@ -53,22 +53,22 @@ func (r *Reading) javaSettings(t *javaTable) {
 	r.TicketETypes = t.etypes("default_tkt_enctypes")
 	r.ServiceETypes = t.etypes("default_tgs_enctypes")
 	r.PermittedETypes = t.etypes("permitted_enctypes")
-	if realms := t.sub("realms"); realms != nil {
+	if realms := t.subs["realms"]; realms != nil {
 		for i := range realms.entries {
-			if e := &realms.entries[i]; realms.first[e.name] == i {
+			if e := &realms.entries[i]; e.sub != nil || realms.entry(e.name) == e {
 				r.Realms = append(r.Realms, javaRealm(e))
 			}
 		}
 	}
-	if domains := t.sub("domain_realm"); domains != nil {
+	if domains := t.subs["domain_realm"]; domains != nil {
 		r.Mappings = slices.Grow(r.Mappings, len(domains.entries))
-		for _, e := range domains.entries {
-			if e.sub == nil {
+		for i := range domains.entries {
+			if e := &domains.entries[i]; domains.counts(e) {
 				r.Mappings = append(r.Mappings, Mapping{e.name, e.text, e.pos})
 			}
 		}
 	}
-	if paths := t.sub("capaths"); paths != nil {
+	if paths := t.subs["capaths"]; paths != nil {
 		for _, client := range paths.entries {
 			for i := 0; client.sub != nil && i < len(client.sub.entries); i++ {
 				e := client.sub.entries[i]
@@ -98,8 +98,9 @@ func javaRealm(realm *javaEntry) RealmEntry {
 		return RealmEntry{Name: realm.name, At: []Pos{realm.pos}, Err: javaLine{realm.text, realm.pos}.refused("realm in one line")}
 	}
 	e := RealmEntry{Name: realm.name, At: realm.sub.at}
-	for _, v := range realm.sub.entries {
-		if v.name != "kdc" || v.sub != nil {
+	for i := range realm.sub.entries {
+		v := &realm.sub.entries[i]
+		if v.name != "kdc" || !realm.sub.counts(v) {
 			continue
 		}
 		for _, word := range strings.FieldsFunc(v.text, func(c rune) bool { return c == ',' || c < 128 && isSpace(byte(c)) }) {

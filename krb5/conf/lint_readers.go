@@ -75,6 +75,10 @@ func (l *linter) flatRealms(p profile) {
 	}
 }
 
+// maxKDCs is the most KDCs of one realm that are compared line by line: no
+// realm has so many, and the work grows with the square.
+const maxKDCs = 200
+
 // kdcDifferences compares the KDCs that each reader would ask.
 func (l *linter) kdcDifferences(mit *Reading) {
 	others := make([]map[string][]Server, len(l.usable))
@@ -87,7 +91,7 @@ func (l *linter) kdcDifferences(mit *Reading) {
 		}
 	}
 	for _, e := range mit.Realms {
-		if len(e.At) > 1 {
+		if len(e.At) > 1 || len(e.KDCs) > maxKDCs {
 			continue // krb5conf-realm-twice
 		}
 		for _, k := range e.KDCs {
@@ -179,7 +183,7 @@ func (l *linter) duplicates(p profile) {
 			if s == nil {
 				continue
 			}
-			first := map[string]*entry{}
+			first := make(map[string]*entry, len(s.entries))
 			for i := range s.entries {
 				e := &s.entries[i]
 				if e.sub != nil {

@@ -21,7 +21,7 @@ const (
 )
 
 // Source gives the text of files and the names in directories. Disk is the
-// real one, Texts one for tests and candidates.
+// real one, Texts one for texts that are not on disk.
 type Source interface {
 	// ReadFile fails with an error that wraps fs.ErrNotExist or
 	// fs.ErrPermission where that is why.

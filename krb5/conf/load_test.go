@@ -100,3 +100,11 @@ func TestDiskRefuses(t *testing.T) {
 		t.Errorf("missing file: %v", d.Err)
 	}
 }
+
+func TestNothingIsRead(t *testing.T) {
+	for _, r := range Readers() {
+		if got := Read(r, Load(Texts{})); got.Err != nil || got.DefaultRealm.Value != "" {
+			t.Errorf("%s: %+v", r, got)
+		}
+	}
+}

@@ -28,7 +28,7 @@ func Parse(name, text string) (*File, error) {
 	if err := checkText(text); err != nil {
 		return nil, fmt.Errorf("reading %s: %w", name, err)
 	}
-	p := parser{file: &File{Name: name}, node: make([]Node, 0, 64)}
+	p := parser{file: &File{Name: name}, node: make([]Node, 0, strings.Count(text, "\n")+1)}
 	line, column := 1, 1
 	for len(text) > 0 {
 		record := nextRecord(text)
@@ -38,7 +38,6 @@ func Parse(name, text string) (*File, error) {
 			return nil, &SyntaxError{Pos: Pos{name, line, column + at}, What: what, Excerpt: excerptOf(record)}
 		}
 		n.nameAt += column
-		n.valueAt += column
 		column += len(record)
 		if strings.HasSuffix(record, "\n") {
 			line, column = line+1, 1
@@ -67,7 +66,7 @@ func nextRecord(text string) string {
 
 type parser struct {
 	file      *File
-	node      []Node  // slab: one allocation for many nodes
+	node      []Node  // slab: one allocation for all nodes
 	open      []*Node // the section and the subsections that are open
 	started   bool    // the first line with [ has been seen
 	module    bool    // a module line came before it
@@ -75,8 +74,8 @@ type parser struct {
 }
 
 func (p *parser) new(raw string, line int) *Node {
-	if len(p.node) == cap(p.node) {
-		p.node = make([]Node, 0, 2*cap(p.node))
+	if len(p.node) == cap(p.node) { // overlong lines are several records
+		p.node = make([]Node, 0, 64)
 	}
 	p.node = append(p.node, Node{Raw: raw, Line: line})
 	return &p.node[len(p.node)-1]
@@ -223,7 +222,7 @@ func (p *parser) relation(n *Node, rest string, at int) (what string, where int)
 	}
 	name, _, n.Final = strings.Cut(name, "*")
 	value := trimLeft(rest[eq+1:])
-	n.Name, n.nameAt, n.valueAt = name, at, at+len(rest)-len(value)
+	n.Name, n.nameAt = name, at
 	switch {
 	case value == "", value[0] == '{' && trimLeft(value[1:]) == "":
 		n.Kind = Subsection

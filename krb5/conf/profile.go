@@ -26,9 +26,7 @@ type entry struct {
 	name  string
 	value string
 	sub   *section
-	final bool
 	pos   Pos // of the name
-	raw   string
 }
 
 // sub gives the subsection of that name, or nil.
@@ -189,7 +187,7 @@ func (b *profiler) node(n *Node, d *Doc, root, in *section) error {
 			}
 		}
 	case Relation:
-		in.entries = append(in.entries, entry{name: n.Name, value: n.Value, final: n.Final, pos: pos, raw: n.Raw})
+		in.entries = append(in.entries, entry{name: n.Name, value: n.Value, pos: pos})
 	case Include:
 		return b.include(n.Name, pos, root)
 	case IncludeDir:

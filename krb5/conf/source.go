@@ -65,11 +65,9 @@ func (Disk) ReadDir(name string) ([]string, error) {
 	return names, err
 }
 
-// Texts is a Source of texts by path. Over, where it is set, has what Texts
-// has not: so a candidate can be read in place of the file on disk.
+// Texts is a Source of texts by path.
 type Texts struct {
 	Files map[string]string
-	Over  Source
 }
 
 // ReadFile implements Source.
@@ -77,34 +75,21 @@ func (t Texts) ReadFile(name string) (string, fs.FileMode, error) {
 	if text, ok := t.Files[name]; ok {
 		return text, 0o644, nil
 	}
-	if t.Over != nil {
-		return t.Over.ReadFile(name)
-	}
 	return "", 0, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 }
 
 // ReadDir implements Source.
 func (t Texts) ReadDir(name string) ([]string, error) {
 	var names []string
-	var err error
-	if t.Over != nil {
-		names, err = t.Over.ReadDir(name)
-	}
-	own := false
 	dir := strings.TrimSuffix(name, "/") + "/"
 	for file := range t.Files {
 		if rest, ok := strings.CutPrefix(file, dir); ok && !strings.Contains(rest, "/") {
-			names, own = append(names, rest), true
+			names = append(names, rest)
 		}
 	}
-	slices.Sort(names)
-	names = slices.Compact(names)
-	switch {
-	case own:
-		return names, nil
-	case t.Over != nil:
-		return names, err
-	default:
+	if names == nil {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 	}
+	slices.Sort(names)
+	return names, nil
 }

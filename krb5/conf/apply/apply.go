@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 
 	"github.com/kerbagent/kerbagent/krb5/conf"
 )
@@ -105,9 +106,7 @@ func (t *target) check(text string) error {
 	if t.req.Style == conf.Snippet {
 		root = t.req.Main
 	}
-	// Programs may know the file by the symlink's name or by its own.
-	files := map[string]string{t.path: text, t.req.Path: text}
-	set := conf.Load(conf.Texts{Files: files, Over: conf.Disk{}}, root)
+	set := conf.Load(overlay{t.path, text}, root)
 	if t.req.Style == conf.Snippet {
 		if err := t.included(set); err != nil {
 			return err
@@ -126,17 +125,36 @@ func (t *target) included(set *conf.Set) error {
 	if !conf.IncludedName(filepath.Base(t.req.Path)) {
 		return fmt.Errorf("snippet %s: %w", t.req.Path, ErrSnippetName)
 	}
-	dirs := []string{filepath.Dir(t.req.Path), filepath.Dir(t.path)}
 	for _, name := range conf.Read(conf.MIT, set).IncludedDirs {
-		resolved, err := filepath.EvalSymlinks(name)
-		for _, dir := range dirs {
-			if filepath.Clean(name) == dir || err == nil && resolved == dir {
-				return nil
-			}
+		if dir, err := filepath.EvalSymlinks(name); err == nil && dir == filepath.Dir(t.path) {
+			return nil
 		}
 	}
 	return fmt.Errorf("snippet %s: %w: add the line \"includedir %s\" above the first section of %s, or use another style",
-		t.req.Path, ErrNotIncluded, dirs[0], t.req.Main)
+		t.req.Path, ErrNotIncluded, filepath.Dir(t.req.Path), t.req.Main)
+}
+
+// overlay is the disk with the candidate in its place, by whichever name a
+// file includes it.
+type overlay struct{ path, text string }
+
+func (o overlay) ReadFile(name string) (string, fs.FileMode, error) {
+	if path, err := resolve(name); err == nil && path == o.path {
+		return o.text, newMode, nil
+	}
+	return conf.Disk{}.ReadFile(name)
+}
+
+func (o overlay) ReadDir(name string) ([]string, error) {
+	names, err := conf.Disk{}.ReadDir(name)
+	if err != nil {
+		return nil, err
+	}
+	if dir, err := filepath.EvalSymlinks(name); err == nil && dir == filepath.Dir(o.path) && !slices.Contains(names, filepath.Base(o.path)) {
+		names = append(names, filepath.Base(o.path))
+		slices.Sort(names)
+	}
+	return names, nil
 }
 
 // replace writes the candidate beside the file and renames it over it.

@@ -27,7 +27,7 @@ type backup struct {
 
 func (t *target) prefix() string { return "." + t.base + ".kerbagent-backup-" }
 
-// Rejected is where Rollback leaves the version that it took away.
+// rejected is where Rollback leaves the version that it took away.
 func (t *target) rejected() string { return "." + t.base + ".kerbagent-rejected" }
 
 // backups lists them, the newest first.
@@ -149,20 +149,16 @@ func Rollback(req Request) (*Change, error) {
 
 // earlier gives the change that a backup would make, or why it is no good.
 func (t *target) earlier(b backup) (*Change, error) {
-	c := &Change{Path: t.path, Existed: t.exists, Old: t.text}
-	if b.none && t.req.Style != conf.Block {
-		c.Removed = t.exists
-		c.Existed = true // nothing to do where there is none already
-		return c, nil
+	c := &Change{Path: t.path, Existed: true, Old: t.text}
+	if !b.none {
+		var err error
+		if c.New, _, err = (conf.Disk{}).ReadFile(filepath.Join(t.dir, b.name)); err != nil {
+			return nil, err
+		}
 	}
-	old, _, err := conf.Disk{}.ReadFile(filepath.Join(t.dir, b.name))
-	if err != nil {
-		return nil, err
-	}
-	c.New = old
 	if t.req.Style == conf.Block {
-		own, had := conf.OwnedText(conf.Block, old)
-		if had {
+		var err error
+		if own, had := conf.OwnedText(conf.Block, c.New); had {
 			c.New, err = conf.Compose(conf.Block, t.text, own)
 		} else {
 			c.New, err = conf.Without(t.text)
@@ -171,13 +167,21 @@ func (t *target) earlier(b backup) (*Change, error) {
 			return nil, err
 		}
 	}
+	c.Removed = b.none && c.New == "" && t.exists
 	return c, t.check(c.New)
 }
 
 // takeBack makes the change, and keeps what is taken away for people to look at.
 func (t *target) takeBack(c *Change, b backup) error {
-	if t.req.Validate != nil && !c.Removed && t.req.Style != conf.Block {
-		if err := t.req.Validate(filepath.Join(t.dir, b.name)); err != nil {
+	from := b.name
+	if t.req.Style == conf.Block && !c.Removed { // the rest of the file is not ours to take back
+		from = t.candidate()
+		if err := t.write(c.New); err != nil {
+			return t.explain("writing the candidate", err)
+		}
+	}
+	if t.req.Validate != nil && !c.Removed {
+		if err := t.req.Validate(filepath.Join(t.dir, from)); err != nil {
 			return fmt.Errorf("validating the earlier version of %s: %w", t.path, err)
 		}
 	}
@@ -193,22 +197,12 @@ func (t *target) takeBack(c *Change, b backup) error {
 	if err := t.unchanged(); err != nil {
 		return err
 	}
-	switch {
-	case c.Removed:
+	if c.Removed {
 		if err := t.unlink(t.base); err != nil {
 			return t.explain("removing", err)
 		}
-	case t.req.Style == conf.Block:
-		if err := t.write(c.New); err != nil {
-			return t.explain("writing the candidate", err)
-		}
-		if err := t.rename(t.candidate(), t.base); err != nil {
-			return t.explain("replacing", err)
-		}
-	default:
-		if err := t.rename(b.name, t.base); err != nil {
-			return t.explain("replacing", err)
-		}
+	} else if err := t.rename(from, t.base); err != nil {
+		return t.explain("replacing", err)
 	}
 	if err := t.syncDir(); err != nil {
 		return t.explain("syncing the directory of", err)

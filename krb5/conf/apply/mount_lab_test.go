@@ -1,0 +1,87 @@
+//go:build lab
+
+package apply
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/kerbagent/kerbagent/krb5/conf"
+	"golang.org/x/sys/unix"
+)
+
+const inNamespace = "KERBAGENT_TEST_IN_NAMESPACE"
+
+// TestMounts tries the refusals on real mounts, in a mount namespace of its own.
+func TestMounts(t *testing.T) {
+	if os.Getenv(inNamespace) == "" {
+		cmd := exec.Command(os.Args[0], "-test.run", "^TestMounts$", "-test.v")
+		cmd.Env = append(os.Environ(), inNamespace+"=1")
+		cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
+		out, err := cmd.CombinedOutput()
+		if err != nil || !strings.Contains(string(out), "--- PASS: TestMounts/read-only") {
+			t.Errorf("%v\n%s", err, out)
+		}
+		return
+	}
+	t.Run("bind mount", func(t *testing.T) {
+		dir := t.TempDir()
+		other, path := filepath.Join(dir, "other"), filepath.Join(dir, "krb5.conf")
+		write(t, other, theirs)
+		write(t, path, "")
+		must(t, unix.Mount(other, path, "", unix.MS_BIND, ""))
+		defer unix.Unmount(path, 0)
+		before := contents(t, dir)
+		_, err := Apply(Request{Path: path, Style: conf.WholeFile, Text: text(t, 0), Site: site()})
+		if !errors.Is(err, ErrMounted) {
+			t.Errorf("error %v", err)
+		}
+		if after := contents(t, dir); len(after) != len(before) || after["krb5.conf"] != theirs {
+			t.Errorf("something was written: %v", after)
+		}
+	})
+	t.Run("read-only", func(t *testing.T) {
+		dir := t.TempDir()
+		must(t, unix.Mount("tmpfs", dir, "tmpfs", 0, ""))
+		defer unix.Unmount(dir, 0)
+		path := filepath.Join(dir, "krb5.conf")
+		write(t, path, theirs)
+		must(t, unix.Mount("", dir, "", unix.MS_REMOUNT|unix.MS_RDONLY, ""))
+		_, err := Apply(Request{Path: path, Style: conf.WholeFile, Text: text(t, 0), Site: site()})
+		if !errors.Is(err, ErrReadOnly) || !errors.Is(err, unix.EROFS) {
+			t.Errorf("error %v", err)
+		}
+	})
+}
+
+// TestMITValidator asks the library that is installed.
+func TestMITValidator(t *testing.T) {
+	validate, ok := MITValidator()
+	if !ok {
+		t.Fatal("MIT's tools are not installed")
+	}
+	dir := t.TempDir()
+	good, bad := filepath.Join(dir, "good"), filepath.Join(dir, "bad")
+	write(t, good, text(t, 0))
+	write(t, bad, "[libdefaults]\n    allow_weak_crypto = perhaps\n")
+	if err := validate(good); err != nil {
+		t.Errorf("a generated file: %v", err)
+	}
+	if err := validate(bad); err == nil || !strings.Contains(err.Error(), "refuses") {
+		t.Errorf("a bad file: %v", err)
+	}
+	req := Request{Path: filepath.Join(dir, "krb5.conf"), Style: conf.WholeFile, Text: text(t, 0), Site: site(), Validate: validate}
+	mustApply(t, req)
+	req.Text += "[libdefaults]\n    allow_weak_crypto = perhaps\n"
+	if _, err := Apply(req); err == nil {
+		t.Error("a bad file was put in place")
+	}
+	if got := read(t, req.Path); got != text(t, 0) {
+		t.Errorf("after a refusal:\n%s", got)
+	}
+}
