@@ -55,16 +55,68 @@ func explainAll(w io.Writer) error {
 	return nil
 }
 
+// explainWidth is how many columns a line has; a command may have more.
+const explainWidth = 100
+
 func explain(w io.Writer, r diagnose.Rule) error {
 	title, means, cause, remedy := r.Print()
-	var deeper []string
-	for _, c := range r.DependsOn {
-		deeper = append(deeper, string(c))
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s (%s)\n", r.Code, severity(r.Severity))
+	put(&b, "", title)
+	for _, part := range []struct{ head, text string }{
+		{"what it means", means}, {"what is seen", cause}, {"what to do", remedy}, {"not shown when one of these explains it", deeper(r)},
+	} {
+		if part.text != "" {
+			b.WriteString("\n" + part.head + "\n")
+			put(&b, "  ", part.text)
+		}
 	}
-	text := fmt.Sprintf("%s (%s)\n%s\n\nwhat it means\n  %s\n\nwhat is seen\n  %s\n\nwhat to do\n  %s\n", r.Code, r.Severity, title, means, cause, remedy)
-	if len(deeper) > 0 {
-		text += "\nnot shown behind\n  " + strings.Join(deeper, ", ") + "\n"
-	}
-	_, err := io.WriteString(w, text)
+	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// severity is a rule's, and what it turns into.
+func severity(s diagnose.Severity) string {
+	switch s {
+	case diagnose.Error:
+		return "error; a warning while every login works"
+	case diagnose.Warning:
+		return "warning; an error where it breaks a login"
+	}
+	return string(s)
+}
+
+// deeper lists the codes that a rule's findings are folded under.
+func deeper(r diagnose.Rule) string {
+	if len(r.DependsOn) > len(diagnose.Catalogue())/2 {
+		return "nearly every other code: this one is for what none of them describes"
+	}
+	var out []string
+	for _, c := range r.DependsOn {
+		out = append(out, string(c))
+	}
+	return strings.Join(out, ", ")
+}
+
+// put writes a text between words into lines. A line of it that begins with
+// spaces is a command, and stays whole.
+func put(b *strings.Builder, indent, text string) {
+	for _, l := range strings.Split(text, "\n") {
+		if strings.HasPrefix(l, " ") {
+			b.WriteString(indent + l + "\n")
+			continue
+		}
+		line := indent
+		for _, word := range strings.Fields(l) {
+			if len(line) > len(indent) && len([]rune(line))+1+len([]rune(word)) > explainWidth {
+				b.WriteString(line + "\n")
+				line = indent
+			}
+			if len(line) > len(indent) {
+				line += " "
+			}
+			line += word
+		}
+		b.WriteString(line + "\n")
+	}
 }

@@ -18,17 +18,18 @@ func kdcCauses() []Code {
 func secretRules() []Rule {
 	return []Rule{{
 		Code: "secret-malformed", Severity: Error,
-		Title:  "the {secret} of {user} cannot be used",
-		Means:  "The secret file is empty, unreadable, or has a byte order mark or a line end in it; or the keytab or credential cache is none. It is used byte for byte, so a line end would be part of the password. The value is never shown.",
-		Cause:  "{error}",
-		Remedy: "write it without a line end: printf %s '<password>' > {secretfile}; chmod 0400 {secretfile}; look at its bytes' count: wc -c {secretfile}",
-		match:  loginMatch(func(r *probe.Result) bool { return reason(r, probe.ReasonSecretMalformed) }),
+		Title: "the {secret} of {user} cannot be used as it stands in its file",
+		Means: "The file cannot be read or is empty; a password has a byte order mark or a line end in it, which would be part of the password, since the file is used byte for byte; or a keytab or credential cache is none. The value is never shown.",
+		Cause: "{error}.",
+		Remedy: do("Write the file anew; a password without a line end, typed after the first command.", writeSecret, "wc -c <file>  # counts its bytes",
+			"klist -ket <file>  # of a keytab", "klist -c <file>  # of a credential cache"),
+		match: loginMatch(func(r *probe.Result) bool { return reason(r, probe.ReasonSecretMalformed) }),
 	}, {
 		Code: "login-record-impossible", Severity: Warning,
 		Title:  "no login is tried for {user}: the attempt cannot be recorded",
 		Means:  "Before a password is tried, the attempt is written to the state directory, so that a wrong one is not tried again. Without that record nothing is tried, since it could lock the account.",
-		Cause:  "{error}",
-		Remedy: "make the state directory writable for this user, or name another one: kerbagent check --state-dir <directory>",
+		Cause:  "{error}.",
+		Remedy: do("Make the state directory writable for the user that runs kerbagent, or name another one.", "ls -ld <directory>", "df -h <directory>", "kerbagent check --state-dir <directory>"),
 		match: func(v *view) []match {
 			return v.perLogin(func(r *probe.Result) bool {
 				return r.Outcome != probe.OK && r.Reason == probe.ReasonNoRecord
@@ -48,68 +49,75 @@ func accountRules() []Rule {
 	expired := asked(probe.ReasonKRBKeyExpired)
 	rules := []Rule{{
 		Code: "realm-case", Severity: Error,
-		Title:  "the realm {realm} is spelt in the wrong case",
-		Means:  "Realm names are case-sensitive, and Active Directory's are upper case. The KDC answers for the upper-case realm, and the client refuses the reply.",
-		Cause:  "{user} was asked for; {error}.",
-		Remedy: "write the realm in upper case wherever it stands: kerbagent.yaml, krb5.conf, CREATE USER … BY",
+		Title:  "the realm {realm} is not written in upper case",
+		Means:  "Realm names are case-sensitive, and Active Directory's are in upper case. To another spelling the KDC answers in the name of the upper-case realm, which clients refuse, or it knows no such user.",
+		Cause:  "The user that was asked for is {user}. {error}.",
+		Remedy: do("Write the realm in upper case wherever it stands: kerbagent.yaml, krb5.conf, and the database account (CREATE USER … BY).", "grep -rn {realm} /etc/kerbagent /etc/krb5.conf /etc/krb5.conf.d", sql("SHOW CREATE USER '{account}'@'%'")),
 		match: misnamed(func(r *probe.Result) bool {
 			realm := r.Facts[probe.FactRealm]
 			return realm != strings.ToUpper(realm) && reason(r, probe.ReasonKRBReplyMismatch, probe.ReasonKRBWrongRealm, probe.ReasonKRBClientUnknown)
 		}),
 	}, {
 		Code: "keytab-stale", Severity: Error,
-		Title:  "the keytab of {user} no longer fits the account",
-		Means:  "Preauthentication with the keytab's key failed, or the keytab has no key that the KDC takes: the account's password was changed after the keytab was written, or its salt differs (renamed account). It is not tried again until the file changes.",
-		Cause:  "{kdcseen}; keytab: kvno {kvno}. {error}",
-		Remedy: "write it anew: ktpass or msDS-KeyVersionNumber on Windows; samba-tool domain exportkeytab --principal={user} on Samba; compare: klist -k {secretfile}",
+		Title: "the keytab of {user} no longer fits the account",
+		Means: "The KDC refuses the keytab's key, or the keytab has no key of a type that it takes. Mostly the account's password was changed after the keytab was written; or the account was renamed, which changes the salt. It is not tried again until the file changes.",
+		Cause: "{kdcseen} Key version (kvno) in the keytab: {kvno}. {error}.",
+		Remedy: do("Compare the key versions, and write the keytab anew (ktpass and ktadd change the account's password).", "klist -ket <keytab>",
+			"Get-ADUser -Identity {account} -Properties msDS-KeyVersionNumber  # Windows",
+			"ktpass /princ {user} /mapuser {account} /pass * /ptype KRB5_NT_PRINCIPAL /crypto AES256-SHA1 /out <keytab>  # Windows",
+			"samba-tool domain exportkeytab <keytab> --principal={user}  # Samba", "kadmin -q 'ktadd -k <keytab> {user}'  # MIT"),
 		match: loginMatch(func(r *probe.Result) bool {
 			return r.Facts[probe.FactSecretType] == "keytab" && asked(probe.ReasonKRBPreauthFailed, probe.ReasonKeytabNoKey)(r)
 		}),
 	}, {
 		Code: "password-wrong", Severity: Error,
-		Title:  "the password of {user} is wrong",
-		Means:  "Preauthentication failed (24): the KDC could not decrypt the proof. It is not tried again, by check or by the daemon, until the secret changes, so that the account is not locked.",
+		Title:  "the KDC refuses the password of {user}",
+		Means:  "Preauthentication failed (24): the password is not the account's, or this KDC has not got the new one yet. kerbagent does not try it again until the secret changes, so that the account is not locked.",
 		Cause:  "{kdcseen}",
-		Remedy: "try it by hand once: kinit {user}; put the right one into the secret file without a line end; after a rotation: has every domain controller the new password yet?",
+		Remedy: do("Put the right password into its file, without a line end; by hand try it once at most, since each wrong try counts towards the lockout.", "kinit {user}", writeSecret),
 		match:  loginMatch(asked(probe.ReasonKRBPreauthFailed)),
 	}, {
 		Code: "principal-unknown", Severity: Error,
-		Title:  "there is no user {user}",
-		Means:  "The KDC does not know the user (6). A KDC of another realm says the same, so where only one KDC answers it may also be the wrong one.",
-		Cause:  "{kdcseen} If this KDC is not one of {realm}, the cause is there.",
-		Remedy: "check the name (sAMAccountName, not the mail address): samba-tool user show {account}, or Get-ADUser {account}; check that the KDC serves {realm}",
-		match:  misnamed(asked(probe.ReasonKRBClientUnknown, probe.ReasonKRBWrongRealm)),
+		Title: "the KDC knows no user {user}",
+		Means: "The KDC does not know the user (6), or says that the user is of another realm (68). A KDC of a wrong realm says the same, and where only one KDC answers the two cannot be told apart.",
+		Cause: "{kdcseen} If this is no KDC of {realm}, that is the cause.",
+		Remedy: do("Check the name (the sAMAccountName, not the mail address), and that this KDC serves {realm}.", "Get-ADUser -Identity {account}  # Windows", "samba-tool user show {account}  # Samba",
+			"kadmin -q 'getprinc {user}'  # MIT", "dig +short _kerberos._tcp.{domain} SRV"),
+		match: misnamed(asked(probe.ReasonKRBClientUnknown, probe.ReasonKRBWrongRealm)),
 	}, {
 		Code: "account-disabled", Severity: Error,
 		Title:  "account {user} is disabled",
 		Means:  "The account is switched off in the directory.",
 		Cause:  "{kdcseen}",
-		Remedy: "on the directory: Enable-ADAccount {account}, or samba-tool user enable {account}",
+		Remedy: do("Enable the account in the directory.", "Enable-ADAccount -Identity {account}  # Windows", "samba-tool user enable {account}  # Samba", "kadmin -q 'modprinc +allow_tix {user}'  # MIT"),
 		match: loginMatch(func(r *probe.Result) bool {
 			return revoked(r) && (status(r, "c0000072") || r.Facts[probe.FactKRBText] == mitDisabled)
 		}),
 	}, {
 		Code: "account-expired", Severity: Error,
-		Title:  "account {user} has expired",
-		Means:  "The account's own end date (not the password's) has passed.",
-		Cause:  "{kdcseen}",
-		Remedy: "on the directory: Clear-ADAccountExpiration {account}, or samba-tool user setexpiry --noexpiry {account}",
+		Title: "account {user} has expired",
+		Means: "The end date of the account itself (not of its password) has passed.",
+		Cause: "{kdcseen}",
+		Remedy: do("Set a later end date in the directory, or none.", "Clear-ADAccountExpiration -Identity {account}  # Windows", "samba-tool user setexpiry {account} --noexpiry  # Samba",
+			"kadmin -q 'modprinc -expire never {user}'  # MIT"),
 		match: loginMatch(func(r *probe.Result) bool {
 			return revoked(r) && status(r, "c0000193") || asked(probe.ReasonKRBClientExpired)(r)
 		}),
 	}, {
 		Code: "logon-restricted", Severity: Error,
-		Title:  "account {user} may not log on now, or not from here",
-		Means:  "Logon hours or a list of permitted workstations hold the account back.",
-		Cause:  "{kdcseen}",
-		Remedy: "on the directory: Get-ADUser {account} -Properties logonHours,LogonWorkstations; widen them for a service account",
-		match:  loginMatch(func(r *probe.Result) bool { return revoked(r) && status(r, "c000006f", "c0000070") }),
+		Title: "account {user} may not log on now, or not from this host",
+		Means: "Logon hours, or a list of workstations that the account may use, hold it back.",
+		Cause: "{kdcseen}",
+		Remedy: do("Look at what the account is limited to, and widen it for a service account.", "Get-ADUser -Identity {account} -Properties logonHours,LogonWorkstations  # Windows",
+			"samba-tool user show {account} --attributes=logonHours,userWorkstations  # Samba"),
+		match: loginMatch(func(r *probe.Result) bool { return revoked(r) && status(r, "c000006f", "c0000070") }),
 	}, {
 		Code: "account-locked", Severity: Error,
-		Title:  "account {user} is locked out",
-		Means:  "Too many wrong passwords were tried, by whomever. kerbagent tries a password once and then waits for it to change.",
-		Cause:  "{kdcseen}",
-		Remedy: "on the directory: Unlock-ADAccount {account}, or samba-tool user unlock {account}; find who tries: event 4740 on the PDC emulator names the caller",
+		Title: "account {user} is locked out",
+		Means: "Too many wrong passwords were tried, by whichever program. kerbagent tries a password once and then waits for it to change.",
+		Cause: "{kdcseen}",
+		Remedy: do("Find who tries wrong passwords (event 4740 on the PDC emulator names the caller), then unlock the account.", "Unlock-ADAccount -Identity {account}  # Windows", "samba-tool user unlock {account}  # Samba",
+			"kadmin -q 'modprinc -unlock {user}'  # MIT"),
 		match: loginMatch(func(r *probe.Result) bool {
 			// Samba says nothing more of a locked account, but only once the
 			// password has been tried; of every other state it gives the status.
@@ -118,40 +126,43 @@ func accountRules() []Rule {
 		}),
 	}, {
 		Code: "account-revoked", Severity: Error,
-		Title:  "account {user} is locked or disabled; the KDC does not say which",
-		Means:  "The KDC says CLIENT_REVOKED (18) and no more.",
+		Title:  "account {user} is locked or disabled: the KDC does not say which",
+		Means:  "The KDC says KDC_ERR_CLIENT_REVOKED (18), and no more: the account is locked, disabled, or held back otherwise.",
 		Cause:  "{kdcseen}",
-		Remedy: "on the directory: Get-ADUser {account} -Properties Enabled,LockedOut,AccountExpirationDate, or samba-tool user show {account}",
+		Remedy: do("Look at the account in the directory.", "Get-ADUser -Identity {account} -Properties Enabled,LockedOut,AccountExpirationDate  # Windows", "samba-tool user show {account}  # Samba", "kadmin -q 'getprinc {user}'  # MIT"),
 		match:  loginMatch(revoked),
 	}, {
 		Code: "password-must-change", Severity: Error,
-		Title:  "the password of {user} must be changed at the next logon",
-		Means:  "The account was made, or its password reset, with \"must change at next logon\".",
-		Cause:  "{kdcseen}",
-		Remedy: "kpasswd {user}; for a service account: Set-ADUser {account} -ChangePasswordAtLogon $false",
+		Title: "the password of {user} must be changed at the next logon",
+		Means: "The account was made, or its password was reset, with the demand that the user change it first.",
+		Cause: "{kdcseen}",
+		Remedy: do("Change the password and put the new one into its file; or take the demand off a service account.", "kpasswd {user}", writeSecret, "Set-ADUser -Identity {account} -ChangePasswordAtLogon $false  # Windows",
+			"kadmin -q 'modprinc -needchange {user}'  # MIT"),
 		match: loginMatch(func(r *probe.Result) bool {
 			return expired(r) && (status(r, "c0000224") || r.Facts[probe.FactKRBText] == mitMustChange)
 		}),
 	}, {
 		Code: "password-expired", Severity: Error,
 		Title:  "the password of {user} has expired",
-		Means:  "The password is older than the directory allows.",
+		Means:  "The KDC says that the password has expired (23): it is older than the directory allows. Some KDCs say the same of one that must be changed at the next logon.",
 		Cause:  "{kdcseen}",
-		Remedy: "kpasswd {user}, then put the new one into the secret file; for a service account: a policy without expiry",
+		Remedy: do("Change the password and put the new one into its file; a service account may need a policy without expiry.", "kpasswd {user}", writeSecret),
 		match:  loginMatch(expired),
 	}, {
 		Code: "policy-denied", Severity: Error,
-		Title:  "a policy of the directory forbids this to {user}",
-		Means:  "KDC_ERR_POLICY (12): a smart card is required, an authentication policy silo, or selective authentication on the trust.",
-		Cause:  "{kdcseen}",
-		Remedy: "on the directory: Get-ADUser {account} -Properties SmartcardLogonRequired,AuthenticationPolicy; over a trust with selective authentication, grant \"Allowed to Authenticate\"",
-		match:  loginMatch(func(r *probe.Result) bool { return reason(r, probe.ReasonKRBPolicy) }),
+		Title: "a policy of the directory holds {user} back",
+		Means: "KDC_ERR_POLICY (12): the directory forbids this request. In Active Directory that can be a smart card requirement, an authentication policy or silo, or selective authentication on a trust.",
+		Cause: "{kdcseen}",
+		Remedy: do("Exempt the account from the policy; over a trust with selective authentication, grant it \"Allowed to Authenticate\".",
+			"Get-ADUser -Identity {account} -Properties SmartcardLogonRequired,AuthenticationPolicy,AuthenticationPolicySilo  # Windows", "Get-ADTrust -Filter *  # Windows: SelectiveAuthentication"),
+		match: loginMatch(func(r *probe.Result) bool { return reason(r, probe.ReasonKRBPolicy) }),
 	}, {
 		Code: "etype-unsupported", Severity: Error,
-		Title:  "no encryption type in common for {what}",
-		Means:  "KDC_ERR_ETYPE_NOSUPP (14): the account has keys only of types that the client does not offer, or the other way round.",
-		Cause:  "{kdcseen}",
-		Remedy: "set the account's password again, so that AES keys are made; on the directory: msDS-SupportedEncryptionTypes = 24 (AES) on the account that it is about",
+		Title: "no encryption type in common for {what}",
+		Means: "KDC_ERR_ETYPE_NOSUPP (14): the account has keys only of types that the client does not offer, or the KDC may not use the types that it does.",
+		Cause: "{kdcseen} It is about {what}.",
+		Remedy: do("Allow AES on the account that it is about, then set its password again, so that it gets AES keys.", "Set-ADUser -Identity <account> -KerberosEncryptionType AES128,AES256  # Windows",
+			"samba-tool user edit <account>  # Samba: msDS-SupportedEncryptionTypes: 24", "samba-tool user setpassword <account>  # Samba"),
 		match: loginMatch(func(r *probe.Result) bool {
 			return reason(r, probe.ReasonKRBEType) && !acrossTrust(r)
 		}),
@@ -173,17 +184,18 @@ func accountRules() []Rule {
 	}
 	return append(rules, Rule{
 		Code: "preauth-not-required", Severity: Warning,
-		Title:  "account {user} needs no preauthentication: its password can be guessed offline",
-		Means:  "The KDC gives anyone a reply encrypted with the user's key (\"AS-REP roasting\").",
-		Cause:  "The KDC answered an AS-REQ without credentials with a ticket.",
-		Remedy: "on the directory: Set-ADAccountControl {account} -DoesNotRequirePreAuth $false, or samba-tool user edit {account} (clear 0x400000 in userAccountControl); then change the password",
-		match:  preauthNotRequired,
+		Title: "account {user} needs no preauthentication: its password can be guessed offline",
+		Means: "The KDC gives anyone who asks a reply that is encrypted with the user's key, against which passwords can be tried (\"AS-REP roasting\").",
+		Cause: "To a request without any proof of the password the KDC answered with a ticket.",
+		Remedy: do("Require preauthentication of the account, then change its password.", "Set-ADAccountControl -Identity {account} -DoesNotRequirePreAuth $false  # Windows",
+			"samba-tool user edit {account}  # Samba: clear 0x400000 in userAccountControl", "kadmin -q 'modprinc +requires_preauth {user}'  # MIT"),
+		match: preauthNotRequired,
 	}, Rule{
 		Code: "password-expiring", Severity: Warning,
 		Title:  "the password of {user} expires on {date}",
-		Means:  "The directory says when the password ends, and it is within the configured time (warn: password_expiry).",
+		Means:  "The directory says when the password ends, and that is within the configured time (warn: password_expiry).",
 		Cause:  "The KDC gives {date} as the end of the key.",
-		Remedy: "rotate it before then: kpasswd {user}, and put the new one into the secret file; or a policy without expiry for service accounts",
+		Remedy: do("Change the password before then, and put the new one into its file.", "kpasswd {user}", writeSecret),
 		match:  passwordExpiring,
 	})
 }
@@ -238,6 +250,9 @@ func (v *view) perLogin(holds func(*probe.Result) bool) []match {
 func loginWords(r *probe.Result) words {
 	w := wordsOf(r)
 	w["secret"], w["kvno"] = r.Facts[probe.FactSecretType], r.Facts[probe.FactSecretKVNO]
+	if w["kvno"] == "" {
+		w["kvno"] = "unknown"
+	}
 	w["kdcseen"] = kdcSeen(r)
 	w["spn"], w["hops"], w["spnrealm"] = r.Facts[probe.FactSPN], r.Facts[probe.FactHops], r.Facts[probe.FactFailedRealm]
 	w["what"] = map[bool]string{true: w["user"], false: "the database's service"}[r.Facts[probe.FactFailedAt] != probe.AtTGS]
@@ -262,7 +277,7 @@ func kdcSeen(r *probe.Result) string {
 		s += " did not give a ticket"
 	}
 	if n := r.Facts[probe.FactNTStatus]; n != "" {
-		s += ", NTSTATUS " + n
+		s += ", NTSTATUS 0x" + strings.ToUpper(n)
 	}
 	if t := r.Facts[probe.FactKRBText]; t != "" {
 		s += ", \"" + t + "\""

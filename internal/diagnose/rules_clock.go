@@ -12,17 +12,17 @@ func clockRules() []Rule {
 	return []Rule{{
 		Code: "clock-skew", Severity: Error,
 		Title:     "this host's clock is {skew} that of every KDC of {realm}",
-		Means:     "Every KDC that answers has a clock that differs from this host's. Beyond 5 minutes tickets are refused (KRB_AP_ERR_SKEW, 37).",
+		Means:     "The clock of every KDC that answers differs from this host's by a minute or more. Beyond 5 minutes tickets are refused (KRB_AP_ERR_SKEW, 37). Where only one KDC answers, its clock may be the wrong one.",
 		Cause:     "{seen}. The limit is 5 minutes.",
-		Remedy:    "chronyc tracking; timedatectl; in AWS the clock is at 169.254.169.123: chronyc makestep",
+		Remedy:    do("Check this host's time source and set its clock right (in AWS the time source is 169.254.169.123).", "timedatectl", "chronyc tracking", "chronyc makestep"),
 		DependsOn: []Code{"host-offline"},
 		match:     clockSkew,
 	}, {
 		Code: "clock-skew-one-kdc", Severity: Warning,
-		Title:     "the clock of KDC {kdc} ({server}) is {skew} this host's",
-		Means:     "One KDC's clock differs from this host's while another one's does not. Logins fail or work with the KDC that was asked.",
+		Title:     "KDC {place}: its clock is off",
+		Means:     "The clocks of some KDCs differ from this host's by a minute or more, while another one's agrees with it. Beyond 5 minutes a login fails or works with the KDC that was asked.",
 		Cause:     "{seen}.",
-		Remedy:    "on {kdc}: w32tm /query /status (Windows) or chronyc tracking; set its clock right",
+		Remedy:    do("On {kdc}, check the time source and set the clock right.", "w32tm /query /status  # Windows", "w32tm /resync  # Windows", "chronyc tracking  # Linux"),
 		DependsOn: []Code{"host-offline", "clock-skew"},
 		match:     clockSkewOne,
 	}}
@@ -128,10 +128,11 @@ func clockSkewOne(v *view) []match {
 func kpasswdRules() []Rule {
 	return []Rule{{
 		Code: "kpasswd-blocked", Severity: Warning,
-		Title:     "password changes are blocked: {kdc} ({server}) {seen}",
-		Means:     "Port 464 answers on neither transport, or on one only. Users whose password has expired cannot change it from here, and kinit says so in a confusing way.",
-		Cause:     "{seen}; the KDC at the same address answers.",
-		Remedy:    "open {blocked} 464 to {ip}; check: nc -vz {nc}",
+		Title: "password change at {place}: no usable answer",
+		Means: "The service that changes passwords (kpasswd, port 464) gives no usable answer over UDP, over TCP, or over both. A user whose password has expired cannot change it from here, and kinit says so in a confusing way.",
+		Cause: "{seen}.",
+		Remedy: do("Open UDP and TCP from this host to {server}, and check that the service runs there.", "nc -vz -w 3 {ip} {port}",
+			"kerbagent check --realm {realm} --kdc {ip}"),
 		DependsOn: append(serverCauses(), "kdc-hung", "kdc-silent", "kdc-refused"),
 		match:     kpasswdBlocked,
 	}}
@@ -141,26 +142,14 @@ func kpasswdBlocked(v *view) []match {
 	var out []match
 	for _, p := range v.kpw {
 		var bad []*probe.Result
-		blocked := ""
 		for _, r := range p.results() {
 			if r.Outcome == probe.Failed {
 				bad = append(bad, r)
-				if blocked != "" {
-					blocked += " and "
-				}
-				blocked += map[probe.Transport]string{probe.UDP: "UDP", probe.TCP: "TCP"}[r.ID.Transport]
 			}
 		}
-		if len(bad) == 0 {
-			continue
+		if len(bad) > 0 {
+			out = append(out, match{affects: bad, words: wordsOf(bad[0]).and(words{"seen": each(bad)}), evidence: evidenceOf(bad[0])})
 		}
-		what := "answers over neither UDP nor TCP"
-		if len(bad) == 1 && len(p.results()) == 2 {
-			what = "does not answer over " + blocked
-		}
-		w := wordsOf(bad[0])
-		out = append(out, match{affects: bad, words: w.and(words{"seen": what + " (" + seen(bad) + ")", "blocked": blocked, "nc": fmt.Sprintf("%s %d", w["ip"], p.addr.Port())}),
-			evidence: evidenceOf(bad[0])})
 	}
 	return joined(out)
 }

@@ -10,90 +10,97 @@ import (
 // is wrong for every user alike.
 func databaseRules() []Rule {
 	causes := []Code{"host-offline", "ipv6-broken", "endpoint-unresolvable"}
+	clusters := "aws rds describe-db-clusters --query 'DBClusters[].[DBClusterIdentifier,Endpoint,ReaderEndpoint,Port,Status]'  # AWS"
+	again := "kerbagent check --realm {realm} --database {endpoint}"
 	return []Rule{{
 		Code: "db-silent", Severity: Error,
-		Title:     "database {database} does not answer on {endpoint}",
-		Means:     "The database's port times out: a security group, a route, or a stopped cluster.",
-		Cause:     "{endpoint}: {seen}.",
-		Remedy:    "allow this host in the cluster's security group (TCP {port}); check: nc -vz -w 5 {host} {port} once, not in a loop (each try counts towards max_connect_errors)",
+		Title: "database {database}: no answer from {endpoint}",
+		Means: "The database's port does not connect, or connects and sends no greeting: a security group, a route, or a cluster that is stopped or stuck.",
+		Cause: "{endpoint}: {seen}.",
+		Remedy: do("Allow this host in the cluster's security group (TCP port {port}), and check that the cluster runs. Make no bare port checks (nc, telnet): each that connects counts towards blocking this host.",
+			clusters, again),
 		DependsOn: causes,
 		match: dbMatch(func(r *probe.Result) bool {
 			return reason(r, probe.ReasonConnectTimeout, probe.ReasonTCPSilent, probe.ReasonUnreachable, probe.ReasonForbidden)
 		}),
 	}, {
 		Code: "db-refused", Severity: Error,
-		Title:     "database {database} refuses connections on {endpoint}",
+		Title:     "database {database}: connections are refused by {endpoint}",
 		Means:     "Nothing listens on the database's port, or a firewall rejects.",
 		Cause:     "{endpoint}: connection refused.",
-		Remedy:    "check the port under databases: {database}: endpoint, and that the cluster is available: aws rds describe-db-clusters --query 'DBClusters[].[Endpoint,Port,Status]'",
+		Remedy:    do("Check the port (databases: {database}: endpoint), and that the cluster is available.", clusters, again),
 		DependsOn: causes,
 		match:     dbMatch(func(r *probe.Result) bool { return reason(r, probe.ReasonRefused) }),
 	}, {
 		Code: "db-not-mysql", Severity: Error,
-		Title:     "what answers on {endpoint} is not MySQL",
-		Means:     "The port accepts, and what comes is no MySQL greeting.",
+		Title:     "database {database}: no MySQL at {endpoint}",
+		Means:     "The port takes connections, and what comes is not what a MySQL server says, or it hangs up without a word.",
 		Cause:     "{endpoint}: {error}.",
-		Remedy:    "check host and port under databases: {database}: endpoint; a proxy or another service may sit there",
+		Remedy:    do("Check host and port (databases: {database}: endpoint); a proxy or another service may sit there.", clusters, again),
 		DependsOn: causes,
 		match: dbMatch(func(r *probe.Result) bool {
 			return reason(r, probe.ReasonDBNotMySQL, probe.ReasonMalformed, probe.ReasonClosed)
 		}),
 	}, {
 		Code: "db-host-blocked", Severity: Error,
-		Title:     "database {database} has blocked this host (ERROR 1129)",
-		Means:     "Too many connections from this host ended without a login (max_connect_errors): a port check is the usual cause. Every program on this host is locked out.",
-		Cause:     "{endpoint} answered ERROR 1129.",
-		Remedy:    "mysqladmin -h {host} -P {port} -u <admin> -p flush-hosts (from another host), or TRUNCATE TABLE performance_schema.host_cache; then find the port check: grep -rn {port} /etc/nagios /etc/telegraf /etc/consul.d 2>/dev/null",
+		Title: "database {database}: has blocked this host (ERROR 1129)",
+		Means: "Too many connections from this host ended without a login (max_connect_errors); mostly a port check makes them. Every program on this host is locked out.",
+		Cause: "{endpoint} answered ERROR 1129.",
+		Remedy: do("Unblock this host, from another one; then find the program that connects without logging in.", "mysqladmin -h {host} -P {port} -u <admin> -p flush-hosts",
+			sql("TRUNCATE TABLE performance_schema.host_cache")+"  # the same, in SQL", "ss -tnp 'dport = :{port}'  # on this host, as root"),
 		DependsOn: causes,
 		match:     dbMatch(func(r *probe.Result) bool { return reason(r, probe.ReasonDBBlocked) }),
 	}, {
 		Code: "db-host-denied", Severity: Error,
-		Title:     "database {database} has no account that may come from this host (ERROR 1130)",
+		Title:     "database {database}: has no account that may come from this host (ERROR 1130)",
 		Means:     "No database account has a host part that fits this host's address.",
 		Cause:     "{endpoint} answered ERROR 1130.",
-		Remedy:    "as the primary user: SELECT user, host FROM mysql.user WHERE user = '{account}'; then CREATE USER with a host part that fits this host, or '%'",
+		Remedy:    do("Look at the host parts of the account, and give it one that fits this host.", sql("SELECT user, host FROM mysql.user WHERE user = '{account}'"), sql("RENAME USER '{account}'@'<host part>' TO '{account}'@'%'")),
 		DependsOn: causes,
 		match:     dbMatch(func(r *probe.Result) bool { return reason(r, probe.ReasonDBHostDenied) }),
 	}, {
 		Code: "db-too-many-connections", Severity: Warning,
-		Title:     "database {database} has no connection left (ERROR {errno})",
-		Means:     "A limit on connections is reached (1040, 1203 or 1226). This is no fault of Kerberos.",
+		Title:     "database {database}: a limit is reached (ERROR {errno})",
+		Means:     "A limit on connections is reached: the server's (1040), a user's (1203), or another one that is set for the user (1226). This is no fault of Kerberos.",
 		Cause:     "{endpoint} answered ERROR {errno}.",
-		Remedy:    "as the primary user: SHOW PROCESSLIST; SHOW VARIABLES LIKE 'max_connections'; raise the limit, or find who holds the connections",
+		Remedy:    do("Find who holds the connections, or raise the limit.", sql("SHOW FULL PROCESSLIST"), sql("SHOW VARIABLES LIKE 'max%connections'"), sql("SHOW CREATE USER '{account}'@'%'")),
 		DependsOn: causes,
 		match:     dbMatch(func(r *probe.Result) bool { return reason(r, probe.ReasonDBTooMany) }),
 	}, {
 		Code: "db-tls-untrusted", Severity: Error,
-		Title:     "the certificate of database {database} does not verify: {problem}",
-		Means:     "The server's certificate is signed by an unknown CA, is for another name, or is out of date.",
-		Cause:     "{error}",
-		Remedy:    "openssl s_client -starttls mysql -connect {endpoint} -servername {host} </dev/null 2>/dev/null | openssl x509 -noout -subject -issuer -dates -ext subjectAltName; get the current RDS bundle and set databases: {database}: tls: ca_file",
+		Title: "database {database}: no TLS that can be trusted: {problem}",
+		Means: "The server's certificate does not verify (unknown CA, another name, out of date), or the TLS handshake fails.",
+		Cause: "{error}.",
+		Remedy: do("Look at the certificate, once (this leaves a connection that the server counts as unfinished); for RDS, get its CA bundle and name it (databases: {database}: tls: ca_file).",
+			"openssl s_client -starttls mysql -connect {endpoint} -servername {host} </dev/null 2>/dev/null | openssl x509 -noout -subject -issuer -dates -ext subjectAltName",
+			"curl -O https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem  # RDS"),
 		DependsOn: causes,
 		match:     dbMatch(func(r *probe.Result) bool { return reason(r, probe.ReasonDBTLSUntrusted, probe.ReasonDBTLSFailed) }),
 	}, {
 		Code: "db-tls-required", Severity: Error,
-		Title:     "TLS: {problem} ({database})",
+		Title:     "database {database}: TLS on one side only: {problem}",
 		Means:     "The server accepts only TLS and it is off here; or it is wanted here and the server has none.",
 		Cause:     "{endpoint}: {problem}.",
-		Remedy:    "set databases: {database}: tls: mode (verify-full, or off) to what the server has; as the primary user: SHOW VARIABLES LIKE '%ssl%'; SHOW VARIABLES LIKE 'require_secure_transport'",
+		Remedy:    do("Set databases: {database}: tls: mode to what the server has: verify-full where it has TLS, off where it has none.", sql("SHOW VARIABLES LIKE 'require_secure_transport'"), sql("SHOW VARIABLES LIKE '%ssl%'")),
 		DependsOn: causes,
 		match: dbMatch(func(r *probe.Result) bool {
 			return reason(r, probe.ReasonDBTLSRequired, probe.ReasonDBTLSMissing)
 		}),
 	}, {
 		Code: "db-certificate-expiring", Severity: Warning,
-		Title:     "the certificate of database {database} ends on {date}",
-		Means:     "The server's certificate ends within the configured time (warn: certificate_expiry).",
-		Cause:     "{endpoint} shows a certificate that ends on {date}.",
-		Remedy:    "rotate it: aws rds describe-certificates; aws rds modify-db-instance --db-instance-identifier <instance> --ca-certificate-identifier <ca>; have the new CA in databases: {database}: tls: ca_file first",
+		Title: "database {database}: the certificate ends on {date}",
+		Means: "The server's certificate ends within the configured time (warn: certificate_expiry).",
+		Cause: "{endpoint} shows a certificate that ends on {date}.",
+		Remedy: do("Put the new CA into databases: {database}: tls: ca_file first, then have the certificate rotated.", "aws rds describe-certificates --query 'Certificates[].[CertificateIdentifier,ValidTill]'  # AWS",
+			"aws rds modify-db-instance --db-instance-identifier <instance> --ca-certificate-identifier <certificate>  # AWS"),
 		DependsOn: append(causes, "db-tls-untrusted"),
 		match:     dbCertExpiring,
 	}, {
 		Code: "db-probing-paused", Severity: Warning,
-		Title:     "probing of database {database} is paused, so that it does not block this host or lock an account",
-		Means:     "Connections that we opened and could not end (timeouts, kills) count towards the server's max_connect_errors. At a quarter of it kerbagent stops, so that this host is never blocked, until a full login has set the server's counter back. A user whom the server asked for a password is not probed again either.",
-		Cause:     "{error}",
-		Remedy:    "look at the other findings for why handshakes stay unfinished; a login that succeeds clears it; to ask once all the same: kerbagent check --ignore-breaker",
+		Title:     "database {database}: probing is paused, so that it does no harm",
+		Means:     "Connections that kerbagent opened and could not end (timeouts, kills) count towards the server's max_connect_errors: at a quarter of it kerbagent stops, until a full login has set the server's counter back. A user whom the server asked for a password is not probed again either.",
+		Cause:     "{error}.",
+		Remedy:    do("See the other findings for why connections stay unfinished; a login that succeeds ends the pause. To ask once all the same:", "kerbagent check --ignore-breaker"),
 		DependsOn: causes,
 		match:     dbPaused,
 	}}
@@ -105,34 +112,37 @@ func databaseAccountRules() []Rule {
 	causes := []Code{"host-offline", "ipv6-broken", "endpoint-unresolvable", "principal-unknown", "realm-case"}
 	return []Rule{{
 		Code: "db-plugin-missing", Severity: Error,
-		Title:     "database {database} has not loaded the Kerberos plugin (ERROR 1524)",
-		Means:     "The account is a Kerberos one, the instance has no authentication_kerberos plugin: a reader that was not rebooted after Kerberos was switched on.",
-		Cause:     "{endpoint} answered ERROR 1524.",
-		Remedy:    "reboot the reader: aws rds reboot-db-instance --db-instance-identifier <reader>; then: SELECT PLUGIN_STATUS FROM information_schema.PLUGINS WHERE PLUGIN_NAME = 'authentication_kerberos'",
+		Title: "database {database}: the Kerberos plugin is not loaded (ERROR 1524)",
+		Means: "The account needs an authentication plugin that this instance has not loaded: mostly a reader that was not rebooted after Kerberos was switched on.",
+		Cause: "{endpoint} answered ERROR 1524.",
+		Remedy: do("Look for the plugin on this instance, and reboot it if it is missing.", sql("SELECT PLUGIN_NAME, PLUGIN_STATUS FROM information_schema.PLUGINS WHERE PLUGIN_NAME = 'authentication_kerberos'"),
+			"aws rds reboot-db-instance --db-instance-identifier <instance>  # AWS"),
 		DependsOn: causes,
 		match:     dbMatch(func(r *probe.Result) bool { return reason(r, probe.ReasonDBPluginMissing) }),
 	}, {
 		Code: "db-account-unknown", Severity: Error,
-		Title:     "database {database} has no Kerberos account for {account}",
-		Means:     "The server asked for another plugin: there is no such account, its host part does not fit, or it is a password account. The plugin's name may be a decoy. Nothing was answered but junk.",
-		Cause:     "{endpoint} asked {account} for {plugin}.",
-		Remedy:    "as the primary user: SELECT user, host, plugin FROM mysql.user WHERE user = '{account}'; then: CREATE USER '{account}'@'%' IDENTIFIED WITH 'authentication_kerberos' BY '{realm}'",
+		Title: "database {database}: no Kerberos account for {account}",
+		Means: "The server does not ask this user for a Kerberos ticket: there is no such account, its host part does not fit, or it is for another sort of login. The plugin that a server names for an unknown user may be a decoy. Only junk was answered.",
+		Cause: "{endpoint}: {error}.",
+		Remedy: do("Look at the account, and make it a Kerberos one if it is missing.", sql("SELECT user, host, plugin FROM mysql.user WHERE user = '{account}'"),
+			sql("CREATE USER '{account}'@'%' IDENTIFIED WITH 'authentication_kerberos' BY '{realm}'")+"  # Aurora, MySQL",
+			sql("CREATE USER '{account}'@'%' IDENTIFIED VIA gssapi USING '{user}'")+"  # MariaDB"),
 		DependsOn: causes,
 		match:     dbMatch(func(r *probe.Result) bool { return reason(r, probe.ReasonDBOtherPlugin) }),
 	}, {
 		Code: "db-realm-mismatch", Severity: Error,
-		Title:     "database {database} expects {account} from another realm",
-		Means:     "The realm in CREATE USER … BY is not the user's realm: misspelt, in lower case, or another directory's.",
-		Cause:     "{user} logs in, the account says BY '{spnrealm}'.",
-		Remedy:    "as the primary user: ALTER USER '{account}'@'%' IDENTIFIED WITH 'authentication_kerberos' BY '{realm}'",
+		Title:     "database {database}: expects {account} from another realm",
+		Means:     "The realm of the database account (CREATE USER … BY) is not the user's: misspelt, in lower case, or another directory's.",
+		Cause:     "The user is {user}, the account is for realm {spnrealm}.",
+		Remedy:    do("Give the database account the user's realm.", sql("SHOW CREATE USER '{account}'@'%'"), sql("ALTER USER '{account}'@'%' IDENTIFIED WITH 'authentication_kerberos' BY '{realm}'")),
 		DependsOn: causes,
 		match:     dbMatch(func(r *probe.Result) bool { return reason(r, probe.ReasonDBRealmMismatch) }),
 	}, {
 		Code: "db-spn-unexpected", Severity: Error,
-		Title:     "database {database} announced a service that no ticket is asked for",
-		Means:     "The SPN in the auth switch is not of an allowed service (mysql, mariadb or a configured one) or not in a configured realm. A server that is not the database could otherwise have this host's user get a ticket for any service.",
+		Title:     "database {database}: announces a service that is not allowed",
+		Means:     "The service (SPN) that the server announced is none of the allowed ones (mysql, mariadb or configured), or is in no configured realm. No ticket was asked for: a server that is not the database could otherwise have this user get a ticket for any service.",
 		Cause:     "{endpoint} announced {spn}; no ticket was asked for.",
-		Remedy:    "make sure that {endpoint} is the database; if it is, add the service under databases: {database}: allowed_services, or its realm under realms:",
+		Remedy:    do("Make sure that {endpoint} is the database; if it is, add the service (databases: {database}: allowed_services) or its realm (realms:), and check again.", "kerbagent check"),
 		DependsOn: causes,
 		match:     dbMatch(func(r *probe.Result) bool { return reason(r, probe.ReasonDBSPNUnexpected) }),
 	}}
@@ -186,24 +196,24 @@ func (v *view) otherAddressWorks(failed []*probe.Result) bool {
 func dbTrouble(rs []*probe.Result) match {
 	r := rs[0]
 	w := wordsOf(r)
-	w["seen"], w["errno"], w["plugin"] = seen(rs), r.Facts[probe.FactErrNumber], r.Facts[probe.FactPlugin]
+	w["seen"], w["errno"] = seen(rs), r.Facts[probe.FactErrNumber]
 	w["spn"], w["spnrealm"] = r.Facts[probe.FactSPN], r.Facts[probe.FactSPNRealm]
 	if r.Err != nil {
 		w["error"] = r.Err.Error()
 	}
-	w["problem"] = map[string]string{"ca": "it is signed by an unknown CA", "name": "it is for another name", "date": "it is out of date"}[r.Facts[probe.FactTLSProblem]]
+	w["problem"] = map[string]string{"ca": "the certificate is signed by an unknown CA", "name": "the certificate is for another name", "date": "the certificate is out of date"}[r.Facts[probe.FactTLSProblem]]
 	switch r.Reason {
 	case probe.ReasonDBTLSRequired:
-		w["problem"] = "the server accepts only TLS, and it is off here"
+		w["problem"] = "the server wants it, here it is off"
 	case probe.ReasonDBTLSMissing:
-		w["problem"] = "it is wanted here, and the server has none"
+		w["problem"] = "it is wanted here, the server has none"
 	case probe.ReasonDBTLSFailed:
-		w["problem"] = "the TLS handshake fails"
+		w["problem"] = "the handshake fails"
 	case probe.ReasonTCPSilent:
-		w["seen"] = "it accepts connections and sends no greeting"
+		w["seen"] = "it takes connections and sends no greeting"
 	}
 	if w["problem"] == "" {
-		w["problem"] = "verification fails"
+		w["problem"] = "the certificate does not verify"
 	}
 	return match{affects: rs, words: w, evidence: evidenceOf(r, probe.FactErrNumber, probe.FactErrText, probe.FactPlugin, probe.FactSPN,
 		probe.FactSPNRealm, probe.FactTLSProblem, probe.FactCertNotAfter, probe.FactVersion)}

@@ -16,90 +16,100 @@ func serverCauses() []Code {
 func dnsRules() []Rule {
 	return []Rule{{
 		Code: "dns-server-silent", Severity: Error,
-		Title:     "DNS server {server} does not answer ({role})",
-		Means:     "A DNS server answers neither over UDP nor over TCP. An error when it is the only one that can be asked.",
-		Cause:     "Every question to {server} went unanswered: {seen}.",
-		Remedy:    "{dig} {domain} SOA; {dig} +tcp {domain} SOA; open UDP and TCP 53 to {ip}",
+		Title:     "DNS server {server} of {whose}: no answer",
+		Means:     "A DNS server answers no question, over whichever transport it was asked. An error where no other server can be asked instead.",
+		Cause:     "No question to {server} was answered: {seen}.",
+		Remedy:    do("Open UDP and TCP port {port} from this host to {ip}, and check that the DNS service runs there.", "dig @{ip} -p {port} {domain} SOA", "dig @{ip} -p {port} +tcp {domain} SOA"),
 		DependsOn: serverCauses(),
 		match:     dnsSilent,
 	}, {
 		Code: "dns-udp-blocked", Severity: Warning,
-		Title:     "DNS server {server} answers over TCP, not over UDP",
-		Means:     "UDP 53 is blocked and TCP 53 is not. Resolvers ask over UDP first, so each look-up stalls for seconds.",
-		Cause:     "UDP questions to {server}: {seen}; the same server answered over TCP.",
-		Remedy:    "open UDP 53 to {ip} (security group, NACL, and 1024-65535 back); then: {dig} +notcp {domain} SOA",
+		Title:     "DNS server {server} of {whose}: answers over TCP, not over UDP",
+		Means:     "Questions over UDP are lost or refused, the same ones over TCP are answered. Programs ask over UDP first, so a look-up waits for its timeout and goes to the next server, or fails.",
+		Cause:     "{server}: {seen}. Over TCP it answered.",
+		Remedy:    do("Open UDP port {port} from this host to {ip} and let the answers back (a network ACL needs a rule for UDP 1024-65535 inbound).", "dig @{ip} -p {port} +notcp {domain} SOA"),
 		DependsOn: serverCauses(),
 		match:     func(v *view) []match { return v.oneTransport(probe.UDP) },
 	}, {
 		Code: "dns-tcp-blocked", Severity: Warning,
-		Title:     "DNS server {server} answers over UDP, not over TCP",
-		Means:     "TCP 53 is blocked and UDP 53 is not. Answers that do not fit into a datagram are lost.",
-		Cause:     "TCP questions to {server}: {seen}; the same server answered over UDP.",
-		Remedy:    "open TCP 53 to {ip}; then: {dig} +tcp {domain} SOA",
+		Title:     "DNS server {server} of {whose}: answers over UDP, not over TCP",
+		Means:     "Questions over TCP are lost or refused, the same ones over UDP are answered. An answer that does not fit into a datagram has to be asked for over TCP, and is lost.",
+		Cause:     "{server}: {seen}. Over UDP it answered.",
+		Remedy:    do("Open TCP port {port} from this host to {ip}.", "dig @{ip} -p {port} +tcp {domain} SOA", "nc -vz -w 3 {ip} {port}"),
 		DependsOn: serverCauses(),
 		match:     func(v *view) []match { return v.oneTransport(probe.TCP) },
 	}, {
 		Code: "dns-refused", Severity: Error,
-		Title:     "DNS server {server} of {realm} refuses to answer for {domain}",
-		Means:     "One of the realm's own DNS servers says REFUSED or SERVFAIL for the realm's zone.",
-		Cause:     "{server} says {rcode} when it is asked for {domain}.",
-		Remedy:    "{dig} {domain} SOA; check on that server that the DNS service has loaded the zone and that this host's network may query it",
+		Title: "DNS server {server} of {whose}: answers {rcode} for {domain}",
+		Means: "One of the realm's own DNS servers answers a question about the realm's names with REFUSED or SERVFAIL.",
+		Cause: "{server} says {rcode} when it is asked for names in {domain}.",
+		Remedy: do("Check on that server that the DNS service has loaded the zone and that this host may query it.", "dig @{ip} -p {port} {domain} SOA",
+			"Get-DnsServerZone -Name {domain}  # Windows", "samba-tool dns zoneinfo {ip} {domain}  # Samba"),
 		DependsOn: serverCauses(),
 		match:     dnsRefused,
 	}, {
 		Code: "dns-zone-missing", Severity: Error,
-		Title:     "this host's resolver {server} does not know {domain}",
-		Means:     "The directory's own DNS server knows the realm's zone, the resolver that this host uses does not: a conditional forwarder or a Route 53 Resolver rule is missing.",
-		Cause:     "{server} answers {rcode} for {domain}, while {knows} answers with the zone.",
-		Remedy:    "add a conditional forwarder (Route 53 Resolver rule, or DHCP options) for {domain} to the directory's DNS addresses; then: dig {domain} SOA",
+		Title: "DNS server {server} of this host: does not know {domain}",
+		Means: "The directory's own DNS server knows the realm's zone, the server that this host resolves with does not: mostly a conditional forwarder or a Route 53 Resolver rule is missing.",
+		Cause: "{server} was asked for the zone {domain} and did not give it ({rcode}). The zone is known at {knows}.",
+		Remedy: do("Have this host's DNS server forward {domain} to the directory's DNS servers.", "dig @{ip} -p {port} {domain} SOA",
+			"aws route53resolver list-resolver-rules --filters Name=DomainName,Values={domain}.  # AWS", "Add-DnsServerConditionalForwarderZone -Name {domain} -MasterServers <address>,<address>  # Windows"),
 		DependsOn: append(serverCauses(), "dns-refused"),
 		match:     dnsZoneMissing,
 	}, {
 		Code: "realm-not-in-dns", Severity: Error,
-		Title:     "no DNS server knows {domain}",
-		Means:     "Every DNS server that was asked answered, and none knows the realm's zone. The realm's name may be misspelt.",
-		Cause:     "Asked for the SOA of {domain}: {seen}.",
-		Remedy:    "check the spelling of {realm}; name the directory's DNS addresses: kerbagent check --realm {realm} --dns-server <address of a domain controller>",
+		Title: "no DNS server that was asked knows {domain}",
+		Means: "No DNS server that answered knows the realm's zone. The realm's name is misspelt; or only the directory's own DNS servers know it, and none of them was asked.",
+		Cause: "Asked for the zone {domain}: {seen}.",
+		Remedy: do("Check the spelling of {realm}, and ask the directory's own DNS server by its address.", "aws ds describe-directories --query 'DirectoryDescriptions[].[Name,DnsIpAddrs]'  # AWS Managed AD",
+			"dig @<address> {domain} SOA", "kerbagent check --realm {realm} --dns-server <address>"),
 		DependsOn: append(serverCauses(), "dns-refused", "dns-server-silent"),
 		match:     realmNotInDNS,
 	}, {
 		Code: "dns-servers-disagree", Severity: Warning,
-		Title:     "DNS servers give different answers for {domain}",
-		Means:     "Servers that all know the realm's zone answer one question differently: replication lags, or one copy was changed by hand. Logins work or fail with the server that was asked.",
-		Cause:     "{seen}",
-		Remedy:    "compare: {dig} +short {domain} SOA, and the same on each other server; on a Samba controller: samba-tool drs showrepl; on Windows: repadmin /showrepl",
+		Title: "DNS servers give different answers for names in {domain}",
+		Means: "Servers that all know the realm's zone answer one question differently: replication lags, or one copy was changed by hand. Whether a login works can depend on the server that was asked.",
+		Cause: "{seen}.",
+		Remedy: do("Compare the servers one by one, and see whether the domain controllers replicate.", "dig @{ip} -p {port} +short _kerberos._tcp.{domain} SRV",
+			"repadmin /showrepl  # Windows", "samba-tool drs showrepl  # Samba"),
 		DependsOn: append(serverCauses(), "dns-refused", "dns-zone-missing", "realm-not-in-dns"),
 		match:     dnsDisagree,
 	}, {
 		Code: "dns-srv-missing", Severity: Warning,
-		Title:     "{domain} has no SRV record {names}",
-		Means:     "The realm's zone has no `_kerberos` (or `_kpasswd`) SRV record. Clients that find KDCs by DNS do not find them, or fall back to the domain's own addresses.",
-		Cause:     "No server that knows {domain} has {names}.",
-		Remedy:    "on a Windows controller: nltest /dsregdns (or restart Netlogon); on Samba: samba_dnsupdate --verbose; then: dig _kerberos._tcp.{domain} SRV",
+		Title: "no SRV records in {domain}: {short}",
+		Means: "The realm's zone lacks `_kerberos` or `_kpasswd` SRV records. Clients that look for KDCs in DNS do not find them there, or fall back to the domain's own addresses.",
+		Cause: "No server that knows {domain} has {names}.",
+		Remedy: do("Have a domain controller register its records again.", "nltest /dsregdns  # Windows", "samba_dnsupdate --verbose --all-names  # Samba",
+			"dig @{ip} -p {port} _kerberos._tcp.{domain} SRV"),
 		DependsOn: append(serverCauses(), "dns-refused", "dns-zone-missing", "realm-not-in-dns", "dns-servers-disagree"),
 		match:     dnsSRVMissing,
 	}, {
 		Code: "kdc-unresolvable", Severity: Warning,
 		Title:     "the configured KDC {kdc} has no address",
-		Means:     "A KDC is named in the configuration, and no DNS server has an address for the name.",
-		Cause:     "{kdc}: {seen}.",
-		Remedy:    "dig +short {kdc} A; correct the name under realms: {realm}: kdcs, or the record",
+		Means:     "A KDC is named in the configuration, and no DNS server that was asked gives an address for the name.",
+		Cause:     "Asked for the addresses of {kdc}: {seen}.",
+		Remedy:    do("Correct the name (realms: {realm}: kdcs), or make its DNS record.", "dig {kdc} A", "dig +short _kerberos._tcp.{domain} SRV"),
 		DependsOn: append(serverCauses(), "dns-server-silent", "dns-refused", "dns-zone-missing", "realm-not-in-dns"),
 		match:     kdcUnresolvable,
 	}, {
 		Code: "endpoint-unresolvable", Severity: Error,
-		Title:     "the database's name {host} has no address",
-		Means:     "This host's resolver gives no address for the database's endpoint.",
-		Cause:     "{host}: {seen}.",
-		Remedy:    "dig {host} A; check the spelling under databases: {database}: endpoint, and the VPC's resolver",
+		Title: "database {database}: no address for {host}",
+		Means: "This host's DNS servers give no address for the database's name.",
+		Cause: "Asked for the addresses of {host}: {seen}.",
+		Remedy: do("Check the spelling (databases: {database}: endpoint), and that this host resolves with the DNS of the database's network.", "dig {host} A",
+			"aws rds describe-db-clusters --query 'DBClusters[].[Endpoint,ReaderEndpoint,CustomEndpoints]'  # AWS"),
 		DependsOn: append(serverCauses(), "dns-server-silent"),
 		match:     endpointUnresolvable,
 	}}
 }
 
 func (d *dnsServer) words() words {
-	return wordsOf(d.results[0]).and(words{"role": map[string]string{
-		probe.RoleRealm: "one of the realm's own", probe.RoleHost: "this host's resolver"}[d.role]})
+	w := wordsOf(d.results[0])
+	w["whose"] = "this host"
+	if d.role == probe.RoleRealm {
+		w["whose"] = w["realm"]
+	}
+	return w
 }
 
 // otherAnswers says that a server of the same role answers for the same realm.
@@ -222,7 +232,7 @@ func realmNotInDNS(v *view) []match {
 			if d.ignorant() {
 				affects = append(affects, d.question("SOA "+d.domain()))
 				affects = append(affects, d.negative()...)
-				saw = append(saw, fmt.Sprintf("%s says %s", d.addr, d.question("SOA " + d.domain()).Facts[probe.FactRcode]))
+				saw = append(saw, fmt.Sprintf("%s says %s", d.addr, withoutAnswer(d.question("SOA "+d.domain()))))
 			}
 		}
 		if undecided || len(affects) == 0 {
@@ -239,32 +249,47 @@ func dnsDisagree(v *view) []match {
 	for _, realm := range v.realms() {
 		var affects []*probe.Result
 		var saw []string
-		for q, answers := range v.answers(realm) {
-			differ := false
-			for _, r := range answers {
-				differ = differ || r.Facts[probe.FactAnswer] != answers[0].Facts[probe.FactAnswer]
+		answers := v.answers(realm)
+		for _, q := range sortedKeys(answers) {
+			servers := map[string][]string{} // answer → who gives it
+			for _, r := range answers[q] {
+				a := strings.ReplaceAll(r.Facts[probe.FactAnswer], " ", " and ")
+				if a == "" {
+					a = withoutAnswer(r)
+				}
+				servers[a] = append(servers[a], r.ID.Address.String())
 			}
-			if !differ {
+			if len(servers) < 2 {
 				continue
 			}
-			affects = append(affects, answers...)
+			affects = append(affects, answers[q]...)
 			var each []string
-			for _, r := range answers {
-				a := r.Facts[probe.FactAnswer]
-				if a == "" {
-					a = r.Facts[probe.FactRcode] + " without an answer"
-				}
-				each = append(each, fmt.Sprintf("%s: %s", r.ID.Address, a))
+			for _, a := range sortedKeys(servers) {
+				each = append(each, a+" from "+list(servers[a]))
 			}
 			saw = append(saw, q+": "+strings.Join(each, "; "))
 		}
 		if len(affects) == 0 {
 			continue
 		}
-		slices.Sort(saw)
+		if n := len(saw); n > 2 {
+			saw = append(saw[:2], count(n-2)+" more questions likewise")
+		}
 		out = append(out, match{affects: affects, words: wordsOf(affects[0]).and(words{"seen": strings.Join(saw, ". ")})})
 	}
 	return out
+}
+
+// withoutAnswer says how a server answered a question that it had no answer to.
+func withoutAnswer(r *probe.Result) string {
+	switch rcode := r.Facts[probe.FactRcode]; rcode {
+	case "NOERROR":
+		return "no such record (NOERROR)"
+	case "NXDOMAIN":
+		return "no such name (NXDOMAIN)"
+	default:
+		return rcode
+	}
 }
 
 // answers gives, question by question, what the servers that know the realm's
@@ -295,7 +320,7 @@ func dnsSRVMissing(v *view) []match {
 	var out []match
 	for _, realm := range v.realms() {
 		var affects []*probe.Result
-		var names []string
+		var names, short []string
 		answers := v.answers(realm)
 		for _, q := range sortedKeys(answers) {
 			name, isSRV := strings.CutPrefix(q, "SRV ")
@@ -308,9 +333,10 @@ func dnsSRVMissing(v *view) []match {
 				})...)
 			}
 			names = append(names, name)
+			short = append(short, strings.TrimSuffix(name, "."+domainOf(realm)))
 		}
 		if len(affects) > 0 {
-			out = append(out, match{affects: affects, explains: v.needsDNS(realm, ""), words: wordsOf(affects[0]).and(words{"names": list(names)})})
+			out = append(out, match{affects: affects, explains: v.needsDNS(realm, ""), words: wordsOf(affects[0]).and(words{"names": list(names), "short": list(short)})})
 		}
 	}
 	return out

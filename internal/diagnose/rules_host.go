@@ -10,16 +10,16 @@ func hostRules() []Rule {
 	return []Rule{{
 		Code: "host-offline", Severity: Error,
 		Title:  "this host cannot send: {seen}",
-		Means:  "The kernel of this host refused to send, because it has no route or a rule on the host itself forbids it. No packet left, so nothing can be said of the servers.",
-		Cause:  "{count} probes ended before a packet left the host: {seen}. Either there is no route (EHOSTUNREACH, ENETUNREACH) or a local firewall rule rejects what is sent (EPERM).",
-		Remedy: "ip route get {ip}; nft list ruleset | grep -n -e reject -e drop; iptables -S OUTPUT",
+		Means:  "What was sent did not get out: there is no route, or this host is not permitted to send. The servers it was meant for were not heard, so nothing can be said of them.",
+		Cause:  "Probes that ended this way: {count} ({seen}). \"No route\" comes from this host's kernel or a router (EHOSTUNREACH, ENETUNREACH), \"not permitted\" from this host itself, mostly its packet filter (EPERM, EACCES).",
+		Remedy: do("Look at this host's route and at its own rules for what goes out.", "ip route get {ip}", "nft list ruleset", "iptables -S OUTPUT"),
 		match:  hostOffline,
 	}, {
 		Code: "ipv6-broken", Severity: Warning,
-		Title:     "IPv6 does not get through to {target}, IPv4 does",
-		Means:     "A name has an IPv6 address (AAAA), packets to it vanish, and IPv4 works. Programs that try IPv6 first wait for a timeout before each login.",
-		Cause:     "{target} has AAAA records, but no probe over IPv6 was answered ({seen}), while IPv4 to the same name was.",
-		Remedy:    "traceroute -6 -n {ip6}; open IPv6 on the path (security groups and NACLs have rules of their own for it), or take the AAAA records out of DNS",
+		Title:     "no answer over IPv6 from {target}, over IPv4 there is one",
+		Means:     "One name has IPv6 and IPv4 addresses, and only over IPv4 is there an answer. Programs that try IPv6 first wait for a timeout before each login.",
+		Cause:     "No probe of {target} over IPv6 was answered ({seen}), probes of the same name over IPv4 were.",
+		Remedy:    do("Open the path for IPv6 (security groups and network ACLs have rules of their own for it), or take the AAAA records out of DNS.", "ip -6 route get {ip6}", "ping -6 -c 3 {ip6}", "nc -vz -w 3 {ip6} {port}"),
 		DependsOn: []Code{"host-offline"},
 		match:     ipv6Broken,
 	}}
@@ -79,13 +79,15 @@ func ipv6Broken(v *view) []match {
 		}
 		if lost && heard {
 			broken = append(broken, r)
-			if !slices.Contains(targets, r.ID.Target) && r.ID.Kind != probe.DNS {
-				targets = append(targets, r.ID.Target)
+			name := r.ID.Target
+			if r.ID.Kind == probe.DNS {
+				name = "DNS server " + r.ID.Address.String() // its target is the question
 			}
+			targets = appendNew(targets, name)
 		}
 	}
 	if len(broken) == 0 {
 		return nil
 	}
-	return []match{{affects: broken, words: words{"target": list(targets), "seen": seen(broken), "ip6": ipOf(broken)}}}
+	return []match{{affects: broken, words: wordsOf(broken[0]).and(words{"target": few(targets), "seen": seen(broken), "ip6": ipOf(broken)})}}
 }

@@ -1,7 +1,6 @@
 package diagnose
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -9,84 +8,91 @@ import (
 )
 
 func kdcRules() []Rule {
+	again := "kerbagent check --realm {realm} --kdc {address}"
 	return []Rule{{
 		Code: "kdc-not-kerberos", Severity: Error,
-		Title:     "what answers on {server} is not Kerberos ({kdc})",
-		Means:     "Something answers on the KDC's port, and what it says is no Kerberos message: a proxy, TLS inspection, or another service.",
-		Cause:     "{transport} {server}: {error}.",
-		Remedy:    "find what listens there: openssl s_client -connect {server} </dev/null; route port 88 around the proxy, or correct the KDC's address",
+		Title:     "KDC {place}: what answers there is not Kerberos",
+		Means:     "Something takes connections on the KDC's port and answers in another protocol, or hangs up without a word: a proxy, TLS inspection, or another service.",
+		Cause:     "{seen}.",
+		Remedy:    do("Find out what listens there; then correct the KDC's address, or lead its port around the proxy.", "openssl s_client -connect {address} </dev/null", again),
 		DependsOn: serverCauses(),
 		match: kdcMatch(func(k *kdcAddr) bool {
 			return reason(k.tcp, probe.ReasonMalformed) || reason(k.udp, probe.ReasonMalformed) || reason(k.tcp, probe.ReasonClosed) && !answered(k.udp)
 		}),
 	}, {
 		Code: "kdc-unavailable", Severity: Warning,
-		Title:     "KDC {kdc} ({server}) says that it is unavailable",
-		Means:     "The KDC answers with KDC_ERR_SVC_UNAVAILABLE (29): it is starting, or overloaded, or cannot reach its database.",
-		Cause:     "{server} answered error 29.",
-		Remedy:    "wait a minute and run kerbagent check again; if it stays, look at the domain controller {kdc} (services, load, replication)",
+		Title: "KDC {place}: says that it cannot serve now",
+		Means: "The KDC answers KDC_ERR_SVC_UNAVAILABLE (29) instead of doing its work. Often it is starting, overloaded, or cut off from its database.",
+		Cause: "{seen}.",
+		Remedy: do("Wait a minute and ask it again; if it stays so, look at the KDC service on {kdc}.", again,
+			"Get-Service kdc  # Windows", "systemctl status samba-ad-dc  # Samba"),
 		DependsOn: serverCauses(),
 		match: kdcMatch(func(k *kdcAddr) bool {
 			return reason(k.udp, probe.ReasonKRBServiceUnavailable) || reason(k.tcp, probe.ReasonKRBServiceUnavailable)
 		}),
 	}, {
 		Code: "kdc-wrong-realm", Severity: Error,
-		Title:     "KDC {kdc} ({server}) does not serve {realm}",
-		Means:     "The KDC answers, but for another realm: it does not know a user whom another KDC of the realm knows, or says so outright (KDC_ERR_WRONG_REALM).",
-		Cause:     "{server} {seen}.",
-		Remedy:    "take {kdc} out of the KDCs of {realm} (kerbagent.yaml: realms: {realm}: kdcs; krb5.conf; or the SRV record that names it)",
+		Title: "KDC {place}: does not serve {realm}, it seems",
+		Means: "The KDC answers, but not as one of this realm: it says so outright (KDC_ERR_WRONG_REALM), or does not know a user whom another KDC of the realm knows. A user made minutes ago, and not replicated yet, looks the same.",
+		Cause: "{seen}.",
+		Remedy: do("Take {kdc} out of the KDCs of {realm}, wherever it is named: kerbagent.yaml (realms: {realm}: kdcs), krb5.conf, or the SRV record.", "dig +short _kerberos._tcp.{domain} SRV",
+			"grep -n {ip} /etc/krb5.conf", again),
 		DependsOn: serverCauses(),
 		match:     kdcWrongRealm,
 	}, {
 		Code: "kdc-hung", Severity: Warning,
-		Title:     "KDC {kdc} ({server}) accepts connections and says nothing",
-		Means:     "TCP 88 connects, and no answer comes. A stuck KDC process; or a proxy in between accepts for a KDC that it cannot reach. libkrb5 waits 10 seconds for it.",
-		Cause:     "{seen}. A SYN proxy or a load balancer in front of a dead KDC looks the same.",
-		Remedy:    "restart the KDC service on {kdc}; until then put it last in krb5.conf; check: KRB5_TRACE=/dev/stderr kinit {user}",
+		Title: "KDC {place}: takes TCP connections, then stays silent",
+		Means: "TCP connects, and no answer comes: a stuck KDC, or a proxy or load balancer that takes connections for a KDC that it cannot reach. libkrb5 waits 10 seconds for it.",
+		Cause: "{seen}. A SYN proxy in front of a dead KDC looks the same.",
+		Remedy: do("Restart the KDC service on {kdc}; until then put it last in krb5.conf.", "Restart-Service kdc  # Windows", "systemctl restart samba-ad-dc  # Samba",
+			again),
 		DependsOn: serverCauses(),
 		match:     kdcMatch(func(k *kdcAddr) bool { return reason(k.tcp, probe.ReasonTCPSilent) }),
 	}, {
 		Code: "kdc-refused", Severity: Warning,
-		Title:     "KDC {kdc} refuses connections on {server}",
-		Means:     "Port 88 refuses (RST or ICMP port unreachable): the host is there, no KDC listens.",
-		Cause:     "{seen}.",
-		Remedy:    "check that {kdc} is the right host and that its KDC service runs; a firewall that rejects looks the same: nc -vz {nc}",
+		Title: "KDC {place}: refuses connections",
+		Means: "The KDC's port is refused at once (RST, or ICMP port unreachable): no KDC listens there, or a firewall rejects.",
+		Cause: "{seen}.",
+		Remedy: do("Check that {kdc} is the right host and that its KDC service runs.", "nc -vz -w 3 {ip} {port}",
+			"Get-Service kdc  # Windows", "systemctl status samba-ad-dc  # Samba"),
 		DependsOn: serverCauses(),
 		match:     kdcMatch(func(k *kdcAddr) bool { return reason(k.tcp, probe.ReasonRefused) && !answered(k.udp) }),
 	}, {
 		Code: "kdc-silent", Severity: Warning,
-		Title:     "KDC {kdc} does not answer on {server}",
-		Means:     "One KDC address answers on neither transport, and TCP does not connect.",
+		Title:     "KDC {place}: no answer, and TCP does not connect",
+		Means:     "A KDC address cannot be reached over TCP and gives no answer over UDP: the machine, the route or a firewall.",
 		Cause:     "{seen}.",
-		Remedy:    "open TCP and UDP 88 to {ip}: security group, NACL, on-premises firewall; check: nc -vz {nc}",
+		Remedy:    do("Open TCP and UDP from this host to {server}: security groups, network ACLs, firewalls, route.", "ip route get {ip}", "nc -vz -w 3 {ip} {port}", again),
 		DependsOn: serverCauses(),
 		match: kdcMatch(func(k *kdcAddr) bool {
 			return reason(k.tcp, probe.ReasonConnectTimeout, probe.ReasonUnreachable, probe.ReasonForbidden) && !answered(k.udp)
 		}),
 	}, {
 		Code: "kdc-tcp-blocked", Severity: Error,
-		Title:     "TCP 88 is blocked to {kdc} ({server}): every login with a PAC fails there",
-		Means:     "The KDC answers over UDP and not over TCP. Active Directory's tickets do not fit into a datagram, so the client is told to use TCP (error 52), which does not get through.",
-		Cause:     "UDP is answered; TCP: {seen}.",
-		Remedy:    "open TCP 88 to {ip}: aws ec2 authorize-security-group-egress --group-id <sg-…> --protocol tcp --port 88 --cidr {ip}/32, and the same on any firewall in between; check: nc -vz {nc}",
+		Title: "KDC {place}: answers over UDP, not over TCP",
+		Means: "The KDC answers over UDP, and over TCP it does not get that far. Active Directory's tickets seldom fit into a datagram: the client is told to come back over TCP (error 52), and the login ends there.",
+		Cause: "{seen}. Over UDP it answers.",
+		Remedy: do("Open TCP from this host to {server}, in every security group, network ACL and firewall on the way.", "nc -vz -w 3 {ip} {port}",
+			"aws ec2 authorize-security-group-egress --group-id <group of this host> --protocol tcp --port {port} --cidr {cidr}  # AWS"),
 		DependsOn: serverCauses(),
 		match: kdcMatch(func(k *kdcAddr) bool {
 			return onPath(k.tcp) && k.tcp.Reason != probe.ReasonTCPSilent && answered(k.udp)
 		}),
 	}, {
 		Code: "kdc-udp-blocked", Severity: Warning,
-		Title:     "UDP 88 is blocked to {kdc} ({server})",
+		Title:     "KDC {place}: answers over TCP, not over UDP",
 		Means:     "The KDC answers over TCP and not over UDP. Clients that try UDP first wait a second or more for each exchange.",
-		Cause:     "TCP is answered; UDP: {seen}.",
-		Remedy:    "open UDP 88 to {ip} (and the answers back), or set udp_preference_limit = 1 in krb5.conf so that clients use TCP",
+		Cause:     "{seen}. Over TCP it answers.",
+		Remedy:    do("Open UDP from this host to {server} and let the answers back; or set udp_preference_limit = 1 in krb5.conf, so that clients begin with TCP.", again),
 		DependsOn: serverCauses(),
 		match:     kdcMatch(func(k *kdcAddr) bool { return onPath(k.udp) && answered(k.tcp) }),
 	}, {
 		Code: "kdc-large-messages-lost", Severity: Warning,
-		Title:     "large messages to or from {kdc} ({server}) are lost",
-		Means:     "Small exchanges with the KDC work, large ones vanish: fragments are dropped, or packets are too big for a path that filters ICMP. The request is as large as the reply, so which direction loses it stays open.",
-		Cause:     "An exchange of 3,000 bytes got no answer over {lost}, a small one did.",
-		Remedy:    "let ICMP type 3 code 4 through, clamp the MSS on the VPN, or lower the MTU; find the size: ping -M do -s 1472 {ip}; for UDP alone: udp_preference_limit = 1",
+		Title: "KDC {place}: large messages are lost",
+		Means: "Small exchanges with the KDC work, large ones get no answer: fragments are dropped, or packets are too big for a path that filters ICMP. The request is as large as the reply, so which direction loses it stays open.",
+		Cause: "A small message was answered, one of 3,000 bytes was not. {seen}.",
+		Remedy: do("Let ICMP \"fragmentation needed\" (type 3 code 4) through and clamp the MSS on the VPN, or lower this host's MTU; where only UDP loses them, udp_preference_limit = 1 in krb5.conf helps.",
+			"ip route get {ip}", "ping -M do -c 3 -s 1472 {ip}", "ping -M do -c 3 -s 1372 {ip}", again),
 		DependsOn: append(serverCauses(), "kdc-hung", "kdc-tcp-blocked", "kdc-udp-blocked", "kdc-silent", "kdc-refused", "kdc-not-kerberos", "kdc-unavailable"),
 		match:     kdcLarge,
 	}}
@@ -118,6 +124,9 @@ func joined(ms []match) []match {
 		}
 		byRealm[realm] = len(out)
 		out = append(out, m)
+	}
+	for _, m := range out {
+		m.words["place"] = placeOf(m.words["kdc"], m.words["server"])
 	}
 	return out
 }
@@ -151,10 +160,7 @@ func (v *view) kdcTrouble(k *kdcAddr) match {
 	}
 	m := match{affects: failed, spare: v.spareFor(k)}
 	w := wordsOf(failed[0])
-	w["seen"], w["nc"] = each(present(k.udp, k.tcp)), fmt.Sprintf("%s %d", w["ip"], k.addr.Port())
-	if failed[0].Err != nil {
-		w["error"] = failed[0].Err.Error()
-	}
+	w["seen"] = each(present(k.udp, k.tcp))
 	m.words, m.evidence = w, evidenceOf(failed[0], probe.FactKRBCode, probe.FactKRBText)
 	m.explains = v.loginsAt(k)
 	if !m.spare {
@@ -183,7 +189,7 @@ func kdcWrongRealm(v *view) []match {
 			continue
 		}
 		rs := present(k.udp, k.tcp)
-		m := match{affects: rs, spare: v.spareFor(k), words: wordsOf(rs[0]).and(words{"seen": says})}
+		m := match{affects: rs, spare: v.spareFor(k), words: wordsOf(rs[0]).and(words{"seen": k.addr.String() + " " + says})}
 		for _, l := range v.failedLogins(probe.ReasonKRBClientUnknown, probe.ReasonKRBWrongRealm) {
 			if l.Facts[probe.FactKDC] == k.addr.String() {
 				m.explains = append(m.explains, l)
@@ -218,21 +224,17 @@ func kdcLarge(v *view) []match {
 			continue
 		}
 		m := match{spare: v.spareFor(k)}
-		lost := ""
 		if lostUDP {
-			m.affects, lost = append(m.affects, k.bigUDP), "UDP"
+			m.affects = append(m.affects, k.bigUDP)
 		}
 		if lostTCP {
-			m.affects, lost = append(m.affects, k.bigTCP), "TCP"
+			m.affects = append(m.affects, k.bigTCP)
 			m.explains = v.loginsAt(k)
 			if !m.spare {
 				m.explains = append(m.explains, v.loginsNeeding(k.facts[probe.FactRealm])...)
 			}
 		}
-		if lostUDP && lostTCP {
-			lost = "UDP and TCP"
-		}
-		m.words = wordsOf(m.affects[0]).and(words{"lost": lost, "seen": each(m.affects)})
+		m.words = wordsOf(m.affects[0]).and(words{"seen": each(m.affects)})
 		out = append(out, m)
 	}
 	return joined(out)

@@ -10,10 +10,10 @@ import (
 func loginRules() []Rule {
 	return []Rule{{
 		Code: "login-paused", Severity: Info,
-		Title:  "no login is tried for {user} until its secret changes",
-		Means:  "The directory refused this secret before, or answers to attempts were lost. Another try could lock the account, so kerbagent holds back until the secret file changes.",
-		Cause:  "{error}",
-		Remedy: "put the right secret into its file, or, if it is right after all (an unlocked account), run once: kerbagent check --ignore-breaker",
+		Title:  "login of {user} is held back, so that the account is not locked",
+		Means:  "The directory refused this secret before, or answers to attempts were lost. Another try could lock the account, so kerbagent waits: after a refusal until the secret changes, after lost answers for half an hour.",
+		Cause:  "{error}.",
+		Remedy: do("Put the right secret into its file; or, if it is right after all (the account was unlocked, say), try it once all the same.", writeSecret, "kerbagent check --ignore-breaker"),
 		match: func(v *view) []match {
 			return v.perLogin(func(r *probe.Result) bool {
 				return r.Outcome == probe.Skipped && r.Reason == probe.ReasonPaused && r.Facts[probe.FactFailedAt] != probe.AtDatabase
@@ -39,18 +39,18 @@ func lastRules() []Rule {
 	}
 	return []Rule{{
 		Code: codeLoginFailed, Severity: Error,
-		Title:     "the login of {user} on {database} fails",
+		Title:     "the login of {user} to database {database} fails",
 		Means:     "The login failed in a way that no other code describes.",
-		Cause:     "{kdcseen} {error}",
-		Remedy:    "look at the stages of the login below; the same by hand: KRB5_TRACE=/dev/stderr kinit {user}; please report it with kerbagent check -o json",
+		Cause:     "{kdcseen} {error}.",
+		Remedy:    do("Look at the stages of the login below, and try the same by hand; please report it with the output of the second command.", "KRB5_TRACE=/dev/stderr kinit {user}", "kerbagent check -o json"),
 		DependsOn: all,
 		match:     loginMatch(func(*probe.Result) bool { return true }),
 	}, {
 		Code: codeProbeFailed, Severity: Warning,
-		Title:     "a probe failed and nothing explains it: {what}",
+		Title:     "unexplained failure of {what}",
 		Means:     "A probe failed in a way that no other code describes: one lost packet, an unusual answer, or a run that was cut short.",
-		Cause:     "{what}: {error}",
-		Remedy:    "run kerbagent check again; if it stays, please report it with kerbagent check -o json",
+		Cause:     "{what}: {error}.",
+		Remedy:    do("Run the check again; if it stays, please report it with the output of the second command.", "kerbagent check", "kerbagent check -o json"),
 		DependsOn: append(slices.Clone(all), codeLoginFailed),
 		match: func(v *view) []match {
 			var out []match

@@ -10,40 +10,42 @@ import (
 func serverRules() []Rule {
 	return []Rule{{
 		Code: "trust-realm-unreachable", Severity: Error,
-		Title:     "the trust leads to {realm}, whose domain controllers do not answer",
-		Means:     "The user's own realm gave a referral to the service's realm, and no KDC of that realm answers from this host.",
-		Cause:     "{user} was referred to {realm}; its KDCs: {seen}.",
-		Remedy:    "nc -vz {ip} 88; open TCP and UDP 88 from this host to the domain controllers of {realm} as well; then: kerbagent check",
+		Title:     "the trust leads to {realm}, and no KDC there can be used from this host",
+		Means:     "The login goes on from the user's realm to another one over a trust, and no KDC of that realm gives this host a usable answer. A client talks to the domain controllers of both realms itself.",
+		Cause:     "{user} was sent on to {realm}. Its KDCs: {seen}.",
+		Remedy:    do("Open TCP and UDP port 88 from this host to the domain controllers of {realm} too.", "dig +short _kerberos._tcp.{domain} SRV", "nc -vz -w 3 {ip} {port}", "kerbagent check --realm {realm}"),
 		DependsOn: []Code{"host-offline", "ipv6-broken"},
 		match:     trustRealmUnreachable,
 	}, {
 		Code: "realm-unreachable", Severity: Error,
-		Title:     "no domain controller of {realm} answers on port 88",
-		Means:     "Every KDC of the realm was asked, over UDP and TCP, and none gives a usable answer. Nobody can get a ticket from here.",
-		Cause:     "{count} KDC addresses were asked: {seen}.",
-		Remedy:    "nc -vz {ip} 88; check the route, the security group and the firewall for TCP and UDP 88 to the domain controllers of {realm}; then: kerbagent check",
+		Title:     "no KDC (domain controller) of {realm} can be used from this host",
+		Means:     "Every known KDC address of the realm was asked, and each was silent, refused, or said that it is unavailable. Nobody gets a ticket of this realm from here.",
+		Cause:     "KDC addresses asked: {count}. {seen}.",
+		Remedy:    do("Check the route, and open TCP and UDP port {port} from this host to the domain controllers of {realm}.", "ip route get {ip}", "nc -vz -w 3 {ip} {port}", "kerbagent check --realm {realm} --kdc {address}"),
 		DependsOn: []Code{"host-offline", "ipv6-broken", "trust-realm-unreachable"},
 		match:     realmUnreachable,
 	}, {
 		Code: "dns-srv-stale", Severity: Warning,
-		Title:     "an SRV record of {realm} names a dead host: {kdc}",
-		Means:     "A `_kerberos` SRV record points to a host that has no address, or that answers on no port and is no address of the domain. Clients that follow it wait for a timeout.",
-		Cause:     "SRV names {kdc}: {seen}.",
-		Remedy:    "remove the record on a domain controller: samba-tool dns query or Remove-DnsServerResourceRecord -ZoneName {domain} -Name _kerberos._tcp -RRType Srv; clean up the old controller's metadata",
+		Title: "an SRV record of {domain} names a KDC that cannot be reached: {kdc}",
+		Means: "A `_kerberos` SRV record names a host without an address, or one whose KDC gives no usable answer and that is none of the domain's own addresses: mostly a domain controller that was taken away. Clients that follow the record wait for a timeout.",
+		Cause: "The SRV record names {kdc}: {seen}.",
+		Remedy: do("If that domain controller is gone, remove its records, on one that works.", "dig +short _kerberos._tcp.{domain} SRV",
+			"nltest /dsderegdns:{kdc}  # Windows", "samba-tool dns delete <server> {domain} _kerberos._tcp SRV '{kdc} <port> <priority> <weight>'  # Samba"),
 		DependsOn: []Code{"host-offline", "ipv6-broken", "realm-unreachable", "trust-realm-unreachable"},
 		match:     srvStale,
 	}, {
 		Code: "server-down", Severity: Warning,
-		Title:     "domain controller {kdc} answers on no port",
-		Means:     "One domain controller answers neither DNS (53) nor Kerberos (88) nor kpasswd (464): the machine, its route or a firewall in front of it, not one service.",
-		Cause:     "Asked at {ips} on {ports}: {seen}. Other servers answer.",
-		Remedy:    "ping -c 3 {ip}; traceroute -n {ip}; in AWS: aws ds describe-domain-controllers --directory-id <d-…> (status of the controller with DNS address {ip})",
+		Title: "domain controller {kdc}: nothing answers there",
+		Means: "Several services of one machine were asked (DNS, Kerberos, kpasswd), and none answers: the machine itself, the way to it or a firewall in front of it, rather than one service.",
+		Cause: "Asked at {ips} ({ports}): {seen}.",
+		Remedy: do("See whether the machine runs and whether packets reach it.", "ping -c 3 {ip}", "ip route get {ip}",
+			"aws ds describe-domain-controllers --directory-id <directory> --query 'DomainControllers[].[DnsIpAddr,Status,StatusReason]'  # AWS Managed AD"),
 		DependsOn: []Code{"host-offline", "ipv6-broken", "realm-unreachable", "trust-realm-unreachable", "dns-srv-stale"},
 		match:     serverDown,
 	}}
 }
 
-// deadFor says that no exchange with k gave a usable answer.
+// dead says that no exchange with k gave a usable answer.
 func (k *kdcAddr) dead() bool {
 	rs := present(k.udp, k.tcp)
 	for _, r := range rs {
@@ -116,9 +118,10 @@ func trustRealmUnreachable(v *view) []match {
 	var out []match
 	for _, realm := range sortedKeys(byRealm) {
 		t := byRealm[realm]
-		w := wordsOf(t.logins[0]).and(words{"realm": plain(realm), "seen": each(t.kdcs), "ip": ipOf(t.kdcs)})
-		if w["seen"] == "" {
-			w["seen"] = "none is known"
+		w := wordsOf(t.logins[0]).and(words{"realm": plain(realm), "domain": plain(domainOf(realm)), "seen": "none is known", "ip": "", "port": ""})
+		if len(t.kdcs) > 0 {
+			at := wordsOf(t.kdcs[0])
+			w["seen"], w["ip"], w["port"] = each(t.kdcs), at["ip"], at["port"]
 		}
 		out = append(out, match{affects: t.logins, explains: slices.Concat(t.kdcs, v.sameHosts(t.kdcs), v.throughHosts(realm)), words: w,
 			evidence: evidenceOf(t.logins[0], probe.FactHops, probe.FactFailedRealm)})
@@ -156,7 +159,7 @@ func srvStale(v *view) []match {
 			continue
 		}
 		rs := k.results()
-		out = append(out, match{affects: rs, explains: v.sameHosts(rs), words: wordsOf(rs[0]).and(words{"seen": each(rs)})})
+		out = append(out, match{affects: rs, explains: v.sameHosts(rs), words: wordsOf(rs[0]).and(words{"seen": each(rs) + "; it is none of the domain's own addresses"})})
 	}
 	return out
 }

@@ -15,38 +15,45 @@ func serviceRules() []Rule {
 	}
 	rules := []Rule{{
 		Code: "trust-no-referral", Severity: Error,
-		Title:  "the realm of {user} gives no ticket for the realm of the database",
-		Means:  "The user's realm does not know krbtgt/SERVICE.REALM: there is no trust between the two, or it points the wrong way. The database's directory must trust the user's.",
-		Cause:  "{kdcseen} Asked for a ticket to the service's realm, the realm of {user} said the same (7).",
-		Remedy: "aws ds describe-trusts (direction \"One-Way: Outgoing\" or \"Two-Way\", state Verified); on-premises: netdom trust, or samba-tool domain trust list",
-		match:  unknown(probe.ReferralNoTrust),
+		Title: "the realm of {user} gives no ticket for the realm of the database",
+		Means: "The user's realm does not know the database's realm (no krbtgt for it): there is no trust between the two, or it points the wrong way. The database's directory has to trust the user's.",
+		Cause: "{kdcseen} Asked for a ticket to the realm of the database, the user's realm said the same.",
+		Remedy: do("Look at the trust from both sides, and make the database's directory trust the user's (in AWS: direction One-Way: Outgoing or Two-Way, state Verified).",
+			"aws ds describe-trusts --query 'Trusts[].[RemoteDomainName,TrustDirection,TrustState,TrustStateReason]'  # AWS Managed AD", "Get-ADTrust -Filter *  # Windows",
+			"netdom trust <domain of the database> /domain:{domain} /verify  # Windows", "samba-tool domain trust list  # Samba"),
+		match: unknown(probe.ReferralNoTrust),
 	}, {
 		Code: "service-realm-unmapped", Severity: Error,
-		Title:  "the database's service exists, but the realm of {user} was not told to look there",
-		Means:  "The SPN exists in its own realm. A client that does not know which realm the database is in asks the user's realm, which gives no referral.",
-		Cause:  "{kdcseen} With a ticket for the service's realm the same SPN was found.",
-		Remedy: "map the database in krb5.conf: [domain_realm] {host} = <realm of the database>; and switch on name suffix routing for it on the trust (netdom trust /NameSuffixes)",
-		match:  unknown(probe.ReferralExistsThere),
+		Title: "the realm of {user} does not know where the database's service is",
+		Means: "The database's service exists in its own realm. A client that is not told that realm asks the user's, which does not send it there.",
+		Cause: "{kdcseen} With a ticket for the realm of the database the same service was found.",
+		Remedy: do("Map the database in krb5.conf, under [domain_realm]: {host} = <realm of the database>; or switch on name suffix routing for its domain on the trust.",
+			"netdom trust {domain} /namesuffixes:<domain of the database>  # Windows: lists them by number",
+			"netdom trust {domain} /namesuffixes:<domain of the database> /togglesuffix:<number>  # Windows"),
+		match: unknown(probe.ReferralExistsThere),
 	}, {
 		Code: "service-unknown", Severity: Error,
-		Title:  "the directory does not know the service that database {database} announces",
-		Means:  "The SPN from the auth switch exists in no realm that could hold it: the association with the directory is incomplete, or the cluster's port was changed after Kerberos was switched on.",
-		Cause:  "{kdcseen} The announced SPN is {spn}.",
-		Remedy: "aws rds describe-db-clusters --query 'DBClusters[].DomainMemberships'; associate the cluster anew (modify-db-cluster --domain), and do not change its port",
-		match:  loginMatch(func(r *probe.Result) bool { return reason(r, probe.ReasonKRBServerUnknown) }),
+		Title: "the directory does not know the service that database {database} announces",
+		Means: "No realm that was asked knows the service (SPN) that the database announced: its association with the directory is incomplete, or the cluster's port was changed after Kerberos was switched on.",
+		Cause: "{kdcseen} The announced service is {spn}.",
+		Remedy: do("See whether the cluster is a member of the directory, and associate it anew if not; leave its port as it is.",
+			"aws rds describe-db-clusters --query 'DBClusters[].[DBClusterIdentifier,Port,DomainMemberships]'",
+			"aws rds modify-db-cluster --db-cluster-identifier <cluster> --domain <directory> --domain-iam-role-name <role> --apply-immediately"),
+		match: loginMatch(func(r *probe.Result) bool { return reason(r, probe.ReasonKRBServerUnknown) }),
 	}, {
 		Code: "service-duplicate", Severity: Error,
-		Title:  "two accounts hold the database's SPN",
-		Means:  "KDC_ERR_PRINCIPAL_NOT_UNIQUE (8): the directory cannot tell whose key to use.",
-		Cause:  "{kdcseen} The announced SPN is {spn}.",
-		Remedy: "on the directory: setspn -X (lists duplicates), then setspn -D <SPN> <the wrong account>",
-		match:  loginMatch(func(r *probe.Result) bool { return reason(r, probe.ReasonKRBNotUnique) }),
+		Title: "two accounts of the directory hold the service of database {database}",
+		Means: "KDC_ERR_PRINCIPAL_NOT_UNIQUE (8): the service's name (SPN) is on more than one account, and the KDC cannot tell whose key to use.",
+		Cause: "{kdcseen} The announced service is {spn}.",
+		Remedy: do("Find the accounts that hold the name, and take it from the wrong one.", "setspn -X  # Windows: lists duplicates", "setspn -D <service name> <wrong account>  # Windows",
+			"samba-tool spn list <account>  # Samba", "samba-tool spn delete <service name> <wrong account>  # Samba"),
+		match: loginMatch(func(r *probe.Result) bool { return reason(r, probe.ReasonKRBNotUnique) }),
 	}, {
 		Code: "trust-etype", Severity: Error,
-		Title:  "no encryption type in common across the trust ({user})",
-		Means:  "KDC_ERR_ETYPE_NOSUPP (14) for a cross-realm ticket: the trust has no AES keys.",
-		Cause:  "{kdcseen} Path: {hops}.",
-		Remedy: "tick \"The other domain supports Kerberos AES Encryption\" on the trust, on both sides; or: ksetup /setenctypeattr <domain> AES256-CTS-HMAC-SHA1-96",
+		Title:  "no encryption type in common across the trust that {user} needs",
+		Means:  "KDC_ERR_ETYPE_NOSUPP (14) for a ticket to another realm: mostly the trust is not set to AES.",
+		Cause:  "{kdcseen} Realms on the way: {hops}.",
+		Remedy: do("Set \"The other domain supports Kerberos AES Encryption\" on the trust, on both sides.", "Get-ADTrust -Filter *  # Windows: SupportsAesKeys", "ksetup /setenctypeattr <other domain> AES128-CTS-HMAC-SHA1-96 AES256-CTS-HMAC-SHA1-96  # Windows"),
 		match:  loginMatch(func(r *probe.Result) bool { return reason(r, probe.ReasonKRBEType) && acrossTrust(r) }),
 	}}
 	for i := range rules {
@@ -55,10 +62,11 @@ func serviceRules() []Rule {
 	rules[2].DependsOn = append(rules[2].DependsOn, "trust-no-referral", "service-realm-unmapped")
 	return append(rules, Rule{
 		Code: "ticket-rc4", Severity: Warning,
-		Title:  "the ticket for database {database} is encrypted with RC4",
-		Means:  "The service's account has no AES keys, or msDS-SupportedEncryptionTypes leaves AES out. RC4 is broken and will be switched off.",
-		Cause:  "Ticket encryption type 23 (rc4-hmac) for {spn}.",
-		Remedy: "set msDS-SupportedEncryptionTypes = 24 on the service's account and its password anew; for a managed cluster: associate it with the directory again",
+		Title: "database {database}: its tickets are encrypted with RC4",
+		Means: "The KDC encrypted the service's ticket with RC4, which is broken and is being switched off: the service's account has no AES keys, or AES is not allowed on it.",
+		Cause: "Encryption type 23 (rc4-hmac) of the ticket for {spn}.",
+		Remedy: do("Allow AES on the service's account and set its password again; for a managed cluster, associate it with the directory again.", "Set-ADUser -Identity <service account> -KerberosEncryptionType AES128,AES256  # Windows",
+			"aws rds modify-db-cluster --db-cluster-identifier <cluster> --domain <directory> --domain-iam-role-name <role> --apply-immediately"),
 		match: func(v *view) []match {
 			return v.perLogin(func(r *probe.Result) bool { return r.Facts[probe.FactTicketType] == "23" })
 		},
@@ -75,42 +83,43 @@ func acceptRules() []Rule {
 	causes := append(kdcCauses(), "endpoint-unresolvable")
 	return []Rule{{
 		Code: "db-auth-timeout", Severity: Error,
-		Title:     "database {database} gave up waiting for the ticket of {user}",
-		Means:     "The server closes a connection that has not authenticated within connect_timeout (10 s by default). The KDC was slower than that.",
-		Cause:     "The connection ended after the auth switch, before a ticket could be sent: {error}.",
-		Remedy:    "find the slow KDC in the ladder below and move it to the end of krb5.conf; as the primary user: SHOW VARIABLES LIKE 'connect_timeout'",
+		Title:     "database {database}: hung up while the login of {user} was under way",
+		Means:     "The server closed the connection in the middle of the Kerberos exchange. Mostly its connect_timeout (10 seconds unless changed) passed while a KDC was slow.",
+		Cause:     "The connection ended after the server had asked for a ticket: {error}.",
+		Remedy:    do("Find the slow step among the stages of the login below; put a slow KDC last in krb5.conf.", sql("SHOW VARIABLES LIKE 'connect_timeout'"), "kerbagent check -o json"),
 		DependsOn: causes,
 		match:     loginMatch(func(r *probe.Result) bool { return reason(r, probe.ReasonDBAuthTimeout) }),
 	}, {
 		Code: "db-account-locked", Severity: Error,
-		Title:     "the database account of {user} is locked (ERROR {errno})",
-		Means:     "The account is locked in the database, not in the directory.",
+		Title:     "database {database}: the account of {user} is locked (ERROR {errno})",
+		Means:     "The account is locked in the database, not in the directory (3118 and 4151), or MariaDB blocked it after too many failed logins (4150).",
 		Cause:     "{endpoint} answered ERROR {errno}.",
-		Remedy:    "as the primary user: ALTER USER '{account}'@'%' ACCOUNT UNLOCK",
+		Remedy:    do("Unlock the account in the database.", sql("ALTER USER '{account}'@'%' ACCOUNT UNLOCK"), sql("FLUSH PRIVILEGES")+"  # for ERROR 4150"),
 		DependsOn: causes,
 		match:     acceptMatch(probe.ReasonDBAccountLocked),
 	}, {
 		Code: "db-access-denied", Severity: Error,
-		Title:     "database {database} accepts the ticket of {user} and denies the account",
-		Means:     "The server proved itself (AP-REP), so ticket and keytab are good. The database account is not this user's: another principal, realm or case; or it requires something else (TLS).",
-		Cause:     "{endpoint} answered ERROR {errno} after it had proved itself.",
-		Remedy:    "as the primary user: SHOW CREATE USER '{account}'@'%'; the name must be in the directory's case, the realm {realm}",
+		Title:     "database {database}: accepts the ticket of {user}, denies the account",
+		Means:     "The server took the ticket (it proved itself, or says that only the name does not fit), so ticket and keytab are good. The database account is for another principal, realm or spelling; or it requires something else, TLS for example.",
+		Cause:     "{endpoint} answered ERROR {errno} to a ticket that it had accepted.",
+		Remedy:    do("Compare the database account with the user: the name in the directory's spelling, the realm {realm}.", sql("SELECT user, host, plugin FROM mysql.user WHERE user = '{account}'"), sql("SHOW CREATE USER '{account}'@'%'")),
 		DependsOn: causes,
 		match:     acceptMatch(probe.ReasonDBAccessDenied),
 	}, {
 		Code: "db-ticket-rejected", Severity: Error,
-		Title:     "database {database} refuses the ticket of {user}",
-		Means:     "The server said no before it proved itself: its keytab is not the directory's any more (rotated, other kvno), its clock is off; on MySQL also an account that it would not have.",
-		Cause:     "{endpoint} answered ERROR {errno} to a ticket for {spn} (kvno {ticketkvno}).",
-		Remedy:    "run kerbagent check again (a new ticket is got each time); if it stays, associate the cluster with the directory again; as the primary user: SHOW CREATE USER '{account}'@'%'",
+		Title: "database {database}: refuses the ticket of {user}",
+		Means: "The server said no before it proved itself: its key is not the directory's any more (rotated, another version), its clock is off, or its account is for somebody else and it does not say so.",
+		Cause: "{endpoint} answered ERROR {errno} to a ticket for {spn} (key version {ticketkvno}).",
+		Remedy: do("Run the check again, which gets a new ticket each time; if it stays so, look at the account, and associate the cluster with the directory again.", "kerbagent check", sql("SHOW CREATE USER '{account}'@'%'"),
+			"aws rds describe-db-clusters --query 'DBClusters[].[DBClusterIdentifier,DomainMemberships]'"),
 		DependsOn: causes,
 		match:     acceptMatch(probe.ReasonDBTicketRejected),
 	}, {
 		Code: "db-server-unproven", Severity: Warning,
-		Title:     "database {database} did not prove that it holds the service's key",
-		Means:     "The server accepted the login, but sent no AP-REP, or one that does not verify, although it was asked for one. Only TLS speaks for its identity then.",
+		Title:     "database {database}: did not prove that it holds the service's key",
+		Means:     "The server was asked to prove itself, and sent no proof (AP-REP), or one that does not verify. Only TLS speaks for its identity then.",
 		Cause:     "{endpoint}: {error}.",
-		Remedy:    "keep databases: {database}: tls: mode verify-full; make sure that {endpoint} is the database",
+		Remedy:    do("Make sure that {endpoint} is the database, and keep databases: {database}: tls: mode at verify-full.", "kerbagent check --realm {realm} --database {endpoint} --database-tls verify-full"),
 		DependsOn: causes,
 		match: func(v *view) []match {
 			var out []match
@@ -142,5 +151,8 @@ func dbWords(m match) words {
 	w := loginWords(m.affects[0])
 	w["errno"] = m.affects[0].Facts[probe.FactErrNumber]
 	w["ticketkvno"] = m.affects[0].Facts[probe.FactTicketKVNO]
+	if w["ticketkvno"] == "" {
+		w["ticketkvno"] = "unknown"
+	}
 	return w
 }

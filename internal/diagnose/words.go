@@ -1,7 +1,6 @@
 package diagnose
 
 import (
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,19 +14,32 @@ func said(r probe.Reason) string {
 	case probe.ReasonUDPSilent:
 		return "no answer over UDP"
 	case probe.ReasonConnectTimeout:
-		return "TCP does not connect (no answer)"
+		return "TCP does not connect"
 	case probe.ReasonTCPSilent:
-		return "TCP connects, then no answer"
+		return "TCP connects and stays silent"
 	case probe.ReasonRefused:
 		return "refused"
 	case probe.ReasonUnreachable:
 		return "no route to host"
 	case probe.ReasonForbidden:
-		return "this host is not permitted to send"
+		return "sending is not permitted"
 	case probe.ReasonClosed:
 		return "connection closed without an answer"
+	case probe.ReasonMalformed:
+		return "an answer in another protocol"
+	case probe.ReasonKRBServiceUnavailable:
+		return "error 29 (service unavailable)"
 	}
 	return string(r)
+}
+
+// saidOver is said with the transport, where the words do not name it.
+func saidOver(r *probe.Result) string {
+	switch r.Reason {
+	case probe.ReasonUDPSilent, probe.ReasonConnectTimeout, probe.ReasonTCPSilent:
+		return said(r.Reason)
+	}
+	return said(r.Reason) + " over " + strings.ToUpper(string(r.ID.Transport))
 }
 
 // seen lists what was seen, each sort once: "no answer over UDP, refused".
@@ -41,15 +53,61 @@ func seen(rs []*probe.Result) string {
 	return list(out)
 }
 
-// each lists what was seen address by address: "10.0.0.10:88 udp: refused".
+// each lists what was seen address by address, each sort once:
+// "10.0.0.10:88: no answer over UDP, TCP does not connect; 10.0.0.11:88: refused over TCP".
 func each(rs []*probe.Result) string {
-	var out []string
+	var addresses []string
+	sorts := map[string][]string{}
 	for _, r := range rs {
-		if r.Outcome == probe.Failed {
-			out = append(out, strings.TrimSpace(fmt.Sprintf("%s %s: %s", r.ID.Address, r.ID.Transport, said(r.Reason))))
+		if r.Outcome != probe.Failed {
+			continue
 		}
+		a := r.ID.Address.String()
+		addresses = appendNew(addresses, a)
+		sorts[a] = appendNew(sorts[a], saidOver(r))
 	}
-	return strings.Join(out, "; ")
+	for i, a := range addresses {
+		addresses[i] = a + ": " + list(sorts[a])
+	}
+	return strings.Join(addresses, "; ")
+}
+
+// do makes a remedy: what to do in plain words, and the commands, each on a
+// line of its own that begins with two spaces.
+func do(what string, commands ...string) string {
+	return what + "\n  " + strings.Join(commands, "\n  ")
+}
+
+// sql makes a command of a statement for the database's administrator. The
+// statement stands in double quotes: it must hold none, and nothing that a
+// shell expands in them.
+func sql(statement string) string {
+	return `mysql -h {host} -P {port} -u <admin> -p -e "` + statement + `"`
+}
+
+// writeSecret is a command that puts a password into its file without a line
+// end, unseen by the shell's history and by other users.
+const writeSecret = `(umask 077; IFS= read -rs P && printf %s "$P" > <file>)`
+
+// placeOf names what a title is about when a match joins several addresses:
+// "dc1.corp.example.com (10.0.0.10:88)", or the names alone when they are several.
+func placeOf(names, addresses string) string {
+	n, a := strings.Split(names, ", "), strings.Split(addresses, ", ")
+	switch {
+	case len(n) > 1:
+		return few(n)
+	case names == "" || strings.HasPrefix(addresses, names+":") || strings.HasPrefix(addresses, "["+names+"]:"):
+		return few(a)
+	}
+	return names + " (" + few(a) + ")"
+}
+
+// few lists at most two and says how many more there are.
+func few(s []string) string {
+	if len(s) > 2 {
+		return list(s[:2]) + " and " + count(len(s)-2) + " more"
+	}
+	return list(s)
 }
 
 func list(s []string) string { return strings.Join(s, ", ") }
@@ -69,12 +127,16 @@ func ipOf(rs []*probe.Result) string {
 // or are addresses, so nothing that a peer says can get into a command that
 // somebody pastes.
 func safeWords() []string {
-	return []string{"realm", "domain", "user", "database", "endpoint", "host", "port", "server", "ip", "ip6", "kdc", "transport", "account", "kind", "nc", "secretfile", "blocked", "dig"}
+	return []string{"realm", "domain", "user", "account", "database", "endpoint", "host", "port", "address", "ip", "ip6", "cidr", "kdc", "server"}
 }
 
 // plain replaces what is no host name, address, realm or user name by an empty
 // word, so that it is shown as <word> instead of being pasted into a shell.
+// A name that begins with a hyphen would be taken for an option.
 func plain(s string) string {
+	if strings.HasPrefix(s, "-") {
+		return ""
+	}
 	for _, c := range s {
 		ok := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("-._:@/[]", c)
 		if !ok {
@@ -84,22 +146,25 @@ func plain(s string) string {
 	return s
 }
 
-// wordsOf gives the words that nearly every rule about r uses.
+// wordsOf gives the words that nearly every rule about r uses. address and ip
+// are one server's and stay so when matches are joined; server and kdc become lists then.
 func wordsOf(r *probe.Result) words {
 	w := words{
 		"realm": plain(r.Facts[probe.FactRealm]), "domain": plain(domainOf(r.Facts[probe.FactRealm])),
 		"user": plain(r.Facts[probe.FactUser]), "database": plain(r.Facts[probe.FactDatabase]),
-		"endpoint": plain(r.Facts[probe.FactEndpoint]), "kdc": plain(r.ID.Target), "kind": r.Facts[probe.FactKind],
-		"transport": string(r.ID.Transport),
+		"endpoint": plain(r.Facts[probe.FactEndpoint]), "kdc": plain(r.ID.Target),
 	}
 	w["account"], _, _ = strings.Cut(w["user"], "@")
-	w["host"], w["port"], _ = strings.Cut(w["endpoint"], ":")
-	if r.ID.Address.IsValid() {
-		w["ip"] = r.ID.Address.Addr().Unmap().String()
-		w["server"] = r.ID.Address.String()
-		w["dig"] = "dig @" + w["ip"]
-		if port := r.ID.Address.Port(); port != 53 {
-			w["dig"] += " -p " + strconv.Itoa(int(port))
+	if i := strings.LastIndexByte(w["endpoint"], ':'); i >= 0 {
+		w["host"], w["port"] = strings.Trim(w["endpoint"][:i], "[]"), w["endpoint"][i+1:]
+	}
+	if a := r.ID.Address; a.IsValid() {
+		w["ip"], w["server"], w["address"] = a.Addr().Unmap().String(), a.String(), a.String()
+		if a.Addr().Unmap().Is4() {
+			w["cidr"] = w["ip"] + "/32"
+		}
+		if r.ID.Kind != probe.Database && r.ID.Kind != probe.Login {
+			w["port"] = count(int(a.Port())) // the endpoint's, if there is one, is another server's
 		}
 	}
 	return w
