@@ -114,6 +114,54 @@ func TestSkewOfOneAndOfAll(t *testing.T) {
 	}
 }
 
+// Two clocks that are off to different sides are two clocks that are off, not
+// this host's.
+func TestSkewToBothSides(t *testing.T) {
+	a, b := kdcResult("10.0.0.1:88", probe.TCP, ""), kdcResult("10.0.0.2:88", probe.TCP, "")
+	a.Samples[probe.SampleSkew], b.Samples[probe.SampleSkew] = 600, -600
+	if got := codesOf(Explain(Snapshot{Results: []probe.Result{a, b}, Now: testNow})); !slices.Equal(got, []Code{"clock-skew-one-kdc"}) {
+		t.Errorf("%v, want clock-skew-one-kdc", got)
+	}
+}
+
+// This host's resolver is asked about each realm; that it is silent is one finding.
+func TestASilentResolverIsOneFinding(t *testing.T) {
+	var results []probe.Result
+	for _, realm := range []string{"R.TEST", "S.TEST"} {
+		r := kdcResult("10.0.0.53:53", probe.UDP, probe.ReasonUDPSilent)
+		r.ID.Kind, r.ID.Target = probe.DNS, "SOA:"+domainOf(realm)
+		r.Facts = probe.Facts{probe.FactRealm: realm, probe.FactRole: probe.RoleHost, probe.FactQuestion: "SOA " + domainOf(realm)}
+		results = append(results, r)
+	}
+	got := Explain(Snapshot{Results: results, Now: testNow})
+	if !slices.Equal(codesOf(got), []Code{"dns-server-silent"}) || len(got.Findings[0].Affects) != 2 {
+		t.Errorf("%v affecting %v", codesOf(got), got.Findings[0].Affects)
+	}
+}
+
+// A DNS server that has only an IPv6 address and is dead says nothing of IPv6.
+func TestADeadDNSServerIsNoBrokenIPv6(t *testing.T) {
+	dns := func(addr string, reason probe.Reason) probe.Result {
+		r := kdcResult(addr, probe.UDP, reason)
+		r.ID.Kind, r.ID.Target = probe.DNS, "SOA:r.test"
+		r.Facts = probe.Facts{probe.FactRealm: "R.TEST", probe.FactRole: probe.RoleRealm, probe.FactQuestion: "SOA r.test"}
+		return r
+	}
+	got := codesOf(Explain(Snapshot{Results: []probe.Result{dns("[fd00::1]:53", probe.ReasonUDPSilent), dns("10.0.0.1:53", "")}, Now: testNow}))
+	if !slices.Equal(got, []Code{"dns-server-silent"}) {
+		t.Errorf("%v, want dns-server-silent", got)
+	}
+}
+
+// A realm of MIT's may be in lower case: an unknown user there is one.
+func TestLowerCaseRealmOfMIT(t *testing.T) {
+	r := loginResult(probe.ReasonKRBClientUnknown, probe.AtAS)
+	r.Facts[probe.FactRealm], r.Facts[probe.FactKind] = "r.test", "mit"
+	if got := codesOf(Explain(Snapshot{Results: []probe.Result{r}, Now: testNow})); !slices.Equal(got, []Code{"principal-unknown"}) {
+		t.Errorf("%v, want principal-unknown", got)
+	}
+}
+
 func TestSinceIsWhenItBegan(t *testing.T) {
 	r := kdcResult("10.0.0.1:88", probe.UDP, probe.ReasonInternal)
 	began := testNow.Add(-time.Hour)

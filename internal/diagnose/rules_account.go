@@ -55,7 +55,8 @@ func accountRules() []Rule {
 		Remedy: do("Write the realm in upper case wherever it stands: kerbagent.yaml, krb5.conf, and the database account (CREATE USER … BY).", "grep -rn {realm} /etc/kerbagent /etc/krb5.conf /etc/krb5.conf.d", sql("SHOW CREATE USER '{account}'@'%'")),
 		match: misnamed(func(r *probe.Result) bool {
 			realm := r.Facts[probe.FactRealm]
-			return realm != strings.ToUpper(realm) && reason(r, probe.ReasonKRBReplyMismatch, probe.ReasonKRBWrongRealm, probe.ReasonKRBClientUnknown)
+			lower := realm != strings.ToUpper(realm) && r.Facts[probe.FactKind] != "mit" && r.Facts[probe.FactKind] != "heimdal" // theirs may be in any case
+			return lower && reason(r, probe.ReasonKRBReplyMismatch, probe.ReasonKRBWrongRealm, probe.ReasonKRBClientUnknown)
 		}),
 	}, {
 		Code: "keytab-stale", Severity: Error,

@@ -60,19 +60,15 @@ func clockSkew(v *view) []match {
 		ks, skew := v.skews(realm)
 		m := match{explains: v.failedLogins(probe.ReasonKRBSkew)}
 		worst, all := 0.0, ""
+		if !alike(ks, skew) {
+			continue
+		}
 		for _, k := range ks {
-			if !off(skew[k]) {
-				ks = nil // one clock agrees with ours
-				break
-			}
 			m.affects = append(m.affects, present(k.udp, k.tcp)...)
 			if math.Abs(skew[k]) > math.Abs(worst) {
 				worst = skew[k]
 			}
 			all += fmt.Sprintf("; %s is %s this host", k.addr, skewWord(skew[k]))
-		}
-		if len(ks) == 0 {
-			continue
 		}
 		m.explains = append(m.explains, v.rejectedTickets(worst)...)
 		m.spare = math.Abs(worst) < SkewLimit.Seconds()
@@ -81,6 +77,17 @@ func clockSkew(v *view) []match {
 		out = append(out, m)
 	}
 	return out
+}
+
+// alike says that every KDC's clock is off, and all to the same side: then it
+// is this host's that is wrong.
+func alike(ks []*kdcAddr, skew map[*kdcAddr]float64) bool {
+	for _, k := range ks {
+		if !off(skew[k]) || skew[k]*skew[ks[0]] < 0 {
+			return false
+		}
+	}
+	return len(ks) > 0
 }
 
 // rejectedTickets: with a clock far off, a database refuses even good tickets.
@@ -104,8 +111,11 @@ func clockSkewOne(v *view) []match {
 				fine = append(fine, k)
 			}
 		}
-		if len(fine) == 0 {
-			continue
+		agrees := "another one is off in the other direction"
+		if len(fine) > 0 {
+			agrees = fine[0].addr.String() + " agrees with it"
+		} else if alike(ks, skew) {
+			continue // this host's clock, then
 		}
 		for _, k := range ks {
 			if !off(skew[k]) {
@@ -118,7 +128,7 @@ func clockSkewOne(v *view) []match {
 				}
 			}
 			m.words = wordsOf(m.affects[0]).and(words{"skew": skewWord(skew[k]),
-				"seen": fmt.Sprintf("%s is %s this host; %s agrees with it", k.addr, skewWord(skew[k]), fine[0].addr)})
+				"seen": fmt.Sprintf("%s is %s this host; %s", k.addr, skewWord(skew[k]), agrees)})
 			out = append(out, m)
 		}
 	}

@@ -39,7 +39,8 @@ func databaseRules() []Rule {
 		Remedy:    do("Check host and port (databases: {database}: endpoint); a proxy or another service may sit there.", clusters, again),
 		DependsOn: causes,
 		match: dbMatch(func(r *probe.Result) bool {
-			return reason(r, probe.ReasonDBNotMySQL, probe.ReasonMalformed, probe.ReasonClosed)
+			greeted := r.Facts[probe.FactVersion] != ""
+			return reason(r, probe.ReasonDBNotMySQL, probe.ReasonMalformed) || reason(r, probe.ReasonClosed) && !greeted
 		}),
 	}, {
 		Code: "db-host-blocked", Severity: Error,

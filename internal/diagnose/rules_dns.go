@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -145,6 +146,25 @@ func dnsSilent(v *view) []match {
 		}
 		out = append(out, m)
 	}
+	return perServer(out)
+}
+
+// perServer makes one match of those about one server: this host's resolver is
+// asked about each realm.
+func perServer(ms []match) []match {
+	var out []match
+	byAddr := map[netip.AddrPort]int{}
+	for _, m := range ms {
+		addr := m.affects[0].ID.Address
+		if i, have := byAddr[addr]; have {
+			out[i].affects = append(out[i].affects, m.affects...)
+			out[i].explains = append(out[i].explains, m.explains...)
+			out[i].spare = out[i].spare && m.spare
+			continue
+		}
+		byAddr[addr] = len(out)
+		out = append(out, m)
+	}
 	return out
 }
 
@@ -159,7 +179,7 @@ func (v *view) oneTransport(blocked probe.Transport) []match {
 			out = append(out, match{affects: rs, words: d.words().and(words{"seen": seen(rs)})})
 		}
 	}
-	return out
+	return perServer(out)
 }
 
 func dnsRefused(v *view) []match {

@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"net/netip"
 	"slices"
 
 	"github.com/kerbagent/kerbagent/probe"
@@ -58,11 +59,15 @@ func hostOffline(v *view) []match {
 	return []match{m}
 }
 
+// ipv6Broken goes by names, which have addresses of both families. A DNS server
+// is asked by its address, so that one alone proves nothing; it is taken in
+// where a host with that address is found broken.
 func ipv6Broken(v *view) []match {
 	var broken []*probe.Result
 	var targets []string
+	ips := map[netip.Addr]bool{}
 	for _, r := range v.all {
-		if r.ID.Family() != "ipv6" || !onPath(r) {
+		if r.ID.Kind == probe.DNS || r.ID.Family() != "ipv6" || !onPath(r) || r.Reason == probe.ReasonRefused {
 			continue
 		}
 		lost, heard := true, false
@@ -79,15 +84,17 @@ func ipv6Broken(v *view) []match {
 		}
 		if lost && heard {
 			broken = append(broken, r)
-			name := r.ID.Target
-			if r.ID.Kind == probe.DNS {
-				name = "DNS server " + r.ID.Address.String() // its target is the question
-			}
-			targets = appendNew(targets, name)
+			targets = appendNew(targets, r.ID.Target)
+			ips[r.ID.Address.Addr()] = true
 		}
 	}
 	if len(broken) == 0 {
 		return nil
+	}
+	for _, r := range v.all {
+		if r.ID.Kind == probe.DNS && onPath(r) && ips[r.ID.Address.Addr()] {
+			broken = append(broken, r)
+		}
 	}
 	return []match{{affects: broken, words: wordsOf(broken[0]).and(words{"target": few(targets), "seen": seen(broken), "ip6": ipOf(broken)})}}
 }

@@ -33,7 +33,7 @@ func Nagios(w io.Writer, in Input) error {
 	for _, f := range in.Report.Findings {
 		fmt.Fprintf(&b, "%s %s: %s", f.Severity, f.Code, nagiosText(clip(f.Cause, maxError)))
 		if f.Remedy != "" {
-			fmt.Fprintf(&b, " Next: %s", nagiosText(strings.Join(strings.Fields(f.Remedy), " ")))
+			fmt.Fprintf(&b, " Next: %s", nagiosText(oneLine(f.Remedy)))
 		}
 		b.WriteByte('\n')
 	}
@@ -111,4 +111,19 @@ func flush(w io.Writer, b []byte) error {
 		return fmt.Errorf("writing report: %w", err)
 	}
 	return nil
+}
+
+// oneLine puts a remedy's commands behind each other, and keeps them apart.
+func oneLine(remedy string) string {
+	var b strings.Builder
+	for line := range strings.Lines(remedy) {
+		if said := b.String(); said != "" {
+			if !strings.HasSuffix(said, ":") && !strings.HasSuffix(said, ".") {
+				b.WriteString(";")
+			}
+			b.WriteString(" ")
+		}
+		b.WriteString(strings.Join(strings.Fields(line), " "))
+	}
+	return b.String()
 }
