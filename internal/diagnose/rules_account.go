@@ -54,9 +54,7 @@ func accountRules() []Rule {
 		Cause:  "The user that was asked for is {user}. {error}.",
 		Remedy: do("Write the realm in upper case wherever it stands: kerbagent.yaml, krb5.conf, and the database account (CREATE USER … BY).", "grep -rn {realm} /etc/kerbagent /etc/krb5.conf /etc/krb5.conf.d", sql("SHOW CREATE USER '{account}'@'%'")),
 		match: misnamed(func(r *probe.Result) bool {
-			realm := r.Facts[probe.FactRealm]
-			lower := realm != strings.ToUpper(realm) && r.Facts[probe.FactKind] != "mit" && r.Facts[probe.FactKind] != "heimdal" // theirs may be in any case
-			return lower && reason(r, probe.ReasonKRBReplyMismatch, probe.ReasonKRBWrongRealm, probe.ReasonKRBClientUnknown)
+			return miscased(r) && reason(r, probe.ReasonKRBReplyMismatch, probe.ReasonKRBWrongRealm, probe.ReasonKRBClientUnknown)
 		}),
 	}, {
 		Code: "keytab-stale", Severity: Error,
@@ -214,6 +212,22 @@ func loginMatch(holds func(*probe.Result) bool) func(*view) []match {
 	return func(v *view) []match {
 		return v.perLogin(func(r *probe.Result) bool { return r.Outcome == probe.Failed && holds(r) })
 	}
+}
+
+// miscased: an Active Directory realm that is not in upper case; of other kinds
+// one that the database announces in another case, since theirs may be in any.
+func miscased(r *probe.Result) bool {
+	realm := r.Facts[probe.FactRealm]
+	if kind := r.Facts[probe.FactKind]; kind != "mit" && kind != "heimdal" {
+		return realm != strings.ToUpper(realm)
+	}
+	_, ofService, _ := strings.Cut(r.Facts[probe.FactSPN], "@")
+	for _, announced := range []string{r.Facts[probe.FactSPNRealm], ofService} {
+		if announced != realm && strings.EqualFold(announced, realm) {
+			return true
+		}
+	}
+	return false
 }
 
 // misnamed is loginMatch for users whose name is wrong, which accounts for a
