@@ -12,8 +12,9 @@ export LAB_STATE
 # The lab needs root (namespaces, port 88) and Debian's packages. LAB=no leaves it out where it could be had.
 LAB ?= $(shell [ "$$(id -u)" = 0 ] && grep -qx 'ID=debian' /etc/os-release 2> /dev/null && echo yes || echo no)
 
-# The packages with tests that need the lab: their files are left out without the tag.
-lab_packages = go list -e -f '{{range .IgnoredGoFiles}}{{$$.ImportPath}} {{.}}{{"\n"}}{{end}}' ./... | sed -n 's/ .*lab_test\.go$$//p' | sort -u
+# The packages with tests that need the lab: with files named lab_test.go or ..._lab_test.go, left out without the tag.
+files = {{range .TestGoFiles}}{{$$.ImportPath}} {{.}}{{"\n"}}{{end}}{{range .XTestGoFiles}}{{$$.ImportPath}} {{.}}{{"\n"}}{{end}}
+lab_packages = go list -tags lab -f '$(files)' ./... | sed -n 's/ .*lab_test\.go$$//p' | sort -u
 other_packages = go list ./... | grep -vxFf <($(lab_packages))
 
 .PHONY: help
@@ -88,3 +89,9 @@ lab-down: ## stop the lab; its state stays
 .PHONY: bench
 bench: ## kerbagent against the guide by hand, and against kinit + mariadb (needs the lab)
 	@lab/lab.sh bench
+
+# Rounds of: healthy a hundred times, then every fault made, found and healed.
+SOAK_ROUNDS ?= 10
+.PHONY: soak
+soak: lab-up ## the healthy lab and every fault, SOAK_ROUNDS times over (10); nothing may be found that is not there
+	@$(subst -count=1 -timeout 30m,-count=$(SOAK_ROUNDS) -timeout 0 -run '^TestLab',$(lab_test)) ./cmd/kerbagent

@@ -43,6 +43,9 @@ func Check(ctx context.Context, cfg *config.Config, env Env) ([]probe.Result, er
 	for _, db := range cfg.Databases {
 		r.wg.Go(func() { r.database(ctx, db, tlsConfigs[db.Name]) })
 	}
+	if cfg.Krb5Conf != nil {
+		r.krb5Conf(ctx)
+	}
 	r.wg.Wait()
 	slices.SortStableFunc(r.results, ladderOrder)
 	return r.results, nil

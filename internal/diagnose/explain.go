@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"cmp"
 	"slices"
 	"sort"
 	"time"
@@ -129,10 +130,11 @@ func (f *found) severity(v *view) Severity {
 			return Error
 		}
 	}
-	if f.rule.Severity == Error && (f.m.spare || v.everyLoginWorks()) {
+	worst := cmp.Or(f.m.severity, f.rule.Severity)
+	if worst == Error && (f.m.spare || v.everyLoginWorks()) {
 		return Warning
 	}
-	return f.rule.Severity
+	return worst
 }
 
 // coveredBy returns the findings of deeper codes that together account for

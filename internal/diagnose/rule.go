@@ -32,7 +32,8 @@ type match struct {
 	explains []*probe.Result // further results that it accounts for
 	words    words
 	evidence map[string]string
-	spare    bool // another way to do the same works: an error is shown as a warning
+	spare    bool     // another way to do the same works: an error is shown as a warning
+	severity Severity // where this match is less than the worst that the code can be
 }
 
 // words are the values of a template.
@@ -68,7 +69,7 @@ func fill(template string, w words) string {
 func Catalogue() []Rule {
 	var all []Rule
 	for _, group := range [][]Rule{hostRules(), serverRules(), dnsRules(), kdcRules(), clockRules(), kpasswdRules(),
-		databaseRules(), secretRules(), accountRules(), databaseAccountRules(), serviceRules(), acceptRules(), loginRules(), lastRules()} {
+		databaseRules(), secretRules(), accountRules(), databaseAccountRules(), serviceRules(), acceptRules(), loginRules(), fileRules(), lastRules()} {
 		all = append(all, group...)
 	}
 	return all

@@ -51,7 +51,7 @@ func may() map[string][]string {
 		"krb5/client":        {"krb5/kdcwire", "krb5/keys"},
 		"krb5/krb5test":      {"krb5/kdcwire", "krb5/keys"},
 		"lab/":               {"lab/"},
-		"lab/bench":          {"lab/capture", "mysql/kerberos"},
+		"lab/bench":          {"lab/capture", "mysql", "mysql/kerberos", "krb5/client"},
 	}
 }
 

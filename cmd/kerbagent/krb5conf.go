@@ -1,0 +1,168 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/rogpeppe/go-internal/diff"
+	"github.com/spf13/cobra"
+
+	"github.com/kerbagent/kerbagent/config"
+	"github.com/kerbagent/kerbagent/internal/agent"
+	"github.com/kerbagent/kerbagent/internal/report"
+)
+
+// krb5confOptions are the flags that all verbs share.
+type krb5confOptions struct {
+	config string
+	path   string
+	style  string
+}
+
+func newKrb5Conf(s streams) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "krb5conf",
+		Short: "Write, judge and undo the krb5.conf that programs on this host read",
+		Long: `krb5conf knows the krb5.conf as MIT, Heimdal, Java and gokrb5 each read it.
+
+  kerbagent krb5conf lint      what is wrong with the file; needs no configuration
+  kerbagent krb5conf show      what it should be, by kerbagent.yaml
+  kerbagent krb5conf diff      what would change
+  kerbagent krb5conf apply     change it, and keep the old one
+  kerbagent krb5conf rollback  take the last change back
+
+The file is --path, else krb5_conf.path of kerbagent.yaml, else the one that
+KRB5_CONFIG names, else /etc/krb5.conf.`,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return fmt.Errorf("say what to do: lint, show, diff, apply or rollback; see %s --help", c.CommandPath())
+		},
+	}
+	var o krb5confOptions
+	f := c.PersistentFlags()
+	f.StringVar(&o.config, "config", "", "configuration `file` (default "+config.DefaultFile+")")
+	f.StringVar(&o.path, "path", "", "the krb5.conf `file` (default: the one that is configured or read)")
+	f.StringVar(&o.style, "style", "", "how much of it is kerbagent's, where the configuration does not say: `file`, block or snippet")
+	c.AddCommand(newKrb5ConfLint(s, &o), o.show(s), o.diff(s), o.apply(s), o.rollback(s))
+	return c
+}
+
+// find says which file is meant.
+func (o *krb5confOptions) find(s streams) (agent.Krb5File, error) {
+	switch o.style {
+	case "", string(config.Krb5File), string(config.Krb5Block), string(config.Krb5Snippet):
+	default:
+		return agent.Krb5File{}, fmt.Errorf("--style %q is none of file, block, snippet", o.style)
+	}
+	w := agent.Krb5Wish{ConfigFile: o.config, Style: o.style, KRB5Config: os.Getenv("KRB5_CONFIG")}
+	if w.ConfigFile == "" {
+		w.ConfigFile = config.DefaultFile
+	}
+	if o.path != "" {
+		var err error
+		if w.Path, err = filepath.Abs(o.path); err != nil {
+			return agent.Krb5File{}, fmt.Errorf("finding %s: %w", o.path, err)
+		}
+	}
+	cfg, err := config.Load(w.ConfigFile)
+	switch {
+	case err == nil:
+		w.Config = cfg
+	case o.config != "" || !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission):
+		return agent.Krb5File{}, err
+	case errors.Is(err, fs.ErrPermission):
+		fmt.Fprintf(s.err, "kerbagent: %s is not readable for you, so nothing is known of realms and databases\n", w.ConfigFile)
+	}
+	return agent.FindKrb5File(w)
+}
+
+// verb makes a command that works on the file.
+func (o *krb5confOptions) verb(s streams, use, short string, run func(agent.Krb5File) error) *cobra.Command {
+	return &cobra.Command{Use: use, Short: short, Args: noArgs, RunE: func(*cobra.Command, []string) error {
+		f, err := o.find(s)
+		if err != nil {
+			return err
+		}
+		return run(f)
+	}}
+}
+
+func (o *krb5confOptions) show(s streams) *cobra.Command {
+	return o.verb(s, "show", "Print what the file should be", func(f agent.Krb5File) error {
+		text, err := f.Text()
+		if err != nil {
+			return err
+		}
+		_, err = io.WriteString(s.out, text)
+		return err
+	})
+}
+
+func (o *krb5confOptions) diff(s streams) *cobra.Command {
+	c := o.verb(s, "diff", "Print what apply would change", func(f agent.Krb5File) error {
+		c, err := f.Plan()
+		if err != nil || !c.Needed() {
+			return err
+		}
+		old := c.Path
+		if !c.Existed {
+			old = "/dev/null"
+		}
+		d := diff.Diff(old, []byte(c.Old), c.Path, []byte(c.New))
+		_, d, _ = bytes.Cut(d, []byte("\n")) // a first line that is diff's own
+		if _, err := s.out.Write(d); err != nil {
+			return err
+		}
+		return exitError(1)
+	})
+	c.Long = "diff prints what apply would change, as a unified diff.\n\nEXIT STATUS\n  0  nothing would change\n  1  something would\n  3  it cannot be said, or apply would be refused"
+	return c
+}
+
+func (o *krb5confOptions) apply(s streams) *cobra.Command {
+	c := o.verb(s, "apply", "Make the file what it should be, and keep the old one", func(f agent.Krb5File) error {
+		c, asked, err := f.Apply()
+		if err != nil {
+			return err
+		}
+		if !c.Needed() {
+			_, err := fmt.Fprintf(s.out, "%s is what it should be; nothing was written\n", report.Terminal(c.Path))
+			return err
+		}
+		how := "MIT's library takes it"
+		if !asked {
+			how = "MIT's library was not asked: its tools (ktutil) are not installed"
+		}
+		kept := "there was no such file before"
+		if c.Existed {
+			kept = "the file as it was: " + report.Terminal(c.Backup)
+		}
+		_, err = fmt.Fprintf(s.out, "wrote %s\n  %s\n  %s\n  to undo: kerbagent krb5conf rollback\n", report.Terminal(c.Path), how, kept)
+		return err
+	})
+	c.Long = `apply makes the file what it should be: all of it, a block in it, or a snippet
+that it includes, as krb5_conf.style has it. The new text is checked first, by
+MIT's library too where its tools are installed; the old file is kept beside the
+new one; and the change is one rename, so no program sees half of it.`
+	return c
+}
+
+func (o *krb5confOptions) rollback(s streams) *cobra.Command {
+	return o.verb(s, "rollback", "Take the last change back", func(f agent.Krb5File) error {
+		c, err := f.Rollback()
+		if err != nil {
+			return err
+		}
+		did := "put back"
+		if c.Removed {
+			did = "removed, as it had not been there:"
+		}
+		_, err = fmt.Fprintf(s.out, "%s %s\n  what stood there: %s\n", did, report.Terminal(c.Path), report.Terminal(c.Backup))
+		return err
+	})
+}

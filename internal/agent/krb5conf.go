@@ -1,0 +1,256 @@
+package agent
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/kerbagent/kerbagent/config"
+	"github.com/kerbagent/kerbagent/krb5/conf"
+	"github.com/kerbagent/kerbagent/krb5/conf/apply"
+	"github.com/kerbagent/kerbagent/probe"
+	"github.com/kerbagent/kerbagent/probe/krb5conf"
+)
+
+// Krb5File is one krb5.conf: where it is, how much of it is kerbagent's, and
+// what the configured logins need of it.
+type Krb5File struct {
+	main  string   // that programs read
+	roots []string // what they read in its place; several where KRB5_CONFIG is a list
+	owned string   // that kerbagent writes: main, or the snippet that it includes
+	style conf.Style
+	byEnv bool // KRB5_CONFIG says which file it is
+	known bool // there is a configuration, so there is something to write
+	keeps bool // kerbagent is to keep the file, not only to judge it
+	site  conf.Site
+}
+
+// Krb5Wish is what was asked for by flags, beside the configuration.
+type Krb5Wish struct {
+	Config     *config.Config // nil where there is none
+	ConfigFile string         // its path, for messages
+	Path       string         // --path, absolute
+	Style      string         // --style
+	KRB5Config string         // of the environment
+}
+
+// FindKrb5File says which file is meant. Path comes first; then the one that
+// the configuration has; then what libkrb5 reads.
+func FindKrb5File(w Krb5Wish) (Krb5File, error) {
+	f := Krb5File{style: conf.WholeFile}
+	var configured *config.Krb5Conf
+	if w.Config != nil {
+		f.known, f.site, configured = true, SiteOf(w.Config), w.Config.Krb5Conf
+	}
+	switch {
+	case configured != nil && w.Style != "" && w.Style != string(configured.Style):
+		return f, fmt.Errorf("--style %s: %s has krb5_conf.style %s; change it there, or leave the flag out", w.Style, w.ConfigFile, configured.Style)
+	case configured != nil:
+		f.style, f.keeps = conf.Style(configured.Style), configured.Mode == config.Krb5Maintain
+	case w.Style != "":
+		f.style = conf.Style(w.Style)
+	}
+	f.owned = w.Path
+	if f.owned == "" && configured != nil {
+		f.owned = configured.Path
+	}
+	read := conf.PathsOf(cmp.Or(w.KRB5Config, config.DefaultKrb5ConfPath))
+	if f.style == conf.Snippet {
+		f.main, f.roots, f.byEnv = read[0], read, true
+		if f.owned == "" {
+			return f, errors.New("--style snippet needs the file that is to be written: give --path, e.g. --path /etc/krb5.conf.d/kerbagent.conf")
+		}
+		if f.owned == f.main {
+			return f, fmt.Errorf("%s is the main krb5.conf, and style snippet is for a file that it includes: give --path or krb5_conf.path such a one, e.g. /etc/krb5.conf.d/kerbagent.conf", f.main)
+		}
+		return f, nil
+	}
+	f.roots = []string{f.owned}
+	if f.owned == "" {
+		f.owned, f.roots, f.byEnv = read[0], read, true
+	}
+	f.main = f.owned
+	return f, nil
+}
+
+// SiteOf gives what the configured logins need of a krb5.conf.
+func SiteOf(cfg *config.Config) conf.Site {
+	var s conf.Site
+	for _, r := range cfg.Realms {
+		realm := conf.Realm{Name: r.Name, Domain: r.Domain(), TrustedBy: r.TrustedBy}
+		for _, k := range r.KDCs {
+			realm.KDCs = append(realm.KDCs, k.String())
+		}
+		s.Realms = append(s.Realms, realm)
+	}
+	for _, d := range cfg.Databases {
+		s.Databases = append(s.Databases, conf.Database{Host: d.Host, Realm: d.Realm})
+	}
+	for _, l := range cfg.Logins {
+		if d, ok := cfg.Database(l.Database); ok {
+			s.Logins = append(s.Logins, conf.Login{Realm: l.Realm, Host: d.Host})
+		}
+	}
+	return s
+}
+
+// Path is the file that kerbagent writes.
+func (f Krb5File) Path() string { return f.owned }
+
+// Main is the file that programs read: Path, but for a snippet.
+func (f Krb5File) Main() string { return f.main }
+
+// Text is what the file should be: all of it, or the part that is kerbagent's.
+func (f Krb5File) Text() (string, error) {
+	if !f.known {
+		return "", fmt.Errorf("what should stand in %s is made from kerbagent.yaml, and there is none: write %s, or name one with --config", f.owned, config.DefaultFile)
+	}
+	return conf.Generate(&f.site)
+}
+
+// Probe looks at the file. What kerbagent would write is compared only where
+// it keeps the file, or has written it before.
+func (f Krb5File) Probe(world func(*conf.Set) (conf.Env, *krb5conf.Ticket), onIssue func(probe.Result), now func() time.Time) (krb5conf.Probe, error) {
+	p := krb5conf.Probe{Path: f.main, Roots: f.roots, Site: f.site, Style: f.style, Snippet: f.owned, OnIssue: onIssue, Now: now}
+	p.World = func(set *conf.Set) (conf.Env, *krb5conf.Ticket) {
+		env, ticket := world(set)
+		if f.byEnv { // what it names is what is judged
+			env.KRB5Config = ""
+		}
+		return env, ticket
+	}
+	if !f.known {
+		return p, nil
+	}
+	text, err := f.Text()
+	if err != nil {
+		return p, err
+	}
+	if f.keeps || f.wrote(text) {
+		p.Want = text
+	}
+	return p, nil
+}
+
+// wrote says that the file has the line by which kerbagent begins its text.
+func (f Krb5File) wrote(text string) bool {
+	have, _, err := (conf.Disk{}).ReadFile(f.owned)
+	mark, _, _ := strings.Cut(text, "\n")
+	return err == nil && strings.Contains(have, mark)
+}
+
+// Lint looks at the file once, as the user who runs this, and gives what is
+// wrong with it, one result an issue, and the file's own first.
+func (f Krb5File) Lint(ctx context.Context, now func() time.Time) ([]probe.Result, error) {
+	var issues []probe.Result
+	p, err := f.Probe(HostWorld, func(r probe.Result) { issues = append(issues, r) }, now)
+	if err != nil {
+		return nil, err
+	}
+	return append([]probe.Result{probe.Safely(ctx, p)}, issues...), nil
+}
+
+// Plan gives the change that Apply would make, and writes nothing.
+func (f Krb5File) Plan() (*apply.Change, error) {
+	req, err := f.request()
+	if err != nil {
+		return nil, err
+	}
+	c, err := apply.Plan(req)
+	return c, f.refusal(err)
+}
+
+// Apply makes the file what it should be. asked says whether MIT's library was
+// there to be asked about it first.
+func (f Krb5File) Apply() (c *apply.Change, asked bool, err error) {
+	req, err := f.request()
+	if err != nil {
+		return nil, false, err
+	}
+	if req.Validate, asked = apply.MITValidator(); !asked {
+		req.Validate = nil
+	}
+	c, err = apply.Apply(req)
+	return c, asked, f.refusal(err)
+}
+
+// Rollback takes the last change back.
+func (f Krb5File) Rollback() (*apply.Change, error) {
+	req := apply.Request{Path: f.owned, Style: f.style, Main: f.main, Site: f.site}
+	if validate, ok := apply.MITValidator(); ok {
+		req.Validate = validate
+	}
+	c, err := apply.Rollback(req)
+	return c, f.refusal(err)
+}
+
+func (f Krb5File) request() (apply.Request, error) {
+	if len(f.roots) > 1 && f.style != conf.Snippet {
+		return apply.Request{}, fmt.Errorf("KRB5_CONFIG names %d files (%s): say which one with --path", len(f.roots), strings.Join(f.roots, ", "))
+	}
+	text, err := f.Text()
+	return apply.Request{Path: f.owned, Style: f.style, Text: text, Main: f.main, Site: f.site}, err
+}
+
+// refusal adds the next action to an error that does not say it, and makes one
+// line of it.
+func (f Krb5File) refusal(err error) error {
+	if err == nil {
+		return nil
+	}
+	next := ""
+	var syntax *conf.SyntaxError
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		next = "run it as a user who may write there, as a rule root"
+	case errors.Is(err, apply.ErrNoBackup):
+		next = "every apply keeps one beside the file: ls -la " + filepath.Dir(f.owned)
+	case errors.Is(err, apply.ErrDangling):
+		next = "make the file that it leads to, or remove the link"
+	case errors.Is(err, conf.ErrNotFile):
+		next = "remove what stands there, or name another file with --path"
+	case errors.Is(err, conf.ErrMarkers):
+		next = "mend the two lines by hand, or remove all of the block and apply again"
+	case errors.Is(err, conf.ErrTooLarge), errors.Is(err, conf.ErrBinary), errors.As(err, &syntax):
+		next = "see kerbagent krb5conf lint, and mend it by hand"
+	case errors.Is(err, fs.ErrNotExist):
+		next = "make it, or name another file with --path"
+	}
+	text := strings.Join(strings.Split(err.Error(), "\n"), "; ")
+	if next != "" {
+		text += ": " + next
+	}
+	return &refused{text, err}
+}
+
+// refused is an error in one line, with what to do next.
+type refused struct {
+	text string
+	err  error
+}
+
+// Error is the whole line.
+func (r *refused) Error() string { return r.text }
+
+// Unwrap gives the error behind it.
+func (r *refused) Unwrap() error { return r.err }
+
+// krb5Conf looks at the configured krb5.conf.
+func (r *round) krb5Conf(ctx context.Context) {
+	f, err := FindKrb5File(Krb5Wish{Config: r.cfg, KRB5Config: os.Getenv("KRB5_CONFIG")})
+	var p krb5conf.Probe
+	if err == nil {
+		p, err = f.Probe(HostWorld, r.add, r.env.Now)
+	}
+	if err != nil {
+		r.add(probe.Begin(probe.ID{Kind: probe.Krb5Conf, Target: r.cfg.Krb5Conf.Path}, r.env.Now).Fail(probe.ReasonInternal, err))
+		return
+	}
+	r.run(ctx, p)
+}

@@ -1,0 +1,235 @@
+// Command bench measures kerbagent in the lab against what people do without it,
+// in one run, and prints ratios. It runs as root outside of the namespaces
+// (make bench).
+//
+//   - wall time of `kerbagent check` against step 7 of the set-up guide by hand,
+//     25 ms added each way: 12 dig, 6 nc -z, 6 nc -zu, nc -z to the database,
+//     kinit, kvno, mariadb, one after another
+//   - CPU of a login in kerbagent's own code against a pair of kinit and mariadb,
+//     TLS on both
+//   - round trips of `kerbagent check`, from a capture
+package main
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"log"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kerbagent/kerbagent/lab/capture"
+)
+
+const (
+	oneWay = 25 * time.Millisecond
+	rtt    = 2 * oneWay
+)
+
+// bench knows where things are.
+type bench struct {
+	lab, state, kerbagent string
+	runs, logins          int
+	dir                   string // scratch
+}
+
+func main() {
+	log.SetFlags(0)
+	var b bench
+	flag.StringVar(&b.lab, "lab", "lab/lab.sh", "the lab's front door")
+	flag.StringVar(&b.state, "state", "/var/tmp/krb-lab", "LAB_STATE")
+	flag.StringVar(&b.kerbagent, "kerbagent", "kerbagent", "the binary")
+	flag.IntVar(&b.runs, "n", 5, "runs of each; the median counts")
+	flag.IntVar(&b.logins, "logins", 100, "logins for the CPU of one")
+	inside := flag.String("log-in", "", "only log in, as often as -logins says: fresh, or keep for the key kept (used by bench itself)")
+	flag.Parse()
+	if *inside != "" {
+		if err := logIn(b, *inside == "keep"); err != nil {
+			log.Fatal(err)
+		}
+		return
+	}
+	if err := b.run(); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func (b bench) run() (err error) {
+	if b.dir, err = os.MkdirTemp("", "bench"); err != nil {
+		return err
+	}
+	defer os.RemoveAll(b.dir)
+	flags, err := exec.Command(b.lab, "break", "none").Output()
+	if err != nil {
+		return fmt.Errorf("asking the lab for flags: %w", err)
+	}
+	check := append([]string{b.kerbagent, "check", "--state-dir", filepath.Join(b.dir, "ledger")}, strings.Fields(string(flags))...)
+
+	if err := exec.Command(b.lab, "fault", "delay", "all", fmt.Sprint(oneWay.Milliseconds())).Run(); err != nil {
+		return fmt.Errorf("putting the delay: %w", err)
+	}
+	quick, slow := b.script("nc -zu"), b.script("nc -zuv -w1")
+	ours, err := b.median(b.runs, check...)
+	if err != nil {
+		return err
+	}
+	byHand, err := b.median(b.runs, "bash", "-c", quick)
+	if err != nil {
+		return err
+	}
+	byHandSlow, err := b.median(min(b.runs, 3), "bash", "-c", slow)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("\nWall time, %v added each way (medians)\n", oneWay)
+	fmt.Printf("  kerbagent check               %6.2f s\n", ours.Seconds())
+	fmt.Printf("  by hand, nc -zu               %6.2f s   %5.1f times (at least 8)\n", byHand.Seconds(), float64(byHand)/float64(ours))
+	fmt.Printf("  by hand, nc -zuv -w1          %6.2f s   %5.1f times (at least 15)\n", byHandSlow.Seconds(), float64(byHandSlow)/float64(ours))
+	if err := b.roundTrips(check); err != nil {
+		return err
+	}
+	if err := exec.Command(b.lab, "heal").Run(); err != nil {
+		return fmt.Errorf("healing: %w", err)
+	}
+	return b.cpu(check)
+}
+
+// script is the guide's step 7, typed by someone who makes no pauses.
+func (b bench) script(ncUDP string) string {
+	var s strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&s, format+" > /dev/null 2>&1\n", args...) }
+	fmt.Fprintf(&s, "export KRB5CCNAME=FILE:%s\n", filepath.Join(b.dir, "byhand"))
+	for _, server := range []string{"10.77.0.10", "10.77.1.11", "10.77.4.2"} {
+		for _, transport := range []string{"+notcp", "+tcp"} {
+			line("dig %s @%s corp.example.com", transport, server)
+			line("dig %s @%s _kerberos._tcp.corp.example.com SRV", transport, server)
+		}
+	}
+	for _, dc := range []string{"10.77.0.10", "10.77.1.11"} {
+		for _, port := range []int{53, 88, 464} {
+			line("nc -z %s %d", dc, port)
+			line("%s %s %d", ncUDP, dc, port)
+		}
+	}
+	line("nc -z %s 3306", endpoint)
+	s.WriteString(b.byHandLogin())
+	line("kvno mysql/%s", endpoint)
+	return s.String() + b.byHandQuery()
+}
+
+const endpoint = "mycluster.cluster-abc123.us-east-1.rds.amazonaws.com"
+
+func (b bench) byHandLogin() string {
+	return fmt.Sprintf("kinit alice < %s > /dev/null || exit 1\n", filepath.Join(b.state, "secrets", "user"))
+}
+
+func (b bench) byHandQuery() string {
+	return fmt.Sprintf("mariadb --no-defaults -h%s -ualice --ssl-ca=%s --ssl-verify-server-cert -e 'select current_user()' > /dev/null || exit 1\n",
+		endpoint, filepath.Join(b.state, "db", "tls", "ca.pem"))
+}
+
+// onClient runs a program on the client host.
+func onClient(args ...string) (*exec.Cmd, error) {
+	cmd := exec.Command("ip", append([]string{"netns", "exec", "lab-cl"}, args...)...)
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
+	if err := cmd.Run(); err != nil {
+		return nil, fmt.Errorf("running %s: %w\n%s", args[0], err, said.Bytes())
+	}
+	return cmd, nil
+}
+
+func (b bench) median(runs int, args ...string) (time.Duration, error) {
+	var took []time.Duration
+	for range runs {
+		begun := time.Now()
+		if _, err := onClient(args...); err != nil {
+			return 0, err
+		}
+		took = append(took, time.Since(begun))
+	}
+	slices.Sort(took)
+	return took[len(took)/2], nil
+}
+
+// roundTrips records one check.
+func (b bench) roundTrips(check []string) error {
+	file := filepath.Join(b.dir, "check.pcap")
+	dump := exec.Command("ip", "netns", "exec", "lab-cl", "tcpdump", "--immediate-mode", "-U", "-s", "128", "-Z", "root", "-i", "eth0", "-w", file, "udp or tcp")
+	ready, err := dump.StderrPipe()
+	if err != nil {
+		return err
+	}
+	if err := dump.Start(); err != nil {
+		return err
+	}
+	if _, err := ready.Read(make([]byte, 1)); err != nil { // it says that it listens
+		return fmt.Errorf("starting tcpdump: %w", err)
+	}
+	_, runErr := onClient(check...)
+	if err := dump.Process.Signal(os.Interrupt); err != nil {
+		return err
+	}
+	if err := dump.Wait(); err != nil {
+		return fmt.Errorf("running tcpdump: %w", err)
+	}
+	if runErr != nil {
+		return runErr
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	packets, err := capture.Read(f, netip.MustParseAddr("10.77.9.100"), netip.MustParseAddr("fd77:0:0:9::100"))
+	if err != nil {
+		return err
+	}
+	span := capture.Span(packets)
+	fmt.Printf("\nRound trips of one check, %d packets\n", len(packets))
+	fmt.Printf("  longest chain in the capture  %6d     (at most 9)\n", capture.RoundTrips(packets, rtt))
+	fmt.Printf("  first to last packet          %6.0f ms  %5.1f round trips\n", span.Seconds()*1000, float64(span)/float64(rtt))
+	return nil
+}
+
+// cpu compares user and system time, without any delay.
+func (b bench) cpu(check []string) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	spent := func(times int, args ...string) (time.Duration, error) {
+		cmd, err := onClient(args...)
+		if err != nil {
+			return 0, err
+		}
+		return (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()) / time.Duration(times), nil
+	}
+	login := map[string]time.Duration{}
+	for _, how := range []string{"fresh", "keep"} {
+		if login[how], err = spent(b.logins, self, "-log-in", how, "-state", b.state, "-logins", fmt.Sprint(b.logins)); err != nil {
+			return err
+		}
+	}
+	pair := fmt.Sprintf("export KRB5CCNAME=FILE:%s\nfor i in {1..%d}; do\n%s%sdone\n", filepath.Join(b.dir, "pair"), b.logins, b.byHandLogin(), b.byHandQuery())
+	other, err := spent(b.logins, "bash", "-c", pair)
+	if err != nil {
+		return err
+	}
+	whole, err := spent(1, check...)
+	if err != nil {
+		return err
+	}
+	ms := func(d time.Duration) float64 { return d.Seconds() * 1000 }
+	fmt.Printf("\nCPU, user and system, mean of %d logins\n", b.logins)
+	fmt.Printf("  kinit + mariadb, TLS          %6.1f ms\n", ms(other))
+	fmt.Printf("  a login of ours, TLS          %6.1f ms  %5.2f of it (at most 0.25)\n", ms(login["keep"]), float64(login["keep"])/float64(other))
+	fmt.Printf("  the first of a process        %6.1f ms  %5.2f of it: the password is stretched to a key\n", ms(login["fresh"]), float64(login["fresh"])/float64(other))
+	fmt.Printf("  a whole kerbagent check       %6.1f ms  %5.2f of it\n", ms(whole), float64(whole)/float64(other))
+	return nil
+}

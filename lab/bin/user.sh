@@ -1,0 +1,42 @@
+#!/bin/bash
+# What can happen to an account of CORP. Written into both DCs' databases at once, so nothing waits for replication.
+#   user.sh unlock NAME...        after wrong passwords (three lock an account)
+#   user.sh expiring [DAYS]       the password of expiring.user ends in DAYS days (5)
+#   user.sh spn drop|restore      the database's service principal: nobody has it / svc-mysql has it
+#   user.sh heal
+. "$(dirname -- "${BASH_SOURCE[0]}")/../env.sh"
+base=CN=Users,DC=corp,DC=example,DC=com
+both() { # COMMAND...: on both DCs, its directory put in for @dir; both get the standard input
+  local in pids=() n p; in=$(cat)
+  for n in "$DC1" "$DC2"; do in_dc "$n" "${@//@dir/$ST/$n}" <<< "$in" > /dev/null & pids+=($!); done
+  for p in "${pids[@]}"; do wait "$p"; done
+}
+modify() { both ldbmodify -H @dir/private/sam.ldb; }   # LDIF on stdin
+replace() { # NAME ATTRIBUTE VALUE [ATTRIBUTE VALUE]...
+  local n=$1; shift
+  printf 'dn: CN=%s,%s\nchangetype: modify\n' "$n" "$base"
+  while [ $# -gt 0 ]; do printf 'replace: %s\n%s: %s\n-\n' "$1" "$1" "$2"; shift 2; done
+  echo
+}
+has_spn() { in_dc "$1" ldbsearch -H "$ST/$1/private/sam.ldb" "(servicePrincipalName=$SPN)" dn | grep -q '^dn: CN=svc-mysql'; }
+spn() { # add|delete
+  printf 'dn: CN=svc-mysql,%s\nchangetype: modify\n%s: servicePrincipalName\nservicePrincipalName: %s\n-\n' "$base" "$1" "$SPN" | modify
+}
+cmd=${1:-}; [ $# -eq 0 ] || shift
+case $cmd in
+  unlock) for u in "$@"; do replace "$u" lockoutTime 0 badPwdCount 0; done | modify ;;
+  expiring)
+    # The time of the last change can't be set, only made under another clock. The domain's maximum age is 42 days.
+    both faketime -f "-$((42 - ${1:-5}))d" samba-tool user setpassword expiring.user --newpassword="$USERPW" \
+      -s @dir/etc/smb.conf < /dev/null ;;
+  spn)
+    case ${1:-} in
+      drop) : > "$ST/.spn-dropped"; if has_spn "$DC1"; then spn delete; fi ;;
+      restore) if ! has_spn "$DC1"; then spn add; fi; rm -f "$ST/.spn-dropped" ;;
+      *) die "user spn drop|restore" ;;
+    esac ;;
+  heal)
+    if [ -e "$ST/.spn-dropped" ]; then "${BASH_SOURCE[0]}" spn restore; fi
+    if [ -e "$ST/.unlock" ]; then "${BASH_SOURCE[0]}" unlock wrong.pw breaker.user stale.keytab; rm -f "$ST/.unlock"; fi ;;
+  *) sed -n '2,/^\./{/^\./d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; exit 2 ;;
+esac
