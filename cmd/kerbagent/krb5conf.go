@@ -52,12 +52,12 @@ KRB5_CONFIG names, else /etc/krb5.conf.`,
 	return c
 }
 
-// find says which file is meant.
-func (o *krb5confOptions) find(s streams) (agent.Krb5File, error) {
+// find says which file is meant, and gives the configuration where there is one.
+func (o *krb5confOptions) find(s streams) (agent.Krb5File, *config.Config, error) {
 	switch o.style {
 	case "", string(config.Krb5File), string(config.Krb5Block), string(config.Krb5Snippet):
 	default:
-		return agent.Krb5File{}, fmt.Errorf("--style %q is none of file, block, snippet", o.style)
+		return agent.Krb5File{}, nil, fmt.Errorf("--style %q is none of file, block, snippet", o.style)
 	}
 	w := agent.Krb5Wish{ConfigFile: o.config, Style: o.style, KRB5Config: os.Getenv("KRB5_CONFIG")}
 	if w.ConfigFile == "" {
@@ -66,7 +66,7 @@ func (o *krb5confOptions) find(s streams) (agent.Krb5File, error) {
 	if o.path != "" {
 		var err error
 		if w.Path, err = filepath.Abs(o.path); err != nil {
-			return agent.Krb5File{}, fmt.Errorf("finding %s: %w", o.path, err)
+			return agent.Krb5File{}, nil, fmt.Errorf("finding %s: %w", o.path, err)
 		}
 	}
 	cfg, err := config.Load(w.ConfigFile)
@@ -74,17 +74,18 @@ func (o *krb5confOptions) find(s streams) (agent.Krb5File, error) {
 	case err == nil:
 		w.Config = cfg
 	case o.config != "" || !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission):
-		return agent.Krb5File{}, err
+		return agent.Krb5File{}, nil, err
 	case errors.Is(err, fs.ErrPermission):
 		fmt.Fprintf(s.err, "kerbagent: %s is not readable for you, so nothing is known of realms and databases\n", w.ConfigFile)
 	}
-	return agent.FindKrb5File(w)
+	f, err := agent.FindKrb5File(w)
+	return f, w.Config, err
 }
 
 // verb makes a command that works on the file.
 func (o *krb5confOptions) verb(s streams, use, short string, run func(agent.Krb5File) error) *cobra.Command {
 	return &cobra.Command{Use: use, Short: short, Args: noArgs, RunE: func(*cobra.Command, []string) error {
-		f, err := o.find(s)
+		f, _, err := o.find(s)
 		if err != nil {
 			return err
 		}

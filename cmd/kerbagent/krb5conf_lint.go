@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,7 +30,7 @@ EXIT STATUS
   3  nothing could be judged: usage, configuration`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			f, err := o.find(s)
+			f, _, err := o.find(s)
 			if err != nil {
 				return out.unknown(s, err)
 			}
@@ -42,6 +44,7 @@ EXIT STATUS
 			if out == "json" {
 				return out.print(s.out, in)
 			}
+			inOrder(in)
 			text := linted(f.Main(), in.Report)
 			if out == "nagios" {
 				text = lintedNagios(f.Main(), in)
@@ -57,6 +60,17 @@ EXIT STATUS
 	}
 	out.register(c)
 	return c
+}
+
+// inOrder sorts findings of one severity by line, as the results are.
+func inOrder(in report.Input) {
+	at := func(f diagnose.Finding) int {
+		return slices.IndexFunc(in.Results, func(r probe.Result) bool { return slices.Contains(f.Affects, r.ID) })
+	}
+	worst := []diagnose.Severity{diagnose.Error, diagnose.Warning, diagnose.Info}
+	slices.SortStableFunc(in.Report.Findings, func(a, b diagnose.Finding) int {
+		return cmp.Or(cmp.Compare(slices.Index(worst, a.Severity), slices.Index(worst, b.Severity)), cmp.Compare(at(a), at(b)))
+	})
 }
 
 // linted prints findings as compilers do, so that editors can jump to them.

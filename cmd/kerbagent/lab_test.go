@@ -7,37 +7,17 @@ import (
 	"context"
 	"encoding/json"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/kerbagent/kerbagent/internal/diagnose"
+	"github.com/kerbagent/kerbagent/lab/capture"
+	"github.com/kerbagent/kerbagent/lab/labtest"
 )
 
-// These tests run on the lab's client host. They drive lab/lab.sh, which makes
-// each fault on real servers and prints the flags to check it with.
-
-// lab runs lab.sh and returns what it prints, line by line.
-func lab(t *testing.T, args ...string) []string {
-	t.Helper()
-	cmd := exec.Command("../../lab/lab.sh", args...)
-	var errOut bytes.Buffer
-	cmd.Stderr = &errOut
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("lab.sh %s: %v\n%s", strings.Join(args, " "), err, errOut.Bytes())
-	}
-	return strings.Fields(string(out))
-}
-
-func labState() string {
-	if dir := os.Getenv("LAB_STATE"); dir != "" {
-		return dir
-	}
-	return "/var/tmp/krb-lab"
-}
+// These tests run on the lab's client host, against real servers.
 
 // labCheck runs `kerbagent check -o json` with the given flags.
 func labCheck(t *testing.T, state string, flags ...string) (rehearsed, int) {
@@ -68,22 +48,21 @@ func wantHealthy(t *testing.T, r rehearsed, code int) {
 }
 
 func TestLabHealthy(t *testing.T) {
-	lab(t, "heal")
-	flags := lab(t, "break", "none")
+	labtest.Up(t)
+	flags := labtest.Break(t, "none")
 	without := func(names ...string) []string {
 		return slices.DeleteFunc(slices.Clone(flags), func(f string) bool {
 			name, _, _ := strings.Cut(f, "=")
 			return slices.Contains(names, name)
 		})
 	}
-	keytabs := filepath.Join(labState(), "keytabs")
 	for name, flags := range map[string][]string{
 		"password":            flags,
-		"keytab":              append(without("--password-file"), "--keytab="+filepath.Join(keytabs, "alice.keytab")),
+		"keytab":              append(without("--password-file"), "--keytab="+labtest.Keytab("alice")),
 		"DNS servers unnamed": without("--dns-server"),
 		"KDCs named":          append(flags, "--kdc=dc1.corp.example.com", "--kdc=dc2.corp.example.com"),
 		"over the trust": append(without("--user", "--password-file", "--realm"), "--realm=CORP.EXAMPLE.COM", "--realm=ONPREM.LOCAL",
-			"--user=carol@ONPREM.LOCAL", "--keytab="+filepath.Join(keytabs, "carol.keytab")),
+			"--user=carol@ONPREM.LOCAL", "--keytab="+labtest.Keytab("carol")),
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, code := labCheck(t, t.TempDir(), flags...)
@@ -106,12 +85,11 @@ func TestLabHealthy(t *testing.T) {
 
 // Every fault that the lab can make is found, first and alone.
 func TestLabFaults(t *testing.T) {
-	t.Cleanup(func() { lab(t, "heal") })
-	for _, fault := range lab(t, "break", "--list") {
+	labtest.Up(t)
+	for _, fault := range strings.Fields(labtest.Run(t, "break", "--list")) {
 		t.Run(fault, func(t *testing.T) {
-			lab(t, "heal")
 			want, _, _ := strings.Cut(fault, ":")
-			r, _ := labCheck(t, t.TempDir(), lab(t, "break", fault)...)
+			r, _ := labCheck(t, t.TempDir(), labtest.Break(t, fault)...)
 			if len(r.Findings) == 0 || r.Findings[0].Code != want {
 				t.Fatalf("verdict %s, findings %+v; want %s first", r.Verdict, r.Findings, want)
 			}
@@ -129,13 +107,44 @@ func TestLabFaults(t *testing.T) {
 
 // A wrong password is tried once on a real directory, in this run and the next.
 func TestLabBreaker(t *testing.T) {
-	t.Cleanup(func() { lab(t, "heal") })
-	lab(t, "heal")
-	flags := lab(t, "break", "password-wrong")
+	labtest.Up(t)
+	flags := labtest.Break(t, "password-wrong")
 	state := t.TempDir()
 	for i, want := range []string{"password-wrong", "login-paused", "login-paused", "login-paused"} {
 		if r, _ := labCheck(t, state, flags...); first(r) != want {
 			t.Fatalf("run %d: %+v, want %s", i+1, r.Findings, want)
 		}
+	}
+}
+
+// With 25 ms each way, a healthy check is done after nine round trips, counted
+// from a capture: the login's own, and nothing that any other probe adds.
+func TestLabRoundTrips(t *testing.T) {
+	labtest.Up(t)
+	flags := labtest.Break(t, "none")
+	labtest.Fault(t, "fault", "delay", "all", "25")
+	recording := labtest.Record(t)
+	r, code := labCheck(t, t.TempDir(), flags...)
+	packets := recording.Stop()
+	wantHealthy(t, r, code)
+	if n := capture.RoundTrips(packets, 50*time.Millisecond); n > 9 {
+		t.Errorf("%d round trips in a row, want 9 at most", n)
+	}
+}
+
+// Whatever does not answer adds one probe's timeout to the whole, not one a probe.
+func TestLabOneTimeoutAtMost(t *testing.T) {
+	labtest.Up(t)
+	for _, fault := range []string{"server-down", "kdc-udp-blocked", "kdc-hung", "dns-server-silent", "dns-udp-blocked"} {
+		t.Run(fault, func(t *testing.T) {
+			const timeout = 3 * time.Second
+			flags := append(labtest.Break(t, fault), "--probe-timeout="+timeout.String())
+			begun := time.Now()
+			labCheck(t, t.TempDir(), flags...)
+			// A healthy check takes a tenth of a second; what is left up to a second timeout is for a busy machine.
+			if took := time.Since(begun); took >= 2*timeout {
+				t.Errorf("it took %v with a probe timeout of %v", took, timeout)
+			}
+		})
 	}
 }

@@ -221,6 +221,11 @@ func (f Krb5File) refusal(err error) error {
 		next = "see kerbagent krb5conf lint, and mend it by hand"
 	case errors.Is(err, fs.ErrNotExist):
 		next = "make it, or name another file with --path"
+	case errors.Is(err, apply.ErrMounted), errors.Is(err, apply.ErrReadOnly), errors.Is(err, apply.ErrWorldWritable),
+		errors.Is(err, apply.ErrChanged), errors.Is(err, apply.ErrNotIncluded), errors.Is(err, apply.ErrSnippetName):
+		// They say it themselves.
+	default: // the candidate would not do, for what stands beside our part of it
+		next = "mend that by hand; kerbagent krb5conf lint has the lines"
 	}
 	text := strings.Join(strings.Split(err.Error(), "\n"), "; ")
 	if next != "" {

@@ -14,18 +14,10 @@ import (
 
 	"github.com/kerbagent/kerbagent/config"
 	"github.com/kerbagent/kerbagent/internal/ledger"
+	"github.com/kerbagent/kerbagent/lab/labtest"
 	"github.com/kerbagent/kerbagent/probe"
 	"github.com/kerbagent/kerbagent/probe/login"
 )
-
-const labDatabase = "mycluster.cluster-abc123.us-east-1.rds.amazonaws.com"
-
-func labState() string {
-	if dir := os.Getenv("LAB_STATE"); dir != "" {
-		return dir
-	}
-	return "/var/tmp/krb-lab"
-}
 
 // labLogin is alice's login as check would plan it.
 func labLogin(tb testing.TB) login.Probe {
@@ -34,8 +26,8 @@ func labLogin(tb testing.TB) login.Probe {
 	if err := os.WriteFile(secret, []byte("Alice-Passw0rd1"), 0o600); err != nil {
 		tb.Fatal(err)
 	}
-	cfg, err := config.FromFlags(config.Flags{Realms: []string{"CORP.EXAMPLE.COM"}, Database: labDatabase, User: "alice", PasswordFile: secret,
-		DatabaseCA: filepath.Join(labState(), "db/tls/ca.pem"), DNSServers: []string{"10.77.0.10", "10.77.1.11"}})
+	cfg, err := config.FromFlags(config.Flags{Realms: []string{"CORP.EXAMPLE.COM"}, Database: labtest.Endpoint, User: "alice", PasswordFile: secret,
+		DatabaseCA: labtest.CA(), DNSServers: []string{labtest.DC1, labtest.DC2}})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -43,7 +35,7 @@ func labLogin(tb testing.TB) login.Probe {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	env := Env{Dialer: HostDialer(), Now: time.Now, Resolver: []netip.AddrPort{netip.MustParseAddrPort("10.77.4.2:53")}, Ledger: l}
+	env := Env{Dialer: HostDialer(), Now: time.Now, Resolver: []netip.AddrPort{netip.MustParseAddrPort(labtest.Resolver + ":53")}, Ledger: l}
 	db := cfg.Databases[0]
 	tlsConfig, err := tlsConfig(db)
 	if err != nil {
@@ -95,8 +87,8 @@ func pair(b *testing.B) {
 	ccache := "KRB5CCNAME=FILE:" + filepath.Join(b.TempDir(), "cc")
 	for _, cmd := range []*exec.Cmd{
 		exec.Command("kinit", "alice@CORP.EXAMPLE.COM"),
-		exec.Command("mariadb", "--no-defaults", "--ssl-ca="+filepath.Join(labState(), "db/tls/ca.pem"), "--ssl-verify-server-cert",
-			"-h", labDatabase, "-u", "alice", "-e", "SELECT CURRENT_USER()"),
+		exec.Command("mariadb", "--no-defaults", "--ssl-ca="+labtest.CA(), "--ssl-verify-server-cert",
+			"-h", labtest.Endpoint, "-u", "alice", "-e", "SELECT CURRENT_USER()"),
 	} {
 		cmd.Env = append(os.Environ(), ccache)
 		cmd.Stdin = bytes.NewBufferString("Alice-Passw0rd1\n")

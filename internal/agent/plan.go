@@ -86,18 +86,15 @@ func (p planner) endpointDNS(db config.Database, server netip.AddrPort) []probe.
 	}
 }
 
-// kdcProbes asks one KDC address over both transports, with a small and with a large message.
-func (p planner) kdcProbes(r config.Realm, s server, addr netip.AddrPort) []probe.Probe {
+// kdcProbes asks one KDC address over one transport: with a small message, and
+// once that is answered with a large one.
+func (p planner) kdcProbes(r config.Realm, s server, addr netip.AddrPort, t probe.Transport) (small, large probe.Probe) {
 	user := p.userOf(r)
-	facts := with(with(realmFacts(r), probe.FactSource, s.source), probe.FactUser, user.String())
-	var out []probe.Probe
-	for _, t := range []probe.Transport{probe.UDP, probe.TCP} {
-		for _, large := range []bool{false, true} {
-			out = append(out, kdc.Probe{Host: s.host, Address: addr, Transport: t, User: user, Large: large,
-				Dialer: p.env.Dialer, Timeout: p.cfg.Probes.Timeout, Now: p.env.Now, Facts: facts})
-		}
-	}
-	return out
+	ask := kdc.Probe{Host: s.host, Address: addr, Transport: t, User: user, Dialer: p.env.Dialer, Timeout: p.cfg.Probes.Timeout, Now: p.env.Now,
+		Facts: with(with(realmFacts(r), probe.FactSource, s.source), probe.FactUser, user.String())}
+	askMore := ask
+	askMore.Large = true
+	return ask, askMore
 }
 
 // userOf is the user whom the KDCs of a realm are asked about.

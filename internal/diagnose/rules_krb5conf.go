@@ -32,9 +32,9 @@ func fileRules() []Rule {
 	})
 }
 
-// fileCause says of an issue where it is, what comes of it and what to write:
+// fileCause says of an issue where it is, what comes of it and what to do:
 // words of the file are in it, so it is no remedy.
-const fileCause = "{place}: {cause} What to write: {fix}."
+const fileCause = "{place}: {cause} What to do: {fix}."
 
 // krb5confRules are about the file as a whole.
 func krb5confRules() []Rule {

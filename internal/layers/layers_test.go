@@ -23,7 +23,7 @@ const module = "github.com/kerbagent/kerbagent"
 func may() map[string][]string {
 	readers := []string{"internal/diagnose", "probe"}
 	return map[string][]string{
-		"cmd/": {"config", "dashboards", "internal/"},
+		"cmd/": {"config", "dashboards", "internal/", "probe"},
 		"internal/agent": {"config", "dashboards", "internal/diagnose", "internal/ledger", "internal/metrics", "internal/report", "internal/web",
 			"probe", "probe/", "mysql", "mysql/kerberos", "krb5/"},
 		"internal/bootstrap": {"config", "dashboards", "internal/agent", "internal/bootstrap/", "internal/diagnose", "internal/report", "probe"},

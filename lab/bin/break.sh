@@ -110,8 +110,8 @@ case ${1:-} in
   db-tls-untrusted:date) check; ./db.sh cert expired ;;
   db-certificate-expiring) check; ./db.sh cert expiring ;;
   db-tls-required) check; ./db.sh conf skip-ssl ;;
-  db-account-unknown) user nodb.user ;;
-  db-account-unknown:password) user pwuser ;;
+  # MariaDB switches an unknown user to any plugin, the Kerberos one among them: only a password account is sure
+  db-account-unknown) user pwuser ;;
   db-ticket-rejected) check; ./db.sh keytab wrong ;;
   db-access-denied) user mismatch ;;
   db-account-locked) user db.locked ;;

@@ -1,7 +1,6 @@
 #!/bin/bash
 # The database's accounts, put right whatever state they are in. Run by db-up.sh and after a fault.
 . "$(dirname -- "${BASH_SOURCE[0]}")/../env.sh"
-# nodb.user has none, that is its point
 users="alice bob.disabled bob.expired bob.locked bob.mustchange bob.acctexpired bob.changer nopreauth.user expiring.user wrong.pw breaker.user stale.keytab"
 {
   # db.sh deny

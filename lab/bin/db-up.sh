@@ -3,10 +3,7 @@
 . "$(dirname -- "${BASH_SOURCE[0]}")/../env.sh"
 close_fds
 d=$ST/db; t=$(tick)
-if alive "$d/mariadbd.pid"; then
-  if [ -e "$d/.v6" ]; then echo "database is up"; exit 0; fi
-  stop_pid "$d/mariadbd.pid"   # an older lab's, which knows no IPv6
-fi
+if alive "$d/mariadbd.pid"; then echo "database is up"; exit 0; fi
 mkdir -p "$d"/{data,run,tls,tmp}
 "$LAB/bin/db-certs.sh"
 # as a fault left them, or the good ones
@@ -46,5 +43,4 @@ t=$(tick); rm -f "$d/mariadbd.pid"
 setsid ip netns exec "$DB" mariadbd --defaults-file="$d/my.cnf" > "$d/stdout.log" 2>&1 < /dev/null &
 wait_for 200 mariadb --no-defaults -S "$d/run/sock" -uroot -e 'select 1' || { tail -5 "$d/error.log"; die "database does not answer"; }
 "$LAB/bin/db-accounts.sh"
-: > "$d/.v6"
 lap "$t" "database ready"

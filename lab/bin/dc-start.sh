@@ -23,7 +23,6 @@ start() { # NS
   ip=$(addr_of "${n#lab-}")
   realm=$(sed -n 's/^[[:space:]]*realm = //p' "$d/etc/smb.conf" | tr '[:upper:]' '[:lower:]')
   wait_for 300 ready "$n" "$ip" "$realm" "$d/run/samba.pid" || die "$n does not answer, see $d/log.samba"
-  : > "$d/.v6"
   lap "$t" "$n ready"
 }
 pids=()

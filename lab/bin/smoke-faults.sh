@@ -118,7 +118,7 @@ look() { # CODE: is it there?
     db-tls-untrusted:date) says 'has expired' tls ;;
     db-certificate-expiring) expiring ;;
     db-tls-required) says 'ERROR 2026' login alice '' --ssl --ssl-verify-server-cert ;;
-    db-account-unknown*) u=nodb.user; [ "$1" = db-account-unknown ] || u=pwuser; says 'ERROR (1045|1698)' login $u ;;
+    db-account-unknown) says 'ERROR (1045|1698)' login pwuser ;;
     db-ticket-rejected) says 'ERROR (1105|1045|2013)' login alice ;;
     db-access-denied) says 'ERROR 1045.*name mismatch' login mismatch ;;
     db-account-locked) says 'ERROR 4151' login db.locked ;;
