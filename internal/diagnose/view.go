@@ -75,8 +75,8 @@ func (v *view) addDNS(r *probe.Result) {
 }
 
 func (v *view) addKDC(r *probe.Result) {
-	if !r.ID.Address.IsValid() {
-		return // a name without an address: the DNS rules' business
+	if !r.ID.Address.IsValid() || r.Outcome == probe.Skipped {
+		return // a name without an address is the DNS rules' business
 	}
 	var k *kdcAddr
 	for _, have := range v.kdcs {

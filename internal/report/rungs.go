@@ -15,7 +15,8 @@ func (p *page) ladder(results []probe.Result) {
 	for _, kind := range rungs() {
 		var rung []probe.Result
 		for _, r := range results {
-			if r.ID.Kind == kind {
+			// What is wrong in a file line by line stands in the findings.
+			if r.ID.Kind == kind && (kind != probe.Krb5Conf || r.ID.Variant == "") {
 				rung = append(rung, r)
 			}
 		}
