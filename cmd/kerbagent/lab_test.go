@@ -7,6 +7,8 @@ import (
 	"context"
 	"encoding/json"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -69,6 +71,15 @@ func TestLabHealthy(t *testing.T) {
 			wantHealthy(t, r, code)
 		})
 	}
+	t.Run("a ticket that kinit got", func(t *testing.T) {
+		ccache := filepath.Join(t.TempDir(), "cc")
+		kinit := exec.Command("kinit", "-c", "FILE:"+ccache, "-k", "-t", labtest.Keytab("alice"), "alice@CORP.EXAMPLE.COM")
+		if out, err := kinit.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		r, code := labCheck(t, t.TempDir(), append(without("--password-file"), "--ccache="+ccache)...)
+		wantHealthy(t, r, code)
+	})
 	t.Run("without a user, the path alone", func(t *testing.T) {
 		if r, code := labCheck(t, t.TempDir(), without("--user", "--password-file")...); code != 0 || len(r.Findings) > 0 {
 			t.Errorf("exit %d, findings %+v", code, r.Findings)
