@@ -50,13 +50,13 @@ func TestMariaDBSwitches(t *testing.T) {
 	for _, c := range switches {
 		t.Run(c.name, func(t *testing.T) {
 			wire := labDial(t)
-			c.run(t, mysql.NewConn(wire), nil)
+			c.run(t, mysql.NewConn(wire), nil, true)
 			if *update {
 				if err := os.WriteFile("testdata/"+c.file, wire.Transcript(), 0o644); err != nil {
 					t.Fatal(err)
 				}
 			}
-			c.run(t, mysql.NewConn(labDial(t)), labTLS(t))
+			c.run(t, mysql.NewConn(labDial(t)), labTLS(t), true)
 		})
 	}
 }

@@ -26,7 +26,8 @@ var switches = []switchCase{
 	{"an unknown user", "mariadb-unknown.txt", "nosuchuser", "mysql_native_password", "", 1045},
 }
 
-func (s switchCase) run(t *testing.T, c *mysql.Conn, secure *tls.Config) {
+// run goes as far as the switch, and leaves. live: a real server, not a transcript.
+func (s switchCase) run(t *testing.T, c *mysql.Conn, secure *tls.Config, live bool) {
 	t.Helper()
 	g, err := c.Greeting(within(t))
 	if err != nil {
@@ -43,6 +44,11 @@ func (s switchCase) run(t *testing.T, c *mysql.Conn, secure *tls.Config) {
 	sw, err := c.Respond(within(t), s.user, map[string]string{"program_name": "kerbagent"})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if live && s.user == "nosuchuser" && sw.Plugin == switches[0].plugin {
+		// MariaDB plays the plugin of any account that it has to a user that it
+		// has not; which one depends on the accounts.
+		s.plugin, s.data, s.number = switches[0].plugin, switches[0].data, switches[0].number
 	}
 	if sw.Plugin != s.plugin || !strings.HasPrefix(string(sw.Data), s.data) {
 		t.Errorf("switch to %q with %q", sw.Plugin, sw.Data)
@@ -61,7 +67,7 @@ func TestTranscripts(t *testing.T) {
 				t.Fatal(err)
 			}
 			p := mysqltest.Play(b)
-			c.run(t, mysql.NewConn(p), nil)
+			c.run(t, mysql.NewConn(p), nil, false)
 			if p.Left() != 0 {
 				t.Errorf("%d packets were not said", p.Left())
 			}

@@ -15,5 +15,9 @@ CREATE OR REPLACE USER 'mismatch'@'%' IDENTIFIED VIA gssapi USING 'somebody.else
 CREATE OR REPLACE USER 'db.locked'@'%' IDENTIFIED VIA gssapi USING 'db.locked@CORP.EXAMPLE.COM' ACCOUNT LOCK;
 CREATE OR REPLACE USER 'db.limited'@'%' IDENTIFIED VIA gssapi USING 'db.limited@CORP.EXAMPLE.COM' WITH MAX_CONNECTIONS_PER_HOUR 1;
 CREATE OR REPLACE USER 'pwuser'@'%' IDENTIFIED BY '$DBPW';
+-- MariaDB asks an unknown user for the plugin of some account, chosen by the user's name and the accounts' order:
+-- the same order here whatever was done before
+ALTER TABLE mysql.global_priv ORDER BY Host, User;
+FLUSH PRIVILEGES;
 S
 } | mariadb --no-defaults -S "$ST/db/run/sock" -uroot
