@@ -153,6 +153,18 @@ func TestADeadDNSServerIsNoBrokenIPv6(t *testing.T) {
 	}
 }
 
+// A KDC that wants preauthentication and names no encryption type of ours: no
+// try is made, and it is no wrong password.
+func TestNoKeyForAPassword(t *testing.T) {
+	for secret, want := range map[string]Code{"password": "etype-unsupported", "keytab": "keytab-stale"} {
+		r := loginResult(probe.ReasonKeytabNoKey, probe.AtPreauth)
+		r.Facts[probe.FactSecretType] = secret
+		if got := codesOf(Explain(Snapshot{Results: []probe.Result{r}, Now: testNow})); !slices.Equal(got, []Code{want}) {
+			t.Errorf("%s: %v, want %s", secret, got, want)
+		}
+	}
+}
+
 // A realm of MIT's may be in lower case: an unknown user there is one.
 func TestLowerCaseRealmOfMIT(t *testing.T) {
 	r := loginResult(probe.ReasonKRBClientUnknown, probe.AtAS)

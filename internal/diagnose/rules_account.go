@@ -163,7 +163,8 @@ func accountRules() []Rule {
 		Remedy: do("Allow AES on the account that it is about, then set its password again, so that it gets AES keys.", "Set-ADUser -Identity <account> -KerberosEncryptionType AES128,AES256  # Windows",
 			"samba-tool user edit <account>  # Samba: msDS-SupportedEncryptionTypes: 24", "samba-tool user setpassword <account>  # Samba"),
 		match: loginMatch(func(r *probe.Result) bool {
-			return reason(r, probe.ReasonKRBEType) && !acrossTrust(r)
+			noKey := reason(r, probe.ReasonKeytabNoKey) && r.Facts[probe.FactSecretType] != "keytab"
+			return noKey || reason(r, probe.ReasonKRBEType) && !acrossTrust(r)
 		}),
 	}}
 	for i := range rules {

@@ -179,19 +179,17 @@ func addPAData(b *cryptobyte.Builder, n uint8, list ...padata) {
 }
 
 // choose picks the encryption type for preauthentication: the first of the
-// KDC's that the secret has a key for, else, without hints, the first of ours.
+// KDC's that the secret has a key for. A KDC that names none has none in common
+// with the request (RFC 4120 §5.2.7.5 has it name them); a guess would be a
+// wrong try, which counts against the account.
 func (h Hints) choose(s Secret, user Principal, ours []int32) (int32, error) {
-	offered := h.ETypes
-	if len(offered) == 0 {
-		offered = ours
-	}
 	have := s.etypes(user, ours)
-	for _, e := range offered {
+	for _, e := range h.ETypes {
 		for _, mine := range have {
 			if e == mine {
 				return e, nil
 			}
 		}
 	}
-	return 0, fmt.Errorf("the KDC offers %v, the %s has %v: %w", offered, s.Kind(), have, ErrNoKey)
+	return 0, fmt.Errorf("the KDC offers %v, the %s has %v: %w", h.ETypes, s.Kind(), have, ErrNoKey)
 }

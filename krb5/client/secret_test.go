@@ -160,7 +160,8 @@ func TestChoose(t *testing.T) {
 	}{
 		{"the KDC's order", []int32{17, 18}, kt, 17},
 		{"what we know of it", []int32{3, 16, 23}, kt, 23},
-		{"no hints", nil, kt, 18},
+		{"no hints: a guess would cost the account a try", nil, kt, 0},
+		{"no hints, with a password", nil, Password(nil), 0},
 		{"not in the keytab", []int32{20, 19}, kt, 0},
 		{"a password does any", []int32{20, 19}, Password(nil), 20},
 		{"nothing in common", []int32{3}, Password(nil), 0},
