@@ -90,11 +90,16 @@ func tcp(t *testing.T, handle func(c net.Conn)) netip.AddrPort {
 	}
 	t.Cleanup(func() { l.Close() })
 	go func() {
+		var kept []net.Conn // else the garbage collector closes what nobody refers to
 		for {
 			c, err := l.Accept()
 			if err != nil {
+				for _, c := range kept {
+					c.Close()
+				}
 				return
 			}
+			kept = append(kept, c)
 			handle(c)
 		}
 	}()

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -120,13 +121,15 @@ func listen(t testing.TB, handle func(c net.Conn)) netip.AddrPort {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { l.Close() })
+	var kept held
+	t.Cleanup(func() { l.Close(); kept.close() })
 	go func() {
 		for {
 			c, err := l.Accept()
 			if err != nil {
 				return
 			}
+			kept.keep(c)
 			go handle(c)
 		}
 	}()
@@ -142,4 +145,25 @@ func closed(t *testing.T) netip.AddrPort {
 	}
 	defer pc.Close()
 	return netip.MustParseAddrPort(pc.LocalAddr().String())
+}
+
+// held keeps connections that nobody refers to: the garbage collector would
+// close them, and a silent server would be seen to hang up.
+type held struct {
+	mu    sync.Mutex
+	conns []net.Conn
+}
+
+func (h *held) keep(c net.Conn) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.conns = append(h.conns, c)
+}
+
+func (h *held) close() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, c := range h.conns {
+		c.Close()
+	}
 }

@@ -66,11 +66,16 @@ func serve(t testing.TB, transport probe.Transport, handle func(request []byte) 
 	}
 	t.Cleanup(func() { l.Close() })
 	go func() {
+		var kept []net.Conn // else the garbage collector closes what nobody refers to
 		for {
 			c, err := l.Accept()
 			if err != nil {
+				for _, c := range kept {
+					c.Close()
+				}
 				return
 			}
+			kept = append(kept, c)
 			request := make([]byte, 4+len(client.KpasswdProbe()))
 			if _, err := io.ReadFull(c, request); err == nil {
 				c.Write(handle(request))
