@@ -98,7 +98,7 @@ func parseRequest(b []byte) (*kdcRequest, error) {
 	if len(rest) > 0 || e.PVNO != 5 || e.MsgType != tag {
 		return nil, errNotRequest
 	}
-	if err := q.body.Unmarshal(e.Body.Bytes); err != nil {
+	if err := unmarshalBody(&q.body, e.Body.Bytes); err != nil {
 		return nil, fmt.Errorf("reading request body: %w", err)
 	}
 	q.padata, q.rawBody = e.PAData, e.Body.Bytes
@@ -106,6 +106,17 @@ func parseRequest(b []byte) (*kdcRequest, error) {
 		q.kind = KindASPreauth
 	}
 	return &q, nil
+}
+
+// unmarshalBody is gokrb5's, which indexes past the end of an additional ticket
+// that is cut short.
+func unmarshalBody(body *messages.KDCReqBody, b []byte) (err error) {
+	defer func() {
+		if recover() != nil {
+			err = errNotRequest
+		}
+	}()
+	return body.Unmarshal(b)
 }
 
 // flag reads one of the request's KDC options.
