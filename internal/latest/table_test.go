@@ -1,0 +1,95 @@
+package latest
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/kerbagent/kerbagent/internal/diagnose"
+	"github.com/kerbagent/kerbagent/probe"
+)
+
+var start = time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)
+
+func at(minutes int) time.Time { return start.Add(time.Duration(minutes) * time.Minute) }
+
+func id(kind probe.Kind, target string) probe.ID {
+	return probe.ID{Kind: kind, Target: target, Address: netip.MustParseAddrPort("10.0.0.1:88"), Transport: probe.TCP}
+}
+
+func run(minute int, outcome probe.Outcome, reason probe.Reason) probe.Result {
+	return probe.Result{ID: id(probe.KDC, "dc1"), Outcome: outcome, Reason: reason, Started: at(minute), Duration: time.Second}
+}
+
+func table() *Table { return New(func() time.Time { return at(1000) }) }
+
+func TestSinceWhenItFails(t *testing.T) {
+	for _, c := range []struct {
+		name         string
+		runs         []probe.Result
+		changed      bool // of the last
+		failingSince time.Time
+		lastSuccess  time.Time
+	}{
+		{"first run is news", []probe.Result{run(1, probe.OK, "")}, true, time.Time{}, at(1)},
+		{"the same again is none", []probe.Result{run(1, probe.OK, ""), run(2, probe.OK, "")}, false, time.Time{}, at(2)},
+		{"began to fail", []probe.Result{run(1, probe.OK, ""), run(2, probe.Failed, "refused"), run(3, probe.Failed, "refused")}, false, at(2), at(1)},
+		{"fails otherwise", []probe.Result{run(2, probe.Failed, "refused"), run(3, probe.Failed, "udp-silent")}, true, at(2), time.Time{}},
+		{"held back after a failure is not well", []probe.Result{run(2, probe.Failed, "refused"), run(3, probe.Skipped, "paused")}, true, at(2), time.Time{}},
+		{"well again", []probe.Result{run(2, probe.Failed, "refused"), run(3, probe.OK, "")}, true, time.Time{}, at(3)},
+		{"clock set back", []probe.Result{run(60, probe.Failed, "refused"), run(1, probe.Failed, "refused")}, false, at(1), time.Time{}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			tab := table()
+			var changed bool
+			for _, r := range c.runs {
+				changed = tab.Put(r, time.Minute)
+			}
+			e := tab.Entries()[0]
+			if changed != c.changed || !e.FailingSince.Equal(c.failingSince) || !e.LastSuccess.Equal(c.lastSuccess) {
+				t.Errorf("changed %v, failing since %v, last success %v", changed, e.FailingSince, e.LastSuccess)
+			}
+			since, failing := tab.Snapshot(diagnose.Limits{}).FailingSince[e.Result.ID]
+			if failing == c.failingSince.IsZero() || !since.Equal(c.failingSince) {
+				t.Errorf("snapshot: failing since %v (%v)", since, failing)
+			}
+		})
+	}
+}
+
+func TestHistoryIsTheLastRunsOldestFirst(t *testing.T) {
+	tab := table()
+	for i := range historyLength + 7 {
+		tab.Put(run(i, probe.OK, ""), time.Minute)
+	}
+	h := tab.Entries()[0].History
+	if len(h) != historyLength {
+		t.Fatalf("%d points", len(h))
+	}
+	for i, p := range h {
+		if !p.At.Equal(at(i+7)) || p.Seconds != 1 || p.Outcome != probe.OK {
+			t.Fatalf("point %d: %+v", i, p)
+		}
+	}
+}
+
+func TestOrderAndRetain(t *testing.T) {
+	tab := table()
+	for _, i := range []probe.ID{id(probe.Login, "a"), id(probe.KDC, "b"), id(probe.DNS, "c"), id(probe.KDC, "a")} {
+		tab.Put(probe.Result{ID: i, Outcome: probe.OK}, time.Minute)
+	}
+	tab.Retain(func(i probe.ID) bool { return i.Target != "b" })
+	var got []probe.ID
+	for _, r := range tab.Snapshot(diagnose.Limits{}).Results {
+		got = append(got, r.ID)
+	}
+	want := []probe.ID{id(probe.DNS, "c"), id(probe.KDC, "a"), id(probe.Login, "a")}
+	if len(got) != len(want) {
+		t.Fatalf("%v", got)
+	}
+	for i := range want {
+		if got[i] != want[i] {
+			t.Errorf("%v", got)
+		}
+	}
+}
