@@ -15,8 +15,9 @@ import (
 type authenticator struct {
 	time     time.Time
 	sumType  int32
-	checksum []byte
+	checksum []byte // nil: none
 	subkey   *sessionKey
+	sequence uint32
 }
 
 // apRequest makes an AP-REQ (RFC 4120 §5.5.1). The authenticator names the
@@ -27,18 +28,20 @@ func apRequest(t *Ticket, usage uint32, options uint32, a authenticator) ([]byte
 		addInt(b, 0, version)
 		addRealm(b, 1, t.Client.Realm)
 		addName(b, 2, t.Client)
-		addField(b, 3, func(b *cryptobyte.Builder) {
-			b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
-				addInt(b, 0, int64(a.sumType))
-				addBytes(b, 1, a.checksum)
+		if a.checksum != nil {
+			addField(b, 3, func(b *cryptobyte.Builder) {
+				b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
+					addInt(b, 0, int64(a.sumType))
+					addBytes(b, 1, a.checksum)
+				})
 			})
-		})
+		}
 		addInt(b, 4, microseconds(a.time))
 		addTime(b, 5, a.time)
 		if a.subkey != nil {
 			addKey(b, 6, *a.subkey)
 		}
-		addInt(b, 7, int64(randomSequence()))
+		addInt(b, 7, int64(a.sequence))
 	})
 	if err != nil {
 		return nil, fmt.Errorf("encoding authenticator: %w", err)

@@ -21,9 +21,11 @@ const (
 	msgTGSRep        = 13
 	msgAPReq         = 14
 	msgAPRep         = 15
+	msgPriv          = 21
 	msgEncASRepPart  = 25
 	msgEncTGSRepPart = 26
 	msgEncAPRepPart  = 27
+	msgEncPrivPart   = 28
 )
 
 // version is pvno, tkt-vno and authenticator-vno.

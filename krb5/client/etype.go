@@ -37,6 +37,7 @@ const (
 	usageTGSRepEncPart  = 8
 	usageAPReqAuth      = 11
 	usageAPRepEncPart   = 12
+	usagePrivEncPart    = 13
 )
 
 // sessionKey is a key of a known type.

@@ -9,7 +9,6 @@ import (
 
 	"github.com/kerbagent/kerbagent/krb5/kdcwire"
 	"golang.org/x/crypto/cryptobyte"
-	"golang.org/x/crypto/cryptobyte/asn1"
 )
 
 // The framing of a token (RFC 4121 §4.1, RFC 2743 §3.1): mechanism
@@ -42,9 +41,12 @@ const maxToken = 16 << 10
 // SPNEGO). Each login needs its own: acceptors refuse a token that they have
 // seen.
 type Initiator struct {
-	time  time.Time
-	key   hidden[sessionKey]
-	token hidden[[]byte]
+	time     time.Time
+	key      hidden[sessionKey]
+	subkey   hidden[sessionKey]
+	token    hidden[[]byte]
+	sequence uint64     // of our first message in the context
+	proof    *proofPart // what Verify has read
 }
 
 // NewInitiator makes the first and only token for the service that the ticket
@@ -69,9 +71,11 @@ func NewInitiator(service *Ticket, mutual bool, now func() time.Time) (*Initiato
 	sum = append(sum, make([]byte, channelBindings)...)
 	sum = binary.LittleEndian.AppendUint32(sum, flags)
 
-	i := &Initiator{time: now().UTC().Truncate(time.Microsecond), key: hide(key)}
+	i := &Initiator{time: now().UTC().Truncate(time.Microsecond), key: hide(key), subkey: hide(subkey)}
+	sequence := randomSequence()
+	i.sequence = uint64(sequence)
 	apReq, err := apRequest(service, usageAPReqAuth, options, authenticator{
-		time: i.time, sumType: checksumGSS, checksum: sum, subkey: &subkey,
+		time: i.time, sumType: checksumGSS, checksum: sum, subkey: &subkey, sequence: sequence,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("making a token: %w", err)
@@ -109,21 +113,11 @@ func (i *Initiator) Verify(b []byte) error {
 	if err != nil {
 		return fmt.Errorf("verifying server: %w", err)
 	}
-	sealed, err := parseAPRep(body)
+	proof, err := openAPRep(body, i.key(), i.time)
 	if err != nil {
 		return fmt.Errorf("verifying server: %w", err)
 	}
-	plain, err := decrypt(i.key(), sealed, usageAPRepEncPart)
-	if err != nil {
-		return fmt.Errorf("verifying server: %w: %w", ErrUnproven, err)
-	}
-	echo, err := parseEncAPRep(plain)
-	if err != nil {
-		return fmt.Errorf("verifying server: %w", err)
-	}
-	if !echo.Equal(i.time) {
-		return fmt.Errorf("verifying server: it repeats %s instead of %s: %w", echo.Format(time.RFC3339Nano), i.time.Format(time.RFC3339Nano), ErrUnproven)
-	}
+	i.proof = proof
 	return nil
 }
 
@@ -149,38 +143,4 @@ func tokenBody(b []byte) ([]byte, error) {
 		return nil, e
 	}
 	return nil, errSyntax("token", b)
-}
-
-// parseAPRep reads an AP-REP (RFC 4120 §5.5.2).
-func parseAPRep(b []byte) (encrypted, error) {
-	in := cryptobyte.String(b)
-	var app, s cryptobyte.String
-	var pvno, msgType int64
-	var sealed encrypted
-	ok := in.ReadASN1(&app, application(msgAPRep)) && in.Empty() &&
-		app.ReadASN1(&s, asn1.SEQUENCE) && app.Empty() &&
-		field(&s, 0, intInto(&pvno)) && pvno == version &&
-		field(&s, 1, intInto(&msgType)) && msgType == msgAPRep &&
-		field(&s, 2, encryptedInto(&sealed)) && s.Empty()
-	if !ok {
-		return encrypted{}, errSyntax("AP-REP", b)
-	}
-	return sealed, nil
-}
-
-// parseEncAPRep reads the time out of an EncAPRepPart (RFC 4120 §5.5.2). Its
-// subkey and sequence number are for messages that are never sent.
-func parseEncAPRep(b []byte) (time.Time, error) {
-	in := cryptobyte.String(b)
-	var app, s cryptobyte.String
-	var t time.Time
-	var us int64
-	ok := in.ReadASN1(&app, application(msgEncAPRepPart)) &&
-		app.ReadASN1(&s, asn1.SEQUENCE) && app.Empty() &&
-		field(&s, 0, timeInto(&t)) &&
-		field(&s, 1, intInto(&us)) && us >= 0 && us < 1_000_000
-	if !ok {
-		return time.Time{}, errSyntax("encrypted part of AP-REP", b)
-	}
-	return t.Add(time.Duration(us) * time.Microsecond), nil
 }

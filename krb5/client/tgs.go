@@ -65,6 +65,7 @@ func (t *TGS) Request() ([]byte, error) {
 		time:     t.now(),
 		sumType:  alg.GetHashID(),
 		checksum: sum,
+		sequence: randomSequence(),
 	})
 	if err != nil {
 		return nil, err

@@ -65,6 +65,13 @@ func Dial(ctx context.Context, d Dialer, transport string, addr netip.AddrPort) 
 // Addr is the address that was dialled.
 func (c *Conn) Addr() netip.AddrPort { return c.addr }
 
+// Local is the address of this host that the server sees, as far as this host
+// knows; the zero Addr where the connection has none.
+func (c *Conn) Local() netip.Addr {
+	at, _ := netip.ParseAddrPort(c.conn.LocalAddr().String())
+	return at.Addr()
+}
+
 // Close ends the connection; an exchange that is under way returns at once.
 func (c *Conn) Close() error { return c.conn.Close() }
 

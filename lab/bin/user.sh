@@ -3,6 +3,9 @@
 #   user.sh unlock NAME...        after wrong passwords (three lock an account)
 #   user.sh expiring [DAYS]       the password of expiring.user ends in DAYS days (5)
 #   user.sh spn drop|restore      the database's service principal: nobody has it / svc-mysql has it
+#   user.sh delegated             OU=Users,OU=CORP, as AWS Managed Microsoft AD has it, and kerb.admin, who may make users
+#                                 below OU=CORP and nowhere else
+#   user.sh delete NAME...        accounts that a test made
 #   user.sh heal
 . "$(dirname -- "${BASH_SOURCE[0]}")/../env.sh"
 base=CN=Users,DC=corp,DC=example,DC=com
@@ -35,6 +38,18 @@ case $cmd in
       restore) if ! has_spn "$DC1"; then spn add; fi; rm -f "$ST/.spn-dropped" ;;
       *) die "user spn drop|restore" ;;
     esac ;;
+  delegated)
+    tool() { in_dc "$DC1" samba-tool "$@" -s "$ST/$DC1/etc/smb.conf"; }
+    for ou in OU=CORP OU=Users,OU=CORP; do
+      tool ou create "$ou" > /dev/null 2>&1 || tool ou list | grep -x "$ou" > /dev/null || die "could not make $ou"
+    done
+    tool user create kerb.admin "$USERPW" > /dev/null 2>&1 || tool user show kerb.admin > /dev/null
+    sid=$(tool user show kerb.admin --attributes=objectSid | sed -n 's/^objectSid: //p')
+    user=bf967aba-0de6-11d0-a285-00aa003049e2   # schemaIDGUID of user
+    tool dsacl set --action=allow --objectdn=OU=CORP,DC=corp,DC=example,DC=com \
+      --sddl="(OA;CI;CCDC;$user;;$sid)(OA;CIIO;GA;;$user;$sid)" > /dev/null ;;
+  delete)
+    for u in "$@"; do in_dc "$DC1" samba-tool user delete "$u" -s "$ST/$DC1/etc/smb.conf" > /dev/null 2>&1 || true; done ;;
   heal)
     if [ -e "$ST/.spn-dropped" ]; then "${BASH_SOURCE[0]}" spn restore; fi
     if [ -e "$ST/.unlock" ]; then "${BASH_SOURCE[0]}" unlock wrong.pw breaker.user stale.keytab; rm -f "$ST/.unlock"; fi ;;
