@@ -20,7 +20,7 @@ func hidden(in Input) Input {
 	if !in.HideUsers {
 		return in
 	}
-	h := newHider(in.Results)
+	h := newHider(usersOf(in.Results))
 	out := in
 	out.HideUsers = false // done
 	out.Results = make([]probe.Result, len(in.Results))
@@ -34,6 +34,10 @@ func hidden(in Input) Input {
 	return out
 }
 
+// HideUsers gives a text of any kind with the names of these users (user@REALM)
+// replaced, where they stand as words: the first by "user-1", and so on.
+func HideUsers(text string, users []string) string { return newHider(users).text(text) }
+
 // hider knows every user of a report, longest name first.
 type hider struct {
 	names  []string
@@ -41,7 +45,8 @@ type hider struct {
 	match  *regexp.Regexp
 }
 
-func newHider(results []probe.Result) *hider {
+// usersOf lists the users (user@REALM) that results are about, sorted.
+func usersOf(results []probe.Result) []string {
 	principals := map[string]bool{}
 	for _, r := range results {
 		if u := r.Facts[probe.FactUser]; u != "" {
@@ -53,6 +58,11 @@ func newHider(results []probe.Result) *hider {
 			}
 		}
 	}
+	return slices.Sorted(maps.Keys(principals))
+}
+
+// newHider gives the users (user@REALM) their tokens, in the order in which they come.
+func newHider(users []string) *hider {
 	h := &hider{tokens: map[string]string{}}
 	add := func(name, token string) {
 		name = strings.ToLower(name)
@@ -61,11 +71,12 @@ func newHider(results []probe.Result) *hider {
 			h.names = append(h.names, name)
 		}
 	}
-	for i, p := range slices.Sorted(maps.Keys(principals)) {
+	for i, p := range users {
 		token := fmt.Sprintf("user-%d", i+1)
-		name, _, _ := strings.Cut(p, "@")
+		name, realm, _ := strings.Cut(p, "@")
 		add(p, token)
 		add(name, token)
+		add(realm+strings.ReplaceAll(name, "/", ""), token) // a salt (RFC 4120 §4)
 	}
 	// The longest first, so that alice@CORP goes before alice.
 	slices.SortStableFunc(h.names, func(a, b string) int { return len(b) - len(a) })

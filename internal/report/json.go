@@ -78,17 +78,41 @@ func JSON(w io.Writer, in Input) error {
 	for _, r := range ladder(in.Results) {
 		o.Results = append(o.Results, resultOf(r))
 	}
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	if err := e.Encode(o); err != nil {
+	b, err := encode(o, "  ")
+	if err != nil {
 		return fmt.Errorf("writing report: %w", err)
 	}
-	if _, err := w.Write(asciiControls(b.Bytes())); err != nil {
+	if _, err := w.Write(b); err != nil {
 		return fmt.Errorf("writing report: %w", err)
 	}
 	return nil
+}
+
+// Result is one result as an object of the report's results[], in one line.
+// Where hide is set, the names of users (user@REALM) are replaced as HideUsers
+// does it, and those that the result itself is about, which come after them.
+func Result(r probe.Result, hide bool, users []string) (json.RawMessage, error) {
+	if hide {
+		own := slices.DeleteFunc(usersOf([]probe.Result{r}), func(u string) bool { return slices.Contains(users, u) })
+		r = newHider(slices.Concat(users, own)).result(r)
+	}
+	b, err := encode(resultOf(r), "")
+	if err != nil {
+		return nil, fmt.Errorf("encoding result: %w", err)
+	}
+	return bytes.TrimSuffix(b, []byte("\n")), nil
+}
+
+// encode makes JSON that is harmless to a terminal, with a line end after it.
+func encode(v any, indent string) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", indent)
+	if err := e.Encode(v); err != nil {
+		return nil, err
+	}
+	return asciiControls(b.Bytes()), nil
 }
 
 func findingOf(f diagnose.Finding) findingJSON {
