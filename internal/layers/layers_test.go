@@ -58,7 +58,7 @@ func may() map[string][]string {
 		"krb5/client":                   {"krb5/kdcwire", "krb5/keys"},
 		"krb5/krb5test":                 {"krb5/kdcwire", "krb5/keys"},
 		"lab/":                          {"lab/"},
-		"lab/bench":                     {"lab/capture", "mysql", "mysql/kerberos", "krb5/client"},
+		"lab/bench":                     {"lab/capture", "mysql", "mysql/kerberos", "krb5/client", "probe", "probe/", "internal/diagnose", "internal/latest", "internal/metrics", "internal/schedule"},
 	}
 }
 
@@ -182,7 +182,7 @@ func wrongName(f folder) string {
 }
 
 func TestLayers(t *testing.T) {
-	for _, tags := range []string{"", "lab"} {
+	for _, tags := range []string{"", "lab,prometheus,browser,awscli"} {
 		for _, f := range tree(t, tags) {
 			for _, w := range wrongImports(f) {
 				t.Error(w)

@@ -8,6 +8,8 @@
 //   - CPU of a login in kerbagent's own code against a pair of kinit and mariadb,
 //     TLS on both
 //   - round trips of `kerbagent check`, from a capture
+//   - CPU and memory of the daemon's probes against Debian's blackbox exporter,
+//     asked the same DNS and TCP questions
 package main
 
 import (
@@ -34,6 +36,7 @@ const (
 // bench knows where things are.
 type bench struct {
 	lab, state, kerbagent string
+	blackbox              string
 	runs, logins          int
 	dir                   string // scratch
 }
@@ -46,17 +49,29 @@ func main() {
 	flag.StringVar(&b.kerbagent, "kerbagent", "kerbagent", "the binary")
 	flag.IntVar(&b.runs, "n", 5, "runs of each; the median counts")
 	flag.IntVar(&b.logins, "logins", 100, "logins for the CPU of one")
-	inside := flag.String("log-in", "", "only log in, as often as -logins says: fresh, or keep for the key kept (used by bench itself)")
+	flag.StringVar(&b.blackbox, "blackbox", "prometheus-blackbox-exporter", "the exporter to compare with")
+	inside := flag.String("inside", "", "for bench itself, on the client host: log-in, log-in-keep (the key is kept), beside-blackbox, ask; or probes, for that part alone")
 	flag.Parse()
-	if *inside != "" {
-		if err := logIn(b, *inside == "keep"); err != nil {
-			log.Fatal(err)
-		}
-		return
-	}
-	if err := b.run(); err != nil {
+	if err := b.part(*inside); err != nil {
 		log.Fatal(err)
 	}
+}
+
+// part is the whole bench, or what it runs itself again for.
+func (b bench) part(name string) error {
+	switch name {
+	case "":
+		return b.run()
+	case "log-in", "log-in-keep":
+		return logIn(b, name == "log-in-keep")
+	case "beside-blackbox":
+		return besideBlackbox(b)
+	case "ask":
+		return serveOurs(listenOurs)
+	case "probes":
+		return b.probes()
+	}
+	return fmt.Errorf("no part %q", name)
 }
 
 func (b bench) run() (err error) {
@@ -96,7 +111,10 @@ func (b bench) run() (err error) {
 	if err := exec.Command(b.lab, "heal").Run(); err != nil {
 		return fmt.Errorf("healing: %w", err)
 	}
-	return b.cpu(check)
+	if err := b.cpu(check); err != nil {
+		return err
+	}
+	return b.probes()
 }
 
 // script is the guide's step 7, typed by someone who makes no pauses.
@@ -211,8 +229,8 @@ func (b bench) cpu(check []string) error {
 		return (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()) / time.Duration(times), nil
 	}
 	login := map[string]time.Duration{}
-	for _, how := range []string{"fresh", "keep"} {
-		if login[how], err = spent(b.logins, self, "-log-in", how, "-state", b.state, "-logins", fmt.Sprint(b.logins)); err != nil {
+	for _, how := range []string{"log-in", "log-in-keep"} {
+		if login[how], err = spent(b.logins, self, "-inside", how, "-state", b.state, "-logins", fmt.Sprint(b.logins)); err != nil {
 			return err
 		}
 	}
@@ -228,8 +246,8 @@ func (b bench) cpu(check []string) error {
 	ms := func(d time.Duration) float64 { return d.Seconds() * 1000 }
 	fmt.Printf("\nCPU, user and system, mean of %d logins\n", b.logins)
 	fmt.Printf("  kinit + mariadb, TLS          %6.1f ms\n", ms(other))
-	fmt.Printf("  a login of ours, TLS          %6.1f ms  %5.2f of it (at most 0.25)\n", ms(login["keep"]), float64(login["keep"])/float64(other))
-	fmt.Printf("  the first of a process        %6.1f ms  %5.2f of it: the password is stretched to a key\n", ms(login["fresh"]), float64(login["fresh"])/float64(other))
+	fmt.Printf("  a login of ours, TLS          %6.1f ms  %5.2f of it (at most 0.25)\n", ms(login["log-in-keep"]), float64(login["log-in-keep"])/float64(other))
+	fmt.Printf("  the first of a process        %6.1f ms  %5.2f of it: the password is stretched to a key\n", ms(login["log-in"]), float64(login["log-in"])/float64(other))
 	fmt.Printf("  a whole kerbagent check       %6.1f ms  %5.2f of it\n", ms(whole), float64(whole)/float64(other))
 	return nil
 }

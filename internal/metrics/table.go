@@ -1,0 +1,108 @@
+package metrics
+
+// Row is one metric: the collectors and docs/metrics.md are made of the same rows.
+type Row struct {
+	Name   string
+	Type   string // one of the Type constants
+	Labels []string
+	Help   string
+	Use    string // a PromQL query that shows what it is for
+}
+
+// The types of metrics.
+const (
+	TypeGauge     = "gauge"
+	TypeCounter   = "counter"
+	TypeHistogram = "histogram"
+)
+
+// The names, which the code asks for its collectors by.
+const (
+	buildInfo         = "kerbagent_build_info"
+	reloadSuccessful  = "kerbagent_config_last_reload_successful"
+	reloadTime        = "kerbagent_config_last_reload_success_timestamp_seconds"
+	finding           = "kerbagent_finding"
+	probeSuccess      = "kerbagent_probe_success"
+	probeLastRun      = "kerbagent_probe_last_run_timestamp_seconds"
+	probeLastSuccess  = "kerbagent_probe_last_success_timestamp_seconds"
+	probeFailures     = "kerbagent_probe_failures_total"
+	probeSkips        = "kerbagent_probe_skips_total"
+	probeDuration     = "kerbagent_probe_duration_seconds"
+	stageDuration     = "kerbagent_probe_stage_duration_seconds"
+	clockSkew         = "kerbagent_kdc_clock_skew_seconds"
+	loginSuccess      = "kerbagent_login_success"
+	loginBreaker      = "kerbagent_login_breaker_open"
+	passwordExpiry    = "kerbagent_password_expiry_timestamp_seconds"
+	ticketExpiry      = "kerbagent_ticket_expiry_timestamp_seconds"
+	certificateExpiry = "kerbagent_certificate_expiry_timestamp_seconds"
+	unfinished        = "kerbagent_database_unfinished_handshakes"
+	krb5confInSync    = "kerbagent_krb5conf_in_sync"
+	krb5confChanges   = "kerbagent_krb5conf_changes_total"
+)
+
+// Table returns every metric of kerbagent's own, in the order of the docs.
+func Table() []Row {
+	where := []string{"probe", "target", "address", "transport", "family", "variant"}
+	return []Row{
+		{finding, TypeGauge, []string{"code", "severity"},
+			"Findings with this code and severity now: root causes, without their consequences. 0 from the start for every code at its worst severity.",
+			`kerbagent_finding{severity="error"} > 0`},
+		{loginSuccess, TypeGauge, []string{"user", "database"},
+			"1 where the latest login that was tried went all the way to SELECT CURRENT_USER(), 0 where it failed. A login that is held back leaves it as it is.",
+			`kerbagent_login_success == 0`},
+		{loginBreaker, TypeGauge, []string{"user"},
+			"1 while logins of this user are held back, so that its account is not locked, until its secret changes.",
+			`kerbagent_login_breaker_open == 1`},
+		{passwordExpiry, TypeGauge, []string{"user"},
+			"When the user's password ends, as its KDC said at the latest login, in seconds since 1970. Missing where no KDC says.",
+			`kerbagent_password_expiry_timestamp_seconds - time() < 7 * 86400`},
+		{ticketExpiry, TypeGauge, []string{"probe", "target"},
+			"When a ticket that kerbagent found in a credential cache ends, in seconds since 1970. Tickets that it got itself are thrown away and not in here.",
+			`kerbagent_ticket_expiry_timestamp_seconds - time() < 3600`},
+		{probeSuccess, TypeGauge, where,
+			"1 where the latest run of this probe was answered well, 0 where it was not. Missing before the first run, and while the question is not asked.",
+			`kerbagent_probe_success{probe="kdc",transport="tcp"} == 0`},
+		{probeFailures, TypeCounter, []string{"probe", "target", "reason"},
+			"Failed runs by what was seen. Every reason that this kind of probe can give is 0 from the start.",
+			`sum by (reason) (increase(kerbagent_probe_failures_total{probe="login"}[1h])) > 0`},
+		{probeSkips, TypeCounter, []string{"probe", "target", "reason"},
+			"Runs in which the question was not asked, by why: a guard of accounts or of a database's patience held it back, or there was nothing to ask.",
+			`increase(kerbagent_probe_skips_total{reason="no-record"}[15m]) > 0`},
+		{probeDuration, TypeHistogram, []string{"probe", "target"},
+			"How long runs took that asked, failed ones among them.",
+			`histogram_quantile(0.99, sum by (le, target) (rate(kerbagent_probe_duration_seconds_bucket{probe="login"}[1h])))`},
+		{stageDuration, TypeHistogram, []string{"probe", "target", "stage"},
+			"How long each stage of a run took, failed ones among them. Stages of a login overlap: the ticket is got beside the database's first stages.",
+			`sum by (stage) (rate(kerbagent_probe_stage_duration_seconds_sum{probe="login"}[1h])) / sum by (stage) (rate(kerbagent_probe_stage_duration_seconds_count{probe="login"}[1h]))`},
+		{probeLastRun, TypeGauge, where,
+			"When the latest run of this probe ended, asked or not, in seconds since 1970.",
+			`time() - kerbagent_probe_last_run_timestamp_seconds > 900`},
+		{probeLastSuccess, TypeGauge, where,
+			"When this probe was last answered well, in seconds since 1970. Missing until it has been, since this process started.",
+			`time() - kerbagent_probe_last_success_timestamp_seconds{probe="login"} > 1800`},
+		{clockSkew, TypeGauge, []string{"kdc", "address"},
+			"The KDC's clock minus this host's, as last measured; tickets stop at 300 either way.",
+			`abs(kerbagent_kdc_clock_skew_seconds) > 60`},
+		{certificateExpiry, TypeGauge, []string{"database"},
+			"When the database's certificate ends, in seconds since 1970; the earliest where its addresses have several.",
+			`kerbagent_certificate_expiry_timestamp_seconds - time() < 14 * 86400`},
+		{unfinished, TypeGauge, []string{"database"},
+			"Handshakes of kerbagent's own that stayed unfinished since its last full login. Probing pauses at a quarter of the database's max_connect_errors.",
+			`kerbagent_database_unfinished_handshakes > 10`},
+		{krb5confInSync, TypeGauge, nil,
+			"1 where krb5.conf is what kerbagent would write, 0 where it is not. Missing where kerbagent does not keep the file.",
+			`kerbagent_krb5conf_in_sync == 0`},
+		{krb5confChanges, TypeCounter, nil,
+			"Changes to krb5.conf that kerbagent asked for or saw done.",
+			`increase(kerbagent_krb5conf_changes_total[1d]) > 3`},
+		{reloadSuccessful, TypeGauge, nil,
+			"1 where the latest load of kerbagent.yaml went well. At 0 the configuration before it stays in force.",
+			`kerbagent_config_last_reload_successful == 0`},
+		{reloadTime, TypeGauge, nil,
+			"When kerbagent.yaml was last loaded well, in seconds since 1970.",
+			`time() - kerbagent_config_last_reload_success_timestamp_seconds`},
+		{buildInfo, TypeGauge, []string{"version", "goversion"},
+			"Always 1, with kerbagent's version and that of Go.",
+			`count by (version) (kerbagent_build_info)`},
+	}
+}

@@ -1,0 +1,275 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+const (
+	warmUp   = 3 * time.Second
+	measured = 20 * time.Second
+
+	// In the client's namespace, where nothing else listens there.
+	listenTheirs = "127.0.0.1:19115"
+	listenOurs   = "127.0.0.1:19116"
+)
+
+// probes compares the CPU and memory of asking, against the blackbox exporter:
+// it runs itself on the client host.
+func (b bench) probes() error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command("ip", "netns", "exec", "lab-cl", self, "-inside", "beside-blackbox", "-blackbox", b.blackbox)
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("comparing with the blackbox exporter: %w", err)
+	}
+	return nil
+}
+
+// cost is what a process has used.
+type cost struct {
+	cpu       time.Duration // user and system
+	rss, peak int           // KiB
+}
+
+// server is one of the two, and what it has cost.
+type server struct {
+	listen string
+	cmd    *exec.Cmd
+	drive  func(context.Context) (probes int, err error)
+
+	cost
+	probes int
+}
+
+func (s *server) perThousand() float64 { return s.cpu.Seconds() * 1000 / float64(s.probes) }
+
+// besideBlackbox measures both.
+func besideBlackbox(b bench) error {
+	if n := len(asked()); n != questions {
+		return fmt.Errorf("%d questions, not %d", n, questions)
+	}
+	blackbox, err := exec.LookPath(b.blackbox)
+	if err != nil {
+		return fmt.Errorf("looking for Debian's package prometheus-blackbox-exporter: %w", err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "bench")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	config := filepath.Join(dir, "blackbox.yml")
+	if err := os.WriteFile(config, []byte(blackboxConfig()), 0o600); err != nil {
+		return err
+	}
+	theirs := &server{listen: listenTheirs, drive: askBlackbox,
+		cmd: exec.Command(blackbox, "--config.file", config, "--web.listen-address", listenTheirs)}
+	ours := &server{listen: listenOurs, drive: scrapeOurs, cmd: exec.Command(self, "-inside", "ask")}
+	// Side by side, so that whatever else this machine does is done to both.
+	var all errgroup.Group
+	all.Go(theirs.measure)
+	all.Go(ours.measure)
+	if err := all.Wait(); err != nil {
+		return err
+	}
+	fmt.Printf("\nCPU, user and system, of %d DNS and TCP questions a second for %v; ours speak Kerberos where theirs connect\n", questions, measured)
+	fmt.Printf("  blackbox exporter             %6.2f s for 1,000 probes (%d)\n", theirs.perThousand(), theirs.probes)
+	fmt.Printf("  ours, with their metrics      %6.2f s for 1,000 probes (%d), %.2f of it (at most 0.5)\n", ours.perThousand(), ours.probes, ours.perThousand()/theirs.perThousand())
+	fmt.Printf("Resident memory then, and at its peak\n")
+	fmt.Printf("  blackbox exporter             %6.1f MiB, %6.1f MiB\n", mib(theirs.rss), mib(theirs.peak))
+	fmt.Printf("  ours                          %6.1f MiB, %6.1f MiB, %.2f of it (at most 1)\n", mib(ours.rss), mib(ours.peak), float64(ours.rss)/float64(theirs.rss))
+	return nil
+}
+
+func mib(kib int) float64 { return float64(kib) / 1024 }
+
+// measure starts the server, drives it, and takes down what that cost and how
+// many probes were made.
+func (s *server) measure() error {
+	if err := s.cmd.Start(); err != nil {
+		return err
+	}
+	defer s.cmd.Wait()
+	defer s.cmd.Process.Kill()
+	if err := s.listening(); err != nil {
+		return err
+	}
+	if _, err := s.run(warmUp); err != nil {
+		return err
+	}
+	before, err := spent(s.cmd.Process.Pid)
+	if err != nil {
+		return err
+	}
+	if s.probes, err = s.run(measured); err != nil {
+		return err
+	}
+	s.cost, err = spent(s.cmd.Process.Pid)
+	s.cpu -= before.cpu
+	return err
+}
+
+func (s *server) run(d time.Duration) (int, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	defer cancel()
+	return s.drive(ctx)
+}
+
+func (s *server) listening() error {
+	for range 100 {
+		c, err := net.Dial("tcp", s.listen)
+		if err == nil {
+			return c.Close()
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	return fmt.Errorf("%s does not listen", s.cmd.Path)
+}
+
+// spent reads /proc (proc_pid_stat(5), proc_pid_status(5)).
+func spent(pid int) (c cost, err error) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return c, err
+	}
+	const hertz = 100 // USER_HZ, on every architecture that Debian has
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	for _, f := range fields[11:13] {
+		ticks, err := strconv.Atoi(f)
+		if err != nil {
+			return c, err
+		}
+		c.cpu += time.Duration(ticks) * time.Second / hertz
+	}
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return c, err
+	}
+	for line := range strings.Lines(string(status)) {
+		fmt.Sscanf(line, "VmRSS: %d kB", &c.rss)
+		fmt.Sscanf(line, "VmHWM: %d kB", &c.peak)
+	}
+	return c, nil
+}
+
+// askBlackbox is Prometheus: each question once a beat, spread over it.
+func askBlackbox(ctx context.Context) (int, error) {
+	var wg sync.WaitGroup
+	var sent, good atomic.Int64
+	transport := &http.Transport{MaxIdleConnsPerHost: questions}
+	defer transport.CloseIdleConnections()
+	for i, q := range asked() {
+		wg.Go(func() {
+			module, _ := q.module()
+			probe := "http://" + listenTheirs + "/probe?module=" + url.QueryEscape(module) + "&target=" + url.QueryEscape(q.server.String())
+			timer := time.NewTimer(beat * time.Duration(i) / questions)
+			defer timer.Stop()
+			for {
+				select {
+				case <-ctx.Done():
+					return
+				case <-timer.C:
+					timer.Reset(beat)
+				}
+				sent.Add(1)
+				body, err := get(transport, probe)
+				if err == nil && sum(body, "probe_success ") == 1 {
+					good.Add(1)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return enough(int(good.Load()), int(sent.Load()))
+}
+
+// scrapeOurs scrapes once a beat, and counts by what is scraped at the first
+// and the last moment.
+func scrapeOurs(ctx context.Context) (int, error) {
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	scrape := func() (runs, failures int, err error) {
+		// The query has no meaning but that the page is not one that was kept.
+		body, err := get(transport, fmt.Sprintf("http://%s/metrics?%d", listenOurs, time.Now().UnixNano()))
+		return sum(body, "kerbagent_probe_duration_seconds_count{"), sum(body, "kerbagent_probe_failures_total{"), err
+	}
+	runs, failures, err := scrape()
+	if err != nil {
+		return 0, err
+	}
+	beats := time.NewTicker(beat)
+	defer beats.Stop()
+	for {
+		select {
+		case <-beats.C:
+			if _, _, err := scrape(); err != nil {
+				return 0, err
+			}
+		case <-ctx.Done():
+			allRuns, allFailures, err := scrape()
+			if err != nil {
+				return 0, err
+			}
+			n := allRuns - runs
+			return enough(n-(allFailures-failures), n)
+		}
+	}
+}
+
+// enough sees to it that the figure is one of probes that worked.
+func enough(good, all int) (int, error) {
+	if good < all*98/100 {
+		return 0, fmt.Errorf("only %d of %d probes were answered well: is the lab healthy?", good, all)
+	}
+	return all, nil
+}
+
+// get asks as Prometheus does: for OpenMetrics, and for gzip, which the
+// transport does by itself.
+func get(t *http.Transport, from string) (string, error) {
+	req, err := http.NewRequest(http.MethodGet, from, nil)
+	if err != nil {
+		return "", err
+	}
+	req.Header.Set("Accept", "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3")
+	resp, err := (&http.Client{Transport: t, Timeout: 10 * time.Second}).Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	return string(body), err
+}
+
+// sum adds up the series of a scrape that begin so.
+func sum(scrape, prefix string) (total int) {
+	for line := range strings.Lines(scrape) {
+		if strings.HasPrefix(line, prefix) {
+			n, _ := strconv.ParseFloat(strings.TrimSpace(line[strings.LastIndexByte(line, ' ')+1:]), 64)
+			total += int(n)
+		}
+	}
+	return total
+}
