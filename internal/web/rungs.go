@@ -1,0 +1,259 @@
+package web
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kerbagent/kerbagent/internal/diagnose"
+	"github.com/kerbagent/kerbagent/internal/latest"
+	"github.com/kerbagent/kerbagent/probe"
+)
+
+// rung is the servers of one sort, broken ones first.
+type rung struct {
+	ID, Name, Port string
+	State          state
+	Columns        []string // headings of the cells
+	Clocks         bool     // there is a column for them
+	Rows           list[serverRow]
+}
+
+// serverRow is all that is asked at one address.
+type serverRow struct {
+	Name, Address, Realm string
+	State                state
+	Cells                []cell // as many as Columns
+	Clock                *clock
+	Chart                *chart
+	Age                  string
+	Stale                bool
+	Since                *moment // it fails since
+	Failures             []failure
+	Span                 int // columns of the table
+}
+
+// cell is what came of one transport or variant.
+type cell struct {
+	Column string
+	State  state
+	Text   string
+}
+
+// maxLines bounds the failures under a server. All is in the report.
+const maxLines = 4
+
+func rungs(s State) []rung {
+	var out []rung
+	for _, k := range []probe.Kind{probe.DNS, probe.KDC, probe.Kpasswd, probe.Database, probe.Krb5Conf} {
+		if r := newRung(k, s); len(r.Rows.Open)+len(r.Rows.Folded) > 0 {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+func newRung(k probe.Kind, s State) rung {
+	r := rung{ID: string(k), State: newStation(k, s).State, Clocks: k == probe.KDC}
+	r.Name, r.Port = rungName(k)
+	groups := group(k, s.Entries)
+	states := make([]state, len(groups))
+	for i, of := range groups {
+		states[i] = stateOfServer(of)
+		for _, e := range of {
+			if c := column(e.Result.ID); !slices.Contains(r.Columns, c) {
+				r.Columns = append(r.Columns, c)
+			}
+		}
+	}
+	slices.SortStableFunc(r.Columns, func(a, b string) int { return columnOrder(a) - columnOrder(b) })
+	r.Rows = fold(states, func(i int) serverRow { return r.row(states[i], groups[i], s.Now) })
+	return r
+}
+
+// group gathers what is asked of one server, in the order of the entries.
+func group(k probe.Kind, entries []latest.Entry) [][]*latest.Entry {
+	type key struct {
+		name string
+		addr netip.Addr
+	}
+	var out [][]*latest.Entry
+	index := map[key]int{}
+	for i := range entries {
+		e := &entries[i]
+		if e.Result.ID.Kind != k {
+			continue
+		}
+		who := key{serverName(e.Result), e.Result.ID.Address.Addr()}
+		n, seen := index[who]
+		if !seen {
+			n = len(out)
+			index[who] = n
+			out = append(out, nil)
+		}
+		out[n] = append(out[n], e)
+	}
+	return out
+}
+
+// serverName is what a row begins with. A DNS result's target is a question,
+// so its server is named by what it is there for.
+func serverName(r probe.Result) string {
+	switch {
+	case r.ID.Kind != probe.DNS:
+		return r.ID.Target
+	case r.Facts[probe.FactRole] == probe.RoleHost:
+		return "this host's resolver"
+	}
+	return r.Facts[probe.FactRealm]
+}
+
+// stateOfServer sums up what is asked of a server, its clock included.
+func stateOfServer(of []*latest.Entry) state {
+	ok, bad := 0, 0
+	for _, e := range of {
+		switch e.Result.Outcome {
+		case probe.OK:
+			ok++
+		case probe.Failed:
+			bad++
+		}
+	}
+	st := stateFrom(ok, bad)
+	if c := clockOf(of); c != nil && c.State != good && st == good {
+		st = partly
+	}
+	return st
+}
+
+// row makes the row of one server.
+func (r *rung) row(st state, of []*latest.Entry, now time.Time) serverRow {
+	first := of[0].Result
+	row := serverRow{
+		Name: clean(serverName(first), maxName), State: st, Cells: r.cells(of), Chart: newChart(of),
+		Failures: alike(of), Span: len(r.Columns) + 3,
+	}
+	if first.ID.Address.IsValid() {
+		row.Address = first.ID.Address.String()
+	}
+	if first.ID.Kind == probe.KDC || first.ID.Kind == probe.Kpasswd {
+		row.Realm = clean(first.Facts[probe.FactRealm], maxName)
+	}
+	if r.Clocks {
+		row.Clock = cmp.Or(clockOf(of), &clock{State: none, Text: "–"})
+		row.Span++
+	}
+	var since time.Time
+	oldest := first.Started
+	for _, e := range of {
+		if f := e.FailingSince; e.Result.Outcome == probe.Failed && (since.IsZero() || f.Before(since)) {
+			since = f
+		}
+		if e.Result.Started.Before(oldest) {
+			oldest = e.Result.Started
+		}
+		row.Stale = row.Stale || stale(*e, now)
+	}
+	row.Since, row.Age = at(since, now), ago(now.Sub(oldest))
+	return row
+}
+
+// column is where a result stands: by its variant, else its transport.
+func column(id probe.ID) string {
+	if id.Kind == probe.Krb5Conf {
+		return "result"
+	}
+	return cmp.Or(id.Variant, string(id.Transport), "result")
+}
+
+func columnOrder(c string) int { return slices.Index([]string{"udp", "tcp", "large"}, c) }
+
+// cells sums up a server's results, one for each column.
+func (r *rung) cells(of []*latest.Entry) []cell {
+	out := make([]cell, len(r.Columns))
+	for i, c := range r.Columns {
+		out[i] = cell{Column: c, State: none, Text: "–"}
+		if l, any := newLeg(c, of, func(id probe.ID) bool { return column(id) == c }); any {
+			out[i] = cell{Column: c, State: l.State, Text: l.Text}
+		}
+	}
+	return out
+}
+
+// alike gives one line for all that failed in the same way.
+func alike(of []*latest.Entry) []failure {
+	type sort struct {
+		transport probe.Transport
+		variant   string
+		reason    probe.Reason
+	}
+	var order []sort
+	by := map[sort][]probe.Result{}
+	for _, e := range of {
+		if r := e.Result; r.Outcome == probe.Failed {
+			k := sort{r.ID.Transport, r.ID.Variant, r.Reason}
+			if by[k] == nil {
+				order = append(order, k)
+			}
+			by[k] = append(by[k], r)
+		}
+	}
+	var out []failure
+	for _, k := range order[:min(len(order), maxLines)] {
+		r := by[k][0]
+		what := strings.TrimSpace(strings.ToUpper(string(k.transport)) + " " + k.variant)
+		if r.ID.Kind == probe.DNS {
+			what += " " + r.ID.Target
+		}
+		if n := len(by[k]) - 1; n > 0 {
+			what += " and " + count(n) + " more"
+		}
+		f := failure{What: clean(what, maxName), Reason: string(k.reason), Took: span(r.Duration)}
+		if r.Err != nil {
+			f.Error = clean(r.Err.Error(), maxText)
+		}
+		out = append(out, f)
+	}
+	return out
+}
+
+// clock is a KDC's clock against ours: a mark on a line from five minutes
+// behind to five minutes ahead.
+type clock struct {
+	State state
+	X     int // of the mark, from 0 to 100
+	Text  string
+}
+
+func clockOf(of []*latest.Entry) *clock {
+	for _, e := range of {
+		if v, measured := e.Result.Samples[probe.SampleSkew]; measured && e.Result.ID.Kind == probe.KDC {
+			return newClock(v)
+		}
+	}
+	return nil
+}
+
+func newClock(skew float64) *clock {
+	limit := diagnose.SkewLimit.Seconds()
+	c := &clock{State: good, X: 50 + int(math.Round(48*max(-1, min(1, skew/limit))))}
+	switch off := math.Abs(skew); {
+	case off >= limit:
+		c.State = failed
+	case off >= limit/5:
+		c.State = partly
+	}
+	switch off := math.Abs(skew); {
+	case off < 0.05:
+		c.Text = "same"
+	case off < 100:
+		c.Text = fmt.Sprintf("%+.1f s", skew)
+	default:
+		c.Text = fmt.Sprintf("%+.1f min", skew/60)
+	}
+	return c
+}
