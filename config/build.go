@@ -23,7 +23,7 @@ const (
 // The keys of kerbagent.yaml, object by object: what fields reads and what
 // schema.json describes.
 func topKeys() []string {
-	return []string{"realms", "databases", "logins", "krb5_conf", "probes", "warn", "resolver", "bootstrap"}
+	return []string{"realms", "databases", "logins", "krb5_conf", "probes", "warn", "resolver", "hide_users", "bootstrap"}
 }
 func realmKeys() []string {
 	return []string{"kind", "dns_servers", "kdcs", "kpasswd_servers", "trusted_by"}
@@ -51,6 +51,7 @@ func (d *document) config(root value, dir string) *Config {
 		Resolver: readAll(top["resolver"], "10.0.0.2", func(s string) (netip.AddrPort, error) {
 			return parseAddrPort(s, PortDNS)
 		}),
+		HideUsers: readOr(top["hide_users"], false, parseBool),
 	}
 	c.Realms = d.realms(top["realms"])
 	c.Databases = d.databases(top["databases"], c.Realms, dir)

@@ -30,6 +30,10 @@ const (
 	DefaultMaxConnectErrors  = 100                 // MySQL's and MariaDB's own default
 )
 
+// MaxLoginsAnHour is how often an account's password or keytab is tried within
+// an hour at most, whatever intervals its logins have.
+const MaxLoginsAnHour = 20
+
 // Ports that a value without one stands for.
 const (
 	PortDNS     = 53
@@ -48,6 +52,7 @@ type Config struct {
 	Probes    Probes
 	Warn      Warn
 	Resolver  []netip.AddrPort // this host's DNS servers; empty for those of /etc/resolv.conf, which the agent reads
+	HideUsers bool             // no output shows a user's name
 	Bootstrap []byte           // the whole file where it has a bootstrap part, nil otherwise; that part is not looked into here, and its reader needs the lines of the rest to point at its own
 }
 
@@ -145,7 +150,7 @@ type Login struct {
 	Database   string // name of a configured database
 	SecretKind SecretKind
 	Secret     SecretRef     // zero for Prompt
-	Interval   time.Duration // between two tries; longer than Probes.Timeout
+	Interval   time.Duration // between two tries; longer than LoginTimeout
 }
 
 // Principal is user@REALM.
@@ -182,6 +187,10 @@ type Probes struct {
 	Interval time.Duration
 	Timeout  time.Duration // of one probe; shorter than Interval
 }
+
+// LoginTimeout is the longest that a login takes: the timeout of a probe for
+// the way to ticket and database, and the same again from there on.
+func (p Probes) LoginTimeout() time.Duration { return 2 * p.Timeout }
 
 // Warn says how long before the end a warning is due.
 type Warn struct {

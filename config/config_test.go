@@ -134,7 +134,7 @@ func TestEveryKey(t *testing.T) {
 		Krb5Conf: &Krb5Conf{Path: "/etc/krb5.conf.d/kerbagent", Mode: Krb5Maintain, Style: Krb5Snippet},
 		Probes:   Probes{Interval: time.Minute, Timeout: 2500 * time.Millisecond},
 		Warn:     Warn{PasswordExpiry: 48 * time.Hour, CertificateExpiry: 24 * time.Hour},
-		Resolver: addrs("10.0.0.2:53", "127.0.0.1:5353"),
+		Resolver: addrs("10.0.0.2:53", "127.0.0.1:5353"), HideUsers: true,
 	}
 	got := parseFile(t, "every-key.yaml")
 	if diff := diffConfig(want, got); diff != "" {
@@ -264,7 +264,7 @@ func FuzzLoad(f *testing.F) {
 		for _, l := range c.Logins {
 			_, realm := c.Realm(l.Realm)
 			_, database := c.Database(l.Database)
-			if !realm || !database || l.User == "" || l.Secret.IsZero() || l.Interval <= c.Probes.Timeout && l.Interval != DefaultLoginInterval {
+			if !realm || !database || l.User == "" || l.Secret.IsZero() || l.Interval <= c.Probes.LoginTimeout() {
 				t.Errorf("%+v", l)
 			}
 		}

@@ -17,8 +17,8 @@ func (d *document) logins(v value, c *Config, dir string) []Login {
 		l.User, l.Realm = d.user(f["user"], item, c.Realms)
 		l.Database = d.loginDatabase(f["database"], item, c.Databases)
 		l.SecretKind, l.Secret = d.secret(f, item, dir)
-		if f["interval"].set() && l.Interval <= c.Probes.Timeout {
-			f["interval"].problem("the interval (%s) is not longer than the probes' timeout (%s)", short(l.Interval), short(c.Probes.Timeout))
+		if f["interval"].set() && l.Interval <= c.Probes.LoginTimeout() {
+			f["interval"].problem("the interval (%s) is not longer than a login may take (%s, twice the probes' timeout)", short(l.Interval), short(c.Probes.LoginTimeout()))
 		}
 		twice := slices.ContainsFunc(out, func(o Login) bool {
 			return l.User != "" && o.Principal() == l.Principal() && o.Database == l.Database

@@ -154,6 +154,8 @@ func (v value) text() (string, bool) {
 			return s, true // what the reader wants to see in it decides: 3306 may be half of a duration
 		}
 		v.problem("is %s; write a text", describe(v.node))
+	case *ast.MappingNode, *ast.MappingValueNode:
+		v.problem("is a mapping; write a text, in quotes where it has a colon")
 	default:
 		v.problem("is %s; write a text", describe(v.node))
 	}

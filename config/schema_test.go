@@ -130,6 +130,7 @@ func TestSchemaHasTheKeys(t *testing.T) {
 		"password expiry":    {doc.Defs["warn"].Properties["password_expiry"].Default, short(DefaultPasswordExpiry)},
 		"certificate expiry": {doc.Defs["warn"].Properties["certificate_expiry"].Default, short(DefaultCertificateExpiry)},
 		"connect errors":     {doc.Defs["database"].Properties["max_connect_errors"].Default, float64(DefaultMaxConnectErrors)},
+		"hide users":         {doc.Properties["hide_users"].Default, false},
 		"krb5.conf":          {doc.Defs["krb5_conf"].Properties["path"].Default, DefaultKrb5ConfPath},
 	} {
 		if c[0] != c[1] {

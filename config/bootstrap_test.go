@@ -1,0 +1,120 @@
+package config
+
+import (
+	"errors"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+const goodBootstrap = `# realms and databases are not there yet
+bootstrap:
+  region: us-east-1
+  tags: {team: database}
+  directory: {name: Corp.example.com, edition: Enterprise, vpc: vpc-00000001, subnets: [subnet-0000000a, subnet-0000000b], admin_password: "secretsmanager:kerbagent/corp/admin"}
+  trust: {domain: onprem.local, direction: two-way, dns_servers: [192.0.2.53], password: "credential:trust"}
+  users: [{name: alice, password: "file:alice"}]
+  cluster: {mode: restore-time, identifier: Orders, source: shop, restore_to: 2026-11-22T03:00:00Z, instance_class: db.r6g.large, subnet_group: databases, security_groups: [sg-00000001], primary_password: "secretsmanager:orders#password", wait: 6h}
+  database_users:
+    - {user: alice, host: "10.0.%", grants: ["SELECT, INSERT ON orders.*"], convert: true}
+    - {user: etl@ONPREM.LOCAL, keytab: etl.keytab}
+`
+
+func TestParseBootstrap(t *testing.T) {
+	got, err := ParseBootstrap("/etc/kerbagent/kerbagent.yaml", []byte(goodBootstrap))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &Bootstrap{
+		File: "/etc/kerbagent/kerbagent.yaml", Region: "us-east-1", Tags: map[string]string{"team": "database"},
+		Directory: BootstrapDirectory{Name: "corp.example.com", ShortName: "CORP", Edition: "Enterprise", VPC: "vpc-00000001", Subnets: []string{"subnet-0000000a", "subnet-0000000b"},
+			AdminPassword: BootstrapSecret{Manager: "kerbagent/corp/admin"}},
+		Trust: &BootstrapTrust{Domain: "onprem.local", ShortName: "ONPREM", TwoWay: true, DNSServers: []netip.Addr{netip.MustParseAddr("192.0.2.53")},
+			Networks: []netip.Prefix{netip.MustParsePrefix("192.0.2.53/32")}, Password: BootstrapSecret{Local: SecretRef{credential: "trust"}}},
+		Role:  BootstrapRole{Name: DefaultRoleName},
+		Users: []BootstrapUser{{Name: "alice", Password: BootstrapSecret{Local: SecretRef{path: "/etc/kerbagent/alice"}}}},
+		Cluster: BootstrapCluster{Mode: ClusterRestoreTime, Identifier: "orders", Source: "shop", RestoreTo: time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC), InstanceClass: "db.r6g.large",
+			Instances: 1, SubnetGroup: "databases", SecurityGroups: []string{"sg-00000001"}, PrimaryUser: "admin", PrimaryPassword: BootstrapSecret{Manager: "orders", Key: "password"}, Wait: 6 * time.Hour},
+		DatabaseUsers: []BootstrapDatabaseUser{
+			{User: "alice", Realm: "CORP.EXAMPLE.COM", Host: "10.0.%", Grants: []string{"SELECT, INSERT ON orders.*"}, Convert: true},
+			{User: "etl", Realm: "ONPREM.LOCAL", Host: "%", SecretKind: Keytab, Secret: SecretRef{path: "/etc/kerbagent/etl.keytab"}},
+		},
+		Client: BootstrapClient{Config: "/etc/kerbagent/kerbagent.yaml", Krb5Conf: DefaultKrb5ConfPath},
+	}
+	opts := cmp.Options{cmp.AllowUnexported(SecretRef{}), cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})}
+	if diff := cmp.Diff(want, got, opts); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+// Each is one change to the good file, and what is said of it.
+func TestBootstrapProblems(t *testing.T) {
+	long := strings.Repeat("corp.", 10) + "example.test" // 62 characters
+	for _, c := range []struct{ name, from, to, path, words string }{
+		{"no bootstrap part", "bootstrap:", "realms:", "bootstrap", "is missing"},
+		{"unknown key", "region: us-east-1", "regin: us-east-1", "bootstrap.regin", `is "region" meant?`},
+		{"a Region that is none", "us-east-1", "Virginia", "bootstrap.region", "is not a Region"},
+		{"a tag of AWS's", "team: database", `"aws:team": x`, `bootstrap.tags."aws:team"`, "is not a tag"},
+		{"one subnet", ", subnet-0000000b]", "]", "bootstrap.directory.subnets", "two subnets"},
+		{"one subnet twice", "subnet-0000000b", "subnet-0000000a", "bootstrap.directory.subnets[1]", "a second time"},
+		{"a name of 62 characters", "Corp.example.com", long, "bootstrap.directory.name", "62 characters"},
+		{"a name of one label", "Corp.example.com", "corp", "bootstrap.directory.name", "one label"},
+		{"a long NetBIOS name", "edition: Enterprise", "short_name: SIXTEENCHARACTER", "bootstrap.directory.short_name", "1 to 15"},
+		{"a NetBIOS clash", "domain: onprem.local", "domain: corp.local", "bootstrap.trust.domain", "NetBIOS name CORP"},
+		{"a trust with itself", "domain: onprem.local", "domain: corp.example.com", "bootstrap.trust.domain", "itself"},
+		{"no DNS servers for the trust", "dns_servers: [192.0.2.53], ", "", "bootstrap.trust", "one to four dns_servers"},
+		{"an edition that is none", "Enterprise", "Hybrid", "bootstrap.directory.edition", "Standard or Enterprise"},
+		{"the password itself", `"file:alice"`, "hunter2", "bootstrap.users[0].password", "the password itself never stands here"},
+		{"an id with a VPC", "directory: {", "directory: {id: d-0123456789, ", "bootstrap.directory.vpc", "no use beside id"},
+		{"no Admin password", `, admin_password: "secretsmanager:kerbagent/corp/admin"`, "", "bootstrap.directory", "admin_password"},
+		{"an id that is none", "vpc-00000001", "vpc-x", "bootstrap.directory.vpc", "is not an id of AWS"},
+		{"an ARN for the role", "users:", "role: {name: \"arn:aws:iam::1:role/x\"}\n  users:", "bootstrap.role.name", "not its ARN"},
+		{"a user twice", "[{name: alice,", "[{name: Alice, password: \"file:x\"}, {name: alice,", "bootstrap.users[1].name", "a second time"},
+		{"a user that needs quoting", "[{name: alice,", "[{name: \"a=b\",", "bootstrap.users[0].name", "is not the name of a user"},
+		{"a mode that is none", "restore-time", "rstore-time", "bootstrap.cluster.mode", "restore-time"},
+		{"a key of another mode", "mode: restore-time", "mode: modify", "bootstrap.cluster.source", "no use in mode modify"},
+		{"a key that the mode needs", "source: shop, ", "", "bootstrap.cluster", "has no source"},
+		{"a version without Kerberos", "source: shop,", "source: shop, engine_version: 8.0.mysql_aurora.3.02.4,", "bootstrap.cluster.engine_version", "has no Kerberos"},
+		{"a version of MySQL", "source: shop,", "source: shop, engine_version: 5.7.44,", "bootstrap.cluster.engine_version", "not a version of Aurora MySQL"},
+		{"a copy of itself", "source: shop", "source: orders", "bootstrap.cluster.source", "another name"},
+		{"a statement in a grant", "SELECT, INSERT ON orders.*", "SELECT ON orders.*; DROP", "bootstrap.database_users[0].grants[0]", "is not a grant"},
+		{"a realm that is not set up", "etl@ONPREM.LOCAL", "etl@OTHER.LOCAL", "bootstrap.database_users[1].user", "ONPREM.LOCAL"},
+		{"no primary user's password", `primary_password: "secretsmanager:orders#password", `, "", "bootstrap.database_users", "cluster.primary_password"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			text := strings.Replace(goodBootstrap, c.from, c.to, 1)
+			if text == goodBootstrap {
+				t.Fatal("the change changes nothing")
+			}
+			_, err := ParseBootstrap("/etc/kerbagent/kerbagent.yaml", []byte(text))
+			var problems *Errors
+			if !errors.As(err, &problems) {
+				t.Fatalf("got %v, want *Errors", err)
+			}
+			for _, p := range problems.Problems {
+				if p.Path == c.path && strings.Contains(p.Message, c.words) {
+					if strings.Contains(err.Error(), "hunter2") {
+						t.Error("a password is repeated")
+					}
+					return
+				}
+			}
+			t.Errorf("no problem at %s with %q in\n%v", c.path, c.words, err)
+		})
+	}
+}
+
+func FuzzParseBootstrap(f *testing.F) {
+	f.Add(goodBootstrap)
+	f.Add("bootstrap:\n  cluster: {mode: modify}")
+	f.Fuzz(func(t *testing.T, text string) {
+		b, err := ParseBootstrap("/x/kerbagent.yaml", []byte(text))
+		if (err == nil) != (b != nil) {
+			t.Errorf("got %v and %v", b, err)
+		}
+	})
+}

@@ -1,0 +1,146 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+)
+
+// The readers of single values of the bootstrap part.
+
+const awsNameRunes = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-"
+
+func parseBool(s string) (bool, error) {
+	switch s {
+	case "true":
+		return true, nil
+	case "false":
+		return false, nil
+	}
+	return false, fmt.Errorf("%q is neither true nor false", s)
+}
+
+func parseAWSRegion(s string) (string, error) {
+	if strings.Count(s, "-") < 2 || strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+		return "", fmt.Errorf("%q is not a Region; write one like us-east-1", s)
+	}
+	return s, nil
+}
+
+// parseAWSID reads an identifier: its prefix, and so many hexadecimal digits.
+func parseAWSID(prefix string, least, most int) func(string) (string, error) {
+	return func(s string) (string, error) {
+		digits, ok := strings.CutPrefix(s, prefix)
+		if !ok || len(digits) < least || len(digits) > most || strings.Trim(digits, "0123456789abcdef") != "" {
+			return "", fmt.Errorf("%q is not an id of AWS; write %s and its %d hexadecimal digits", s, prefix, most)
+		}
+		return s, nil
+	}
+}
+
+// parseAWSName reads what AWS calls a thing: a name, or an ARN.
+func parseAWSName(s string) (string, error) {
+	if s == "" || len(s) > 512 || strings.Trim(s, awsNameRunes+":/_") != "" {
+		return "", fmt.Errorf("%q is not a name that AWS gives", s)
+	}
+	return s, nil
+}
+
+// parseDirectoryName reads the DNS name of a managed directory. Aurora joins
+// one only where it is below 62 characters.
+func parseDirectoryName(s string) (string, error) {
+	name, err := parseDomain(s)
+	if err == nil && len(name) >= 62 {
+		return "", fmt.Errorf("%q has %d characters; Aurora joins a directory only where its name has at most 61", s, len(name))
+	}
+	return name, err
+}
+
+// parseDomain reads a directory's DNS name. One of a single label can have no trust.
+func parseDomain(s string) (string, error) {
+	if err := checkHost(s); err != nil {
+		return "", err
+	}
+	if !strings.Contains(s, ".") {
+		return "", fmt.Errorf("%q has one label; a directory's name has two or more, e.g. corp.example.com", s)
+	}
+	return strings.ToLower(s), nil
+}
+
+// parseNetBIOS reads a NetBIOS name, which names the directory's own OU too.
+func parseNetBIOS(s string) (string, error) {
+	if len(s) > 15 || !isLabel(s) {
+		return "", fmt.Errorf("%q is not a NetBIOS name: 1 to 15 letters, digits and hyphens, without a dot", s)
+	}
+	return strings.ToUpper(s), nil
+}
+
+// shortName is the NetBIOS name that a directory gets where nobody gives it one.
+func shortName(domain string) string {
+	label, _, _ := strings.Cut(domain, ".")
+	return strings.ToUpper(label[:min(len(label), 15)])
+}
+
+// parseAccountName reads a sAMAccountName that needs no quoting anywhere.
+func parseAccountName(s string) (string, error) {
+	if s == "" || len(s) > 20 || strings.HasSuffix(s, ".") || strings.Trim(s, awsNameRunes+"_") != "" {
+		return "", fmt.Errorf("%q is not the name of a user: 1 to 20 letters, digits, hyphens, dots and underscores", s)
+	}
+	return s, nil
+}
+
+func parseAddr(s string) (netip.Addr, error) {
+	a, err := netip.ParseAddr(s)
+	if err != nil {
+		return a, fmt.Errorf("%q is not an IP address", s)
+	}
+	return a.Unmap(), nil
+}
+
+func parsePrefix(s string) (netip.Prefix, error) {
+	p, err := netip.ParsePrefix(s)
+	if err != nil || p != p.Masked() {
+		return p, fmt.Errorf("%q is not a network; write one like 192.0.2.0/24", s)
+	}
+	return p, nil
+}
+
+// parseMySQLHost reads the host part of a database account.
+func parseMySQLHost(s string) (string, error) {
+	if s == "" || len(s) > 255 || strings.Trim(s, awsNameRunes+"%_:/") != "" {
+		return "", fmt.Errorf(`%q is not the host of a database account; write "%%", an address or a name`, s)
+	}
+	return s, nil
+}
+
+// parseGrant reads "PRIVILEGES ON OBJECT", what stands in GRANT before TO. It
+// is a statement's text by nature; a second statement must not fit into it.
+func parseGrant(s string) (string, error) {
+	what, on, ok := strings.Cut(s, " ON ")
+	if !ok || strings.TrimSpace(what) == "" || strings.TrimSpace(on) == "" || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == ';' || r == '\'' || r == '"' || r == '#' }) || strings.Contains(s, "--") || strings.Contains(s, "/*") {
+		return "", fmt.Errorf("%q is not a grant; write one like SELECT, INSERT ON orders.*", s)
+	}
+	return s, nil
+}
+
+// parseBootstrapSecret reads file:PATH, credential:NAME and secretsmanager:NAME[#KEY].
+func parseBootstrapSecret(s, dir string) (BootstrapSecret, error) {
+	rest, ok := strings.CutPrefix(s, "secretsmanager:")
+	switch {
+	case ok:
+	case strings.HasPrefix(s, "file:"), strings.HasPrefix(s, "credential:"):
+		local, err := parseSecretRef(s, dir)
+		return BootstrapSecret{Local: local}, err
+	default: // the likeliest reason is the password itself: it is not repeated
+		return BootstrapSecret{}, errors.New("does not say where the password is; write secretsmanager:NAME, file:PATH or credential:NAME: the password itself never stands here")
+	}
+	name, key, keyed := strings.Cut(rest, "#")
+	if name == "" || len(name) > 512 || strings.Trim(name, awsNameRunes+"/_+=@!:") != "" {
+		return BootstrapSecret{}, fmt.Errorf("%q is not a secret of Secrets Manager; write secretsmanager:NAME", s)
+	}
+	if keyed && key == "" {
+		return BootstrapSecret{}, errors.New("names no key after #; write secretsmanager:NAME#KEY, or NAME alone")
+	}
+	return BootstrapSecret{Manager: name, Key: key}, nil
+}

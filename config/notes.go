@@ -1,0 +1,42 @@
+package config
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"time"
+)
+
+// Notes says, one line each, what a good configuration does that its writer
+// may not expect.
+func (c *Config) Notes() []string {
+	var notes []string
+	switch {
+	case len(c.Databases) == 0:
+		notes = append(notes, "no database is configured: only the realms are probed")
+	case len(c.Logins) == 0:
+		notes = append(notes, "no login is configured: the path is probed, and nobody logs in")
+	}
+	anHour := map[string]float64{}
+	var users []string
+	for _, l := range c.Logins {
+		if l.SecretKind == CCache { // nothing of the account's is tried
+			continue
+		}
+		if !slices.Contains(users, l.Principal()) {
+			users = append(users, l.Principal())
+		}
+		anHour[l.Principal()] += float64(time.Hour) / float64(l.Interval)
+	}
+	for _, u := range users {
+		if anHour[u] > MaxLoginsAnHour {
+			notes = append(notes, fmt.Sprintf("logins of %s: the intervals make %.0f an hour; paced to %d an hour", u, math.Round(anHour[u]), MaxLoginsAnHour))
+		}
+	}
+	for _, d := range c.Databases {
+		if d.TLS.Mode == TLSOff || d.TLS.Mode == Require {
+			notes = append(notes, fmt.Sprintf("database %s: with tls.mode %s its certificate is not checked", d.Name, d.TLS.Mode))
+		}
+	}
+	return notes
+}
