@@ -1,0 +1,119 @@
+package bootstrap
+
+import (
+	"context"
+
+	"github.com/aws/aws-sdk-go-v2/service/directoryservice"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/rds"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+)
+
+// What is used of AWS, one function an operation. It stands between the steps
+// and the SDK's clients for the linker's sake: a client that is converted to an
+// interface keeps all its operations in the binary, and EC2's alone are 40 MB.
+// A function keeps itself.
+
+// call is one operation of the SDK: input, output, options.
+type call[I, O, P any] func(context.Context, *I, ...func(*P)) (*O, error)
+
+// directoryCalls are those of directoryservice.
+type directoryCalls struct {
+	createMicrosoftAD             call[directoryservice.CreateMicrosoftADInput, directoryservice.CreateMicrosoftADOutput, directoryservice.Options]
+	describeDirectories           call[directoryservice.DescribeDirectoriesInput, directoryservice.DescribeDirectoriesOutput, directoryservice.Options]
+	describeDomainControllers     call[directoryservice.DescribeDomainControllersInput, directoryservice.DescribeDomainControllersOutput, directoryservice.Options]
+	getDirectoryLimits            call[directoryservice.GetDirectoryLimitsInput, directoryservice.GetDirectoryLimitsOutput, directoryservice.Options]
+	listTagsForResource           call[directoryservice.ListTagsForResourceInput, directoryservice.ListTagsForResourceOutput, directoryservice.Options]
+	createTrust                   call[directoryservice.CreateTrustInput, directoryservice.CreateTrustOutput, directoryservice.Options]
+	describeTrusts                call[directoryservice.DescribeTrustsInput, directoryservice.DescribeTrustsOutput, directoryservice.Options]
+	verifyTrust                   call[directoryservice.VerifyTrustInput, directoryservice.VerifyTrustOutput, directoryservice.Options]
+	describeConditionalForwarders call[directoryservice.DescribeConditionalForwardersInput, directoryservice.DescribeConditionalForwardersOutput, directoryservice.Options]
+	createConditionalForwarder    call[directoryservice.CreateConditionalForwarderInput, directoryservice.CreateConditionalForwarderOutput, directoryservice.Options]
+	updateConditionalForwarder    call[directoryservice.UpdateConditionalForwarderInput, directoryservice.UpdateConditionalForwarderOutput, directoryservice.Options]
+}
+
+// rdsCalls are those of rds.
+type rdsCalls struct {
+	describeDBClusters                 call[rds.DescribeDBClustersInput, rds.DescribeDBClustersOutput, rds.Options]
+	describeDBInstances                call[rds.DescribeDBInstancesInput, rds.DescribeDBInstancesOutput, rds.Options]
+	describeOrderableDBInstanceOptions call[rds.DescribeOrderableDBInstanceOptionsInput, rds.DescribeOrderableDBInstanceOptionsOutput, rds.Options]
+	describeEvents                     call[rds.DescribeEventsInput, rds.DescribeEventsOutput, rds.Options]
+	createDBCluster                    func(context.Context, newCluster) error
+	modifyDBCluster                    call[rds.ModifyDBClusterInput, rds.ModifyDBClusterOutput, rds.Options]
+	restoreDBClusterFromSnapshot       call[rds.RestoreDBClusterFromSnapshotInput, rds.RestoreDBClusterFromSnapshotOutput, rds.Options]
+	restoreDBClusterToPointInTime      call[rds.RestoreDBClusterToPointInTimeInput, rds.RestoreDBClusterToPointInTimeOutput, rds.Options]
+	createDBInstance                   call[rds.CreateDBInstanceInput, rds.CreateDBInstanceOutput, rds.Options]
+	rebootDBInstance                   call[rds.RebootDBInstanceInput, rds.RebootDBInstanceOutput, rds.Options]
+}
+
+// ec2Calls are those of ec2.
+type ec2Calls struct {
+	describeSubnets              call[ec2.DescribeSubnetsInput, ec2.DescribeSubnetsOutput, ec2.Options]
+	describeSecurityGroups       call[ec2.DescribeSecurityGroupsInput, ec2.DescribeSecurityGroupsOutput, ec2.Options]
+	authorizeSecurityGroupEgress call[ec2.AuthorizeSecurityGroupEgressInput, ec2.AuthorizeSecurityGroupEgressOutput, ec2.Options]
+}
+
+// iamCalls are those of iam.
+type iamCalls struct {
+	getRole                  call[iam.GetRoleInput, iam.GetRoleOutput, iam.Options]
+	createRole               call[iam.CreateRoleInput, iam.CreateRoleOutput, iam.Options]
+	updateAssumeRolePolicy   call[iam.UpdateAssumeRolePolicyInput, iam.UpdateAssumeRolePolicyOutput, iam.Options]
+	listAttachedRolePolicies call[iam.ListAttachedRolePoliciesInput, iam.ListAttachedRolePoliciesOutput, iam.Options]
+	attachRolePolicy         call[iam.AttachRolePolicyInput, iam.AttachRolePolicyOutput, iam.Options]
+	getRolePolicy            call[iam.GetRolePolicyInput, iam.GetRolePolicyOutput, iam.Options]
+	putRolePolicy            call[iam.PutRolePolicyInput, iam.PutRolePolicyOutput, iam.Options]
+}
+
+// secretsCalls are those of secretsmanager.
+type secretsCalls struct {
+	createSecret   call[secretsmanager.CreateSecretInput, secretsmanager.CreateSecretOutput, secretsmanager.Options]
+	getSecretValue call[secretsmanager.GetSecretValueInput, secretsmanager.GetSecretValueOutput, secretsmanager.Options]
+	deleteSecret   call[secretsmanager.DeleteSecretInput, secretsmanager.DeleteSecretOutput, secretsmanager.Options]
+}
+
+// stsCalls are those of sts.
+type stsCalls struct {
+	getCallerIdentity call[sts.GetCallerIdentityInput, sts.GetCallerIdentityOutput, sts.Options]
+}
+
+// DescribeDirectories is the SDK's, for its paginator.
+func (c directoryCalls) DescribeDirectories(ctx context.Context, in *directoryservice.DescribeDirectoriesInput, o ...func(*directoryservice.Options)) (*directoryservice.DescribeDirectoriesOutput, error) {
+	return c.describeDirectories(ctx, in, o...)
+}
+
+// DescribeDomainControllers is the SDK's, for its paginator.
+func (c directoryCalls) DescribeDomainControllers(ctx context.Context, in *directoryservice.DescribeDomainControllersInput, o ...func(*directoryservice.Options)) (*directoryservice.DescribeDomainControllersOutput, error) {
+	return c.describeDomainControllers(ctx, in, o...)
+}
+
+// ListTagsForResource is the SDK's, for its paginator.
+func (c directoryCalls) ListTagsForResource(ctx context.Context, in *directoryservice.ListTagsForResourceInput, o ...func(*directoryservice.Options)) (*directoryservice.ListTagsForResourceOutput, error) {
+	return c.listTagsForResource(ctx, in, o...)
+}
+
+// DescribeTrusts is the SDK's, for its paginator.
+func (c directoryCalls) DescribeTrusts(ctx context.Context, in *directoryservice.DescribeTrustsInput, o ...func(*directoryservice.Options)) (*directoryservice.DescribeTrustsOutput, error) {
+	return c.describeTrusts(ctx, in, o...)
+}
+
+// DescribeDBInstances is the SDK's, for its paginator.
+func (c rdsCalls) DescribeDBInstances(ctx context.Context, in *rds.DescribeDBInstancesInput, o ...func(*rds.Options)) (*rds.DescribeDBInstancesOutput, error) {
+	return c.describeDBInstances(ctx, in, o...)
+}
+
+// DescribeOrderableDBInstanceOptions is the SDK's, for its paginator.
+func (c rdsCalls) DescribeOrderableDBInstanceOptions(ctx context.Context, in *rds.DescribeOrderableDBInstanceOptionsInput, o ...func(*rds.Options)) (*rds.DescribeOrderableDBInstanceOptionsOutput, error) {
+	return c.describeOrderableDBInstanceOptions(ctx, in, o...)
+}
+
+// DescribeEvents is the SDK's, for its paginator.
+func (c rdsCalls) DescribeEvents(ctx context.Context, in *rds.DescribeEventsInput, o ...func(*rds.Options)) (*rds.DescribeEventsOutput, error) {
+	return c.describeEvents(ctx, in, o...)
+}
+
+// ListAttachedRolePolicies is the SDK's, for its paginator.
+func (c iamCalls) ListAttachedRolePolicies(ctx context.Context, in *iam.ListAttachedRolePoliciesInput, o ...func(*iam.Options)) (*iam.ListAttachedRolePoliciesOutput, error) {
+	return c.listAttachedRolePolicies(ctx, in, o...)
+}

@@ -1,0 +1,142 @@
+package bootstrap
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/kerbagent/kerbagent/config"
+)
+
+// SQL is a database, talked to as its primary user.
+type SQL interface {
+	// Missing gives the statements that a user lacks, in order; none: it is as
+	// configured. A user who has a password and is not to be converted is an error.
+	Missing(ctx context.Context, want config.BootstrapDatabaseUser) ([]string, error)
+	// Run runs one of them.
+	Run(ctx context.Context, statement string) error
+	// PluginActive says whether this instance has loaded authentication_kerberos.
+	PluginActive(ctx context.Context) (bool, error)
+	Close() error
+}
+
+// Server is a database server and its primary user.
+type Server struct {
+	Host     string
+	Port     uint16
+	User     string
+	Password Secret
+	CAFile   string // empty: the system's
+}
+
+// OpenSQL connects over TLS that is verified. It logs in once.
+type OpenSQL func(context.Context, Server) (SQL, error)
+
+// databaseStep is the guide's step 6: the database's users.
+type databaseStep struct {
+	*world
+	vault vault
+
+	checked bool // the plugin, on every instance, in this run
+}
+
+func (s *databaseStep) name() string { return "database-users" }
+
+func (s *databaseStep) look(ctx context.Context) (v view, err error) {
+	v.is = "the users of the cluster " + s.Config.Cluster.Identifier
+	if s.cluster.host == "" {
+		for _, u := range s.Config.DatabaseUsers {
+			v.do = append(v.do, change{what: fmt.Sprintf("create the database user '%s'@'%s' for %s", u.User, u.Host, u.Principal())})
+		}
+		return v, nil
+	}
+	password, err := s.password(ctx)
+	if err != nil {
+		return v, err
+	}
+	if !s.checked {
+		if err := s.plugins(ctx, password); err != nil {
+			return v, err
+		}
+		s.checked = true
+	}
+	db, err := s.open(ctx, s.cluster.host, password)
+	if err != nil {
+		return v, err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	for _, u := range s.Config.DatabaseUsers {
+		statements, err := db.Missing(ctx, u)
+		if err != nil {
+			return v, fmt.Errorf("the database user '%s'@'%s': %w", u.User, u.Host, err)
+		}
+		for _, text := range statements {
+			v.do = append(v.do, change{what: "run " + text + ";", act: func(ctx context.Context) error { return s.run(ctx, password, text) }})
+		}
+	}
+	return v, nil
+}
+
+func (s *databaseStep) open(ctx context.Context, host string, password Secret) (SQL, error) {
+	user := s.cluster.primary
+	if user == "" {
+		user = s.Config.Cluster.PrimaryUser
+	}
+	db, err := s.SQL(ctx, Server{Host: host, Port: uint16(s.cluster.port), User: user, Password: password, CAFile: s.Config.Cluster.CAFile})
+	if err != nil {
+		return nil, fmt.Errorf("connecting to %s as %s: %w", host, user, err)
+	}
+	return db, nil
+}
+
+func (s *databaseStep) run(ctx context.Context, password Secret, text string) (err error) {
+	db, err := s.open(ctx, s.cluster.host, password)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	return db.Run(ctx, text)
+}
+
+// password is the primary user's: configured, or the one that RDS keeps.
+func (s *databaseStep) password(ctx context.Context) (Secret, error) {
+	ref := s.Config.Cluster.PrimaryPassword
+	if ref.IsZero() {
+		if s.cluster.secret == "" {
+			return Secret{}, advise("write cluster.primary_password", "RDS does not keep the password of the primary user of %s", s.Config.Cluster.Identifier)
+		}
+		ref = config.BootstrapSecret{Manager: s.cluster.secret, Key: "password"}
+	}
+	return s.vault.read(ctx, ref)
+}
+
+// plugins asks every instance whether it can do Kerberos at all.
+func (s *databaseStep) plugins(ctx context.Context, password Secret) error {
+	var without []string
+	for _, i := range s.cluster.instances {
+		db, err := s.open(ctx, i.host, password)
+		if err != nil {
+			return err
+		}
+		active, err := db.PluginActive(ctx)
+		if err = errors.Join(err, db.Close()); err != nil {
+			return fmt.Errorf("asking %s for its plugins: %w", i.id, err)
+		}
+		if !active {
+			without = append(without, i.id)
+		}
+	}
+	if len(without) > 0 {
+		return advise("reboot it when its applications can do without: aws rds reboot-db-instance --region "+s.region+" --db-instance-identifier "+without[0],
+			"the plugin authentication_kerberos is not loaded on %s", strings.Join(without, ", "))
+	}
+	return nil
+}
+
+func (s *databaseStep) needs() []permission {
+	if s.Config.Cluster.PrimaryPassword.IsZero() {
+		return []permission{act("secretsmanager:GetSecretValue", s.arn("secretsmanager", s.region, "secret:rds!cluster-*"))}
+	}
+	return s.vault.needs(s.Config.Cluster.PrimaryPassword, false)
+}

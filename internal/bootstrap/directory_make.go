@@ -1,0 +1,124 @@
+package bootstrap
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/directoryservice"
+	"github.com/aws/aws-sdk-go-v2/service/directoryservice/types"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+)
+
+// lookMissing says how a directory comes to be where there is none.
+func (s *directoryStep) lookMissing(ctx context.Context) (view, error) {
+	want := s.Config.Directory
+	if want.ID != "" {
+		return view{}, advise("correct directory.id; a directory is seen in its own Region and account only, unless it is shared", "there is no directory %s in %s", want.ID, s.region)
+	}
+	if id := s.state.Made[s.madeAs()]; id != "" {
+		if sent, ok := s.state.Sent["directory/create"]; ok && s.Now().Sub(sent) < directorySettle {
+			return view{is: "made as " + id, wait: &Wait{For: "AWS to list the directory " + id, Usual: "some seconds", Every: settleEvery, Budget: directorySettle}}, nil
+		}
+		return view{}, advise("to have a new one made, remove "+s.state.path, "the directory %s, which kerbagent made, is gone", id)
+	}
+	v := view{is: "there is no directory " + want.Name + " in " + want.VPC}
+	if err := s.fits(ctx); err != nil {
+		return v, err
+	}
+	password, store, err := s.vault.readOrStore(ctx, want.AdminPassword, "the directory's Admin", checkAdminPassword)
+	if err != nil {
+		return v, err
+	}
+	if store != nil {
+		v.do = append(v.do, *store)
+	}
+	v.do = append(v.do, change{
+		key:    "create",
+		what:   fmt.Sprintf("create the AWS Managed Microsoft AD %s (%s, %s edition) in %s, subnets %s and %s", want.Name, want.ShortName, want.Edition, want.VPC, want.Subnets[0], want.Subnets[1]),
+		settle: directorySettle,
+		act:    func(ctx context.Context) error { return s.create(ctx, password) },
+	})
+	return v, nil
+}
+
+// fits checks what AWS would find out only after a while, or not say clearly.
+func (s *directoryStep) fits(ctx context.Context) error {
+	want := s.Config.Directory
+	out, err := s.ec2.describeSubnets(ctx, &ec2.DescribeSubnetsInput{SubnetIds: want.Subnets})
+	if code(err) == "InvalidSubnetID.NotFound" {
+		return advise("correct directory.subnets; a subnet is seen in its own Region only", "a subnet is not there: %s", text(err))
+	}
+	if err != nil {
+		return fmt.Errorf("reading the subnets: %w", err)
+	}
+	zones := map[string]string{}
+	for _, n := range out.Subnets {
+		id, zone := aws.ToString(n.SubnetId), aws.ToString(n.AvailabilityZoneId)
+		if vpc := aws.ToString(n.VpcId); vpc != want.VPC {
+			return advise("take subnets of "+want.VPC, "the subnet %s is in %s", id, vpc)
+		}
+		if other := zones[zone]; other != "" {
+			return advise("take two subnets in different Availability Zones", "the subnets %s and %s are both in the zone %s", other, id, zone)
+		}
+		zones[zone] = id
+	}
+	limits, err := s.ds.getDirectoryLimits(ctx, &directoryservice.GetDirectoryLimitsInput{})
+	if err != nil {
+		return fmt.Errorf("reading the quota of directories: %w", err)
+	}
+	if l := limits.DirectoryLimits; l != nil && l.CloudOnlyMicrosoftADLimitReached {
+		return advise("delete one, adopt one, or have the quota raised (Service Quotas, AWS Directory Service)",
+			"the account has %d of %d directories that it may have in %s", aws.ToInt32(l.CloudOnlyMicrosoftADCurrentCount), aws.ToInt32(l.CloudOnlyMicrosoftADLimit), s.region)
+	}
+	return nil
+}
+
+func (s *directoryStep) create(ctx context.Context, password Secret) error {
+	want := s.Config.Directory
+	in := &directoryservice.CreateMicrosoftADInput{
+		Name: aws.String(want.Name), ShortName: aws.String(want.ShortName), Password: aws.String(string(password.Reveal())),
+		Edition:     types.DirectoryEdition(want.Edition),
+		VpcSettings: &types.DirectoryVpcSettings{VpcId: aws.String(want.VPC), SubnetIds: want.Subnets},
+		Tags:        s.dsTags(),
+	}
+	if want.Description != "" {
+		in.Description = aws.String(want.Description)
+	}
+	out, err := s.ds.createMicrosoftAD(ctx, in)
+	if err != nil {
+		return fmt.Errorf("creating the directory: %w", err)
+	}
+	return s.state.made(s.madeAs(), aws.ToString(out.DirectoryId))
+}
+
+func (w *world) dsTags() []types.Tag {
+	var out []types.Tag
+	for key, value := range w.tags() {
+		out = append(out, types.Tag{Key: aws.String(key), Value: aws.String(value)})
+	}
+	slices.SortFunc(out, func(a, b types.Tag) int {
+		if aws.ToString(a.Key) < aws.ToString(b.Key) {
+			return -1
+		}
+		return 1
+	})
+	return out
+}
+
+// needs are the permissions of step 1. Those of EC2 are what Directory Service
+// uses in the caller's name (AWS: CreateMicrosoftAD, "Before you call").
+func (s *directoryStep) needs() []permission {
+	out := []permission{watch("ds:DescribeDirectories", "*"), watch("ds:DescribeDomainControllers", "*")}
+	if s.Config.Directory.ID != "" {
+		return out
+	}
+	out = append(out, watch("ds:ListTagsForResource", "*"), watch("ds:GetDirectoryLimits", "*"), watch("ec2:DescribeSubnets", "*"),
+		act("ds:CreateMicrosoftAD", "*"), act("ds:AddTagsToResource", "*"))
+	for _, a := range []string{"DescribeVpcs", "DescribeNetworkInterfaces", "CreateSecurityGroup", "CreateNetworkInterface", "CreateTags",
+		"AuthorizeSecurityGroupIngress", "AuthorizeSecurityGroupEgress", "RevokeSecurityGroupEgress"} {
+		out = append(out, act("ec2:"+a, "*"))
+	}
+	return append(out, s.vault.needs(s.Config.Directory.AdminPassword, true)...)
+}

@@ -1,0 +1,153 @@
+package bootstrap
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
+)
+
+// lockName is the secret that is the lock of an account in a Region.
+// CreateSecret is atomic, and the name is the same on every host.
+const lockName = "kerbagent/bootstrap-lock"
+
+// lockGone is how long a released lock's name may stay taken: Secrets Manager
+// deletes in the background.
+const lockGone = time.Minute
+
+// lock keeps two bootstraps from making the same things twice.
+type lock struct {
+	sm secretsCalls
+	*world
+}
+
+// holder is what the lock holds: who has it. Nothing in it is secret.
+type holder struct {
+	Token string    `json:"token"`
+	Host  string    `json:"host"`
+	Since time.Time `json:"since"`
+}
+
+// lockedError says that somebody else is at it.
+type lockedError struct{ by string }
+
+// Error says who.
+func (e *lockedError) Error() string { return "another bootstrap holds the lock: " + e.by }
+
+// take gets the lock, or the one back that an earlier run of this host left.
+func (l *lock) take(ctx context.Context) error {
+	if l.state.Lock == "" {
+		token := make([]byte, 16)
+		if _, err := rand.Read(token); err != nil {
+			return fmt.Errorf("making a token for the lock: %w", err)
+		}
+		l.state.Lock = hex.EncodeToString(token)
+		if err := l.state.save(); err != nil {
+			return err
+		}
+	}
+	me := holder{Token: l.state.Lock, Host: l.Host, Since: l.Now().UTC()}
+	began := l.Now()
+	for taken := false; ; {
+		err := l.create(ctx, me)
+		switch {
+		case err == nil:
+			return nil
+		case is[*types.ResourceExistsException](err):
+			held, err := l.read(ctx)
+			switch {
+			case err == nil && held.Token == me.Token:
+				return nil
+			case err == nil && l.TakeLock && !taken:
+				taken = true
+				if err := l.remove(ctx); err != nil {
+					return err
+				}
+			case err == nil:
+				return &lockedError{by: fmt.Sprintf("%s since %s", plain(held.Host), held.Since.Format(time.RFC3339))}
+			case !gone(err) && !passes(err):
+				return fmt.Errorf("looking at the lock: %w", err)
+			}
+		case !is[*types.InvalidRequestException](err) && !passes(err):
+			return fmt.Errorf("taking the lock: %w", err)
+		}
+		// Just given back, or an answer lost: again.
+		if l.Now().Sub(began) >= lockGone {
+			return fmt.Errorf("taking the lock %s: %w", lockName, err)
+		}
+		if err := l.Sleep(ctx, 2*time.Second); err != nil {
+			return err
+		}
+	}
+}
+
+func (l *lock) read(ctx context.Context) (holder, error) {
+	var h holder
+	out, err := l.sm.getSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: aws.String(lockName)})
+	if err != nil {
+		return h, err
+	}
+	if err := json.Unmarshal([]byte(aws.ToString(out.SecretString)), &h); err != nil || h.Token == "" {
+		return h, &lockedError{by: "the secret " + lockName + " is not one that kerbagent made"}
+	}
+	return h, nil
+}
+
+func (l *lock) create(ctx context.Context, me holder) error {
+	b, err := json.Marshal(me)
+	if err != nil {
+		return fmt.Errorf("writing the lock: %w", err)
+	}
+	_, err = l.sm.createSecret(ctx, &secretsmanager.CreateSecretInput{
+		Name: aws.String(lockName), SecretString: aws.String(string(b)), ClientRequestToken: aws.String(me.Token),
+		Description: aws.String("Held while kerbagent bootstrap runs; no secret is in it."),
+	})
+	return err
+}
+
+func (l *lock) remove(ctx context.Context) error {
+	_, err := l.sm.deleteSecret(ctx, &secretsmanager.DeleteSecretInput{SecretId: aws.String(lockName), ForceDeleteWithoutRecovery: aws.Bool(true)})
+	if err != nil && !gone(err) {
+		return fmt.Errorf("removing the lock: %w", err)
+	}
+	return nil
+}
+
+// release gives the lock back, if it is still ours. An answer that is lost is
+// asked for again.
+func (l *lock) release(ctx context.Context) error {
+	for began := l.Now(); ; {
+		held, err := l.read(ctx)
+		if err == nil && held.Token == l.state.Lock {
+			err = l.remove(ctx)
+		}
+		switch {
+		case err == nil, gone(err):
+			l.state.Lock = ""
+			return l.state.save()
+		case !passes(err) || l.Now().Sub(began) >= lockGone:
+			return fmt.Errorf("giving the lock back: %w", err)
+		}
+		if err := l.Sleep(ctx, 2*time.Second); err != nil {
+			return err
+		}
+	}
+}
+
+// gone says that there is no lock, or that it is on its way out.
+func gone(err error) bool {
+	return is[*types.ResourceNotFoundException](err) || is[*types.InvalidRequestException](err) || deniedByName(err, lockName)
+}
+
+// is says whether a typed error of the SDK is in the chain.
+func is[T error](err error) bool {
+	var t T
+	return errors.As(err, &t)
+}

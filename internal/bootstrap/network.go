@@ -1,0 +1,95 @@
+package bootstrap
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+)
+
+// need is one way that a database must have out to the domain controllers. AWS
+// has no list for Aurora; these are the ports of a domain member (AWS
+// documents them for RDS Custom for SQL Server) without which a join cannot be.
+type way struct {
+	protocol string
+	port     int32
+}
+
+func ways() []way {
+	return []way{{"tcp", 53}, {"udp", 53}, {"tcp", 88}, {"udp", 88}, {"tcp", 389}, {"udp", 389}, {"tcp", 445}, {"tcp", 464}, {"udp", 464}}
+}
+
+// covers says whether rules let all of a network through. protocol -1 asks for
+// a rule for everything.
+func covers(rules []types.IpPermission, protocol string, port int32, network netip.Prefix) bool {
+	return slices.ContainsFunc(rules, func(r types.IpPermission) bool {
+		all := aws.ToString(r.IpProtocol) == "-1"
+		if !all && (aws.ToString(r.IpProtocol) != protocol || aws.ToInt32(r.FromPort) > port || aws.ToInt32(r.ToPort) < port) {
+			return false
+		}
+		var ranges []string
+		for _, x := range r.IpRanges {
+			ranges = append(ranges, aws.ToString(x.CidrIp))
+		}
+		for _, x := range r.Ipv6Ranges {
+			ranges = append(ranges, aws.ToString(x.CidrIpv6))
+		}
+		return slices.ContainsFunc(ranges, func(text string) bool {
+			p, err := netip.ParsePrefix(text)
+			return err == nil && p.Contains(network.Addr()) && p.Bits() <= network.Bits()
+		})
+	})
+}
+
+// pairs says whether rules let everything on a port through to another group.
+func pairs(rules []types.IpPermission, protocol string, port int32, group string) bool {
+	return slices.ContainsFunc(rules, func(r types.IpPermission) bool {
+		all := aws.ToString(r.IpProtocol) == "-1"
+		if !all && (aws.ToString(r.IpProtocol) != protocol || aws.ToInt32(r.FromPort) > port || aws.ToInt32(r.ToPort) < port) {
+			return false
+		}
+		return slices.ContainsFunc(r.UserIdGroupPairs, func(p types.UserIdGroupPair) bool { return aws.ToString(p.GroupId) == group })
+	})
+}
+
+// paths judges the way from a cluster's security groups to the directory. What
+// is missing comes back as commands: a security group is others' too, and none
+// is changed. Prefix lists are not looked into: a rule with one counts for nothing.
+func (s *clusterStep) paths(ctx context.Context, groups []string) (blocked string, notes []string, err error) {
+	var egress []types.IpPermission
+	vpc := ""
+	for _, id := range groups {
+		g, err := oneGroup(ctx, s.ec2, id)
+		if err != nil {
+			return "", nil, err
+		}
+		egress, vpc = append(egress, g.IpPermissionsEgress...), aws.ToString(g.VpcId)
+	}
+	if len(groups) == 0 {
+		return "", nil, nil
+	}
+	var commands []string
+	for _, w := range ways() {
+		var lacking []string
+		for _, a := range s.directory.addresses {
+			if !covers(egress, w.protocol, w.port, netip.PrefixFrom(a, a.BitLen())) && (s.directory.group == "" || !pairs(egress, w.protocol, w.port, s.directory.group)) {
+				lacking = append(lacking, netip.PrefixFrom(a, a.BitLen()).String())
+			}
+		}
+		for _, cidr := range lacking {
+			commands = append(commands, fmt.Sprintf("  aws ec2 authorize-security-group-egress --region %s --group-id %s --protocol %s --port %d --cidr %s", s.region, groups[0], w.protocol, w.port, cidr))
+		}
+	}
+	if len(commands) > 0 {
+		blocked = "the cluster's security groups (" + strings.Join(groups, ", ") + ") do not let it out to the directory. These rules are missing:\n" + strings.Join(commands, "\n")
+	}
+	if vpc != "" && s.directory.vpc != "" && vpc != s.directory.vpc {
+		notes = append(notes, fmt.Sprintf("the cluster is in %s and the directory in %s: the two need a peering or a transit gateway, routes in both directions, and the directory's security group must let the cluster's addresses in",
+			vpc, s.directory.vpc))
+	}
+	return blocked, notes, nil
+}

@@ -1,0 +1,127 @@
+package bootstrap
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/kerbagent/kerbagent/config"
+	"github.com/kerbagent/kerbagent/internal/bootstrap/awstest"
+)
+
+func (h *host) policy(readOnly bool) string {
+	h.t.Helper()
+	cfg, err := config.LoadBootstrap(h.file)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return Policy(cfg, "us-east-1", "123456789012", readOnly)
+}
+
+// as runs a test with a policy in place of an administrator's.
+func (h *host) as(policies ...string) {
+	h.t.Helper()
+	if err := h.cloud.SetPolicies(accessKey, policies...); err != nil {
+		h.t.Fatalf("%v in %v", err, policies)
+	}
+}
+
+// life is all that happens to a set-up: from nothing, with the other side of a
+// trust made late, and again from a host that knows nothing of the first one.
+func (h *host) life() error {
+	_, err, _ := h.apply()
+	if err != nil && problem("", err).Exit == ExitWaiting {
+		h.cloud.OtherSide("onprem.local", trustPassword)
+		_, err, _ = h.apply()
+	}
+	if err != nil {
+		return err
+	}
+	other := newHost(h.t, h.cloud, h.file0)
+	other.people, other.database = h.people, h.database
+	_, err, _ = other.apply()
+	return err
+}
+
+// What is printed is enough for everything, and there is nothing in it that the
+// bootstrap can do without.
+func TestPolicyIsSufficientAndNecessary(t *testing.T) {
+	// Only for a trust that somebody has taken the forwarder from, or changed it.
+	sometimes := []string{"ds:CreateConditionalForwarder", "ds:UpdateConditionalForwarder"}
+	for _, s := range scenarios() {
+		t.Run(s.name, func(t *testing.T) {
+			h := newHost(t, newCloud(t, awstest.Options{}), s.file)
+			s.seed(h.cloud)
+			h.cloud.OtherSide("onprem.local", "not yet the right one")
+			all := h.policy(false)
+			h.as(all)
+			if err := h.life(); err != nil {
+				t.Fatal(err)
+			}
+			h.right(s)
+			var doc policy
+			if err := json.Unmarshal([]byte(all), &doc); err != nil {
+				t.Fatal(err)
+			}
+			for i, st := range doc.Statement {
+				for _, action := range st.Action {
+					if slices.Contains(sometimes, action) {
+						continue
+					}
+					less := policy{Version: doc.Version, Statement: slices.Clone(doc.Statement)}
+					less.Statement[i].Action = slices.DeleteFunc(slices.Clone(st.Action), func(a string) bool { return a == action })
+					if len(less.Statement[i].Action) == 0 {
+						less.Statement = slices.Delete(less.Statement, i, i+1)
+					}
+					h := newHost(t, newCloud(t, awstest.Options{}), s.file)
+					s.seed(h.cloud)
+					h.cloud.OtherSide("onprem.local", "not yet the right one")
+					h.as(policyText(less))
+					err := h.life()
+					if err == nil {
+						t.Errorf("%s on %s is not needed", action, st.Resource)
+						continue
+					}
+					if p := problem("", err); p.Exit != ExitPermission || !strings.Contains(p.Text, action) || !strings.Contains(p.Policy, action) {
+						t.Errorf("without %s: exit %d, %s", action, p.Exit, p.Text)
+					}
+				}
+			}
+		})
+	}
+}
+
+func TestReadOnlyPolicyIsEnoughForAStatus(t *testing.T) {
+	for _, s := range scenarios() {
+		t.Run(s.name, func(t *testing.T) {
+			h := newHost(t, newCloud(t, awstest.Options{}), s.file)
+			s.seed(h.cloud)
+			h.done()
+			h.as(h.policy(true))
+			rep, err := Plan(t.Context(), h.options())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, step := range rep.Steps {
+				// The watcher has no business with passwords.
+				if unseen := strings.HasPrefix(step.Is, "not looked at"); unseen != (step.Step == "users" || step.Step == "database-users" && strings.Contains(s.file, "mode: create")) {
+					t.Errorf("%s: %s", step.Step, step.Is)
+				}
+			}
+		})
+	}
+}
+
+func TestPolicyOfOtherPartitions(t *testing.T) {
+	h := newHost(t, newCloud(t, awstest.Options{}), wish(modifyMode, ""))
+	cfg, err := config.LoadBootstrap(h.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for region, want := range map[string]string{"cn-north-1": "arn:aws-cn:iam::", "us-gov-west-1": "arn:aws-us-gov:iam::", "eusc-de-east-1": "arn:aws-eusc:iam::", "af-south-1": "arn:aws:iam::"} {
+		if got := Policy(cfg, region, "", false); !strings.Contains(got, want+"*:role/") {
+			t.Errorf("%s: no %s in\n%s", region, want, got)
+		}
+	}
+}

@@ -1,0 +1,154 @@
+package bootstrap
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/rds"
+	"github.com/aws/aws-sdk-go-v2/service/rds/types"
+)
+
+const (
+	// rebootSettle is how long a reboot whose answer was lost is looked for in the
+	// instance's state and events before it is asked for again.
+	rebootSettle = 3 * time.Minute
+	// restartBudget is how long the event of a restart is waited for. Without it,
+	// an instance that is available counts as restarted.
+	restartBudget = 10 * time.Minute
+)
+
+// readersStep reboots the readers of a cluster that was joined by a modify: the
+// plugin is loaded at start, and the guide asks for it. The writer is left alone.
+type readersStep struct {
+	*world
+	rds rdsCalls
+}
+
+func (s *readersStep) name() string { return "readers" }
+
+func (s *readersStep) look(ctx context.Context) (view, error) {
+	id := s.Config.Cluster.Identifier
+	joined, ours := s.state.Done["joined/"+id]
+	if !ours {
+		if s.cluster.host == "" {
+			return view{is: "to be rebooted once the cluster is joined", do: []change{{what: "reboot the readers of " + id + ", one at a time"}}}, nil
+		}
+		return view{is: "were not joined by this bootstrap: none is rebooted"}, nil
+	}
+	// Who writes is asked before every reboot: a failover swaps them.
+	c, err := describeCluster(ctx, s.rds, id)
+	if err != nil {
+		return view{}, err
+	}
+	if c == nil {
+		return view{}, advise("run it again", "the cluster %s is gone", id)
+	}
+	v := view{}
+	var done, left []string
+	for _, m := range c.DBClusterMembers {
+		reader := aws.ToString(m.DBInstanceIdentifier)
+		i, err := s.instance(ctx, reader)
+		if err != nil {
+			return v, err
+		}
+		if i == nil || i.InstanceCreateTime == nil || i.InstanceCreateTime.After(joined) {
+			continue // one that was made after the join has started with the plugin
+		}
+		status := aws.ToString(i.DBInstanceStatus)
+		if status != "available" {
+			v.is, v.wait = fmt.Sprintf("%s is %s", reader, plain(status)), restarting(reader, status)
+			return v, nil
+		}
+		asked, restarted, err := s.restarted(ctx, reader, joined)
+		if err != nil {
+			return v, err
+		}
+		switch {
+		case restarted:
+			done = append(done, reader)
+		case asked:
+			v.is, v.wait = reader+" was asked to reboot", restarting(reader, "about to restart")
+			return v, nil
+		case !aws.ToBool(m.IsClusterWriter):
+			left = append(left, reader)
+		}
+	}
+	slices.Sort(left)
+	slices.Sort(done)
+	v.is = fmt.Sprintf("%d rebooted, %d to reboot", len(done), len(left))
+	if len(done) > 0 {
+		v.is += " (" + strings.Join(done, ", ") + " rebooted)"
+	}
+	for _, reader := range left {
+		v.do = append(v.do, change{key: "reboot-" + reader, what: "reboot the reader " + reader, settle: rebootSettle, act: func(ctx context.Context) error { return s.reboot(ctx, reader) }})
+	}
+	return v, nil
+}
+
+func (s *readersStep) instance(ctx context.Context, id string) (*types.DBInstance, error) {
+	out, err := s.rds.describeDBInstances(ctx, &rds.DescribeDBInstancesInput{DBInstanceIdentifier: aws.String(id)})
+	switch {
+	case is[*types.DBInstanceNotFoundFault](err):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("reading the instance %s: %w", id, err)
+	case len(out.DBInstances) != 1:
+		return nil, nil
+	}
+	return &out.DBInstances[0], nil
+}
+
+// reboot asks for it, once. That it was asked for is in the state file before
+// it is sent; that AWS took it, after.
+func (s *readersStep) reboot(ctx context.Context, reader string) error {
+	at := s.Now()
+	if _, err := s.rds.rebootDBInstance(ctx, &rds.RebootDBInstanceInput{DBInstanceIdentifier: aws.String(reader)}); err != nil {
+		return fmt.Errorf("rebooting %s: %w", reader, err)
+	}
+	return s.state.did("rebooted/"+reader, at)
+}
+
+// restarted says how far a reader's reboot is: AWS took the request, and the
+// instance has restarted since. Where an answer was lost, its events know.
+func (s *readersStep) restarted(ctx context.Context, reader string, joined time.Time) (asked, restarted bool, err error) {
+	if at, ok := s.state.Done["restarted/"+reader]; ok && !at.Before(joined) {
+		return true, true, nil
+	}
+	since, asked := s.state.Done["rebooted/"+reader]
+	asked = asked && !since.Before(joined)
+	if !asked {
+		sent, ok := s.state.Sent[s.name()+"/reboot-"+reader]
+		if !ok {
+			return false, false, nil
+		}
+		since = sent
+	}
+	restarted = asked && s.Now().Sub(since) >= restartBudget
+	in := &rds.DescribeEventsInput{SourceType: types.SourceTypeDbInstance, SourceIdentifier: aws.String(reader), StartTime: aws.Time(since.Add(-time.Minute))}
+	for p := rds.NewDescribeEventsPaginator(s.rds, in); p.HasMorePages() && !restarted; {
+		page, err := p.NextPage(ctx)
+		if err != nil {
+			return asked, false, fmt.Errorf("reading the events of %s: %w", reader, err)
+		}
+		// RDS-EVENT-0006 "DB instance restarted": the API gives no id of the event, only its text.
+		restarted = slices.ContainsFunc(page.Events, func(e types.Event) bool {
+			return strings.Contains(strings.ToLower(aws.ToString(e.Message)), "restarted")
+		})
+	}
+	if restarted {
+		err = s.state.did("restarted/"+reader, since)
+	}
+	return asked || restarted, restarted, err
+}
+
+func restarting(id, status string) *Wait {
+	return &Wait{For: fmt.Sprintf("the instance %s to become available (it is %s)", id, plain(status)), Usual: "1 to 5 minutes", Every: 15 * time.Second, Budget: 30 * time.Minute}
+}
+
+func (s *readersStep) needs() []permission {
+	return []permission{watch("rds:DescribeDBClusters", "*"), watch("rds:DescribeDBInstances", "*"), act("rds:DescribeEvents", "*"), act("rds:RebootDBInstance", "*")}
+}

@@ -1,0 +1,139 @@
+package bootstrap
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/google/renameio/v2"
+	"golang.org/x/sys/unix"
+)
+
+// state is what AWS cannot tell a resumed run: which requests were sent and not
+// seen yet, and what was done that leaves no trace. It holds ids and times.
+type state struct {
+	Schema int                  `json:"schema"`
+	Lock   string               `json:"lock,omitempty"` // our token in the lock, while we may hold it
+	Sent   map[string]time.Time `json:"sent,omitempty"` // requests whose effect was not seen yet, by step/key
+	Made   map[string]string    `json:"made,omitempty"` // ids of what was made, by what it was asked as
+	Done   map[string]time.Time `json:"done,omitempty"` // what was done to a thing, by step/id: joined, rebooted
+
+	path string
+	file *os.File // locked against other processes of this host; nil for a plan
+}
+
+// openState reads the file of one account and Region. Where something is to be
+// changed, no other process of this host may hold it.
+func openState(dir, account, region string, changes bool) (*state, error) {
+	s := &state{Schema: 1, Sent: map[string]time.Time{}, Made: map[string]string{}, Done: map[string]time.Time{},
+		path: filepath.Join(dir, "bootstrap-"+account+"-"+region+".json")}
+	if changes {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, fmt.Errorf("making the folder of the state file: %w", err)
+		}
+		if err := s.hold(); err != nil {
+			return nil, err
+		}
+	}
+	b, err := os.ReadFile(s.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return s, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(b, s)
+	}
+	if err != nil {
+		s.close()
+		return nil, fmt.Errorf("reading the state file %s: %w", s.path, err)
+	}
+	if s.Schema != 1 {
+		s.close()
+		return nil, fmt.Errorf("the state file %s is of a newer kerbagent (schema %d)", s.path, s.Schema)
+	}
+	return s, nil
+}
+
+// hold locks a file beside the state: the state itself is replaced at each change.
+func (s *state) hold() error {
+	f, err := os.OpenFile(s.path+".lock", os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return fmt.Errorf("locking the state file: %w", err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		f.Close()
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return &lockedError{by: "another process of this host"}
+		}
+		return fmt.Errorf("locking the state file: %w", err)
+	}
+	s.file = f
+	return nil
+}
+
+// close lets other processes at the file. What it holds is on disk already.
+func (s *state) close() {
+	if s.file != nil {
+		s.file.Close()
+	}
+}
+
+// save writes the file, synced and in one rename.
+func (s *state) save() error {
+	b, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return fmt.Errorf("writing the state file: %w", err)
+	}
+	if err := renameio.WriteFile(s.path, append(b, '\n'), 0o600, renameio.IgnoreUmask()); err != nil {
+		return fmt.Errorf("writing the state file: %w", err)
+	}
+	return nil
+}
+
+// note records a request before it is sent.
+func (s *state) note(key string, now time.Time) error {
+	s.Sent[key] = now.UTC()
+	return s.save()
+}
+
+// forget says that a request is accounted for.
+func (s *state) forget(key string) error {
+	if _, ok := s.Sent[key]; !ok {
+		return nil
+	}
+	delete(s.Sent, key)
+	return s.save()
+}
+
+// forgetBut says that the requests of a step are accounted for, but for some.
+func (s *state) forgetBut(step string, open func(key string) bool) error {
+	n := len(s.Sent)
+	for key := range s.Sent {
+		if strings.HasPrefix(key, step+"/") && !open(key) {
+			delete(s.Sent, key)
+		}
+	}
+	if len(s.Sent) == n {
+		return nil
+	}
+	return s.save()
+}
+
+// made records the id of something that was made.
+func (s *state) made(what, id string) error {
+	if s.Made[what] == id {
+		return nil
+	}
+	s.Made[what] = id
+	return s.save()
+}
+
+// did records when something was done.
+func (s *state) did(what string, at time.Time) error {
+	s.Done[what] = at.UTC()
+	return s.save()
+}

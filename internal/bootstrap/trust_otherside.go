@@ -1,0 +1,114 @@
+package bootstrap
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+)
+
+// egress gives the change that lets the domain controllers out to the other
+// directory. Their security group lets them out to themselves only, and then a
+// trust fails as if the other domain did not exist.
+func (s *trustStep) egress(ctx context.Context) (*change, error) {
+	if s.directory.group == "" {
+		return nil, nil
+	}
+	group, err := oneGroup(ctx, s.ec2, s.directory.group)
+	if err != nil {
+		return nil, err
+	}
+	var missing []netip.Prefix
+	for _, n := range s.Config.Trust.Networks {
+		if !covers(group.IpPermissionsEgress, "-1", 0, n) {
+			missing = append(missing, n)
+		}
+	}
+	if len(missing) == 0 {
+		return nil, nil
+	}
+	return &change{key: "egress", what: fmt.Sprintf("let the domain controllers (%s) out to %s", s.directory.group, prefixes(missing)), act: func(ctx context.Context) error {
+		rule := types.IpPermission{IpProtocol: aws.String("-1")}
+		for _, n := range missing {
+			if n.Addr().Is4() {
+				rule.IpRanges = append(rule.IpRanges, types.IpRange{CidrIp: aws.String(n.String()), Description: aws.String("kerbagent: trust with " + s.Config.Trust.Domain)})
+			} else {
+				rule.Ipv6Ranges = append(rule.Ipv6Ranges, types.Ipv6Range{CidrIpv6: aws.String(n.String()), Description: aws.String("kerbagent: trust with " + s.Config.Trust.Domain)})
+			}
+		}
+		_, err := s.ec2.authorizeSecurityGroupEgress(ctx, &ec2.AuthorizeSecurityGroupEgressInput{GroupId: aws.String(s.directory.group), IpPermissions: []types.IpPermission{rule},
+			TagSpecifications: []types.TagSpecification{{ResourceType: types.ResourceTypeSecurityGroupRule, Tags: s.ec2Tags()}}})
+		if code(err) == "InvalidPermission.Duplicate" {
+			return nil
+		}
+		return err
+	}}, nil
+}
+
+func (w *world) ec2Tags() []types.Tag {
+	var out []types.Tag
+	for _, t := range w.dsTags() {
+		out = append(out, types.Tag{Key: t.Key, Value: t.Value})
+	}
+	return out
+}
+
+func oneGroup(ctx context.Context, api ec2Calls, id string) (types.SecurityGroup, error) {
+	out, err := api.describeSecurityGroups(ctx, &ec2.DescribeSecurityGroupsInput{GroupIds: []string{id}})
+	if err != nil {
+		return types.SecurityGroup{}, fmt.Errorf("reading the security group %s: %w", id, err)
+	}
+	if len(out.SecurityGroups) != 1 {
+		return types.SecurityGroup{}, fmt.Errorf("reading the security group %s: %d answers", id, len(out.SecurityGroups))
+	}
+	return out.SecurityGroups[0], nil
+}
+
+// otherSide says what is left to be done in the other directory, as commands.
+// They are made of configuration, but for the reason, which is AWS's text.
+func (s *trustStep) otherSide(reason string) string {
+	here, there := s.Config.Directory.Name, s.Config.Trust.Domain
+	net, samba := "Inbound", "incoming"
+	if s.Config.Trust.TwoWay {
+		net, samba = "Bidirectional", "both"
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "the other half of the trust, in %s, is not made yet, or its password is another one", there)
+	if reason != "" {
+		fmt.Fprintf(&b, " (AWS says: %s)", plain(reason))
+	}
+	fmt.Fprintf(&b, `. An administrator of %[2]s does one of these; the password asked for is the one in %[3]s.
+On a Windows domain controller of %[2]s, in PowerShell:
+  Add-DnsServerConditionalForwarderZone -Name %[1]s -MasterServers %[4]s -ReplicationScope Forest
+  $p = (Get-Credential -UserName trust -Message "trust password").GetNetworkCredential().Password
+  [System.DirectoryServices.ActiveDirectory.Forest]::GetCurrentForest().CreateLocalSideOfTrustRelationship("%[1]s", "%[5]s", $p)
+Then the names of %[1]s are to be routed over the trust; list them, and enable the one that is not:
+  netdom trust %[2]s /namesuffixes:%[1]s
+  netdom trust %[2]s /namesuffixes:%[1]s /togglesuffix:1
+On a Samba domain controller of %[2]s (its DNS must forward %[1]s to %[4]s):
+  samba-tool domain trust create %[1]s --type=forest --direction=%[6]s --create-location=local -U Administrator`,
+		here, there, s.Config.Trust.Password, strings.ReplaceAll(addresses(s.directory.addresses), " ", ""), net, samba)
+	if advice := trustAdvice(reason); advice != "" {
+		b.WriteString("\n" + advice)
+	}
+	return b.String()
+}
+
+// trustAdvice knows what Directory Service's reasons mean; they have no codes
+// (AWS Directory Service Administration Guide, "Trust creation status reasons").
+func trustAdvice(reason string) string {
+	reason = strings.ToLower(reason)
+	switch {
+	case strings.Contains(reason, "access is denied"):
+		return "As a rule the two halves have different passwords, or the other domain controllers refuse null sessions on netlogon, lsarpc and samr."
+	case strings.Contains(reason, "could not be contacted"):
+		return "As a rule a firewall between the two is closed (TCP and UDP 53, 88, 389, TCP 445), or the conditional forwarder leads nowhere; AWS may take some minutes to look again."
+	case strings.Contains(reason, "could not be performed on this domain"):
+		return "As a rule both domains have the same NetBIOS name: then no trust is possible."
+	}
+	return ""
+}

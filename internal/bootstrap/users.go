@@ -1,0 +1,144 @@
+package bootstrap
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"github.com/kerbagent/kerbagent/config"
+	"github.com/kerbagent/kerbagent/internal/report"
+)
+
+// Accounts are the users of a directory, seen and made as its Admin.
+type Accounts interface {
+	// Find looks for a user by name, whatever its case; false: there is none.
+	Find(ctx context.Context, name string) (Account, bool, error)
+	// Create makes a user, disabled and without a password, in the OU where the
+	// Admin may. One that is there already is an error.
+	Create(ctx context.Context, name string) error
+	// SetPassword gives a user its password.
+	SetPassword(ctx context.Context, name string, password Secret) error
+	// Enable lets a user log in.
+	Enable(ctx context.Context, name string) error
+	Close() error
+}
+
+// Account is a user as the directory has it.
+type Account struct {
+	Name        string // exactly as the directory writes it
+	Disabled    bool
+	HasPassword bool // one was set since it was made
+}
+
+// AccountsAt says which directory, and as whom.
+type AccountsAt struct {
+	Realm       string
+	ShortName   string // the OU of that name is the Admin's
+	Controllers []netip.Addr
+	Admin       string
+	Password    Secret
+}
+
+// OpenAccounts connects to a directory. A password that is refused is not tried
+// again: the Admin can be locked out too.
+type OpenAccounts func(context.Context, AccountsAt) (Accounts, error)
+
+// usersStep is the guide's step 4: the directory's users.
+type usersStep struct {
+	*world
+	vault vault
+
+	accounts Accounts // open while the step is at it
+}
+
+func (s *usersStep) name() string { return "users" }
+
+func (s *usersStep) look(ctx context.Context) (v view, err error) {
+	// A conversation that had an error may be dead: the next look begins another.
+	defer func() {
+		if s.accounts != nil && (err != nil || len(v.do) == 0) {
+			err = errors.Join(err, s.accounts.Close())
+			s.accounts = nil
+		}
+	}()
+	v.is = "the users of " + s.Config.Directory.Name
+	if s.directory.id == "" {
+		for _, u := range s.Config.Users {
+			v.do = append(v.do, change{what: "create the user " + u.Name})
+		}
+		return v, nil
+	}
+	if s.accounts == nil {
+		admin, err := s.vault.read(ctx, s.Config.Directory.AdminPassword)
+		if err != nil {
+			return v, fmt.Errorf("the password of the directory's Admin: %w", err)
+		}
+		s.accounts, err = s.Accounts(ctx, AccountsAt{Realm: s.Config.Directory.Realm(), ShortName: s.directory.shortName, Controllers: s.directory.addresses, Admin: "Admin", Password: admin})
+		if err != nil {
+			return v, fmt.Errorf("talking to the directory at %s: %w", addresses(s.directory.addresses), err)
+		}
+	}
+	var there []string
+	for _, u := range s.Config.Users {
+		a, ok, err := s.accounts.Find(ctx, u.Name)
+		if err != nil {
+			return v, err
+		}
+		if ok {
+			there = append(there, a.Name)
+		}
+		if ok && a.Name != u.Name {
+			return v, advise("write it as the directory does: a database's users have case", "the user %s is called %s in the directory", u.Name, plain(a.Name))
+		}
+		changes, err := s.changes(ctx, u, a, ok)
+		if err != nil {
+			return v, err
+		}
+		v.do = append(v.do, changes...)
+	}
+	if len(there) > 0 {
+		v.is += ": " + plain(strings.Join(there, ", "))
+	}
+	return v, nil
+}
+
+// changes are what a user lacks. One that is enabled and has a password is
+// somebody's: it is left alone.
+func (s *usersStep) changes(ctx context.Context, u config.BootstrapUser, a Account, there bool) ([]change, error) {
+	if there && a.HasPassword && !a.Disabled {
+		return nil, nil
+	}
+	if there && a.HasPassword {
+		return nil, advise("enable it, or leave it out of bootstrap.users", "the user %s is disabled, and kerbagent does not know why", u.Name)
+	}
+	password, store, err := s.vault.readOrStore(ctx, u.Password, u.Name, checkUserPassword)
+	if err != nil {
+		return nil, err
+	}
+	var out []change
+	if store != nil {
+		out = append(out, *store)
+	}
+	if !there {
+		out = append(out, change{what: "create the user " + u.Name, act: func(ctx context.Context) error { return s.accounts.Create(ctx, u.Name) }})
+	}
+	return append(out, change{what: "give " + u.Name + " its password and enable it", act: func(ctx context.Context) error {
+		if err := s.accounts.SetPassword(ctx, u.Name, password); err != nil {
+			return err
+		}
+		return s.accounts.Enable(ctx, u.Name)
+	}}), nil
+}
+
+func (s *usersStep) needs() []permission {
+	out := s.vault.needs(s.Config.Directory.AdminPassword, false)
+	for _, u := range s.Config.Users {
+		out = append(out, s.vault.needs(u.Password, true)...)
+	}
+	return out
+}
+
+// plain makes a peer's text harmless to a terminal.
+func plain(s string) string { return report.Terminal(s) }

@@ -1,0 +1,303 @@
+package bootstrap
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"github.com/kerbagent/kerbagent/config"
+	"github.com/kerbagent/kerbagent/internal/bootstrap/awstest"
+	"github.com/kerbagent/kerbagent/internal/diagnose"
+)
+
+const (
+	accessKey = "AKIATEST"
+	secretKey = "the operator's secret key"
+	// What must never be seen anywhere but at AWS.
+	trustPassword   = "Trust-Secret-4711"
+	primaryPassword = "Primary-Secret-4711"
+	alicePassword   = "Alice-Secret-4711"
+)
+
+// The file that a test begins with; %s is the cluster's part.
+const setup = `bootstrap:
+  region: us-east-1
+  tags: {team: database}
+  directory: {name: corp.example.com, short_name: CORP, edition: Standard, vpc: vpc-00000001, subnets: [subnet-0000000a, subnet-0000000b], admin_password: "secretsmanager:kerbagent/corp/admin"}
+  users:
+    - {name: alice, password: "file:alice.password"}
+    - {name: bob, password: "secretsmanager:kerbagent/corp/bob"}
+  cluster: CLUSTER
+  database_users:
+    - {user: alice, grants: ["SELECT ON orders.*"]}
+    - {user: bob, host: "10.0.%"}
+  client: {krb5_conf: krb5.conf}
+`
+
+const (
+	modifyMode = `{mode: modify, identifier: orders, primary_password: "file:primary.password"}`
+	withTrust  = "  trust: {domain: onprem.local, direction: one-way, dns_servers: [192.0.2.53], password: \"file:trust.password\"}\n"
+)
+
+// host is a machine that bootstraps: its files, and a network that can be cut.
+type host struct {
+	t     *testing.T
+	cloud *awstest.Cloud
+	dir   string
+	file  string
+	file0 string // what the file was at first
+
+	people   *people
+	database *database
+	verdict  diagnose.Report
+	verified []string // principals of the last check
+
+	killAt    int // the call before which the process is killed; 0: never
+	killAfter bool
+	calls     int
+	events    []Event
+	takeLock  bool
+	onSleep   func()
+}
+
+// newCloud is an account with what every test needs.
+func newCloud(t *testing.T, o awstest.Options) *awstest.Cloud {
+	t.Helper()
+	c := awstest.New(o)
+	c.AddVPC("vpc-00000001", "10.0.0.0/16")
+	c.AddSubnet("subnet-0000000a", "vpc-00000001", "10.0.1.0/24", "us-east-1a", "use1-az1")
+	c.AddSubnet("subnet-0000000b", "vpc-00000001", "10.0.2.0/24", "us-east-1b", "use1-az2")
+	c.AddSubnet("subnet-0000000c", "vpc-00000001", "10.0.3.0/24", "us-east-1c", "use1-az1")
+	c.AddSecurityGroup("sg-00000001", "vpc-00000001", awstest.AllEgress())
+	c.AddSubnetGroup("databases", "subnet-0000000a", "subnet-0000000b")
+	if err := c.AddUser("operator", accessKey, secretKey, awstest.Everything); err != nil {
+		t.Fatal(err)
+	}
+	c.Start(t)
+	return c
+}
+
+func addOrders(c *awstest.Cloud) {
+	c.AddCluster(awstest.Cluster{ID: "orders", SubnetGroup: "databases", Groups: []string{"sg-00000001"}, Master: "admin"}, "orders-1", "orders-2", "orders-3")
+}
+
+func newHost(t *testing.T, c *awstest.Cloud, yaml string) *host {
+	t.Helper()
+	h := &host{t: t, cloud: c, file0: yaml, dir: t.TempDir(), people: &people{accounts: map[string]*Account{}}, database: &database{users: map[string]bool{}}}
+	h.verdict.Verdict = diagnose.VerdictOK
+	h.file = filepath.Join(h.dir, "kerbagent.yaml")
+	for name, text := range map[string]string{"kerbagent.yaml": yaml, "alice.password": alicePassword, "trust.password": trustPassword, "primary.password": primaryPassword} {
+		if err := os.WriteFile(filepath.Join(h.dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return h
+}
+
+// wish is a file whose cluster part is given.
+func wish(cluster, more string) string {
+	return strings.Replace(setup, "CLUSTER", cluster, 1) + more
+}
+
+func (h *host) options() Options {
+	h.t.Helper()
+	cfg, err := config.LoadBootstrap(h.file)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return Options{
+		Config: cfg,
+		AWS: NewClients(aws.Config{Region: "us-east-1", BaseEndpoint: aws.String(h.cloud.URL()),
+			Credentials: credentials.NewStaticCredentialsProvider(accessKey, secretKey, ""), HTTPClient: h}),
+		StateDir: filepath.Join(h.dir, "state"), Host: "host1", TakeLock: h.takeLock,
+		Now: h.cloud.Now,
+		Sleep: func(ctx context.Context, d time.Duration) error {
+			h.cloud.Advance(d)
+			if h.onSleep != nil {
+				h.onSleep()
+			}
+			return ctx.Err()
+		},
+		Progress: func(e Event) { h.events = append(h.events, e) },
+		Accounts: func(_ context.Context, at AccountsAt) (Accounts, error) {
+			if h.people.admin = string(at.Password.Reveal()); len(at.Controllers) < 2 || at.Realm != "CORP.EXAMPLE.COM" {
+				return nil, errors.New("not the directory")
+			}
+			return h.people, nil
+		},
+		SQL: func(_ context.Context, s Server) (SQL, error) {
+			if got := string(s.Password.Reveal()); got == "" || s.User != "admin" {
+				return nil, errors.New("not the primary user")
+			}
+			return h.database, nil
+		},
+		Krb5Conf: func(cfg *config.Config, path string) (bool, func() error, error) {
+			want := cfg.Realms[0].Name + "\n"
+			have, _ := os.ReadFile(path)
+			return string(have) != want, func() error { return os.WriteFile(path, []byte(want), 0o644) }, nil
+		},
+		Verify: func(_ context.Context, cfg *config.Config, prompted func(config.Login) ([]byte, error)) (diagnose.Report, error) {
+			h.verified = nil
+			for _, l := range cfg.Logins {
+				read := l.Secret.Password
+				if l.SecretKind == config.Prompt {
+					read = func() ([]byte, error) { return prompted(l) }
+				}
+				if password, err := read(); err != nil || h.people.passwords[l.User] != string(password) {
+					return diagnose.Report{}, errors.Join(err, errors.New("another password than the directory has: "+l.User))
+				}
+				h.verified = append(h.verified, l.Principal())
+			}
+			return h.verdict, nil
+		},
+	}
+}
+
+// Do is the host's network. A kill ends the goroutine at this call: what comes
+// after it in the program never happens, and files stay as they are.
+func (h *host) Do(r *http.Request) (*http.Response, error) {
+	h.calls++
+	if h.calls == h.killAt && !h.killAfter {
+		runtime.Goexit()
+	}
+	resp, err := http.DefaultClient.Do(r)
+	if h.calls == h.killAt {
+		runtime.Goexit()
+	}
+	return resp, err
+}
+
+// apply runs a bootstrap as a process of its own. killed: it did not end by itself.
+func (h *host) apply() (rep Report, err error, killed bool) {
+	h.calls, h.events, killed = 0, nil, true
+	o := h.options()
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		rep, err = Apply(context.Background(), o)
+		killed = false
+	})
+	wg.Wait()
+	return rep, err, killed
+}
+
+// done runs a bootstrap that has to succeed.
+func (h *host) done() Report {
+	h.t.Helper()
+	rep, err, killed := h.apply()
+	if err != nil || killed {
+		for i, e := range h.events {
+			if i > 0 && e.Text == h.events[i-1].Text {
+				continue
+			}
+			h.t.Logf("%s %s: %s", e.Step, e.Kind, e.Text)
+		}
+		h.t.Fatalf("apply: %v (killed: %v)", err, killed)
+	}
+	return rep
+}
+
+// fails runs a bootstrap that has to end with an exit code and these words.
+func (h *host) fails(want Exit, words ...string) *Error {
+	h.t.Helper()
+	_, err, _ := h.apply()
+	var e *Error
+	if !errors.As(err, &e) {
+		h.t.Fatalf("ended with %v, want an *Error", err)
+	}
+	all := e.Error() + "\n" + e.Next + "\n" + e.Policy
+	for _, w := range words {
+		if !strings.Contains(all, w) {
+			h.t.Errorf("said %q, without %q", all, w)
+		}
+	}
+	if e.Exit != want {
+		h.t.Errorf("exit %d, want %d: %s", e.Exit, want, all)
+	}
+	return e
+}
+
+// secrets are texts that must be nowhere but at AWS and in the files they came from.
+func (h *host) secrets() []string {
+	out := []string{trustPassword, primaryPassword, alicePassword, secretKey}
+	for _, s := range h.cloud.Secrets() {
+		if s.Name != lockName {
+			out = append(out, s.Values[s.Current])
+		}
+	}
+	return out
+}
+
+// people is the directory's users.
+type people struct {
+	accounts  map[string]*Account
+	passwords map[string]string
+	admin     string
+	created   int
+}
+
+func (p *people) Find(_ context.Context, name string) (Account, bool, error) {
+	for _, a := range p.accounts {
+		if strings.EqualFold(a.Name, name) {
+			return *a, true, nil
+		}
+	}
+	return Account{}, false, nil
+}
+
+func (p *people) Create(_ context.Context, name string) error {
+	if p.accounts[name] != nil {
+		return errors.New("made twice: " + name)
+	}
+	p.created++
+	p.accounts[name] = &Account{Name: name, Disabled: true}
+	return nil
+}
+
+func (p *people) SetPassword(_ context.Context, name string, password Secret) error {
+	if p.passwords == nil {
+		p.passwords = map[string]string{}
+	}
+	p.passwords[name] = string(password.Reveal())
+	p.accounts[name].HasPassword = true
+	return nil
+}
+
+func (p *people) Enable(_ context.Context, name string) error {
+	p.accounts[name].Disabled = false
+	return nil
+}
+
+func (p *people) Close() error { return nil }
+
+// database is the database's users.
+type database struct {
+	users map[string]bool
+	ran   []string
+}
+
+func (d *database) Missing(_ context.Context, u config.BootstrapDatabaseUser) ([]string, error) {
+	statement := "CREATE USER '" + u.User + "'@'" + u.Host + "' IDENTIFIED WITH 'authentication_kerberos' BY '" + u.Realm + "'"
+	if d.users[statement] {
+		return nil, nil
+	}
+	return []string{statement}, nil
+}
+
+func (d *database) Run(_ context.Context, statement string) error {
+	d.users[statement] = true
+	d.ran = append(d.ran, statement)
+	return nil
+}
+
+func (d *database) PluginActive(context.Context) (bool, error) { return true, nil }
+func (d *database) Close() error                               { return nil }
