@@ -12,6 +12,10 @@ export LAB_STATE
 # The lab needs root (namespaces, port 88) and Debian's packages. LAB=no leaves it out where it could be had.
 LAB ?= $(shell [ "$$(id -u)" = 0 ] && grep -qx 'ID=debian' /etc/os-release 2> /dev/null && echo yes || echo no)
 
+# The build tags of tests that `make test` leaves to commands of their own: they need large programs of Debian's
+# (lab/packages-programs.txt), a booted systemd, or hours.
+other_tags = prometheus,browser,awscli,packages,systemd,soak
+
 # The packages with tests that need the lab: with files named lab_test.go or ..._lab_test.go, left out without the tag.
 files = {{range .TestGoFiles}}{{$$.ImportPath}} {{.}}{{"\n"}}{{end}}{{range .XTestGoFiles}}{{$$.ImportPath}} {{.}}{{"\n"}}{{end}}
 lab_packages = go list -tags lab -f '$(files)' ./... | sed -n 's/ .*lab_test\.go$$//p' | sort -u
@@ -22,7 +26,7 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 .PHONY: test
-test: ## every test: the lab is installed and started where it can be (Debian, root), else what is left out is said
+test: ## all but the tests with commands of their own: the lab is installed and started where it can be (Debian, root), else what is left out is said
 ifeq ($(LAB),yes)
 	@$(MAKE) --no-print-directory -j2 --output-sync=target lab-up lint
 	@$(MAKE) --no-print-directory fuzz
@@ -40,18 +44,18 @@ left-out:
 	@echo "    and shellcheck of lab/"
 
 .PHONY: lint
-# Files with the tag lab are beside the others, none instead of them: with the tag everything is seen.
+# Files with a tag are beside the others, none instead of them: with the tags everything is seen.
 lint: ## gofmt, vet, staticcheck, go mod tidy
 	@files=$$(gofmt -l .); [ -z "$$files" ] || { echo "gofmt: $$files"; exit 1; }
 	@go vet ./...
-	@go vet -tags lab ./...
-	@go run $(STATICCHECK) -tags lab ./...
+	@go vet -tags lab,$(other_tags) ./...
+	@go run $(STATICCHECK) -tags lab,$(other_tags) ./...
 	@go mod tidy -diff
 	@echo "ok   gofmt, vet, staticcheck, go mod tidy"
 
 .PHONY: lint-lab
-lint-lab: ## shellcheck of the lab's scripts
-	@shellcheck lab/lab.sh lab/env.sh lab/bin/*.sh
+lint-lab: ## shellcheck of the scripts
+	@shellcheck lab/lab.sh lab/env.sh lab/bin/*.sh packaging/build.sh packaging/deb/{postinst,prerm,postrm} packaging/rpm/*
 	@echo "ok   shellcheck"
 
 .PHONY: fuzz
@@ -68,12 +72,49 @@ test-go: ## the tests that need no lab
 test-lab: lab-up ## the tests that need the lab (PACKAGES=... for some)
 	@$(lab_test) $(or $(PACKAGES),$$($(lab_packages)))
 
+.PHONY: test-prometheus
+test-prometheus: programs ## dashboards and rules against Debian's Prometheus and Alertmanager
+	@go test -race -count=1 -tags prometheus ./dashboards
+
+.PHONY: test-browser
+test-browser: programs ## the status page in Debian's Chromium
+	@go test -count=1 -tags browser -run TestBrowser ./internal/web
+
+.PHONY: test-aws
+test-aws: programs ## the fake AWS against botocore and the AWS CLI, bootstrap's requests against AWS's API models
+	@go test -count=1 -tags awscli ./internal/bootstrap/...
+
+comma := ,
+.PHONY: test-systemd
+test-systemd: lab-systemd ## the units, in a booted systemd on the lab's network
+	@$(subst -tags lab,-tags lab$(comma)systemd,$(lab_test)) ./systemd
+
+.PHONY: test-packages
+test-packages: programs lab-systemd ## deb and rpm: built twice, judged, installed, upgraded, removed
+	@go test -count=1 -timeout 30m -tags packages ./packaging
+
+.PHONY: screenshots
+screenshots: programs ## docs/img anew
+	@go test -count=1 -tags browser -run 'TestBrowserEachRung/kdc-tcp-blocked' ./internal/web -args -screenshots $(CURDIR)/docs/img
+
+.PHONY: packages
+packages: ## deb and rpm for amd64 and arm64, in dist/
+	@packaging/build.sh dist
+
+.PHONY: programs
+programs:
+	@lab/lab.sh install programs
+
+.PHONY: lab-systemd
+lab-systemd: lab-up
+	@lab/lab.sh extra systemd
+
 lab_test = go test -race -shuffle=on -count=1 -timeout 30m -p 1 -tags lab -exec 'ip netns exec lab-cl'
 
 .PHONY: test-all
 test-all:
 	@rc=0; \
-	go test -race -shuffle=on $$($(other_packages)) || rc=1; \
+	go test -race -shuffle=on -timeout 20m $$($(other_packages)) || rc=1; \
 	$(lab_test) $$($(lab_packages)) || rc=1; \
 	exit $$rc
 
@@ -87,7 +128,7 @@ lab-down: ## stop the lab; its state stays
 	@lab/lab.sh down
 
 .PHONY: bench
-bench: ## kerbagent against the guide by hand, and against kinit + mariadb (needs the lab)
+bench: programs lab-up ## kerbagent against the guide by hand, kinit + mariadb, and the blackbox exporter
 	@lab/lab.sh bench
 
 # Rounds of: healthy a hundred times, then every fault made, found and healed.

@@ -1,12 +1,13 @@
 #!/bin/bash
 # The lab's front door.
-#   lab.sh install             apt-get install what the lab needs (packages.txt); skips quickly when it is there
+#   lab.sh install [programs]  apt-get install what the lab needs (packages.txt), or also what the tests beside it need
+#                              (packages-programs.txt); skips quickly when it is there
 #   lab.sh up                  all of the lab; what is up already stays as it is
 #   lab.sh down [--purge|--purge-all]   --purge also drops domains and databases, --purge-all downloads too
 #   lab.sh status              which daemon runs
 #   lab.sh smoke               the healthy lab, checked from end to end; the last line is "N passed, M failed"
 #   lab.sh smoke-faults [CODE...]       every fault made, looked at with ordinary tools, and healed
-#   lab.sh bench               kerbagent against the same by hand, as ratios
+#   lab.sh bench               kerbagent against the same by hand and against the blackbox exporter, as ratios
 #   lab.sh cl CMD...           runs CMD on the client host
 #   lab.sh break CODE          makes what this finding code is about, and prints the flags that `kerbagent check` is to be
 #                              run with, one a line; `break none` for the healthy lab, `break --list` for the codes

@@ -88,29 +88,38 @@ func (o *checkOptions) run(c *cobra.Command, s streams) error {
 	if err != nil {
 		return o.output.unknown(s, err)
 	}
-	resolver := cfg.Resolver
-	if len(resolver) == 0 {
-		if resolver, err = agent.HostResolver("/etc/resolv.conf"); err != nil {
-			return o.output.unknown(s, err)
-		}
+	env, err := hostEnv(cfg, o.stateDir, ledger.Options{IgnoreBreaker: o.ignoreBreaker})
+	if err != nil {
+		return o.output.unknown(s, err)
 	}
-	env := agent.Env{Dialer: agent.HostDialer(), Now: time.Now, Resolver: resolver, Prompted: prompted}
-	dir := o.stateDir
-	if dir == "" {
-		dir = defaultStateDir()
-	}
-	env.Ledger, env.LedgerErr = ledger.Open(dir, ledger.Options{IgnoreBreaker: o.ignoreBreaker})
+	env.Prompted = prompted
 	if o.ignoreBreaker {
 		fmt.Fprintln(s.err, "kerbagent: --ignore-breaker: a secret that was refused before is tried again; this can lock the account")
 	}
 	return climb(c.Context(), cfg, env, o.flags.Timeout, o.output, s)
 }
 
+// hostEnv is the world as this host has it.
+func hostEnv(cfg *config.Config, stateDir string, o ledger.Options) (agent.Env, error) {
+	env := agent.Env{Dialer: agent.HostDialer(), Now: time.Now, Resolver: cfg.Resolver}
+	if len(env.Resolver) == 0 {
+		var err error
+		if env.Resolver, err = agent.HostResolver("/etc/resolv.conf"); err != nil {
+			return env, err
+		}
+	}
+	if stateDir == "" {
+		stateDir = defaultStateDir()
+	}
+	env.Ledger, env.LedgerErr = ledger.Open(stateDir, o)
+	return env, nil
+}
+
 // climb runs the ladder once and prints what it saw.
 func climb(ctx context.Context, cfg *config.Config, env agent.Env, timeout time.Duration, o output, s streams) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	live := o.live(s.err)
+	live := o.live(s.err, cfg.HideUsers)
 	if live != nil {
 		env.Progress = live
 	}
@@ -122,7 +131,7 @@ func climb(ctx context.Context, cfg *config.Config, env agent.Env, timeout time.
 	if err != nil {
 		return o.unknown(s, err)
 	}
-	return o.print(s.out, report.Input{Report: agent.Explain(cfg, results, env.Now()), Results: results, Started: started, Elapsed: time.Since(started)})
+	return o.print(s.out, report.Input{Report: agent.Explain(cfg, results, env.Now()), Results: results, Started: started, Elapsed: time.Since(started), HideUsers: cfg.HideUsers, Users: agent.Users(cfg)})
 }
 
 // load takes the flags, or the file where there are none.

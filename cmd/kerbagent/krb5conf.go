@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/rogpeppe/go-internal/diff"
 	"github.com/spf13/cobra"
@@ -126,7 +127,14 @@ func (o *krb5confOptions) diff(s streams) *cobra.Command {
 }
 
 func (o *krb5confOptions) apply(s streams) *cobra.Command {
+	var order string
 	c := o.verb(s, "apply", "Make the file what it should be, and keep the old one", func(f agent.Krb5File) error {
+		if order != "" {
+			var err error
+			if f, err = f.OrderedBy(order); err != nil {
+				return err
+			}
+		}
 		c, asked, err := f.Apply()
 		if err != nil {
 			return err
@@ -149,7 +157,11 @@ func (o *krb5confOptions) apply(s streams) *cobra.Command {
 	c.Long = `apply makes the file what it should be: all of it, a block in it, or a snippet
 that it includes, as krb5_conf.style has it. The new text is checked first, by
 MIT's library too where its tools are installed; the old file is kept beside the
-new one; and the change is one rename, so no program sees half of it.`
+new one; and the change is one rename, so no program sees half of it.
+
+With krb5_conf.mode maintain the KDCs stay in the order that they have in the
+file; the daemon, which measures them, hands another over by --order.`
+	c.Flags().StringVar(&order, "order", "", "put the KDCs in the order of this `file`, which the daemon writes; for kerbagent-krb5conf.service")
 	return c
 }
 
@@ -163,7 +175,11 @@ func (o *krb5confOptions) rollback(s streams) *cobra.Command {
 		if c.Removed {
 			did = "removed, as it had not been there:"
 		}
-		_, err = fmt.Fprintf(s.out, "%s %s\n  what stood there: %s\n", did, report.Terminal(c.Path), report.Terminal(c.Backup))
+		lacks := ""
+		if c.Lacks != nil {
+			lacks = "  it lacks what configured logins need: " + report.Terminal(strings.ReplaceAll(c.Lacks.Error(), "\n", "; ")) + "\n"
+		}
+		_, err = fmt.Fprintf(s.out, "%s %s\n  what stood there: %s\n%s", did, report.Terminal(c.Path), report.Terminal(c.Backup), lacks)
 		return err
 	})
 }

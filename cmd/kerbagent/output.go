@@ -70,7 +70,7 @@ func (o output) unknown(s streams, err error) error {
 }
 
 // live shows on a terminal what is being waited for; nil where there is none.
-func (o output) live(w io.Writer) *report.Progress {
+func (o output) live(w io.Writer, hideUsers bool) *report.Progress {
 	width, tty := terminal(w)
 	if !tty || o != "human" {
 		return nil
@@ -78,5 +78,5 @@ func (o output) live(w io.Writer) *report.Progress {
 	if width == 0 {
 		width = 80
 	}
-	return report.NewProgress(w, width, 0, false)
+	return report.NewProgress(w, width, 0, hideUsers)
 }

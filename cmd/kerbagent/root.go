@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime/debug"
+	"runtime"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -59,7 +59,7 @@ Try it without any server:  kerbagent rehearse`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return fmt.Errorf("%w; see %s --help", err, c.CommandPath())
 	})
-	root.AddCommand(newCheck(s), newRehearse(s), newExplain(s), newTrace(s), newKrb5Conf(s), newVersion(s))
+	root.AddCommand(newCheck(s), newRun(s), newRehearse(s), newExplain(s), newTrace(s), newKrb5Conf(s), newDashboards(s), newConfig(s), newBundle(s), newBootstrap(s), newVersion(s), newMan())
 	return root
 }
 
@@ -69,11 +69,7 @@ func newVersion(s streams) *cobra.Command {
 		Short: "Print the version",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			version, goVersion := "unknown", ""
-			if info, ok := debug.ReadBuildInfo(); ok {
-				version, goVersion = info.Main.Version, info.GoVersion
-			}
-			_, err := fmt.Fprintf(s.out, "kerbagent %s %s\n", version, goVersion)
+			_, err := fmt.Fprintf(s.out, "kerbagent %s %s\n", version(), runtime.Version())
 			return err
 		},
 	}

@@ -1,19 +1,37 @@
 package main
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/kerbagent/kerbagent/config"
 	"github.com/kerbagent/kerbagent/internal/agent"
+	"github.com/kerbagent/kerbagent/internal/ledger"
 	"github.com/kerbagent/kerbagent/internal/report"
+	"github.com/kerbagent/kerbagent/probe"
 )
 
+// liveTimeout is for a login of which nothing answers: each half of it waits
+// for its own.
+const liveTimeout = 30 * time.Second
+
+// traceOptions are the flags of trace.
+type traceOptions struct {
+	file     krb5confOptions
+	output   output
+	live     bool
+	stateDir string
+}
+
 func newTrace(s streams) *cobra.Command {
-	var o krb5confOptions
+	var o traceOptions
 	c := &cobra.Command{
 		Use:   "trace USER@REALM DATABASE",
 		Short: "Say which line of the krb5.conf decides what about a login",
@@ -23,39 +41,88 @@ types, each with the line that decides it. MIT and gokrb5 are shown in full,
 Heimdal and Java where they do something else than MIT.
 
 DATABASE is one of kerbagent.yaml, or a host name. kerbagent's own logins take
-their values from its configuration, not from the krb5.conf.`,
+their values from its configuration, not from the krb5.conf.
+
+With --live a login of kerbagent.yaml is tried once, with all care that check
+takes of the account, and what it saw stands beside.
+
+EXIT STATUS with --live
+  0  logged in
+  1  not tried: kerbagent check says why
+  2  tried, and it failed
+  3  usage, configuration`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 2 {
 				return errors.New("name the user and the database: kerbagent trace USER@REALM DATABASE")
 			}
 			return nil
 		},
-		RunE: func(_ *cobra.Command, args []string) error {
-			f, cfg, err := o.find(s)
-			if err != nil {
-				return err
-			}
-			t, err := f.Trace(cfg, args[0], args[1])
-			if err != nil {
-				return err
-			}
-			_, err = io.WriteString(s.out, traced(f.Main(), t))
-			return err
-		},
+		RunE: func(c *cobra.Command, args []string) error { return o.run(c.Context(), s, args[0], args[1]) },
 	}
-	c.Flags().StringVar(&o.config, "config", "", "configuration `file`")
-	c.Flags().StringVar(&o.path, "path", "", "the krb5.conf `file` (default: the one that is configured or read)")
+	o.output.register(c)
+	c.Flags().StringVar(&o.file.config, "config", "", "configuration `file`")
+	c.Flags().StringVar(&o.file.path, "path", "", "the krb5.conf `file` (default: the one that is configured or read)")
+	c.Flags().BoolVar(&o.live, "live", false, "log in, and set what happened beside it")
+	c.Flags().StringVar(&o.stateDir, "state-dir", "", "`directory` for the record of attempts (default: "+defaultStateDir()+")")
 	return c
+}
+
+func (o *traceOptions) run(ctx context.Context, s streams, user, database string) error {
+	if o.output == "nagios" {
+		return errors.New("trace prints human or json: for nagios there is kerbagent check")
+	}
+	f, cfg, err := o.file.find(s)
+	if err != nil {
+		return err
+	}
+	t, err := f.Trace(cfg, user, database)
+	if err != nil {
+		return err
+	}
+	if o.live {
+		if err := o.logIn(ctx, s, cfg, user, database, &t); err != nil {
+			return err
+		}
+	}
+	if o.output == "json" {
+		err = tracedJSON(s.out, f.Main(), t)
+	} else {
+		_, err = io.WriteString(s.out, traced(f.Main(), t))
+	}
+	if err != nil {
+		return fmt.Errorf("writing the trace: %w", err)
+	}
+	if t.Live == nil || t.Live.Outcome == probe.OK {
+		return nil
+	}
+	return exitError(map[probe.Outcome]int{probe.Skipped: 1, probe.Failed: 2}[t.Live.Outcome])
+}
+
+func (o *traceOptions) logIn(ctx context.Context, s streams, cfg *config.Config, user, database string, t *agent.Trace) error {
+	if cfg == nil {
+		return fmt.Errorf("--live tries a login of kerbagent.yaml, and there is none: write %s, or name one with --config", config.DefaultFile)
+	}
+	env, err := hostEnv(cfg, o.stateDir, ledger.Options{})
+	if err != nil {
+		return err
+	}
+	if env.Prompted, err = askPasswords(cfg, s); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, liveTimeout)
+	defer cancel()
+	res, err := agent.Live(ctx, cfg, env, user, database)
+	if err != nil {
+		return err
+	}
+	t.Beside(res)
+	return nil
 }
 
 // traced prints MIT and gokrb5 in full, and of the others what differs from MIT.
 func traced(path string, t agent.Trace) string {
 	var b strings.Builder
-	user := t.User
-	if t.Realm != "" {
-		user += "@" + t.Realm
-	}
-	fmt.Fprintf(&b, "%s at %s, by %s; nothing was asked\n", report.Terminal(user), report.Terminal(t.Host), report.Terminal(path))
+	fmt.Fprintf(&b, "%s at %s, by %s; %s\n", report.Terminal(t.Principal()), report.Terminal(t.Host), report.Terminal(path), happened(t.Live))
 	mit := t.Readers[0]
 	for _, r := range t.Readers {
 		steps, like := r.Steps, ""
@@ -71,10 +138,71 @@ func traced(path string, t agent.Trace) string {
 		}
 		for _, s := range steps {
 			fmt.Fprintf(&b, "  %s: %s\n      %s\n", report.Terminal(s.What), report.Terminal(s.Value), report.Terminal(s.Place))
+			if s.Saw != "" {
+				b.WriteString("      it was " + report.Terminal(s.Saw) + "\n")
+			}
 		}
 		if len(steps) == 0 {
 			b.WriteString("  nothing\n")
 		}
 	}
 	return b.String()
+}
+
+// happened says in a few words how the login went.
+func happened(res *probe.Result) string {
+	switch {
+	case res == nil:
+		return "nothing was asked"
+	case res.Outcome == probe.OK:
+		return fmt.Sprintf("logged in as %s in %d ms", report.Terminal(res.Facts[probe.FactCurrentUser]), res.Duration.Milliseconds())
+	case res.Outcome == probe.Skipped:
+		return "no login was tried: " + report.Terminal(fmt.Sprint(res.Err))
+	}
+	return fmt.Sprintf("the login failed: %s: %s", res.Reason, report.Terminal(fmt.Sprint(res.Err)))
+}
+
+// traceJSON is `trace -o json`; its names are stable. live has the shape of the
+// report's results[].
+type traceJSON struct {
+	Schema  int             `json:"schema"`
+	User    string          `json:"user"`
+	Host    string          `json:"host"`
+	File    string          `json:"file"`
+	Readers []readerJSON    `json:"readers"`
+	Live    json.RawMessage `json:"live,omitempty"`
+}
+
+type readerJSON struct {
+	Reader string     `json:"reader"`
+	Error  string     `json:"error"`
+	Steps  []stepJSON `json:"steps"`
+}
+
+type stepJSON struct {
+	What  string `json:"what"`
+	Value string `json:"value"`
+	Place string `json:"place"`
+	Saw   string `json:"saw,omitempty"`
+}
+
+func tracedJSON(w io.Writer, path string, t agent.Trace) error {
+	out := traceJSON{Schema: 1, User: t.Principal(), Host: t.Host, File: path}
+	for _, r := range t.Readers {
+		reader := readerJSON{Reader: r.Reader, Steps: []stepJSON{}}
+		if r.Err != nil {
+			reader.Error = r.Err.Error()
+		}
+		for _, s := range r.Steps {
+			reader.Steps = append(reader.Steps, stepJSON(s))
+		}
+		out.Readers = append(out.Readers, reader)
+	}
+	if t.Live != nil {
+		var err error
+		if out.Live, err = report.Result(*t.Live, false, nil); err != nil {
+			return err
+		}
+	}
+	return report.Value(w, out)
 }

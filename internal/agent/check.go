@@ -7,20 +7,17 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/kerbagent/kerbagent/config"
 	"github.com/kerbagent/kerbagent/internal/diagnose"
 	"github.com/kerbagent/kerbagent/probe"
 	"github.com/kerbagent/kerbagent/probe/database"
-	"github.com/kerbagent/kerbagent/probe/dns"
 )
 
 // Check climbs the whole ladder once: every question at every address, side by
@@ -71,73 +68,21 @@ type round struct {
 
 // realm asks about one realm: its DNS at once, its servers as they are found.
 func (r *round) realm(ctx context.Context, realm config.Realm) {
-	if asksDNS(realm) {
-		for _, s := range realm.DNSServers {
-			r.run(ctx, r.plan.realmDNS(realm, s, probe.RoleRealm)...)
-		}
-		for _, s := range r.env.Resolver {
-			if !slices.Contains(realm.DNSServers, s) {
-				r.run(ctx, r.plan.realmDNS(realm, s, probe.RoleHost)...)
-			}
-		}
-	}
-	r.wg.Go(func() { r.kdcs(ctx, realm) })
-	r.wg.Go(func() { r.kpasswd(ctx, realm) })
-}
-
-func (r *round) kdcs(ctx context.Context, realm config.Realm) {
-	servers, err := r.found.kdcsOf(ctx, realm.Name)
-	var unheard *dns.Error
-	if len(servers) == 0 && isAD(realm.Kind) && errors.As(err, &unheard) {
-		// DNS says nothing at all, and a directory's DNS servers are its domain
-		// controllers: asking them shows whether it is DNS alone. A login finds
-		// no KDC all the same.
-		for _, s := range realm.DNSServers {
-			servers = append(servers, server{host: s.Addr().String(), port: config.PortKDC, source: probe.SourceDNSServer, addrs: []netip.Addr{s.Addr()}})
-		}
-	}
-	if len(servers) == 0 {
-		r.lack(probe.KDC, realm.Domain(), with(realmFacts(realm), probe.FactSource, probe.SourceDomain), err)
-	}
-	var asked []netip.Addr
-	for _, s := range servers {
-		if len(s.addrs) == 0 {
-			r.lack(probe.KDC, s.host, with(realmFacts(realm), probe.FactSource, s.source), s.err)
-		}
-		for _, addr := range r.routable(s.addrs) {
-			for _, t := range []probe.Transport{probe.UDP, probe.TCP} {
-				small, large := r.plan.kdcProbes(realm, s, netip.AddrPortFrom(addr, s.port), t)
-				r.wg.Go(func() { r.inTurn(ctx, small, large) })
-			}
-			asked = append(asked, addr)
-		}
-	}
-	if len(realm.DNSServers) == 0 && isAD(realm.Kind) {
-		for _, addr := range asked {
-			if at := netip.AddrPortFrom(addr, config.PortDNS); !slices.Contains(r.env.Resolver, at) {
-				r.run(ctx, r.plan.realmDNS(realm, at, probe.RoleRealm)...)
-			}
-		}
-	}
-}
-
-func (r *round) kpasswd(ctx context.Context, realm config.Realm) {
-	servers, _ := r.found.kpasswdOf(ctx, realm.Name) // that there is none, the DNS probes say
-	for _, s := range servers {
-		for _, addr := range r.routable(s.addrs) {
-			r.run(ctx, r.plan.kpasswdProbes(realm, s, netip.AddrPortFrom(addr, s.port))...)
-		}
-	}
+	r.put(ctx, r.plan.aboutDNS(realm)...)
+	r.wg.Go(func() {
+		servers, err := r.found.kdcsOf(ctx, realm.Name)
+		r.put(ctx, r.plan.aboutKDCs(realm, servers, err)...)
+	})
+	r.wg.Go(func() {
+		servers, _ := r.found.kpasswdOf(ctx, realm.Name) // that there is none, the DNS probes say
+		r.put(ctx, r.plan.aboutKpasswd(realm, servers)...)
+	})
 }
 
 // database asks one database at each of its addresses, the first one by way of
 // the logins.
 func (r *round) database(ctx context.Context, db config.Database, tlsConfig *tls.Config) {
-	if _, err := netip.ParseAddr(db.Host); err != nil {
-		for _, s := range r.env.Resolver {
-			r.run(ctx, r.plan.endpointDNS(db, s)...)
-		}
-	}
+	r.put(ctx, r.plan.aboutEndpoint(db)...)
 	endpoint := r.endpoint(db, tlsConfig)
 	logins := 0
 	for _, l := range r.cfg.Logins {
@@ -149,16 +94,16 @@ func (r *round) database(ctx context.Context, db config.Database, tlsConfig *tls
 			p.OnDatabase = r.add
 		}
 		logins++
-		r.run(ctx, p)
+		r.put(ctx, question{p})
 	}
 	addrs, err := r.found.addresses(ctx, r.env.Resolver, db.Host)
 	if err != nil {
-		r.lack(probe.Database, db.Host, databaseFacts(db), err)
+		r.put(ctx, question{r.plan.lack(probe.Database, db.Host, databaseFacts(db), err)})
 		return
 	}
-	covered := min(logins, 1)
-	for _, addr := range r.routable(addrs)[covered:] {
-		r.run(ctx, r.plan.databaseProbe(db, netip.AddrPortFrom(addr, db.Port), tlsConfig))
+	addrs = r.plan.routable(addrs)
+	for _, addr := range addrs[min(logins, 1, len(addrs)):] { // the login covers the first
+		r.put(ctx, question{r.plan.databaseProbe(db, netip.AddrPortFrom(addr, db.Port), tlsConfig)})
 	}
 }
 
@@ -173,10 +118,10 @@ func (r *round) endpoint(db config.Database, tlsConfig *tls.Config) func(context
 	}
 }
 
-// run starts probes side by side.
-func (r *round) run(ctx context.Context, probes ...probe.Probe) {
-	for _, p := range probes {
-		r.wg.Go(func() { r.ask(ctx, p) })
+// put asks questions side by side.
+func (r *round) put(ctx context.Context, questions ...question) {
+	for _, q := range questions {
+		r.wg.Go(func() { q.ask(r.env.Now, func(p probe.Probe) probe.Result { return r.ask(ctx, p) }, r.add) })
 	}
 }
 
@@ -193,49 +138,10 @@ func (r *round) ask(ctx context.Context, p probe.Probe) probe.Result {
 	return res
 }
 
-// inTurn asks the second question once the first one is answered. A large
-// message that is lost means something only then; and Samba's KDC, whose
-// processes share a socket, now and then cuts a large datagram short that comes
-// together with a small one, so that the two side by side would show a fault
-// that is none.
-func (r *round) inTurn(ctx context.Context, first, second probe.Probe) {
-	res := r.ask(ctx, first)
-	if res.Outcome == probe.OK {
-		r.ask(ctx, second)
-		return
-	}
-	rec := probe.Begin(second.ID(), r.env.Now)
-	rec.Fact(probe.FactRealm, res.Facts[probe.FactRealm])
-	r.add(rec.Skip(probe.ReasonNotAsked, errors.New("the small exchange before it was not answered")))
-}
-
 func (r *round) add(res probe.Result) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.results = append(r.results, res)
-}
-
-// lack reports a name that nobody could be asked at.
-func (r *round) lack(kind probe.Kind, target string, facts probe.Facts, err error) {
-	rec := probe.Begin(probe.ID{Kind: kind, Target: target}, r.env.Now)
-	rec.Facts(facts)
-	r.add(rec.Fail(probe.ReasonUnresolvable, err))
-}
-
-// routable leaves out IPv6 addresses where this host has no IPv6 at all: no
-// program on it would try them. Connecting a UDP socket asks the kernel for
-// the route and sends nothing.
-func (r *round) routable(addrs []netip.Addr) []netip.Addr {
-	return slices.DeleteFunc(slices.Clone(addrs), func(a netip.Addr) bool {
-		if a.Unmap().Is4() {
-			return false
-		}
-		c, err := r.env.Dialer.DialContext(context.Background(), "udp", netip.AddrPortFrom(a, config.PortKDC).String())
-		if err == nil {
-			c.Close()
-		}
-		return errors.Is(err, syscall.ENETUNREACH) || errors.Is(err, syscall.EADDRNOTAVAIL)
-	})
 }
 
 // ladderOrder sorts by rung, then by what is asked and where.

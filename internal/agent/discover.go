@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -24,14 +25,23 @@ const askTCP = 400 * time.Millisecond
 // question about a name that does not exist.
 const secondThoughts = 200 * time.Millisecond
 
+// How long what was found is good for where a discovery ages. A name that was
+// not found is looked for again soon; the longest TTLs are not waited for.
+const (
+	shortestTTL = 5 * time.Second
+	longestTTL  = 5 * time.Minute
+)
+
 // discovery finds names' addresses and realms' servers. Each is looked for
-// once in a run, however many jobs ask. It serves the plan and the login's
-// Locator; what each DNS server is worth is the DNS probes' business.
+// once in a run, however many jobs ask, or, where it ages, once in its TTL. It
+// serves the plan and the login's Locator; what each DNS server is worth is
+// the DNS probes' business.
 type discovery struct {
 	cfg      *config.Config
 	dialer   probe.Dialer
 	resolver []netip.AddrPort // this host's
 	timeout  time.Duration
+	ages     bool
 
 	mu      sync.Mutex
 	names   map[string]*found[[]netip.Addr]
@@ -44,6 +54,8 @@ type found[T any] struct {
 	once  sync.Once
 	value T
 	err   error
+	ttl   time.Duration // of the answers that it is made of
+	until time.Time     // under discovery.mu: when it is over; zero: never
 }
 
 // server is one host that serves a realm.
@@ -84,29 +96,54 @@ func (d *discovery) kpasswdOf(ctx context.Context, realm string) ([]server, erro
 }
 
 func (d *discovery) serversOf(ctx context.Context, known map[string]*found[[]server], realm string, given []config.HostPort, service string, port uint16) ([]server, error) {
-	f := remember(d, known, realm)
-	f.once.Do(func() {
+	f := once(ctx, d, known, realm, func(f *found[[]server]) {
 		at := d.dnsFor(realm)
+		f.ttl = longestTTL
 		if len(given) > 0 {
 			f.value = configured(given)
 		} else {
-			f.value, f.err = d.findBySRV(ctx, at, realm, service, port)
+			f.value, f.ttl, f.err = d.findBySRV(ctx, at, realm, service, port)
 		}
-		d.resolveAll(ctx, at, f.value)
+		f.ttl = min(f.ttl, d.resolveAll(ctx, at, f.value))
 	})
 	return f.value, f.err
 }
 
-// remember gives the search for key, new or under way.
-func remember[T any](d *discovery, searches map[string]*found[T], key string) *found[T] {
+// once gives the search for key: done before and not over, under way, or done now.
+func once[T any](ctx context.Context, d *discovery, searches map[string]*found[T], key string, search func(*found[T])) *found[T] {
 	d.mu.Lock()
-	defer d.mu.Unlock()
 	f := searches[key]
-	if f == nil {
+	if f == nil || !f.until.IsZero() && !time.Now().Before(f.until) {
 		f = &found[T]{}
 		searches[key] = f
 	}
+	d.mu.Unlock()
+	f.once.Do(func() {
+		search(f)
+		if !d.ages {
+			return
+		}
+		ttl := max(min(f.ttl, longestTTL), shortestTTL)
+		if ctx.Err() != nil { // cut short: that says nothing
+			ttl = 0
+		}
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		f.until = time.Now().Add(ttl)
+	})
 	return f
+}
+
+// expire lets go of what was found of a realm, which may be empty, and of a
+// name's addresses, so that they are looked for anew.
+func (d *discovery) expire(realm, host string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.kdcs, realm)
+	delete(d.kpasswd, realm)
+	maps.DeleteFunc(d.names, func(key string, _ *found[[]netip.Addr]) bool {
+		return strings.HasPrefix(key, strings.ToLower(host)+"[")
+	})
 }
 
 func configured(hosts []config.HostPort) []server {
@@ -119,20 +156,24 @@ func configured(hosts []config.HostPort) []server {
 
 // findBySRV asks for the service over TCP and UDP at once, and beside them for
 // the domain's own addresses, so that doing without SRV costs no round trip.
-func (d *discovery) findBySRV(ctx context.Context, at []netip.AddrPort, realm, service string, port uint16) ([]server, error) {
+func (d *discovery) findBySRV(ctx context.Context, at []netip.AddrPort, realm, service string, port uint16) ([]server, time.Duration, error) {
 	domain := strings.ToLower(realm)
 	var tcp, udp *dns.Answer
-	var addrs []netip.Addr
+	var domains *found[[]netip.Addr]
 	var err error
 	var wg sync.WaitGroup
 	wg.Go(func() { tcp, err = d.ask(ctx, at, dns.Question{Name: service + "._tcp." + domain, Type: dns.SRV}) })
 	wg.Go(func() { udp, _ = d.ask(ctx, at, dns.Question{Name: service + "._udp." + domain, Type: dns.SRV}) })
-	wg.Go(func() { addrs, _ = d.addresses(ctx, at, domain) })
+	wg.Go(func() { domains = d.lookUp(ctx, at, domain) })
 	wg.Wait()
 	var out []server
+	ttl := longestTTL
 	for _, a := range []*dns.Answer{tcp, udp} {
 		if a == nil {
 			continue
+		}
+		if len(a.Services) > 0 {
+			ttl = min(ttl, a.TTL)
 		}
 		for _, srv := range a.Services {
 			s := server{host: srv.Host, port: srv.Port, source: probe.SourceSRV, addrs: a.Glue[srv.Host]}
@@ -141,39 +182,54 @@ func (d *discovery) findBySRV(ctx context.Context, at []netip.AddrPort, realm, s
 			}
 		}
 	}
-	if len(out) == 0 && len(addrs) > 0 {
-		out = []server{{host: domain, port: port, source: probe.SourceDomain, addrs: addrs}}
+	if len(out) == 0 && len(domains.value) > 0 {
+		out, ttl = []server{{host: domain, port: port, source: probe.SourceDomain, addrs: domains.value}}, domains.ttl
 	}
-	if len(out) == 0 && err == nil {
-		err = fmt.Errorf("%s has neither SRV records nor addresses", domain)
+	if len(out) == 0 {
+		ttl = 0
+		if err == nil {
+			err = fmt.Errorf("%s has neither SRV records nor addresses", domain)
+		}
 	}
-	return out, err
+	return out, ttl, err
 }
 
-// resolveAll fills in the addresses of servers, side by side.
-func (d *discovery) resolveAll(ctx context.Context, at []netip.AddrPort, all []server) {
+// resolveAll fills in the addresses of servers, side by side, and gives the
+// least TTL of those that it looked for.
+func (d *discovery) resolveAll(ctx context.Context, at []netip.AddrPort, all []server) time.Duration {
+	ttls := make([]time.Duration, len(all))
 	var wg sync.WaitGroup
 	for i := range all {
 		s := &all[i]
+		ttls[i] = longestTTL
 		if len(s.addrs) > 0 {
 			continue
 		}
-		wg.Go(func() { s.addrs, s.err = d.addresses(ctx, at, s.host) })
+		wg.Go(func() {
+			f := d.lookUp(ctx, at, s.host)
+			s.addrs, ttls[i], s.err = f.value, f.ttl, f.err
+		})
 	}
 	wg.Wait()
+	return slices.Min(append(ttls, longestTTL))
 }
 
 // addresses gives the addresses of a name, IPv4 first.
 func (d *discovery) addresses(ctx context.Context, at []netip.AddrPort, host string) ([]netip.Addr, error) {
-	if ip, err := netip.ParseAddr(host); err == nil {
-		return []netip.Addr{ip}, nil
-	}
-	f := remember(d, d.names, fmt.Sprint(strings.ToLower(host), at))
-	f.once.Do(func() { f.value, f.err = d.findAddresses(ctx, at, host) })
+	f := d.lookUp(ctx, at, host)
 	return f.value, f.err
 }
 
-func (d *discovery) findAddresses(ctx context.Context, at []netip.AddrPort, host string) ([]netip.Addr, error) {
+func (d *discovery) lookUp(ctx context.Context, at []netip.AddrPort, host string) *found[[]netip.Addr] {
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return &found[[]netip.Addr]{value: []netip.Addr{ip}, ttl: longestTTL}
+	}
+	return once(ctx, d, d.names, fmt.Sprint(strings.ToLower(host), at), func(f *found[[]netip.Addr]) {
+		f.value, f.ttl, f.err = d.findAddresses(ctx, at, host)
+	})
+}
+
+func (d *discovery) findAddresses(ctx context.Context, at []netip.AddrPort, host string) ([]netip.Addr, time.Duration, error) {
 	var v4, v6 *dns.Answer
 	var err4, err6 error
 	var wg sync.WaitGroup
@@ -181,20 +237,21 @@ func (d *discovery) findAddresses(ctx context.Context, at []netip.AddrPort, host
 	wg.Go(func() { v6, err6 = d.ask(ctx, at, dns.Question{Name: host, Type: dns.AAAA}) })
 	wg.Wait()
 	var out []netip.Addr
+	ttl := longestTTL
 	for _, a := range []*dns.Answer{v4, v6} {
-		if a != nil {
-			out = append(out, a.Addrs...)
+		if a != nil && len(a.Addrs) > 0 {
+			out, ttl = append(out, a.Addrs...), min(ttl, a.TTL)
 		}
 	}
 	switch {
 	case len(out) > 0:
-		return out, nil
+		return out, ttl, nil
 	case err4 != nil:
-		return nil, err4
+		return nil, 0, err4
 	case err6 != nil:
-		return nil, err6
+		return nil, 0, err6
 	}
-	return nil, errNoAddress
+	return nil, 0, errNoAddress
 }
 
 // ask puts one question to all servers at once and takes the first answer that

@@ -105,7 +105,7 @@ func (h *host) plan(t *testing.T, user string) (planner, config.Database, *tls.C
 func (h *host) probe(t *testing.T, user string) database.Probe {
 	t.Helper()
 	plan, db, secure := h.plan(t, user)
-	p := plan.databaseProbe(db, h.at, secure).(database.Probe)
+	p := plan.databaseProbe(db, h.at, secure)
 	p.Known = user == "alice"
 	return p
 }

@@ -29,6 +29,8 @@ type Krb5File struct {
 	known bool // there is a configuration, so there is something to write
 	keeps bool // kerbagent is to keep the file, not only to judge it
 	site  conf.Site
+	from  string     // the configuration's own path
+	order conf.Order // of the KDCs; nil where none was given
 }
 
 // Krb5Wish is what was asked for by flags, beside the configuration.
@@ -46,7 +48,7 @@ func FindKrb5File(w Krb5Wish) (Krb5File, error) {
 	f := Krb5File{style: conf.WholeFile}
 	var configured *config.Krb5Conf
 	if w.Config != nil {
-		f.known, f.site, configured = true, SiteOf(w.Config), w.Config.Krb5Conf
+		f.known, f.from, f.site, configured = true, w.ConfigFile, SiteOf(w.Config), w.Config.Krb5Conf
 	}
 	switch {
 	case configured != nil && w.Style != "" && w.Style != string(configured.Style):
@@ -106,18 +108,65 @@ func (f Krb5File) Path() string { return f.owned }
 // Main is the file that programs read: Path, but for a snippet.
 func (f Krb5File) Main() string { return f.main }
 
+// Ordered gives the file with its KDCs in an order that comes from outside the
+// configuration: a permutation of those that it names, in mode maintain.
+func (f Krb5File) Ordered(o conf.Order) (Krb5File, error) {
+	if !f.keeps {
+		return f, errors.New("an order of KDCs is for krb5_conf.mode maintain, and the configuration has another")
+	}
+	if _, err := f.site.InOrder(o); err != nil {
+		return f, fmt.Errorf("%w: it is made from another version of kerbagent.yaml; reload the daemon", err)
+	}
+	f.order = o
+	return f, nil
+}
+
+// OrderedBy is Ordered with what the daemon has left in a file. The process that
+// runs this may write what the daemon may not, so it takes nothing but the order
+// from there, and the rest from a configuration that is nobody else's to write.
+func (f Krb5File) OrderedBy(path string) (Krb5File, error) {
+	if err := apply.Guarded(f.from); err != nil {
+		return f, fmt.Errorf("the configuration decides what is written, so it must be root's alone: %w", err)
+	}
+	o, err := apply.ReadOrder(path)
+	if err != nil {
+		return f, err
+	}
+	return f.Ordered(o)
+}
+
+// orderNow is the order that the file has now.
+func (f Krb5File) orderNow() conf.Order {
+	text, _, err := (conf.Disk{}).ReadFile(f.owned)
+	if err != nil {
+		return nil
+	}
+	own, _ := conf.OwnedText(f.style, text)
+	return f.site.OrderIn(own)
+}
+
 // Text is what the file should be: all of it, or the part that is kerbagent's.
+// In mode maintain the KDCs stay in the order that they have, unless Ordered
+// gave another: it is the daemon's business, and no drift.
 func (f Krb5File) Text() (string, error) {
 	if !f.known {
 		return "", fmt.Errorf("what should stand in %s is made from kerbagent.yaml, and there is none: write %s, or name one with --config", f.owned, config.DefaultFile)
 	}
-	return conf.Generate(&f.site)
+	order := f.order
+	if order == nil && f.keeps {
+		order = f.orderNow()
+	}
+	site, err := f.site.InOrder(order)
+	if err != nil {
+		return "", err
+	}
+	return conf.Generate(&site)
 }
 
 // Probe looks at the file. What kerbagent would write is compared only where
 // it keeps the file, or has written it before.
 func (f Krb5File) Probe(world func(*conf.Set) (conf.Env, *krb5conf.Ticket), onIssue func(probe.Result), now func() time.Time) (krb5conf.Probe, error) {
-	p := krb5conf.Probe{Path: f.main, Roots: f.roots, Site: f.site, Style: f.style, Snippet: f.owned, OnIssue: onIssue, Now: now}
+	p := krb5conf.Probe{Path: f.main, Roots: f.roots, Site: f.site, Style: f.style, Snippet: f.owned, Orders: f.keeps, OnIssue: onIssue, Now: now}
 	p.World = func(set *conf.Set) (conf.Env, *krb5conf.Ticket) {
 		env, ticket := world(set)
 		if f.byEnv { // what it names is what is judged
@@ -231,20 +280,20 @@ func (f Krb5File) refusal(err error) error {
 	if next != "" {
 		text += ": " + next
 	}
-	return &refused{text, err}
+	return &krb5Refusal{text, err}
 }
 
-// refused is an error in one line, with what to do next.
-type refused struct {
+// krb5Refusal is an error in one line, with what to do next.
+type krb5Refusal struct {
 	text string
 	err  error
 }
 
 // Error is the whole line.
-func (r *refused) Error() string { return r.text }
+func (r *krb5Refusal) Error() string { return r.text }
 
 // Unwrap gives the error behind it.
-func (r *refused) Unwrap() error { return r.err }
+func (r *krb5Refusal) Unwrap() error { return r.err }
 
 // krb5Conf looks at the configured krb5.conf.
 func (r *round) krb5Conf(ctx context.Context) {
@@ -257,5 +306,5 @@ func (r *round) krb5Conf(ctx context.Context) {
 		r.add(probe.Begin(probe.ID{Kind: probe.Krb5Conf, Target: r.cfg.Krb5Conf.Path}, r.env.Now).Fail(probe.ReasonInternal, err))
 		return
 	}
-	r.run(ctx, p)
+	r.put(ctx, question{p})
 }

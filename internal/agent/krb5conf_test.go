@@ -95,7 +95,7 @@ func TestFindKrb5File(t *testing.T) {
 func TestEveryIssueHasARule(t *testing.T) {
 	codes := []string{conf.CodeMissing, conf.CodeUnparsable, conf.CodeDrift, conf.CodeDefaultRealm, conf.CodeRealmMissing, conf.CodeMappingMissing,
 		conf.CodeRealmTwice, conf.CodeIncludeIgnored, conf.CodeETypes, conf.CodeUDPLimit, conf.CodeRDNS, conf.CodeOverridden, conf.CodeReadersDiffer,
-		conf.CodeWritable, conf.CodeCCacheUnusable, conf.CodeRealmCase}
+		conf.CodeWritable, conf.CodeCCacheUnusable, conf.CodeRealmCase, conf.CodeUnordered}
 	for _, trap := range conf.Traps() {
 		codes = append(codes, trap.Code)
 	}

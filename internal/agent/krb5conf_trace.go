@@ -9,6 +9,7 @@ import (
 
 	"github.com/kerbagent/kerbagent/config"
 	"github.com/kerbagent/kerbagent/krb5/conf"
+	"github.com/kerbagent/kerbagent/probe"
 )
 
 // Trace is what the libraries would do for one login, as far as the
@@ -17,6 +18,15 @@ type Trace struct {
 	User, Realm string // Realm is empty where the name was given without one
 	Host        string // of the database
 	Readers     []ReaderTrace
+	Live        *probe.Result // of the login, where one was tried
+}
+
+// Principal is the user as it was given.
+func (t Trace) Principal() string {
+	if t.Realm == "" {
+		return t.User
+	}
+	return t.User + "@" + t.Realm
 }
 
 // ReaderTrace is one library's part.
@@ -26,8 +36,9 @@ type ReaderTrace struct {
 	Steps  []TraceStep
 }
 
-// TraceStep is one decision: what was decided, how, and by which line.
-type TraceStep struct{ What, Value, Place string }
+// TraceStep is one decision: what was decided, how, and by which line; and what
+// a login saw there, which is a peer's word.
+type TraceStep struct{ What, Value, Place, Saw string }
 
 // Trace gives what each library that reads the file would do. The database is
 // a name of the configuration, or a host; no server is asked.
@@ -73,10 +84,10 @@ func traceSteps(r *conf.Reading, realm, host string) []TraceStep {
 		if !from.IsZero() {
 			place = from.String()
 		}
-		out = append(out, TraceStep{what, value, place})
+		out = append(out, TraceStep{What: what, Value: value, Place: place})
 	}
 	if realm != "" {
-		out = append(out, TraceStep{"realm of the user", realm, "as given"})
+		out = append(out, TraceStep{What: "realm of the user", Value: realm, Place: "as given"})
 	} else {
 		realm = r.DefaultRealm.Value
 		add("realm of the user", cmp.Or(realm, "none: there is no default_realm"), r.DefaultRealm.From)

@@ -2,10 +2,12 @@ package agent
 
 import (
 	"crypto/tls"
+	"errors"
 	"net/netip"
 	"slices"
 
 	"github.com/kerbagent/kerbagent/config"
+	"github.com/kerbagent/kerbagent/internal/report"
 	"github.com/kerbagent/kerbagent/krb5/client"
 	"github.com/kerbagent/kerbagent/probe"
 	"github.com/kerbagent/kerbagent/probe/database"
@@ -16,7 +18,7 @@ import (
 
 // stranger is the user that is asked about where no login is configured: a
 // name that says to whoever reads the KDC's or database's log who asked.
-const stranger = "kerbagent-probe"
+const stranger = report.Stranger
 
 // planner turns configuration, and what discovery found, into probes. It is
 // the only code that knows both sides; it asks nobody.
@@ -42,6 +44,23 @@ func with(f probe.Facts, k probe.Fact, v string) probe.Facts {
 	for have, value := range f {
 		if have != k {
 			out[have] = value
+		}
+	}
+	return out
+}
+
+// aboutDNS asks the DNS servers that a realm is found by, its own and this host's.
+func (p planner) aboutDNS(realm config.Realm) []question {
+	if !asksDNS(realm) {
+		return nil
+	}
+	var out []question
+	for _, s := range realm.DNSServers {
+		out = append(out, apart(p.realmDNS(realm, s, probe.RoleRealm))...)
+	}
+	for _, s := range p.env.Resolver {
+		if !slices.Contains(realm.DNSServers, s) {
+			out = append(out, apart(p.realmDNS(realm, s, probe.RoleHost))...)
 		}
 	}
 	return out
@@ -76,7 +95,18 @@ func (p planner) dnsProbe(q dns.Question, server netip.AddrPort, t probe.Transpo
 	return dns.Probe{Question: q, Server: server, Transport: t, Dialer: p.env.Dialer, Timeout: p.cfg.Probes.Timeout, Now: p.env.Now, Facts: facts}
 }
 
-// endpointDNS asks this host's resolver for a database's addresses.
+// aboutEndpoint asks this host's DNS servers for a database's addresses.
+func (p planner) aboutEndpoint(db config.Database) []question {
+	if _, err := netip.ParseAddr(db.Host); err == nil {
+		return nil
+	}
+	var out []question
+	for _, s := range p.env.Resolver {
+		out = append(out, apart(p.endpointDNS(db, s))...)
+	}
+	return out
+}
+
 func (p planner) endpointDNS(db config.Database, server netip.AddrPort) []probe.Probe {
 	facts := with(databaseFacts(db), probe.FactRole, probe.RoleHost)
 	facts[probe.FactRealm] = db.Realm
@@ -84,6 +114,45 @@ func (p planner) endpointDNS(db config.Database, server netip.AddrPort) []probe.
 		p.dnsProbe(dns.Question{Name: db.Host, Type: dns.A}, server, probe.UDP, facts),
 		p.dnsProbe(dns.Question{Name: db.Host, Type: dns.AAAA}, server, probe.UDP, facts),
 	}
+}
+
+// aboutKDCs asks the KDCs of a realm, as they were found; err says why there
+// are none, or not all.
+func (p planner) aboutKDCs(realm config.Realm, servers []server, err error) []question {
+	var out []question
+	var unheard *dns.Error
+	if len(servers) == 0 && isAD(realm.Kind) && errors.As(err, &unheard) {
+		// DNS says nothing at all, and a directory's DNS servers are its domain
+		// controllers: asking them shows whether it is DNS alone. A login finds
+		// no KDC all the same.
+		for _, s := range realm.DNSServers {
+			servers = append(servers, server{host: s.Addr().String(), port: config.PortKDC, source: probe.SourceDNSServer, addrs: []netip.Addr{s.Addr()}})
+		}
+	}
+	if len(servers) == 0 {
+		out = append(out, question{p.lack(probe.KDC, realm.Domain(), with(realmFacts(realm), probe.FactSource, probe.SourceDomain), err)})
+	}
+	var asked []netip.Addr
+	for _, s := range servers {
+		if len(s.addrs) == 0 {
+			out = append(out, question{p.lack(probe.KDC, s.host, with(realmFacts(realm), probe.FactSource, s.source), s.err)})
+		}
+		for _, addr := range p.routable(s.addrs) {
+			for _, t := range []probe.Transport{probe.UDP, probe.TCP} {
+				small, large := p.kdcProbes(realm, s, netip.AddrPortFrom(addr, s.port), t)
+				out = append(out, question{small, large})
+			}
+			asked = append(asked, addr)
+		}
+	}
+	if len(realm.DNSServers) == 0 && isAD(realm.Kind) {
+		for _, addr := range asked {
+			if at := netip.AddrPortFrom(addr, config.PortDNS); !slices.Contains(p.env.Resolver, at) {
+				out = append(out, apart(p.realmDNS(realm, at, probe.RoleRealm))...)
+			}
+		}
+	}
+	return out
 }
 
 // kdcProbes asks one KDC address over one transport: with a small message, and
@@ -107,6 +176,17 @@ func (p planner) userOf(r config.Realm) client.Principal {
 	return client.Principal{Name: stranger, Realm: r.Name}
 }
 
+// aboutKpasswd asks the kpasswd servers of a realm, as they were found.
+func (p planner) aboutKpasswd(realm config.Realm, servers []server) []question {
+	var out []question
+	for _, s := range servers {
+		for _, addr := range p.routable(s.addrs) {
+			out = append(out, apart(p.kpasswdProbes(realm, s, netip.AddrPortFrom(addr, s.port)))...)
+		}
+	}
+	return out
+}
+
 func (p planner) kpasswdProbes(r config.Realm, s server, addr netip.AddrPort) []probe.Probe {
 	facts := with(realmFacts(r), probe.FactSource, s.source)
 	transports := []probe.Transport{probe.UDP, probe.TCP}
@@ -126,7 +206,7 @@ func databaseFacts(db config.Database) probe.Facts {
 }
 
 // databaseProbe asks a database at one address that no login covers.
-func (p planner) databaseProbe(db config.Database, addr netip.AddrPort, tlsConfig *tls.Config) probe.Probe {
+func (p planner) databaseProbe(db config.Database, addr netip.AddrPort, tlsConfig *tls.Config) database.Probe {
 	user, realm, known := stranger, db.Realm, false
 	for _, l := range p.cfg.Logins {
 		if l.Database == db.Name {

@@ -102,7 +102,7 @@ func (f *found) silence(c Code) {
 	}
 }
 
-func (f *found) take(m match) { f.results = slices.Concat(f.results, m.affects, m.explains) }
+func (f *found) take(m match) { f.results = append(append(f.results, m.affects...), m.explains...) }
 
 func (f *found) finding(v *view) Finding {
 	out := Finding{

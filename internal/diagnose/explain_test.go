@@ -74,6 +74,8 @@ func TestExplain(t *testing.T) {
 			[]Code{"kdc-tcp-blocked"}, Warning, VerdictDegraded},
 		{"a login that fails for no known reason is not passed over", []probe.Result{loginResult(probe.ReasonKRBError, probe.AtTGS)}, []Code{"login-failed"}, Error, VerdictFailed},
 		{"a probe that fails for no known reason is not passed over", []probe.Result{kdcResult(one, probe.UDP, probe.ReasonInternal)}, []Code{"probe-failed"}, Warning, VerdictDegraded},
+		{"nothing could be sent, and the krb5.conf is fine", []probe.Result{kdcResult(one, probe.UDP, probe.ReasonUnreachable), kdcResult(one, probe.TCP, probe.ReasonUnreachable),
+			{ID: probe.ID{Kind: probe.Krb5Conf, Target: "/etc/krb5.conf"}, Outcome: probe.OK}}, []Code{"host-offline"}, Error, VerdictFailed},
 		{"nothing could be sent", []probe.Result{kdcResult(one, probe.UDP, probe.ReasonUnreachable), kdcResult(one, probe.TCP, probe.ReasonUnreachable), loginResult(probe.ReasonUnreachable, probe.AtAS)}, []Code{"host-offline"}, Error, VerdictFailed},
 	}
 	for _, tt := range tests {

@@ -43,6 +43,8 @@ func may() map[string][]string {
 		"internal/layers":               nil,
 		"config":                        nil,
 		"dashboards":                    nil,
+		"packaging":                     nil,
+		"systemd":                       nil,
 		"probe":                         nil,
 		"probe/":                        {"probe", "mysql", "krb5/"},
 		"probe/database":                {"probe", "mysql", "mysql/kerberos"},
@@ -182,7 +184,7 @@ func wrongName(f folder) string {
 }
 
 func TestLayers(t *testing.T) {
-	for _, tags := range []string{"", "lab,prometheus,browser,awscli"} {
+	for _, tags := range []string{"", "lab,prometheus,browser,awscli,packages,systemd"} {
 		for _, f := range tree(t, tags) {
 			for _, w := range wrongImports(f) {
 				t.Error(w)

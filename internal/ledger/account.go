@@ -27,6 +27,9 @@ const (
 // anybody tries in a row.
 const maxRefused = 32
 
+// maxRecent caps the remembered attempts of an hour: more than a daemon may ever make.
+const maxRecent = 64
+
 // maxFirstDelay spreads a fleet's first tries with a new secret.
 const maxFirstDelay = 10 * time.Minute
 
@@ -50,6 +53,7 @@ type account struct {
 	Unanswered []flight           `json:"unanswered,omitempty"`
 	Refused    map[string]refusal `json:"refused,omitempty"`  // by secret
 	Accepted   string             `json:"accepted,omitempty"` // the last secret that was right
+	Recent     []time.Time        `json:"recent,omitempty"`   // when the attempts of the last hour began, oldest first; at most maxRecent
 	Waiting    *flight            `json:"waiting,omitempty"`  // the secret that FirstTryDelay saw last, and since when
 }
 
@@ -106,7 +110,7 @@ func (a *Account) begin(s *store, secret []byte) (*Attempt, error) {
 	now := a.l.now()
 	// Times that the clock has stepped back behind begin anew, so that they end.
 	rec.settle(now)
-	if paused := rec.paused(id, now); paused != nil && !a.l.ignore {
+	if paused := a.heldBack(rec, id, now); paused != nil {
 		// Saved, since a lost attempt may have been found and times moved.
 		if err := a.save(s, rec); err != nil {
 			return nil, err
@@ -114,6 +118,8 @@ func (a *Account) begin(s *store, secret []byte) (*Attempt, error) {
 		return nil, paused
 	}
 	rec.InFlight = &flight{Secret: id, Began: now}
+	rec.Recent = append(rec.Recent, now)
+	rec.Recent = rec.Recent[max(0, len(rec.Recent)-maxRecent):]
 	if err := a.save(s, rec); err != nil {
 		return nil, err
 	}
@@ -132,10 +138,30 @@ func (a *Account) Paused(secret []byte) error {
 	if err != nil {
 		return err
 	}
-	if paused := rec.paused(id, a.l.now()); paused != nil && !a.l.ignore {
+	now := a.l.now()
+	// Times ahead of the clock, which has stepped back, are Begin's to decide
+	// on: it moves them, so that they end.
+	rec.Unanswered = slices.DeleteFunc(rec.Unanswered, func(f flight) bool { return f.Began.After(now) })
+	rec.Recent = slices.DeleteFunc(rec.Recent, now.Before)
+	if paused := a.heldBack(rec, id, now); paused != nil {
 		return paused
 	}
 	return nil
+}
+
+// heldBack says whether an attempt with a secret may not be made now.
+func (a *Account) heldBack(rec *account, id string, now time.Time) *PausedError {
+	if a.l.ignore {
+		return nil
+	}
+	if p := rec.paused(id, now); p != nil {
+		return p
+	}
+	recent := slices.DeleteFunc(slices.Clone(rec.Recent), func(t time.Time) bool { return now.Sub(t) >= time.Hour })
+	if a.l.perHour == 0 || len(recent) < a.l.perHour {
+		return nil
+	}
+	return &PausedError{Since: recent[0], Reason: ReasonHourly, Until: recent[len(recent)-a.l.perHour].Add(time.Hour)}
 }
 
 // FirstTryDelay is how long to wait before the first try with a secret that
@@ -210,7 +236,8 @@ func (t *Attempt) Unanswered() error {
 	})
 }
 
-// Withdrawn ends the attempt: it was never sent.
+// Withdrawn ends the attempt: it was never sent, or the answer was no word on
+// the secret.
 func (t *Attempt) Withdrawn() error { return t.end(func(*account) {}) }
 
 // end records how the attempt ended. Where that fails the record on disk still
@@ -251,6 +278,12 @@ func (r *account) settle(now time.Time) {
 		}
 	}
 	r.Unanswered = slices.DeleteFunc(r.Unanswered, func(f flight) bool { return now.Sub(f.Began) >= unansweredWindow })
+	for i := range r.Recent {
+		if r.Recent[i].After(now) {
+			r.Recent[i] = now
+		}
+	}
+	r.Recent = slices.DeleteFunc(r.Recent, func(t time.Time) bool { return now.Sub(t) >= time.Hour })
 }
 
 // paused says whether a secret is held back.

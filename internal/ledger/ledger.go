@@ -40,6 +40,7 @@ type PausedError struct {
 const (
 	ReasonUnanswered = "unanswered" // answers to attempts with this secret were lost, and may have been refusals
 	ReasonUnfinished = "unfinished" // too many handshakes with this database were left unfinished
+	ReasonHourly     = "hourly"     // the account has had as many attempts within the hour as Options.PerHour allows
 )
 
 // Error says since when and why.
@@ -77,14 +78,19 @@ func (e *CorruptError) Unwrap() []error { return []error{ErrNoRecord, e.Err} }
 type Options struct {
 	Now           func() time.Time // nil: time.Now
 	IgnoreBreaker bool             // pauses do not hold back; attempts are recorded all the same
+	// PerHour is how many attempts an account may have had within an hour,
+	// whoever made them, for Begin to allow another; 0: any number. It is for
+	// what tries by itself: a daemon that is restarted in a loop, too.
+	PerHour int
 }
 
 // Ledger is one state directory. It holds no open file between calls, and may
 // be used by several goroutines.
 type Ledger struct {
-	dir    string
-	now    func() time.Time
-	ignore bool
+	dir     string
+	now     func() time.Time
+	ignore  bool
+	perHour int
 }
 
 // Open uses a state directory, and makes it where it is missing.
@@ -92,7 +98,7 @@ func Open(dir string, o Options) (*Ledger, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	l := &Ledger{dir: dir, now: o.Now, ignore: o.IgnoreBreaker}
+	l := &Ledger{dir: dir, now: o.Now, ignore: o.IgnoreBreaker, perHour: min(o.PerHour, maxRecent)}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making state directory: %w: %w", ErrNoRecord, err)
 	}
@@ -103,6 +109,11 @@ func Open(dir string, o Options) (*Ledger, error) {
 }
 
 const keyFile, keySize = "host.key", 32
+
+// Renew makes what a state directory needs that stands there and is empty:
+// somebody has put it in the place of one that was lost. It makes no directory,
+// since with an empty one every refusal would be forgotten.
+func (l *Ledger) Renew() error { return l.makeKey() }
 
 // makeKey makes the host's key once. A key that is missing beside accounts is
 // not made anew: with another key every refusal would be forgotten.

@@ -63,7 +63,7 @@ func TestFormats(t *testing.T) {
 		for _, one := range f.Metric {
 			if h := one.Histogram; h != nil && h.GetSampleCount() > 0 {
 				histograms++
-				if h.Schema == nil || len(h.PositiveSpan) == 0 || len(h.Bucket) != len(buckets()) {
+				if h.Schema == nil || len(h.PositiveSpan) == 0 || len(h.Bucket) != len(bounds()) {
 					t.Errorf("%s: not a native and a classic histogram in one: %v", f.GetName(), h)
 				}
 			}

@@ -55,8 +55,8 @@ What a peer says never becomes a label. With user names turned off, users are ` 
 
 ## Histograms
 
-Both histograms are native, with a factor of ` + fmt.Sprint(nativeFactor) + ` and at most ` + fmt.Sprint(nativeMaxBuckets) + ` buckets, where Prometheus asks for that
-(` + "`scrape_native_histograms`" + `), and classic for those that do not. The classic buckets end at: ` + bounds() + ` seconds. They are few
+Both histograms are native, of schema ` + fmt.Sprint(nativeSchema) + ` (each bucket ends 9 % above the one before), where Prometheus asks for that
+(` + "`scrape_native_histograms`" + `), and classic for those that do not. The classic buckets end at: ` + ends() + ` seconds. They are few
 because each costs a series: within a rack, within a region, between regions, slow, other clients begin to retry, timed out.
 
 ## How many series
@@ -105,9 +105,9 @@ func code(words []string) string {
 	return "`" + strings.Join(words, "`, `") + "`"
 }
 
-func bounds() string {
+func ends() string {
 	var s []string
-	for _, b := range buckets() {
+	for _, b := range bounds() {
 		s = append(s, fmt.Sprint(b))
 	}
 	return strings.Join(s, ", ")

@@ -23,54 +23,36 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/kerbagent/kerbagent/internal/diagnose"
-	"github.com/kerbagent/kerbagent/probe"
 )
 
 // Options of New.
 type Options struct {
 	Version   string // of kerbagent
-	HideUsers bool   // users are user-1, user-2, … in the order in which their logins are planned
+	HideUsers bool   // users are user-1, user-2, … in the order in which their logins are planned, which is that of the configuration
 }
 
 // Metrics holds the series. Its methods may be called from several goroutines.
 type Metrics struct {
 	hideUsers bool
 
-	registry   *prometheus.Registry
-	gauges     map[string]*prometheus.GaugeVec
-	counters   map[string]*prometheus.CounterVec
-	histograms map[string]*prometheus.HistogramVec
+	registry *prometheus.Registry
+	gauges   map[string]*prometheus.GaugeVec
+	changes  prometheus.Counter          // of krb5.conf
+	descs    map[string]*prometheus.Desc // of perTarget
 
 	mu         sync.Mutex
 	plan       plan
-	points     map[place]*point
-	groups     map[subject]*group
-	byID       map[probe.ID]*point
 	findings   map[labelled]prometheus.Gauge
 	breakers   map[string]bool // by user@REALM
 	unfinished map[string]int  // by database
 }
-
-// The histograms. The classic buckets are few, since each costs a series for
-// every target and stage: within a rack, within a region, between regions,
-// slow, clients begin to retry (MIT's library after 1 s), and the default
-// timeout, beyond which is nothing but what timed out. A native histogram
-// needs none and is exact to a tenth.
-func buckets() []float64 { return []float64{0.002, 0.01, 0.05, 0.2, 1, 5} }
-
-const (
-	nativeFactor     = 1.1
-	nativeMaxBuckets = 100       // from 1 ms to 10 s with this factor are 97
-	nativeReset      = time.Hour // at most once in this time all counts begin anew to get rid of buckets
-)
 
 // New makes the metrics, with every series that needs no plan.
 func New(o Options) *Metrics {
 	m := &Metrics{
 		hideUsers: o.HideUsers,
 		registry:  prometheus.NewRegistry(),
-		gauges:    map[string]*prometheus.GaugeVec{}, counters: map[string]*prometheus.CounterVec{}, histograms: map[string]*prometheus.HistogramVec{},
-		points: map[place]*point{}, groups: map[subject]*group{}, byID: map[probe.ID]*point{}, findings: map[labelled]prometheus.Gauge{},
+		gauges:    map[string]*prometheus.GaugeVec{}, descs: map[string]*prometheus.Desc{}, findings: map[labelled]prometheus.Gauge{},
 		breakers: map[string]bool{}, unfinished: map[string]int{},
 	}
 	m.registry.MustRegister(
@@ -80,21 +62,19 @@ func New(o Options) *Metrics {
 			collectors.WithGoCollectorRuntimeMetrics(collectors.GoRuntimeMetricsRule{Matcher: regexp.MustCompile("^/memory/classes/heap/objects:bytes$")})),
 	)
 	for _, r := range Table() {
-		switch r.Type {
-		case TypeGauge:
+		switch {
+		case ours(r.Name):
+			m.descs[r.Name] = prometheus.NewDesc(r.Name, r.Help, r.Labels, nil)
+		case r.Type == TypeGauge:
 			m.gauges[r.Name] = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: r.Name, Help: r.Help}, r.Labels)
 			m.registry.MustRegister(m.gauges[r.Name])
-		case TypeCounter:
-			m.counters[r.Name] = prometheus.NewCounterVec(prometheus.CounterOpts{Name: r.Name, Help: r.Help}, r.Labels)
-			m.registry.MustRegister(m.counters[r.Name])
-		case TypeHistogram:
-			m.histograms[r.Name] = prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: r.Name, Help: r.Help, Buckets: buckets(),
-				NativeHistogramBucketFactor: nativeFactor, NativeHistogramMaxBucketNumber: nativeMaxBuckets, NativeHistogramMinResetDuration: nativeReset}, r.Labels)
-			m.registry.MustRegister(m.histograms[r.Name])
+		case r.Name == krb5confChanges:
+			m.changes = prometheus.NewCounter(prometheus.CounterOpts{Name: r.Name, Help: r.Help})
+			m.registry.MustRegister(m.changes)
 		}
 	}
+	m.registry.MustRegister(perTarget{m})
 	m.gauges[buildInfo].WithLabelValues(safe(o.Version), runtime.Version()).Set(1)
-	m.counters[krb5confChanges].WithLabelValues()
 	for _, r := range diagnose.Catalogue() {
 		m.finding(labelled{r.Code, r.Severity})
 	}
@@ -161,7 +141,7 @@ func (m *Metrics) Krb5Conf(inSync bool) {
 }
 
 // Krb5ConfChanged counts a change of krb5.conf.
-func (m *Metrics) Krb5ConfChanged() { m.counters[krb5confChanges].WithLabelValues().Inc() }
+func (m *Metrics) Krb5ConfChanged() { m.changes.Inc() }
 
 // Reloaded says how loading kerbagent.yaml went, the first time too.
 func (m *Metrics) Reloaded(ok bool, at time.Time) {

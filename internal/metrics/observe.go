@@ -1,10 +1,6 @@
 package metrics
 
-import (
-	"github.com/prometheus/client_golang/prometheus"
-
-	"github.com/kerbagent/kerbagent/probe"
-)
+import "github.com/kerbagent/kerbagent/probe"
 
 // Observe takes in one run.
 func (m *Metrics) Observe(r probe.Result) {
@@ -14,7 +10,7 @@ func (m *Metrics) Observe(r probe.Result) {
 	if id.Kind == probe.Krb5Conf {
 		id.Variant = "" // an issue of the file, or a ticket: of the file's target
 	}
-	p := m.byID[id]
+	p := m.plan.points[id]
 	if p == nil {
 		return
 	}
@@ -24,7 +20,7 @@ func (m *Metrics) Observe(r probe.Result) {
 	if id != r.ID {
 		return // the file's own result counts its issues
 	}
-	m.count(p, r)
+	p.count(r)
 	switch id.Kind {
 	case probe.KDC:
 		if skew, ok := r.Samples[probe.SampleSkew]; ok {
@@ -34,62 +30,56 @@ func (m *Metrics) Observe(r probe.Result) {
 		m.certified(p, r)
 	case probe.Login:
 		m.certified(p, r)
-		m.login(r)
+		m.login(p, r)
 	}
 }
 
 // count does what all probes have in common.
-func (m *Metrics) count(p *point, r probe.Result) {
-	ended := r.Started.Add(r.Duration)
-	m.lazily(&p.lastRun, probeLastRun, p).Set(seconds(ended))
+func (p *point) count(r probe.Result) {
+	ended := seconds(r.Started.Add(r.Duration))
 	g := p.group
+	p.ran, p.outcome = ended, r.Outcome
 	if r.Outcome == probe.Skipped {
-		m.reason(g.skips, probeSkips, p, r.Reason).Inc()
-		m.gauges[probeSuccess].DeleteLabelValues(p.at[:]...) // neither good nor bad
-		p.success = nil
+		counted(&g.skips, r.Reason)
 		return
 	}
-	g.duration.Observe(r.Duration.Seconds())
+	g.duration.observe(r.Duration.Seconds())
 	for _, s := range r.Stages {
-		o := g.stages[s.Name]
-		if o == nil {
-			o = m.histograms[stageDuration].WithLabelValues(p.at[0], p.at[1], safe(s.Name))
-			g.stages[s.Name] = o
-		}
-		o.Observe(s.Duration.Seconds())
+		g.stage(s.Name).observe(s.Duration.Seconds())
 	}
-	m.lazily(&p.success, probeSuccess, p).Set(number(r.Outcome == probe.OK))
 	if r.Outcome == probe.OK {
-		m.lazily(&p.lastSuccess, probeLastSuccess, p).Set(seconds(ended))
+		p.succeeded = ended
 		return
 	}
-	m.reason(g.failures, probeFailures, p, r.Reason).Inc()
+	counted(&g.failures, r.Reason)
 }
 
-// lazily gives a gauge of a probe, which it makes at its first use.
-func (m *Metrics) lazily(g *prometheus.Gauge, name string, p *point) prometheus.Gauge {
-	if *g == nil {
-		*g = m.gauges[name].WithLabelValues(p.at[:]...)
+func counted(tallies *[]tally, reason probe.Reason) {
+	for i := range *tallies {
+		if t := &(*tallies)[i]; t.reason == reason {
+			t.n++
+			return
+		}
 	}
-	return *g
+	*tallies = append(*tallies, tally{reason, 1})
 }
 
-func (m *Metrics) reason(of map[probe.Reason]prometheus.Counter, name string, p *point, r probe.Reason) prometheus.Counter {
-	c := of[r]
-	if c == nil {
-		c = m.counters[name].WithLabelValues(p.at[0], p.at[1], safe(string(r)))
-		of[r] = c
+func (g *group) stage(name string) *histogram {
+	for i := range g.stages {
+		if g.stages[i].name == name {
+			return &g.stages[i].took
+		}
 	}
-	return c
+	g.stages = append(g.stages, stage{name: name})
+	return &g.stages[len(g.stages)-1].took
 }
 
 // login takes in what only a login tells. Its facts are those of the plan, not
 // of the result: those a peer has had its words in.
-func (m *Metrics) login(r probe.Result) {
-	facts := m.plan.targets[r.ID].Facts
-	user := m.plan.users[facts[probe.FactUser]]
+func (m *Metrics) login(p *point, r probe.Result) {
+	user := m.plan.users[p.facts[probe.FactUser]]
 	if r.Outcome != probe.Skipped {
-		m.gauges[loginSuccess].WithLabelValues(user, safe(facts[probe.FactDatabase])).Set(number(r.Outcome == probe.OK))
+		m.gauges[loginSuccess].WithLabelValues(user, safe(p.facts[probe.FactDatabase])).Set(number(r.Outcome == probe.OK))
 	}
 	switch end, ok := r.Samples[probe.SamplePasswordExpiry]; {
 	case ok:
@@ -106,15 +96,15 @@ func cached(r probe.Result) bool { return r.Facts[probe.FactSecretType] == "ccac
 func (m *Metrics) certified(p *point, r probe.Result) {
 	if end, ok := r.Samples[probe.SampleCertExpiry]; ok && end != p.certificateEnd {
 		p.certificateEnd = end
-		m.certificate(safe(m.plan.targets[r.ID].Facts[probe.FactDatabase]))
+		m.certificate(safe(p.facts[probe.FactDatabase]))
 	}
 }
 
 // certificate shows the earliest end of a database's certificates.
 func (m *Metrics) certificate(database string) {
 	earliest := 0.0
-	for _, id := range m.plan.databases[database] {
-		if end := m.byID[id].certificateEnd; end != 0 && (earliest == 0 || end < earliest) {
+	for _, p := range m.plan.databases[database] {
+		if end := p.certificateEnd; end != 0 && (earliest == 0 || end < earliest) {
 			earliest = end
 		}
 	}

@@ -2,8 +2,7 @@ package metrics
 
 import (
 	"fmt"
-
-	"github.com/prometheus/client_golang/prometheus"
+	"time"
 
 	"github.com/kerbagent/kerbagent/probe"
 )
@@ -22,30 +21,48 @@ type place [6]string
 // KDC and address.
 type subject [2]string
 
+func (at place) group() subject { return subject{at[0], at[1]} }
+
+func (at place) kdc() subject { return subject{at[1], at[2]} }
+
 // plan is what there are series of.
 type plan struct {
-	targets   map[probe.ID]Target
-	users     map[string]string     // user@REALM → label
-	databases map[string][]probe.ID // label → its probes and logins
-	groups    map[subject]probe.Kind
-	places    map[place]bool
-	kdcs      map[subject]bool
+	users     map[string]string   // user@REALM → label
+	databases map[string][]*point // label → its probes and logins
+	groups    map[subject]*group
+	points    map[probe.ID]*point
 }
 
-// point is one probe: its series of its own, and what it shares with others.
+// point is one probe.
 type point struct {
-	at                   place
-	group                *group
-	success              prometheus.Gauge // nil while it has none
-	lastRun, lastSuccess prometheus.Gauge
-	certificateEnd       float64
+	at             place
+	group          *group
+	facts          probe.Facts   // of its plan
+	outcome        probe.Outcome // of the latest run
+	ran, succeeded float64       // when, in seconds since 1970; 0: never
+	certificateEnd float64
 }
 
-// group is the series of one kind of probe and target, over all addresses and transports.
+// group is one kind of probe and target, over all addresses and transports.
 type group struct {
-	duration        prometheus.Observer
-	stages          map[string]prometheus.Observer
-	failures, skips map[probe.Reason]prometheus.Counter
+	at              subject
+	created         time.Time
+	points          []*point
+	failures, skips []tally
+	duration        histogram
+	stages          []stage
+}
+
+// tally counts what was seen.
+type tally struct {
+	reason probe.Reason
+	n      uint64
+}
+
+// stage is how long a step of a probe took.
+type stage struct {
+	name string
+	took histogram
 }
 
 // Plan says what is probed from now on. What is gone loses its series at once;
@@ -57,41 +74,38 @@ type group struct {
 func (m *Metrics) Plan(targets []Target) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	next := m.newPlan(targets)
-	if m.hideUsers && passedOn(m.plan.users, next.users) {
+	users := m.labels(targets)
+	if m.hideUsers && passedOn(m.plan.users, users) {
 		m.sweep(plan{})
+		m.plan = plan{}
 	}
+	next := m.newPlan(targets, users)
 	m.sweep(next)
 	m.plan = next
-	m.grow()
+	for user, label := range m.plan.users {
+		m.gauges[loginBreaker].WithLabelValues(label).Set(number(m.breakers[user]))
+	}
+	for d := range m.plan.databases {
+		m.gauges[unfinished].WithLabelValues(d).Set(float64(m.unfinished[d]))
+		m.certificate(d)
+	}
 }
 
-func (m *Metrics) newPlan(targets []Target) plan {
-	p := plan{targets: map[probe.ID]Target{}, users: map[string]string{}, databases: map[string][]probe.ID{},
-		groups: map[subject]probe.Kind{}, places: map[place]bool{}, kdcs: map[subject]bool{}}
+// labels gives the users their labels, in the order of their logins.
+func (m *Metrics) labels(targets []Target) map[string]string {
+	users := map[string]string{}
 	for _, t := range targets {
-		if t.ID.Kind == probe.Krb5Conf && t.ID.Variant != "" {
-			continue // an issue of the file, with its line: not a probe of its own
-		}
 		user := t.Facts[probe.FactUser]
-		if _, known := p.users[user]; t.ID.Kind == probe.Login && !known {
-			p.users[user] = safe(user)
-			if m.hideUsers {
-				p.users[user] = fmt.Sprintf("user-%d", len(p.users))
-			}
+		if _, known := users[user]; t.ID.Kind != probe.Login || known {
+			continue
 		}
-		if d := t.Facts[probe.FactDatabase]; d != "" && (t.ID.Kind == probe.Login || t.ID.Kind == probe.Database) {
-			p.databases[safe(d)] = append(p.databases[safe(d)], t.ID)
-		}
-		p.targets[t.ID] = t
-		at := p.place(t, m.hideUsers)
-		p.places[at] = true
-		p.groups[at.group()] = t.ID.Kind
-		if t.ID.Kind == probe.KDC {
-			p.kdcs[at.kdc()] = true
+		if m.hideUsers {
+			users[user] = fmt.Sprintf("user-%d", len(users)+1)
+		} else {
+			users[user] = safe(user)
 		}
 	}
-	return p
+	return users
 }
 
 // passedOn says whether a label is another user's than before.
@@ -108,11 +122,41 @@ func passedOn(before, now map[string]string) bool {
 	return false
 }
 
+// newPlan takes over what stays.
+func (m *Metrics) newPlan(targets []Target, users map[string]string) plan {
+	old := make(map[place]*point, len(m.plan.points))
+	for _, p := range m.plan.points {
+		old[p.at] = p
+	}
+	next := plan{users: users, databases: map[string][]*point{}, groups: map[subject]*group{}, points: make(map[probe.ID]*point, len(targets))}
+	fresh := make(map[place]*point, len(targets))
+	for _, t := range targets {
+		if t.ID.Kind == probe.Krb5Conf && t.ID.Variant != "" {
+			continue // an issue of the file, with its line: not a probe of its own
+		}
+		at := m.place(t, users)
+		p := fresh[at]
+		if p == nil {
+			if p = old[at]; p == nil {
+				p = &point{at: at}
+			}
+			fresh[at] = p
+			p.group = m.joined(next, p)
+		}
+		p.facts = t.Facts
+		next.points[t.ID] = p
+		if d := t.Facts[probe.FactDatabase]; d != "" && (t.ID.Kind == probe.Login || t.ID.Kind == probe.Database) {
+			next.databases[safe(d)] = append(next.databases[safe(d)], p)
+		}
+	}
+	return next
+}
+
 // place gives the labels of a planned probe. A login's target has its user in it.
-func (p plan) place(t Target, hideUsers bool) place {
+func (m *Metrics) place(t Target, users map[string]string) place {
 	target := t.ID.Target
-	if hideUsers && t.ID.Kind == probe.Login {
-		target = p.users[t.Facts[probe.FactUser]] + "@" + t.Facts[probe.FactDatabase]
+	if m.hideUsers && t.ID.Kind == probe.Login {
+		target = users[t.Facts[probe.FactUser]] + "@" + t.Facts[probe.FactDatabase]
 	}
 	address := ""
 	if t.ID.Address.IsValid() {
@@ -121,27 +165,57 @@ func (p plan) place(t Target, hideUsers bool) place {
 	return place{string(t.ID.Kind), safe(target), address, string(t.ID.Transport), t.ID.Family(), t.ID.Variant}
 }
 
-func (at place) group() subject { return subject{at[0], at[1]} }
+// joined puts a probe into its group of the next plan.
+func (m *Metrics) joined(next plan, p *point) *group {
+	s := p.at.group()
+	g := next.groups[s]
+	if g == nil {
+		if g = m.plan.groups[s]; g == nil {
+			g = newGroup(s)
+		}
+		g.points = nil
+		next.groups[s] = g
+	}
+	g.points = append(g.points, p)
+	return g
+}
 
-func (at place) kdc() subject { return subject{at[1], at[2]} }
+func newGroup(s subject) *group {
+	kind := probe.Kind(s[0])
+	return &group{at: s, created: time.Now(), failures: atZero(reasonsOf(kind)), skips: atZero(skipsOf(kind))}
+}
 
-// sweep deletes the series of all that next has not.
+func atZero(reasons []probe.Reason) []tally {
+	out := make([]tally, len(reasons))
+	for i, r := range reasons {
+		out[i].reason = r
+	}
+	return out
+}
+
+// sweep deletes the client library's series of all that next has not.
 func (m *Metrics) sweep(next plan) {
-	for at, p := range m.points {
-		if !next.places[at] {
-			m.dropPoint(p)
-			delete(m.points, at)
+	kdcs, logins := map[subject]bool{}, map[place]bool{}
+	for _, p := range next.points {
+		switch probe.Kind(p.at[0]) {
+		case probe.KDC:
+			kdcs[p.at.kdc()] = true
+		case probe.Login:
+			logins[p.at] = true
 		}
 	}
-	for s, g := range m.groups {
-		if _, ok := next.groups[s]; !ok {
-			m.dropGroup(s, g)
-			delete(m.groups, s)
-		}
-	}
-	for s := range m.plan.kdcs {
-		if !next.kdcs[s] {
+	for _, p := range m.plan.points {
+		switch kind := probe.Kind(p.at[0]); {
+		case kind == probe.KDC && !kdcs[p.at.kdc()]:
+			s := p.at.kdc()
 			m.gauges[clockSkew].DeleteLabelValues(s[:]...)
+		case kind == probe.Login && !logins[p.at]:
+			m.gauges[loginSuccess].DeleteLabelValues(m.plan.users[p.facts[probe.FactUser]], safe(p.facts[probe.FactDatabase]))
+		}
+	}
+	for s := range m.plan.groups {
+		if next.groups[s] == nil {
+			m.gauges[ticketExpiry].DeleteLabelValues(s[:]...)
 		}
 	}
 	for user, label := range m.plan.users {
@@ -156,65 +230,4 @@ func (m *Metrics) sweep(next plan) {
 			m.gauges[certificateExpiry].DeleteLabelValues(d)
 		}
 	}
-	for id, t := range m.plan.targets {
-		if at := m.plan.place(t, m.hideUsers); id.Kind == probe.Login && !next.places[at] {
-			m.gauges[loginSuccess].DeleteLabelValues(m.plan.users[t.Facts[probe.FactUser]], safe(t.Facts[probe.FactDatabase]))
-		}
-	}
-}
-
-func (m *Metrics) dropPoint(p *point) {
-	for _, name := range []string{probeSuccess, probeLastRun, probeLastSuccess} {
-		m.gauges[name].DeleteLabelValues(p.at[:]...)
-	}
-}
-
-func (m *Metrics) dropGroup(s subject, g *group) {
-	for r := range g.failures {
-		m.counters[probeFailures].DeleteLabelValues(s[0], s[1], string(r))
-	}
-	for r := range g.skips {
-		m.counters[probeSkips].DeleteLabelValues(s[0], s[1], string(r))
-	}
-	for stage := range g.stages {
-		m.histograms[stageDuration].DeleteLabelValues(s[0], s[1], stage)
-	}
-	m.histograms[probeDuration].DeleteLabelValues(s[:]...)
-	m.gauges[ticketExpiry].DeleteLabelValues(s[:]...)
-}
-
-// grow makes what the plan has and m has not yet.
-func (m *Metrics) grow() {
-	for s, kind := range m.plan.groups {
-		if m.groups[s] == nil {
-			m.groups[s] = m.newGroup(s, kind)
-		}
-	}
-	m.byID = make(map[probe.ID]*point, len(m.plan.targets))
-	for id, t := range m.plan.targets {
-		at := m.plan.place(t, m.hideUsers)
-		if m.points[at] == nil {
-			m.points[at] = &point{at: at, group: m.groups[at.group()]}
-		}
-		m.byID[id] = m.points[at]
-	}
-	for user, label := range m.plan.users {
-		m.gauges[loginBreaker].WithLabelValues(label).Set(number(m.breakers[user]))
-	}
-	for d := range m.plan.databases {
-		m.gauges[unfinished].WithLabelValues(d).Set(float64(m.unfinished[d]))
-		m.certificate(d)
-	}
-}
-
-func (m *Metrics) newGroup(s subject, kind probe.Kind) *group {
-	g := &group{stages: map[string]prometheus.Observer{}, failures: map[probe.Reason]prometheus.Counter{}, skips: map[probe.Reason]prometheus.Counter{}}
-	for _, r := range reasonsOf(kind) {
-		g.failures[r] = m.counters[probeFailures].WithLabelValues(s[0], s[1], string(r))
-	}
-	for _, r := range skipsOf(kind) {
-		g.skips[r] = m.counters[probeSkips].WithLabelValues(s[0], s[1], string(r))
-	}
-	g.duration = m.histograms[probeDuration].WithLabelValues(s[:]...)
-	return g
 }

@@ -22,6 +22,7 @@ const (
 	CodeOverridden     = "krb5conf-overridden"
 	CodeReadersDiffer  = "krb5conf-readers-differ" // one line, and libraries make different things of it
 	CodeWritable       = "krb5conf-writable"       // others may write the file, which can load code
+	CodeUnordered      = "krb5conf-kdcs-unordered" // kerbagent cannot put a realm's KDCs in order
 	CodeCCacheUnusable = "ccache-unusable"
 	CodeRealmCase      = "realm-case"
 )

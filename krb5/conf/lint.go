@@ -14,8 +14,10 @@ type LintInput struct {
 	Site Site   // what the logins need; the zero value where nothing is known
 	Env  Env    // of the programs that log in
 
-	Want  string // what kerbagent would generate; empty where it does not keep the file
-	Style Style  // with Want
+	Want    string // what kerbagent would generate; empty where it does not keep the file
+	Style   Style  // with Want
+	Snippet string // with the style Snippet: the file that is kerbagent's
+	Orders  bool   // kerbagent keeps the KDCs in the order of their health
 }
 
 // Env is what matters of the environment in which programs log in.
@@ -53,6 +55,7 @@ func Lint(in LintInput) []Issue {
 		l.files()
 		l.drift()
 		l.realms()
+		l.order()
 		l.mappings()
 		l.settings()
 		l.differences()
@@ -186,32 +189,42 @@ func (l *linter) environment() {
 		Remedy: "Unset KRB5_CONFIG in the unit, container or shell, or set it to " + l.in.Path})
 }
 
-// drift compares the file with what kerbagent would write.
+// drift compares what is kerbagent's with what it would write.
 func (l *linter) drift() {
 	if l.in.Want == "" {
 		return
 	}
-	d := l.in.Set.Docs[l.in.Path]
-	if d == nil || !d.Readable() {
-		return
+	path := l.in.Path
+	if l.in.Style == Snippet {
+		path = l.in.Snippet
 	}
-	want, err := Compose(l.in.Style, d.Text, l.in.Want)
-	cause := ""
-	at := Pos{File: l.in.Path}
-	switch {
-	case err != nil:
-		cause = err.Error() + "."
-	case want == d.Text:
+	at, cause := Pos{File: path}, ""
+	d := l.in.Set.Docs[path]
+	if d == nil || missing(d.Err) { // of a snippet: without the file itself nothing is looked at
+		cause = "The snippet that kerbagent keeps is not included by " + l.in.Path + ", or is not there."
+	} else if d.Readable() {
+		at.Line, cause = l.driftOf(d)
+	}
+	if cause == "" {
 		return
-	default:
-		at.Line = firstDifference(d.Text, want)
-		cause = "The file is not what kerbagent would write; the first difference is here."
-		if _, own := OwnedText(l.in.Style, d.Text); !own {
-			at.Line, cause = 0, "The block that kerbagent keeps is not in the file."
-		}
 	}
 	l.add(Issue{Code: CodeDrift, Severity: SeverityWarning, At: at, Cause: cause,
 		Remedy: "See it with kerbagent krb5conf diff, mend it with kerbagent krb5conf apply"})
+}
+
+// driftOf says where a file begins to differ, and how; "" where it does not.
+func (l *linter) driftOf(d *Doc) (line int, cause string) {
+	want, err := Compose(l.in.Style, d.Text, l.in.Want)
+	if err != nil {
+		return 0, err.Error() + "."
+	}
+	if want == d.Text {
+		return 0, ""
+	}
+	if _, own := OwnedText(l.in.Style, d.Text); !own {
+		return 0, "The block that kerbagent keeps is not in the file."
+	}
+	return firstDifference(d.Text, want), "This is not what kerbagent would write; the first difference is here."
 }
 
 func firstDifference(a, b string) int {

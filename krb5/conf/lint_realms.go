@@ -141,6 +141,30 @@ func (l *linter) realmsTwice() {
 	}
 }
 
+// order reports realms whose KDCs kerbagent is to keep in the order of their
+// health, and cannot: it moves lines of the file, and there are not several.
+func (l *linter) order() {
+	if !l.in.Orders {
+		return
+	}
+	for _, r := range l.in.Site.Realms {
+		i := Issue{Code: CodeUnordered, Severity: SeverityInfo, At: Pos{File: l.in.Path},
+			Remedy: fmt.Sprintf("In kerbagent.yaml, name the domain controllers each: realms: %s: {kdcs: [HOST, HOST]}", r.Name)}
+		switch len(r.KDCs) {
+		case 0:
+			i.Cause = fmt.Sprintf("The KDCs of %s are found by DNS, so programs ask them in the order that DNS gives, and each login waits for one that is dead.", r.Name)
+		case 1:
+			if host, _, err := splitServer(r.KDCs[0]); err != nil || isAddr(host) {
+				continue
+			}
+			i.Cause = fmt.Sprintf("One name, %s, stands for all KDCs of %s, so programs ask its addresses in the order that DNS gives, and each login waits for one that is dead.", r.KDCs[0], r.Name)
+		default:
+			continue
+		}
+		l.add(i)
+	}
+}
+
 // realmCase reports names that differ from a configured realm in case only:
 // to Kerberos they are other realms.
 func (l *linter) realmCase() {

@@ -60,6 +60,10 @@ func TestLintEnvironment(t *testing.T) {
 		{"someone else's part of the file", block + "\n[appdefaults]\n    mysql = {\n        destroy_tickets = true\n    }\n", func(in *LintInput) { in.Want, in.Style = generated, Block }, nil},
 		{"marker gone", strings.Replace(block, endMark, "", 1), func(in *LintInput) { in.Want, in.Style = generated, Block }, []string{CodeDrift}},
 
+		{"KDCs by DNS, one name and one address, and no order to keep", sound, func(in *LintInput) { in.Site.Realms = unordered() }, nil},
+		{"the same, and there is one", sound, func(in *LintInput) { in.Site.Realms, in.Orders = unordered(), true }, []string{CodeUnordered, CodeUnordered}},
+		{"snippet that nobody includes", sound, func(in *LintInput) { in.Want, in.Style, in.Snippet = generated, Snippet, "/etc/krb5.conf.d/kerbagent" }, []string{CodeDrift}},
+
 		{"keyring in a container", sound, func(in *LintInput) { in.Env.CCacheName, in.Env.Container = "KEYRING:persistent:0", true }, []string{CodeCCacheUnusable, CodeCCacheUnusable}},
 		{"keyring of another user", sound, func(in *LintInput) { in.Env.CCacheName, in.Env.UID = "KEYRING:persistent:0", 1000 }, []string{CodeCCacheUnusable, CodeCCacheUnusable}},
 		{"KCM without a daemon", sound, func(in *LintInput) { in.Env.CCacheName = "KCM:" }, []string{CodeCCacheUnusable}},
@@ -89,6 +93,13 @@ func TestLintEnvironment(t *testing.T) {
 			}
 		})
 	}
+}
+
+func unordered() []Realm {
+	site := trapSite()
+	realms := slices.Clone(site.Realms[:2])
+	realms[0].KDCs, realms[1].KDCs = nil, []string{"b.test:88"}
+	return append(realms, Realm{Name: "C.TEST", KDCs: []string{"10.0.0.1:88"}}, Realm{Name: "D.TEST", KDCs: []string{"dc1.d.test:88", "dc2.d.test:88"}})
 }
 
 func TestLintPlaceAndExcerpt(t *testing.T) {

@@ -1,7 +1,9 @@
 #!/bin/bash
-# Installs the lab's packages, and unpacks the two KDCs that cannot be installed. No service is started: the lab runs its own daemons in its own namespaces.
+# Installs the lab's packages (`programs`: also those that only the other tests need), and unpacks the two KDCs that cannot be installed. No service is started: the lab runs its own daemons in its own namespaces.
 . "$(dirname -- "${BASH_SOURCE[0]}")/../env.sh"
-mapfile -t pkgs < <(grep -v '^#' "$LAB/packages.txt")
+lists=("$LAB/packages.txt")
+[ "${1:-}" != programs ] || lists+=("$LAB/packages-programs.txt")
+mapfile -t pkgs < <(grep -hv '^#' "${lists[@]}" | sort -u)
 # one line for each package that is there
 have=$(dpkg-query -W -f '${db:Status-Status}\n' "${pkgs[@]}" 2> /dev/null | grep -cx installed || true)
 unpack() { "$LAB/bin/pkg-get.sh" mit; "$LAB/bin/pkg-get.sh" heimdal; }

@@ -3,8 +3,9 @@
 #   user.sh unlock NAME...        after wrong passwords (three lock an account)
 #   user.sh expiring [DAYS]       the password of expiring.user ends in DAYS days (5)
 #   user.sh spn drop|restore      the database's service principal: nobody has it / svc-mysql has it
-#   user.sh delegated             OU=Users,OU=CORP, as AWS Managed Microsoft AD has it, and kerb.admin, who may make users
-#                                 below OU=CORP and nowhere else
+#   user.sh delegated [NAME PASSWORD]   OU=Users,OU=CORP, as AWS Managed Microsoft AD has it, and NAME (kerb.admin), who may
+#                                 make users below OU=CORP and nowhere else; on DC1
+#   user.sh spread                DC2 gets now what DC1 has of accounts
 #   user.sh delete NAME...        accounts that a test made
 #   user.sh heal
 . "$(dirname -- "${BASH_SOURCE[0]}")/../env.sh"
@@ -43,11 +44,13 @@ case $cmd in
     for ou in OU=CORP OU=Users,OU=CORP; do
       tool ou create "$ou" > /dev/null 2>&1 || tool ou list | grep -x "$ou" > /dev/null || die "could not make $ou"
     done
-    tool user create kerb.admin "$USERPW" > /dev/null 2>&1 || tool user show kerb.admin > /dev/null
-    sid=$(tool user show kerb.admin --attributes=objectSid | sed -n 's/^objectSid: //p')
+    admin=${1:-kerb.admin} pw=${2:-$USERPW}
+    tool user create "$admin" "$pw" > /dev/null 2>&1 || tool user setpassword "$admin" --newpassword="$pw" > /dev/null
+    sid=$(tool user show "$admin" --attributes=objectSid | sed -n 's/^objectSid: //p')
     user=bf967aba-0de6-11d0-a285-00aa003049e2   # schemaIDGUID of user
     tool dsacl set --action=allow --objectdn=OU=CORP,DC=corp,DC=example,DC=com \
       --sddl="(OA;CI;CCDC;$user;;$sid)(OA;CIIO;GA;;$user;$sid)" > /dev/null ;;
+  spread) "$LAB/bin/replicate.sh" dc2 dc1 DC=corp,DC=example,DC=com ;;
   delete)
     for u in "$@"; do in_dc "$DC1" samba-tool user delete "$u" -s "$ST/$DC1/etc/smb.conf" > /dev/null 2>&1 || true; done ;;
   heal)

@@ -39,6 +39,7 @@ type Probe struct {
 	Want    string      // what kerbagent would generate; empty where it does not keep the file
 	Style   conf.Style  // with Want
 	Snippet string      // with conf.Snippet: the file that is kerbagent's
+	Orders  bool        // kerbagent keeps the KDCs in the order of their health
 	// World gives the environment in which programs log in, and the ticket of
 	// its credential cache; nil for neither. It is asked at every run.
 	World func(*conf.Set) (conf.Env, *Ticket)
@@ -70,14 +71,11 @@ func (p Probe) Run(context.Context) probe.Result {
 	var issues []conf.Issue
 	var ticket *Ticket
 	_ = rec.Stage(StageLint, func() error {
-		in := conf.LintInput{Set: set, Path: p.Path, Site: p.Site, Style: p.Style}
+		in := conf.LintInput{Set: set, Path: p.Path, Site: p.Site, Want: p.Want, Style: p.Style, Snippet: p.Snippet, Orders: p.Orders}
 		if p.World != nil {
 			in.Env, ticket = p.World(set)
 		}
-		if p.Style != conf.Snippet {
-			in.Want = p.Want
-		}
-		issues = append(conf.Lint(in), p.snippetDrift(set)...)
+		issues = conf.Lint(in)
 		return nil
 	})
 	var worst *conf.Issue
@@ -120,25 +118,6 @@ func (p Probe) give(r probe.Result) {
 	if p.OnIssue != nil {
 		p.OnIssue(r)
 	}
-}
-
-// snippetDrift compares a snippet with what kerbagent would write: Lint
-// compares the file that it judges, which here is the one that includes it.
-func (p Probe) snippetDrift(set *conf.Set) []conf.Issue {
-	if p.Style != conf.Snippet || p.Want == "" {
-		return nil
-	}
-	issue := conf.Issue{Code: conf.CodeDrift, Severity: conf.SeverityWarning, At: conf.Pos{File: p.Snippet},
-		Remedy: "See it with kerbagent krb5conf diff, mend it with kerbagent krb5conf apply"}
-	switch d := set.Docs[p.Snippet]; {
-	case d == nil:
-		issue.Cause = "The snippet that kerbagent keeps is not included by " + p.Path + ", or is not there."
-	case d.Text == p.Want:
-		return nil
-	default:
-		issue.Cause = "The snippet is not what kerbagent would write."
-	}
-	return []conf.Issue{issue}
 }
 
 func word(i conf.Issue) string {

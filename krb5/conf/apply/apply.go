@@ -37,6 +37,7 @@ type Change struct {
 	New     string
 	Removed bool   // Rollback: there had been no file, and there is none again
 	Backup  string // of the old file; empty where nothing was replaced
+	Lacks   error  // Rollback: what the logins need and the earlier version does not give
 }
 
 // Needed reports whether there is anything to change.
@@ -99,8 +100,21 @@ func (t *target) plan() (*Change, error) {
 // check refuses a candidate that MIT's grammar or the site's logins refuse.
 // For a snippet it is the main file with it that has to do.
 func (t *target) check(text string) error {
+	set, err := t.sound(text)
+	if err != nil {
+		return err
+	}
+	if err := t.req.Site.Covers(set); err != nil {
+		return fmt.Errorf("checking the candidate for %s: %w", t.path, err)
+	}
+	return nil
+}
+
+// sound refuses a candidate that MIT's library would not take, and gives it
+// with all that it includes.
+func (t *target) sound(text string) (*conf.Set, error) {
 	if _, err := conf.Parse(t.path, text); err != nil {
-		return fmt.Errorf("checking the candidate: %w", err)
+		return nil, fmt.Errorf("checking the candidate: %w", err)
 	}
 	root := t.path
 	if t.req.Style == conf.Snippet {
@@ -109,13 +123,13 @@ func (t *target) check(text string) error {
 	set := conf.Load(overlay{t.path, text}, root)
 	if t.req.Style == conf.Snippet {
 		if err := t.included(set); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	if err := t.req.Site.Covers(set); err != nil {
-		return fmt.Errorf("checking the candidate for %s: %w", t.path, err)
+	if err := conf.Read(conf.MIT, set).Err; err != nil {
+		return nil, fmt.Errorf("checking the candidate for %s: %w", t.path, err)
 	}
-	return nil
+	return set, nil
 }
 
 func (t *target) included(set *conf.Set) error {

@@ -115,9 +115,9 @@ func TestApplyStyles(t *testing.T) {
 			if back := read(t, req.Path); back != on {
 				t.Errorf("rolled back to:\n%s", back)
 			}
-			req.Site = conf.Site{} // what there was before did not serve the logins
-			if _, err := Rollback(req); err != nil {
-				t.Fatal(err)
+			before, err := Rollback(req) // what there was did not serve the logins
+			if err != nil || before.Lacks == nil {
+				t.Fatalf("%+v, %v", before, err)
 			}
 			if b, err := os.ReadFile(req.Path); string(b) != c.current || (c.current == "") != errors.Is(err, os.ErrNotExist) {
 				t.Errorf("rolled back to %q, %v", b, err)

@@ -108,8 +108,10 @@ func (t *target) prune() error {
 }
 
 // Rollback puts the last good version back: the newest backup that differs
-// from what is there, parses, and has what the site needs. Of a file that is
-// not all ours, only our block goes back. Text of the request is not used.
+// from what is there, parses, and has what the site needs; or, where none has
+// (a file of before kerbagent), the newest that parses, and Change.Lacks says
+// what it is without. Of a file that is not all ours, only our block goes back.
+// Text of the request is not used.
 func Rollback(req Request) (*Change, error) {
 	t, err := lockTarget(req)
 	if err != nil {
@@ -123,6 +125,8 @@ func Rollback(req Request) (*Change, error) {
 	if err != nil {
 		return nil, t.explain("listing the backups of", err)
 	}
+	var best *Change
+	at := 0
 	var why []error
 	for i, b := range all {
 		c, err := t.earlier(b)
@@ -130,21 +134,26 @@ func Rollback(req Request) (*Change, error) {
 			why = append(why, fmt.Errorf("%s: %w", b.name, err))
 			continue
 		}
-		if !c.Needed() {
-			continue
+		if c.Needed() && (best == nil || c.Lacks == nil) {
+			best, at = c, i
 		}
-		if err := t.takeBack(c, b); err != nil {
-			return nil, err
+		if best != nil && best.Lacks == nil {
+			break
 		}
-		// What is newer was no good, or is what has just been taken away.
-		for _, newer := range all[:i+1] {
-			if err := t.unlink(newer.name); err != nil && !errors.Is(err, unix.ENOENT) {
-				return nil, t.explain("removing a backup of", err)
-			}
-		}
-		return c, nil
 	}
-	return nil, fmt.Errorf("rolling back %s: %w", t.path, errors.Join(append([]error{ErrNoBackup}, why...)...))
+	if best == nil {
+		return nil, fmt.Errorf("rolling back %s: %w", t.path, errors.Join(append([]error{ErrNoBackup}, why...)...))
+	}
+	if err := t.takeBack(best, all[at]); err != nil {
+		return nil, err
+	}
+	// What is newer was no good, or is what has just been taken away.
+	for _, newer := range all[:at+1] {
+		if err := t.unlink(newer.name); err != nil && !errors.Is(err, unix.ENOENT) {
+			return nil, t.explain("removing a backup of", err)
+		}
+	}
+	return best, nil
 }
 
 // earlier gives the change that a backup would make, or why it is no good.
@@ -168,7 +177,12 @@ func (t *target) earlier(b backup) (*Change, error) {
 		}
 	}
 	c.Removed = b.none && c.New == "" && t.exists
-	return c, t.check(c.New)
+	set, err := t.sound(c.New)
+	if err != nil {
+		return nil, err
+	}
+	c.Lacks = t.req.Site.Covers(set)
+	return c, nil
 }
 
 // takeBack makes the change, and keeps what is taken away for people to look at.

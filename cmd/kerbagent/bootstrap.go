@@ -1,0 +1,248 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/kerbagent/kerbagent/config"
+	"github.com/kerbagent/kerbagent/internal/agent"
+	"github.com/kerbagent/kerbagent/internal/bootstrap"
+	"github.com/kerbagent/kerbagent/internal/diagnose"
+	"github.com/kerbagent/kerbagent/internal/ledger"
+)
+
+// bootstrapOptions are the flags that all verbs share.
+type bootstrapOptions struct {
+	config, region, profile string
+	stateDir                string
+	output                  string
+	takeLock                bool
+}
+
+func newBootstrap(s streams) *cobra.Command {
+	var o bootstrapOptions
+	c := &cobra.Command{
+		Use:   "bootstrap",
+		Short: "Set up the AWS side: from an empty account to a verified login",
+		Long: `bootstrap does what the Aurora user guide tells a person to click, steps 1 to 7:
+directory, trust, role, users, cluster, database users, and this host's files. It
+looks before it does anything, waits for what takes its time, and can be ended and
+run again at any moment. The last thing it does is to log the users in.
+
+  kerbagent bootstrap plan     what there is, and what would be done; changes nothing
+  kerbagent bootstrap apply    do it, after a question
+  kerbagent bootstrap status   how far it is
+  kerbagent bootstrap policy   the least IAM policy for it
+  kerbagent bootstrap          apply without a question, for provisioning
+
+It reads the bootstrap part of kerbagent.yaml:
+
+  bootstrap:
+    region: us-east-1
+    directory: {name: corp.example.com, short_name: CORP, vpc: vpc-…, subnets: [subnet-…, subnet-…],
+                admin_password: "secretsmanager:kerbagent/corp/admin"}
+    users: [{name: alice, password: "credential:alice"}]
+    cluster: {mode: modify, identifier: orders, primary_password: "secretsmanager:orders#password"}
+    database_users: [{user: alice, grants: ["SELECT ON orders.*"]}]
+
+EXIT STATUS
+  0  done, and a login verified
+  1  waiting for somebody else, or ended early: run it again
+  2  failed: the step, and what to do, is said
+  3  usage or configuration
+  4  AWS credentials are missing or expired: run it again with new ones
+  5  a permission is missing: it is named, with the policy
+  6  another bootstrap holds the lock`,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return o.apply(c.Context(), s, false) },
+	}
+	f := c.PersistentFlags()
+	f.StringVar(&o.config, "config", config.DefaultFile, "configuration `file`")
+	f.StringVar(&o.region, "region", "", "AWS `Region`, where the configuration has none")
+	f.StringVar(&o.profile, "profile", "", "`name` of a profile of the AWS configuration")
+	f.StringVar(&o.stateDir, "state-dir", "", "`directory` for the record of what was asked for (default: "+defaultStateDir()+")")
+	f.StringVarP(&o.output, "output", "o", "human", "how to print the result: `human` or json")
+	f.BoolVar(&o.takeLock, "take-lock", false, "take the lock from a bootstrap that is dead")
+	c.AddCommand(o.plan(s), o.status(s), o.policy(s), o.applyVerb(s))
+	return c
+}
+
+func (o *bootstrapOptions) plan(s streams) *cobra.Command {
+	return &cobra.Command{Use: "plan", Short: "Say what there is and what would be done; change nothing", Args: noArgs, RunE: func(c *cobra.Command, _ []string) error {
+		return o.look(c.Context(), s, true)
+	}}
+}
+
+func (o *bootstrapOptions) status(s streams) *cobra.Command {
+	return &cobra.Command{Use: "status", Short: "Say how far it is", Args: noArgs, RunE: func(c *cobra.Command, _ []string) error {
+		return o.look(c.Context(), s, false)
+	}}
+}
+
+func (o *bootstrapOptions) applyVerb(s streams) *cobra.Command {
+	yes := false
+	c := &cobra.Command{Use: "apply", Short: "Make what is missing, and log in", Args: noArgs, RunE: func(c *cobra.Command, _ []string) error {
+		return o.apply(c.Context(), s, !yes)
+	}}
+	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	return c
+}
+
+func (o *bootstrapOptions) policy(s streams) *cobra.Command {
+	var readOnly bool
+	var account string
+	c := &cobra.Command{Use: "policy", Short: "Print the least IAM policy for what is configured; asks nobody", Args: noArgs, RunE: func(*cobra.Command, []string) error {
+		cfg, err := o.load()
+		if err != nil {
+			return err
+		}
+		region := cmp.Or(cfg.Region, o.region, os.Getenv("AWS_REGION"))
+		if region == "" {
+			return errors.New("no Region is known: write bootstrap.region, or give --region")
+		}
+		_, err = fmt.Fprintln(s.out, bootstrap.Policy(cfg, region, account, readOnly))
+		return err
+	}}
+	c.Flags().BoolVar(&readOnly, "read-only", false, "only what plan and status need of AWS")
+	c.Flags().StringVar(&account, "account", "", "`number` of the AWS account (default: the policy is good in any)")
+	return c
+}
+
+func (o *bootstrapOptions) load() (*config.Bootstrap, error) {
+	if o.output != "human" && o.output != "json" {
+		return nil, fmt.Errorf("--output %q is neither human nor json", o.output)
+	}
+	return config.LoadBootstrap(o.config)
+}
+
+// options connects to AWS and to everything else of this host.
+func (o *bootstrapOptions) options(ctx context.Context) (bootstrap.Options, error) {
+	cfg, err := o.load()
+	if err != nil {
+		return bootstrap.Options{}, err
+	}
+	clients, err := bootstrap.Connect(ctx, cmp.Or(o.region, cfg.Region), o.profile)
+	if err != nil {
+		return bootstrap.Options{}, err
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return bootstrap.Options{}, fmt.Errorf("asking for this host's name: %w", err)
+	}
+	dir := cmp.Or(o.stateDir, defaultStateDir())
+	return bootstrap.Options{
+		Config: cfg, AWS: clients, StateDir: dir, Host: host, TakeLock: o.takeLock,
+		Now: time.Now, Sleep: sleep, Accounts: bootstrap.OpenDirectory, SQL: bootstrap.OpenDatabase, Krb5Conf: bootstrapKrb5Conf,
+		Verify: func(ctx context.Context, cfg *config.Config, prompted func(config.Login) ([]byte, error)) (diagnose.Report, error) {
+			env, err := hostEnv(cfg, dir, ledger.Options{})
+			if err != nil {
+				return diagnose.Report{}, err
+			}
+			env.Prompted = prompted
+			ctx, cancel := context.WithTimeout(ctx, time.Minute)
+			defer cancel()
+			results, err := agent.Check(ctx, cfg, env)
+			return agent.Explain(cfg, results, env.Now()), err
+		},
+	}, nil
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
+
+// bootstrapKrb5Conf is the krb5.conf of this host, for bootstrap.
+func bootstrapKrb5Conf(cfg *config.Config, path string) (bool, func() error, error) {
+	f, err := agent.FindKrb5File(agent.Krb5Wish{Config: cfg, Path: path})
+	if err != nil {
+		return false, nil, err
+	}
+	change, err := f.Plan()
+	if err != nil {
+		return false, nil, err
+	}
+	return change.Needed(), func() error { _, _, err := f.Apply(); return err }, nil
+}
+
+// look prints a plan or the status.
+func (o *bootstrapOptions) look(ctx context.Context, s streams, plan bool) error {
+	opts, err := o.options(ctx)
+	if err != nil {
+		return o.end(s, bootstrap.Report{}, err)
+	}
+	rep, err := bootstrap.Plan(ctx, opts)
+	if o.output == "human" {
+		printBootstrap(s.out, rep, plan)
+	}
+	return o.end(s, rep, err)
+}
+
+func (o *bootstrapOptions) apply(ctx context.Context, s streams, ask bool) error {
+	opts, err := o.options(ctx)
+	if err != nil {
+		return o.end(s, bootstrap.Report{}, err)
+	}
+	if ask {
+		rep, err := bootstrap.Plan(ctx, opts)
+		if err != nil {
+			return o.end(s, rep, err)
+		}
+		printBootstrap(s.err, rep, true)
+		if !agreed(s) {
+			return errors.New("nothing was done; apply --yes does not ask")
+		}
+	}
+	_, tty := terminal(s.err)
+	p := &bootstrapProgress{w: s.err, tty: tty}
+	opts.Progress = p.event
+	rep, err := bootstrap.Apply(ctx, opts)
+	p.close()
+	return o.end(s, rep, err)
+}
+
+// agreed asks on the terminal; without one, nobody agrees.
+func agreed(s streams) bool {
+	if !term.IsTerminal(int(s.in.Fd())) {
+		return false
+	}
+	fmt.Fprint(s.err, "Do it? Only \"yes\" is taken for one: ")
+	var answer string
+	_, err := fmt.Fscanln(io.LimitReader(s.in, 64), &answer)
+	return err == nil && strings.EqualFold(answer, "yes")
+}
+
+// end prints what went wrong, and gives the exit code.
+func (o *bootstrapOptions) end(s streams, rep bootstrap.Report, err error) error {
+	var e *bootstrap.Error
+	if err != nil && !errors.As(err, &e) {
+		return err
+	}
+	rep.Schema, rep.Error = 1, e
+	if o.output == "json" {
+		if err := printBootstrapJSON(s.out, rep); err != nil {
+			return err
+		}
+	} else if e != nil {
+		printBootstrapError(s.err, e)
+	}
+	if e != nil {
+		return exitError(e.Exit)
+	}
+	return nil
+}

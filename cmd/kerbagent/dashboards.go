@@ -1,0 +1,71 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kerbagent/kerbagent/dashboards"
+)
+
+func newDashboards(s streams) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "dashboards",
+		Short: "Grafana dashboards and Prometheus rules for a fleet",
+	}
+	var force bool
+	export := &cobra.Command{
+		Use:   "export DIR",
+		Short: "Write dashboards, rules and example configurations into a folder",
+		Long: `export writes what a fleet's Prometheus, Alertmanager and Grafana take as it is:
+
+  grafana/    dashboards
+  rules/      recording rules, which the dashboards read, and alerts
+  examples/   prometheus (file and EC2 discovery), alertmanager, Grafana provisioning
+
+Files that are there already and differ are not touched: nothing is written then.`,
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return fmt.Errorf("name the folder to write to: %s DIR", c.CommandPath())
+			}
+			return nil
+		},
+		RunE: func(_ *cobra.Command, args []string) error {
+			written, err := dashboards.Export(args[0], force)
+			var changed *dashboards.ChangedError
+			if errors.As(err, &changed) {
+				return fmt.Errorf("nothing was written: these files are there and differ from this version's\n  %s\nwrite to another folder and compare, or overwrite them with --force",
+					strings.Join(changed.Files, "\n  "))
+			}
+			if err != nil {
+				return err
+			}
+			return exported(s, args[0], written)
+		},
+	}
+	export.Flags().BoolVar(&force, "force", false, "overwrite files that differ")
+	c.AddCommand(export)
+	return c
+}
+
+// exported says what was written, and what to do with it.
+func exported(s streams, dir string, written []string) error {
+	if len(written) == 0 {
+		_, err := fmt.Fprintf(s.out, "%s is up to date.\n", dir)
+		return err
+	}
+	for _, path := range written {
+		if _, err := fmt.Fprintln(s.out, path); err != nil {
+			return err
+		}
+	}
+	_, err := fmt.Fprintf(s.out, `
+Next:
+  promtool check rules %[1]s/rules/*.yaml      then name them under rule_files of prometheus.yml and reload it
+  copy %[1]s/grafana/*.json to a folder that Grafana is provisioned with (examples/grafana-provisioning.yaml)
+  the examples show the scrape job (named kerbagent, please) and an Alertmanager
+`, dir)
+	return err
+}

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kerbagent/kerbagent/config"
+	"github.com/kerbagent/kerbagent/internal/agent"
+	"github.com/kerbagent/kerbagent/internal/web"
+)
+
+// runOptions are the flags of run.
+type runOptions struct {
+	config    string
+	stateDir  string
+	logLevel  string
+	logFormat string
+	listen    web.ListenOptions
+	web       web.Options
+}
+
+func newRun(s streams) *cobra.Command {
+	var o runOptions
+	c := &cobra.Command{
+		Use:   "run",
+		Short: "The daemon: the same ladder for ever, with metrics and a status page",
+		Long: `run climbs the ladder of check for ever, every question on its own beat, and
+serves what it sees: a status page, /metrics for Prometheus, the report as JSON,
+and the last failures. Where krb5_conf has mode maintain, it says in which order
+the KDCs should stand in the krb5.conf; who may write there is another process.
+
+A password that the directory refuses is not tried again until its file changes,
+and no account is tried more than 20 times an hour. What is held back is shown.
+
+SIGHUP reads the configuration again; one that cannot be used changes nothing.
+SIGTERM ends it within two seconds.
+
+EXIT STATUS
+  0  it was told to stop
+  3  it could not start, or could not serve: usage, configuration, address in use`,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return o.run(c.Context(), s) },
+	}
+	f := c.Flags()
+	f.StringVar(&o.config, "config", config.DefaultFile, "configuration `file`")
+	f.StringVar(&o.stateDir, "state-dir", defaultStateDir(), "`directory` for the record of attempts and the last failures")
+	f.StringVar(&o.logLevel, "log-level", "info", "least `level` that is logged: debug, info, warn or error")
+	f.StringVar(&o.logFormat, "log-format", "text", "`format` of the log, which goes to stderr: text or json")
+	f.StringArrayVar(&o.listen.Addresses, "web.listen-address", []string{"127.0.0.1:10088"}, "`address` to serve HTTP on; may be repeated")
+	f.BoolVar(&o.listen.SystemdSocket, "web.systemd-socket", false, "serve on the sockets that systemd hands over, in place of --web.listen-address")
+	f.StringVar(&o.listen.ConfigFile, "web.config.file", "", "`file` with TLS and basic auth, as Prometheus' exporters have it")
+	f.StringArrayVar(&o.web.Hosts, web.HostsFlag, nil, "`name` by which this host may be asked, beside its own, localhost and addresses; may be repeated")
+	f.BoolVar(&o.web.Lifecycle, web.LifecycleFlag, false, "allow POST /-/reload")
+	return c
+}
+
+func (o *runOptions) run(ctx context.Context, s streams) error {
+	log, err := newLog(s.err, o.logLevel, o.logFormat)
+	if err != nil {
+		return err
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return fmt.Errorf("asking for this host's name: %w", err)
+	}
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	o.listen.Logger = log
+	o.web.Hosts = append(slices.Clone(o.web.Hosts), host)
+	if note := o.listen.Note(); note != "" {
+		log.Warn(note)
+	}
+	return agent.Run(ctx, agent.RunOptions{
+		Load:     o.load,
+		Resolver: func() ([]netip.AddrPort, error) { return agent.HostResolver("/etc/resolv.conf") },
+		Dialer:   agent.HostDialer(),
+		Host:     host,
+		Version:  version(),
+		StateDir: o.stateDir,
+		Log:      log,
+		Hangup:   hangup,
+		Manager:  agent.Systemd(),
+		Web:      o.web,
+		Serve:    func(ctx context.Context, h http.Handler) error { return web.Serve(ctx, h, o.listen) },
+	})
+}
+
+func (o *runOptions) load() (*config.Config, error) {
+	cfg, err := config.Load(o.config)
+	if errors.Is(err, fs.ErrNotExist) && o.config == config.DefaultFile {
+		return nil, fmt.Errorf("there is no %s; kerbagent config init writes a first one", config.DefaultFile)
+	}
+	return cfg, err
+}
+
+// newLog makes the log that people or journald read.
+func newLog(w io.Writer, level, format string) (*slog.Logger, error) {
+	var o slog.HandlerOptions
+	levels := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
+	least, ok := levels[level]
+	if !ok {
+		return nil, fmt.Errorf("--log-level %q is none of debug, info, warn, error", level)
+	}
+	o.Level = least
+	switch format {
+	case "text":
+		return slog.New(slog.NewTextHandler(w, &o)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(w, &o)), nil
+	}
+	return nil, fmt.Errorf("--log-format %q is none of text, json", format)
+}
+
+// version is this build's.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		return strings.TrimPrefix(info.Main.Version, "v")
+	}
+	return "unknown"
+}

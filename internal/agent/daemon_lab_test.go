@@ -1,0 +1,200 @@
+//go:build lab
+
+package agent
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/kerbagent/kerbagent/config"
+	"github.com/kerbagent/kerbagent/internal/diagnose"
+	"github.com/kerbagent/kerbagent/lab/labtest"
+)
+
+// The beat of a daemon in the lab.
+const (
+	labInterval = 5 * time.Second
+	labTimeout  = 2 * time.Second
+)
+
+// labDaemon is a daemon on the client host.
+type labDaemon struct {
+	*daemon
+	t *testing.T
+
+	mu  sync.Mutex
+	cfg *config.Config
+}
+
+// startInLab runs one until the test ends; change is nil or changes its world.
+func startInLab(t *testing.T, cfg *config.Config, change func(*RunOptions)) *labDaemon {
+	t.Helper()
+	l := &labDaemon{t: t, cfg: cfg}
+	o := RunOptions{
+		Load: func() (*config.Config, error) {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			return l.cfg, nil
+		},
+		Resolver: func() ([]netip.AddrPort, error) {
+			return []netip.AddrPort{netip.MustParseAddrPort(labtest.Resolver + ":53")}, nil
+		},
+		Dialer: HostDialer(), Host: "app1", StateDir: filepath.Join(t.TempDir(), "state"), Log: slog.New(slog.NewTextHandler(io.Discard, nil)), perHour: 100_000,
+	}
+	if change != nil {
+		change(&o)
+	}
+	var err error
+	if l.daemon, err = newDaemon(o); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- l.run(ctx) }()
+	t.Cleanup(func() { cancel(); <-ended })
+	return l
+}
+
+// labConfig is what the flags of check would be in a file, with a quick beat.
+// What shows on the way to a login must not need one to be found: then logins
+// have their usual beat.
+func labConfig(t *testing.T, code string, flags []string) *config.Config {
+	t.Helper()
+	var f config.Flags
+	for _, flag := range flags {
+		name, value, _ := strings.Cut(flag, "=")
+		one := map[string]*string{"--database": &f.Database, "--user": &f.User, "--password-file": &f.PasswordFile, "--keytab": &f.Keytab, "--ccache": &f.CCache,
+			"--database-ca": &f.DatabaseCA, "--database-tls": &f.DatabaseTLS}
+		many := map[string]*[]string{"--realm": &f.Realms, "--dns-server": &f.DNSServers, "--kdc": &f.KDCs}
+		switch {
+		case name == "--timeout": // of a whole check
+		case name == "--probe-timeout":
+			d, err := time.ParseDuration(value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f.ProbeTimeout = d
+		case one[name] != nil:
+			*one[name] = value
+		case many[name] != nil:
+			*many[name] = append(*many[name], value)
+		default:
+			t.Fatalf("the lab gives a flag that this test does not know: %s", flag)
+		}
+	}
+	cfg, err := config.FromFlags(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Probes = config.Probes{Interval: labInterval, Timeout: labTimeout}
+	if f.ProbeTimeout > 0 { // a fault that takes its time
+		cfg.Probes = config.Probes{Interval: f.ProbeTimeout + labInterval, Timeout: f.ProbeTimeout}
+	}
+	onTheWay := regexp.MustCompile("^(host|server|dns|ipv6|kdc|kpasswd|clock|realm-unreachable|realm-not|endpoint)")
+	for i := range cfg.Logins {
+		if !onTheWay.MatchString(code) {
+			cfg.Logins[i].Interval = cfg.Probes.Interval
+		}
+	}
+	return cfg
+}
+
+func (l *labDaemon) until(what string, most time.Duration, so func() bool) time.Duration {
+	l.t.Helper()
+	begun := time.Now()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !so() {
+		if time.Since(begun) > most {
+			l.t.Fatalf("not %s after %v: findings %v\n%q", what, most, l.codes(), l.State().Notes)
+		}
+		<-tick.C
+	}
+	return time.Since(begun)
+}
+
+func (l *labDaemon) codes() (out []string) {
+	for _, f := range l.State().Report.Findings {
+		out = append(out, string(f.Code)+" "+string(f.Severity))
+	}
+	return out
+}
+
+// shows says whether /metrics has a finding of this code.
+func (l *labDaemon) shows(code string) bool {
+	w := httptest.NewRecorder()
+	l.metrics.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	return regexp.MustCompile(`(?m)^kerbagent_finding\{code="` + code + `",severity="\w+"\} [1-9]`).MatchString(w.Body.String())
+}
+
+// From a fault to its finding in /metrics it takes one interval and one timeout
+// at most, for whatever the lab can break; and then it is the first one.
+func TestLabRunFaults(t *testing.T) {
+	labtest.Up(t)
+	for _, fault := range strings.Fields(labtest.Run(t, "break", "--list")) {
+		t.Run(fault, func(t *testing.T) {
+			code, _, _ := strings.Cut(fault, ":")
+			healthy := labtest.Break(t, "none")
+			l := startInLab(t, labConfig(t, code, healthy), nil)
+			l.until("ready and well", 3*labInterval, func() bool { return l.Ready() == nil && l.State().Report.Verdict == diagnose.VerdictOK })
+			flags := labtest.Break(t, fault)
+			begun := time.Now()
+			broken := labConfig(t, code, flags)
+			beat := broken.Probes
+			if strings.Join(flags, " ") != strings.Join(healthy, " ") { // the fault is in what it is told
+				l.mu.Lock()
+				l.cfg = broken
+				l.mu.Unlock()
+				if err := l.Reload(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			l.until("in /metrics", 4*beat.Interval, func() bool { return l.shows(code) })
+			took := time.Since(begun)
+			t.Logf("%s: %v", fault, took.Round(10*time.Millisecond))
+			// A second more is for a busy machine.
+			if took > beat.Interval+beat.Timeout+time.Second {
+				t.Errorf("in /metrics after %v", took)
+			}
+			l.until("first", 3*labInterval, func() bool {
+				fs := l.State().Report.Findings
+				return len(fs) > 0 && string(fs[0].Code) == code
+			})
+		})
+	}
+}
+
+// fast is a clock that was right when it began.
+func fast(began time.Time, faster time.Duration) func() time.Time {
+	return func() time.Time { return began.Add(faster * time.Since(began)) }
+}
+
+// hurry lets the time pass faster until the test ends, for what a daemon keeps
+// apart by minutes. The record of attempts has a clock, this has none.
+func (l *labDaemon) hurry(faster time.Duration) {
+	step := time.NewTicker(5 * time.Millisecond)
+	defer step.Stop()
+	for last := time.Now(); ; {
+		select {
+		case <-l.t.Context().Done():
+			return
+		case now := <-step.C:
+			l.pace.mu.Lock()
+			for place, asked := range l.pace.last {
+				l.pace.last[place] = asked.Add(-(faster - 1) * now.Sub(last))
+			}
+			l.pace.mu.Unlock()
+			last = now
+		}
+	}
+}

@@ -1,0 +1,76 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/kerbagent/kerbagent/config"
+	"github.com/kerbagent/kerbagent/krb5/conf"
+	"github.com/kerbagent/kerbagent/probe"
+)
+
+// Live logs a user of the configuration in once, as Check would, and under the
+// same records. The database is its name there or its host. The error is of
+// the configuration, and then nothing has been asked.
+func Live(ctx context.Context, cfg *config.Config, env Env, user, database string) (probe.Result, error) {
+	if host, _, err := net.SplitHostPort(database); err == nil {
+		database = host
+	}
+	var others []string
+	for _, l := range cfg.Logins {
+		db, _ := cfg.Database(l.Database)
+		if l.Principal() != user || database != db.Name && !strings.EqualFold(database, db.Host) {
+			others = append(others, l.Principal()+" "+l.Database)
+			continue
+		}
+		c, err := tlsConfig(db)
+		if err != nil {
+			return probe.Result{}, fmt.Errorf("database %s: %w", db.Name, err)
+		}
+		r := &round{cfg: cfg, env: env, plan: planner{cfg: cfg, env: env}, found: newDiscovery(cfg, env.Dialer, env.Resolver)}
+		return r.ask(ctx, r.plan.loginProbe(l, db, r.endpoint(db, c), r.found)), nil
+	}
+	if others == nil {
+		return probe.Result{}, errors.New("the configuration has no login to try: logins is empty")
+	}
+	return probe.Result{}, fmt.Errorf("%s %s is no login of the configuration; those are: %s", user, database, strings.Join(others, ", "))
+}
+
+// Beside sets what a login saw beside what each library would do.
+func (t *Trace) Beside(res probe.Result) {
+	t.Live = &res
+	hops := res.Facts.List(probe.FactHops)
+	service := "" // the realm that gave the ticket for the database
+	if len(hops) > 0 && res.Facts[probe.FactTicketType] != "" {
+		service = hops[len(hops)-1]
+	}
+	saw := map[string]string{
+		"KDCs of " + t.Realm:          res.Facts[probe.FactKDC],
+		"realm of the database":       service,
+		"hops":                        strings.Join(hops, " → "),
+		"service":                     res.Facts[probe.FactSPN],
+		"types of the service ticket": etypeOf(res.Facts[probe.FactTicketType]),
+	}
+	for i, r := range t.Readers {
+		t.Readers[i].Steps = slices.Clone(r.Steps)
+		for j := range r.Steps {
+			t.Readers[i].Steps[j].Saw = saw[r.Steps[j].What]
+		}
+	}
+}
+
+func etypeOf(number string) string {
+	id, err := strconv.ParseInt(number, 10, 32)
+	if err != nil {
+		return ""
+	}
+	if name := conf.ETypeName(int32(id)); name != "" {
+		return name
+	}
+	return number
+}

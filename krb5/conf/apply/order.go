@@ -1,0 +1,128 @@
+package apply
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/kerbagent/kerbagent/krb5/conf"
+	"golang.org/x/sys/unix"
+)
+
+// Why a file that somebody hands to root is not taken.
+var (
+	ErrNotOwn     = errors.New("it belongs neither to root nor to the owner of its directory")
+	ErrOthersMay  = errors.New("others than its owner may write it")
+	ErrOwnerOther = errors.New("it belongs neither to root nor to the user who runs this")
+)
+
+// WriteOrder puts an order where ReadOrder finds it. The directory must be
+// there; a reader sees the old order or the new one.
+func WriteOrder(path string, o conf.Order) (err error) {
+	text := o.String()
+	if len(text) > conf.MaxOrderSize {
+		return fmt.Errorf("writing %s: %w", path, conf.ErrOrderSize)
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".")
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	defer func() {
+		f.Close() // a second close does no harm
+		if err != nil {
+			os.Remove(f.Name())
+			err = fmt.Errorf("writing %s: %w", path, err)
+		}
+	}()
+	if _, err := f.WriteString(text); err != nil {
+		return err
+	}
+	if err := f.Chmod(0o644); err != nil {
+		return err
+	}
+	// No fsync: the directory does not outlive a restart of the host.
+	if err := f.Close(); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}
+
+// ReadOrder reads an order that a process with fewer rights has written: a
+// regular file, small, no link, of the directory's owner or root, and nobody
+// else's to write. What is in it is only a wish: Site.InOrder judges it.
+func ReadOrder(path string) (conf.Order, error) {
+	o, err := readOrder(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the order in %s: %w", path, err)
+	}
+	return o, nil
+}
+
+func readOrder(path string) (conf.Order, error) {
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	// Neither a link nor a FIFO may lead or hold up a process of root.
+	fd, err := unix.Openat(int(dir.Fd()), filepath.Base(path), unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if errors.Is(err, unix.ELOOP) {
+		return nil, fmt.Errorf("%w but a symlink", conf.ErrNotFile)
+	}
+	if err != nil {
+		return nil, err
+	}
+	f := os.NewFile(uintptr(fd), path)
+	defer f.Close()
+	var st, above unix.Stat_t
+	if err := errors.Join(unix.Fstat(fd, &st), unix.Fstat(int(dir.Fd()), &above)); err != nil {
+		return nil, err
+	}
+	switch {
+	case st.Mode&unix.S_IFMT != unix.S_IFREG:
+		return nil, conf.ErrNotFile
+	case st.Uid != 0 && st.Uid != above.Uid:
+		return nil, ErrNotOwn
+	case (st.Mode|above.Mode)&0o022 != 0:
+		return nil, ErrOthersMay
+	}
+	b, err := io.ReadAll(io.LimitReader(f, conf.MaxOrderSize+1))
+	if err != nil {
+		return nil, err
+	}
+	return conf.ParseOrder(string(b))
+}
+
+// Guarded says why a file, or a directory on the way to it, may be changed by
+// others than root and the user who runs this; nil where none may.
+func Guarded(path string) error {
+	path, err := filepath.Abs(path)
+	if err == nil {
+		path, err = filepath.EvalSymlinks(path)
+	}
+	if err != nil {
+		return err
+	}
+	for {
+		st, err := os.Lstat(path)
+		if err != nil {
+			return err
+		}
+		sys, ok := st.Sys().(*syscall.Stat_t)
+		switch {
+		case !ok || sys.Uid != 0 && int(sys.Uid) != os.Geteuid():
+			return fmt.Errorf("%s: %w", path, ErrOwnerOther)
+		case st.Mode().Perm()&0o022 != 0 && st.Mode()&(fs.ModeDir|fs.ModeSticky) != fs.ModeDir|fs.ModeSticky: // in /tmp nobody may touch what is others'
+			return fmt.Errorf("%s: %w", path, ErrOthersMay)
+		}
+		up := filepath.Dir(path)
+		if up == path {
+			return nil
+		}
+		path = up
+	}
+}
