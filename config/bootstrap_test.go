@@ -51,6 +51,19 @@ func TestParseBootstrap(t *testing.T) {
 	}
 }
 
+// The schema takes what the reader takes, once the rest of the file is there.
+func TestSchemaTakesBootstrap(t *testing.T) {
+	s := compileSchema(t)
+	if err := valid(s, []byte(goodBootstrap+"realms: {CORP.EXAMPLE.COM: {}}\n")); err != nil {
+		t.Error(err)
+	}
+	for _, bad := range []string{strings.Replace(goodBootstrap, "region:", "regin:", 1), strings.Replace(goodBootstrap, "convert:", "convrt:", 1), strings.Replace(goodBootstrap, `"file:alice"`, "alice", 1)} {
+		if valid(s, []byte(bad+"realms: {CORP.EXAMPLE.COM: {}}\n")) == nil {
+			t.Errorf("the schema takes\n%s", bad)
+		}
+	}
+}
+
 // Each is one change to the good file, and what is said of it.
 func TestBootstrapProblems(t *testing.T) {
 	long := strings.Repeat("corp.", 10) + "example.test" // 62 characters

@@ -116,6 +116,15 @@ func TestSchemaHasTheKeys(t *testing.T) {
 		"krb5_conf": {krb5ConfKeys(), keys(doc.Defs["krb5_conf"])},
 		"probes":    {probesKeys(), keys(doc.Defs["probes"])},
 		"warn":      {warnKeys(), keys(doc.Defs["warn"])},
+
+		"bootstrap":               {bootstrapKeys(), keys(doc.Defs["bootstrap"])},
+		"bootstrap directory":     {bootstrapDirectoryKeys(), keys(doc.Defs["bootstrap_directory"])},
+		"bootstrap trust":         {bootstrapTrustKeys(), keys(doc.Defs["bootstrap_trust"])},
+		"bootstrap role":          {bootstrapRoleKeys(), keys(doc.Defs["bootstrap_role"])},
+		"bootstrap user":          {bootstrapUserKeys(), keys(doc.Defs["bootstrap_user"])},
+		"bootstrap cluster":       {bootstrapClusterKeys(), keys(doc.Defs["bootstrap_cluster"])},
+		"bootstrap database user": {bootstrapDatabaseUserKeys(), keys(doc.Defs["bootstrap_database_user"])},
+		"bootstrap client":        {bootstrapClientKeys(), keys(doc.Defs["bootstrap_client"])},
 	} {
 		slices.Sort(c[0])
 		slices.Sort(c[1])
@@ -132,6 +141,10 @@ func TestSchemaHasTheKeys(t *testing.T) {
 		"connect errors":     {doc.Defs["database"].Properties["max_connect_errors"].Default, float64(DefaultMaxConnectErrors)},
 		"hide users":         {doc.Properties["hide_users"].Default, false},
 		"krb5.conf":          {doc.Defs["krb5_conf"].Properties["path"].Default, DefaultKrb5ConfPath},
+		"directory edition":  {doc.Defs["bootstrap_directory"].Properties["edition"].Default, DefaultEdition},
+		"role":               {doc.Defs["bootstrap_role"].Properties["name"].Default, DefaultRoleName},
+		"restore":            {doc.Defs["bootstrap_cluster"].Properties["wait"].Default, short(DefaultRestoreFor)},
+		"client's krb5.conf": {doc.Defs["bootstrap_client"].Properties["krb5_conf"].Default, DefaultKrb5ConfPath},
 	} {
 		if c[0] != c[1] {
 			t.Errorf("%s: schema says %v, the code %v", name, c[0], c[1])

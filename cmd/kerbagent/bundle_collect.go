@@ -64,8 +64,8 @@ func (o *bundleOptions) configuration(b *bundle) *config.Config {
 	}
 	b.hide = b.hide || cfg.HideUsers
 	var secrets strings.Builder
+	b.users = agent.Users(cfg)
 	for _, l := range cfg.Logins {
-		b.user(l.Principal())
 		fmt.Fprintf(&secrets, "%s: %s %s: %s\n", l.Principal(), l.SecretKind, l.Secret, whereabouts(l.Secret))
 	}
 	if boot, err := config.LoadBootstrap(o.config); cfg.Bootstrap != nil && err == nil {

@@ -220,6 +220,19 @@ func TestBundleHidesUsers(t *testing.T) {
 	}
 }
 
+// A daemon that hides users gives them the same numbers; the bundle leaves those.
+func TestBundleOfADaemonThatHidesUsers(t *testing.T) {
+	_, args := plant(t)
+	daemon := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		io.WriteString(w, `{"results": [{"target": "user-2@orders", "evidence": {"user": "user-2"}}]}`)
+	}))
+	defer daemon.Close()
+	files, _ := bundleOf(t, append(args, "--url", daemon.URL, "--hide-users")...)
+	if !strings.Contains(files["report.json"], `"target": "user-2@orders", "evidence": {"user": "user-2"}`) {
+		t.Errorf("the report has other numbers: %s", files["report.json"])
+	}
+}
+
 // Without --check the daemon is asked; what it does not give is said.
 func TestBundleOfTheDaemon(t *testing.T) {
 	_, args := plant(t)

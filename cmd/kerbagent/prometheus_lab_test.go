@@ -44,6 +44,12 @@ probes: {interval: 2s, timeout: 1s}
 		t.Fatal(err)
 	}
 	d := startDaemon(t, config, filepath.Join(dir, "state"))
+	// Prometheus itself does not mind a series that comes twice in a scrape.
+	lint := exec.Command("promtool", "check", "metrics")
+	lint.Stdin = strings.NewReader(d.get("/metrics"))
+	if out, err := lint.CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("promtool: %v\n%s", err, out)
+	}
 	for name, flags := range map[string][]string{"text": nil, "native histograms": {"--enable-feature=native-histograms"}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -17,7 +17,7 @@ func (d *daemon) State() web.State {
 	entries := d.table.Entries()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	st := web.State{Host: d.o.Host, Version: d.o.Version, Now: d.o.Now(), Started: d.started, Ready: d.ready, Report: d.report, HideUsers: d.hideUsers, Users: d.users}
+	st := web.State{Host: d.o.Host, Version: d.o.Version, Now: d.o.Now(), Started: d.started, Ready: d.shown(), Report: d.report, HideUsers: d.hideUsers, Users: d.users}
 	results := make([]probe.Result, 0, len(entries))
 	for _, e := range entries {
 		if d.plan.gone[e.Result.ID] && e.Result.Outcome != probe.OK {
@@ -80,6 +80,9 @@ func (d *daemon) Healthy() error {
 	return nil
 }
 
+// shown says whether the first round is over and explained; under d.mu.
+func (d *daemon) shown() bool { return d.ready && d.report.Verdict != "" }
+
 // errNotReady is told until the first full round is over.
 var errNotReady = errors.New("the first round is not over")
 
@@ -87,7 +90,7 @@ var errNotReady = errors.New("the first round is not over")
 func (d *daemon) Ready() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if !d.ready {
+	if !d.shown() {
 		return errNotReady
 	}
 	return nil

@@ -48,7 +48,7 @@ type Options struct {
 	// HideUsers replaces user names. Records that were written with names are
 	// left out then, and go from the disk with the next failure.
 	HideUsers bool
-	Users     []string         // the configured users, user@REALM, in an order that stays: report.HideUsers has their tokens
+	Users     []string         // to hide, as in report.Input
 	Now       func() time.Time // nil: time.Now
 }
 
@@ -152,6 +152,14 @@ func (r *Recorder) Add(res probe.Result, codes []string) error {
 	r.entries = append(r.entries, fails.entry)
 	r.bound()
 	return r.save(fails.entry, true, now)
+}
+
+// SetUsers says whom to hide from now on. What was recorded before keeps the
+// numbers that users had then.
+func (r *Recorder) SetUsers(users []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.o.Users = users
 }
 
 // Records gives the records, the one with the latest failure first.

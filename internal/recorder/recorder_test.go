@@ -313,5 +313,10 @@ func TestHideUsers(t *testing.T) {
 			t.Errorf("%s is on the disk:\n%s", name, b)
 		}
 	}
-	want(t, open(t, dir, o), "user-2@orders krb-preauth-failed 2", "user-1@orders krb-preauth-failed 2")
+	r = open(t, dir, o)
+	want(t, r, "user-2@orders krb-preauth-failed 2", "user-1@orders krb-preauth-failed 2")
+
+	r.SetUsers([]string{"bob@CORP.EXAMPLE.COM", "carol@CORP.EXAMPLE.COM", "alice@CORP.EXAMPLE.COM"})
+	add(t, r, login("carol"))
+	want(t, r, "user-2@orders krb-preauth-failed 1", "user-2@orders krb-preauth-failed 2", "user-1@orders krb-preauth-failed 2")
 }

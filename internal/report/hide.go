@@ -12,44 +12,53 @@ import (
 	"github.com/kerbagent/kerbagent/probe"
 )
 
-// hidden gives in with every user name replaced, where that is asked for. The
-// same user has the same token all over one report. A name is looked for as a
-// word in everything that is text, so a user called "mysql" costs some text
-// that has nothing to do with the user: rather that than a name that slips out.
+// Stranger is the user that kerbagent invents where it has none to ask about.
+// It is nobody's name, and is shown.
+const Stranger = "kerbagent-probe"
+
+// Hider replaces the names of users by "user-1", "user-2" and so on. The same
+// user has the same number in all outputs: that of its first login in the
+// configuration. Whoever is not in there, and is hidden all the same, comes
+// after those.
+//
+// A name is looked for as a word in everything that is text, so a user called
+// "mysql" costs some text that has nothing to do with the user: rather that
+// than a name that slips out.
+type Hider struct {
+	names  []string          // the longest first
+	tokens map[string]string // of a name in lower case
+	match  *regexp.Regexp
+}
+
+// HideUsers gives a text of any kind with the names of these users (user@REALM)
+// replaced.
+func HideUsers(text string, users []string) string { return NewHider(users).Text(text) }
+
+// hidden gives in with every user name replaced, where that is asked for.
 func hidden(in Input) Input {
 	if !in.HideUsers {
 		return in
 	}
-	h := newHider(usersOf(in.Results))
+	h := NewHider(in.Users, in.Results...)
 	out := in
 	out.HideUsers = false // done
 	out.Results = make([]probe.Result, len(in.Results))
 	for i, r := range in.Results {
-		out.Results[i] = h.result(r)
+		out.Results[i] = h.Result(r)
 	}
 	out.Report.Findings = make([]diagnose.Finding, len(in.Report.Findings))
 	for i, f := range in.Report.Findings {
-		out.Report.Findings[i] = h.finding(f)
+		out.Report.Findings[i] = h.Finding(f)
 	}
 	return out
-}
-
-// HideUsers gives a text of any kind with the names of these users (user@REALM)
-// replaced, where they stand as words: the first by "user-1", and so on.
-func HideUsers(text string, users []string) string { return newHider(users).text(text) }
-
-// hider knows every user of a report, longest name first.
-type hider struct {
-	names  []string
-	tokens map[string]string // of a name in lower case
-	match  *regexp.Regexp
 }
 
 // usersOf lists the users (user@REALM) that results are about, sorted.
 func usersOf(results []probe.Result) []string {
 	principals := map[string]bool{}
 	for _, r := range results {
-		if u := r.Facts[probe.FactUser]; u != "" {
+		u := r.Facts[probe.FactUser]
+		if u != "" && !strings.HasPrefix(u, Stranger+"@") {
 			principals[u] = true
 		}
 		if r.ID.Kind == probe.Login { // user@REALM@database
@@ -61,9 +70,16 @@ func usersOf(results []probe.Result) []string {
 	return slices.Sorted(maps.Keys(principals))
 }
 
-// newHider gives the users (user@REALM) their tokens, in the order in which they come.
-func newHider(users []string) *hider {
-	h := &hider{tokens: map[string]string{}}
+// NewHider hides users (user@REALM), which are the configured ones in the order
+// of their logins, and those that these results are about.
+func NewHider(users []string, about ...probe.Result) *Hider {
+	users = slices.Clone(users)
+	for _, u := range usersOf(about) {
+		if !slices.Contains(users, u) {
+			users = append(users, u)
+		}
+	}
+	h := &Hider{tokens: map[string]string{}}
 	add := func(name, token string) {
 		name = strings.ToLower(name)
 		if _, ok := h.tokens[name]; name != "" && !ok {
@@ -90,8 +106,8 @@ func newHider(users []string) *hider {
 	return h
 }
 
-// text replaces names that stand as words.
-func (h *hider) text(s string) string {
+// Text replaces names that stand as words.
+func (h *Hider) Text(s string) string {
 	if h.match == nil {
 		return s
 	}
@@ -112,19 +128,21 @@ func wordByte(c byte) bool {
 	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= 0x80
 }
 
-func (h *hider) id(id probe.ID) probe.ID {
-	id.Target = h.text(id.Target)
+func (h *Hider) id(id probe.ID) probe.ID {
+	id.Target = h.Text(id.Target)
 	return id
 }
 
-func (h *hider) err(err error) error {
+func (h *Hider) err(err error) error {
 	if err == nil {
 		return nil
 	}
-	return errors.New(h.text(err.Error()))
+	return errors.New(h.Text(err.Error()))
 }
 
-func (h *hider) result(r probe.Result) probe.Result {
+// Result gives r with every name replaced, and without its salt: that is realm
+// and name in one word.
+func (h *Hider) Result(r probe.Result) probe.Result {
 	r.ID, r.Err = h.id(r.ID), h.err(r.Err)
 	r.Stages = slices.Clone(r.Stages)
 	for i := range r.Stages {
@@ -132,16 +150,17 @@ func (h *hider) result(r probe.Result) probe.Result {
 	}
 	facts := probe.Facts{}
 	for k, v := range r.Facts {
-		if k != probe.FactSalt { // realm and name in one word
-			facts[k] = h.text(v)
+		if k != probe.FactSalt {
+			facts[k] = h.Text(v)
 		}
 	}
 	r.Facts = facts
 	return r
 }
 
-func (h *hider) finding(f diagnose.Finding) diagnose.Finding {
-	f.Title, f.Cause, f.Remedy = h.text(f.Title), h.text(f.Cause), h.text(f.Remedy)
+// Finding does the same to f.
+func (h *Hider) Finding(f diagnose.Finding) diagnose.Finding {
+	f.Title, f.Cause, f.Remedy = h.Text(f.Title), h.Text(f.Cause), h.Text(f.Remedy)
 	f.Affects = slices.Clone(f.Affects)
 	for i := range f.Affects {
 		f.Affects[i] = h.id(f.Affects[i])
@@ -149,7 +168,7 @@ func (h *hider) finding(f diagnose.Finding) diagnose.Finding {
 	evidence := map[string]string{}
 	for k, v := range f.Evidence {
 		if k != string(probe.FactSalt) {
-			evidence[k] = h.text(v)
+			evidence[k] = h.Text(v)
 		}
 	}
 	f.Evidence = evidence

@@ -51,3 +51,20 @@ func TestResultHidesUsers(t *testing.T) {
 		t.Errorf("%s, %v", b, err)
 	}
 }
+
+// The configured users have the numbers of their places, whatever the results
+// are about; others come after them; an invented one is nobody.
+func TestNumbersAreThoseOfTheConfiguration(t *testing.T) {
+	about := func(kind probe.Kind, user string) probe.Result {
+		return probe.Result{ID: probe.ID{Kind: kind, Target: "x"}, Facts: probe.Facts{probe.FactUser: user}}
+	}
+	in := Input{HideUsers: true, Users: []string{"zoe@A.TEST", "bob@A.TEST"}, Results: []probe.Result{
+		about(probe.Krb5Conf, "al@A.TEST"), about(probe.Database, "bob@A.TEST"), about(probe.KDC, Stranger+"@A.TEST")}}
+	var got []string
+	for _, r := range hidden(in).Results {
+		got = append(got, r.Facts[probe.FactUser])
+	}
+	if want := "user-3 user-2 kerbagent-probe@A.TEST"; strings.Join(got, " ") != want {
+		t.Errorf("got %q, want %s", got, want)
+	}
+}

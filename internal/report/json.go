@@ -89,12 +89,10 @@ func JSON(w io.Writer, in Input) error {
 }
 
 // Result is one result as an object of the report's results[], in one line.
-// Where hide is set, the names of users (user@REALM) are replaced as HideUsers
-// does it, and those that the result itself is about, which come after them.
+// Where hide is set, the names of users are replaced as a Hider does it.
 func Result(r probe.Result, hide bool, users []string) (json.RawMessage, error) {
 	if hide {
-		own := slices.DeleteFunc(usersOf([]probe.Result{r}), func(u string) bool { return slices.Contains(users, u) })
-		r = newHider(slices.Concat(users, own)).result(r)
+		r = NewHider(users, r).Result(r)
 	}
 	b, err := encode(resultOf(r), "")
 	if err != nil {

@@ -23,7 +23,8 @@ type Input struct {
 	Results   []probe.Result
 	Started   time.Time
 	Elapsed   time.Duration
-	HideUsers bool // "user-1" in place of each user name, everywhere
+	HideUsers bool     // "user-1" in place of each user name, everywhere
+	Users     []string // to hide: the configured ones (user@REALM), in the order of their logins
 }
 
 // ExitCode is the exit code of `kerbagent check` and of a nagios plugin.

@@ -31,6 +31,7 @@ type State struct {
 	Entries       []latest.Entry // in the ladder's order
 	Notes         []string       // what is held back, slowed or not recorded, one line each
 	HideUsers     bool           // "user-1" in place of each user name
+	Users         []string       // to hide, as in report.Input
 }
 
 // Source is the agent. Its methods are called by several goroutines at once.
@@ -132,7 +133,7 @@ func lines(s string) string {
 // renderReport makes the object that `kerbagent check -o json` writes. Started
 // is the oldest result's, so that the span covers all of them.
 func renderReport(s State) ([]byte, error) {
-	in := report.Input{Report: s.Report, Started: s.Now, HideUsers: s.HideUsers, Results: make([]probe.Result, len(s.Entries))}
+	in := report.Input{Report: s.Report, Started: s.Now, HideUsers: s.HideUsers, Users: s.Users, Results: make([]probe.Result, len(s.Entries))}
 	for i, e := range s.Entries {
 		in.Results[i] = e.Result
 		if e.Result.Started.Before(in.Started) {

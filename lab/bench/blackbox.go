@@ -36,7 +36,7 @@ func (b bench) probes() error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command("ip", "netns", "exec", "lab-cl", self, "-inside", "beside-blackbox", "-blackbox", b.blackbox)
+	cmd := exec.Command("ip", "netns", "exec", "lab-cl", self, "-inside", "beside-blackbox", "-blackbox", b.blackbox, "-kerbagent", b.kerbagent, "-state", b.state)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("comparing with the blackbox exporter: %w", err)
@@ -46,8 +46,8 @@ func (b bench) probes() error {
 
 // cost is what a process has used.
 type cost struct {
-	cpu       time.Duration // user and system
-	rss, peak int           // KiB
+	cpu             time.Duration // user and system
+	rss, peak, anon int           // KiB; anon is rss without the pages of the program's file
 }
 
 // server is one of the two, and what it has cost.
@@ -64,58 +64,97 @@ func (s *server) perThousand() float64 { return s.cpu.Seconds() * 1000 / float64
 
 // besideBlackbox measures both.
 func besideBlackbox(b bench) error {
-	if n := len(asked()); n != questions {
-		return fmt.Errorf("%d questions, not %d", n, questions)
-	}
 	blackbox, err := exec.LookPath(b.blackbox)
 	if err != nil {
 		return fmt.Errorf("looking for Debian's package prometheus-blackbox-exporter: %w", err)
-	}
-	self, err := os.Executable()
-	if err != nil {
-		return err
 	}
 	dir, err := os.MkdirTemp("", "bench")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	config := filepath.Join(dir, "blackbox.yml")
-	if err := os.WriteFile(config, []byte(blackboxConfig()), 0o600); err != nil {
+	mine, its := filepath.Join(dir, "kerbagent.yaml"), filepath.Join(dir, "blackbox.yml")
+	ours := &server{listen: listenOurs, drive: scrapeOurs,
+		cmd: exec.Command(b.kerbagent, "run", "--config", mine, "--state-dir", filepath.Join(dir, "state"), "--web.listen-address", listenOurs)}
+	theirs := &server{listen: listenTheirs,
+		cmd: exec.Command(blackbox, "--config.file", its, "--web.listen-address", listenTheirs)}
+	if err := os.WriteFile(mine, []byte(b.kerbagentConfig()), 0o600); err != nil {
 		return err
 	}
-	theirs := &server{listen: listenTheirs, drive: askBlackbox,
-		cmd: exec.Command(blackbox, "--config.file", config, "--web.listen-address", listenTheirs)}
-	ours := &server{listen: listenOurs, drive: scrapeOurs, cmd: exec.Command(self, "-inside", "ask")}
+	stop, err := ours.start()
+	if err != nil {
+		return err
+	}
+	defer stop()
+	if err := ready(listenOurs); err != nil {
+		return err
+	}
+	all, err := askedBy(listenOurs)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(its, []byte(blackboxConfig(all)), 0o600); err != nil {
+		return err
+	}
+	theirs.drive = func(ctx context.Context) (int, error) { return askBlackbox(ctx, all) }
+	if stop, err = theirs.start(); err != nil {
+		return err
+	}
+	defer stop()
 	// Side by side, so that whatever else this machine does is done to both.
-	var all errgroup.Group
-	all.Go(theirs.measure)
-	all.Go(ours.measure)
-	if err := all.Wait(); err != nil {
+	var both errgroup.Group
+	both.Go(theirs.measure)
+	both.Go(ours.measure)
+	if err := both.Wait(); err != nil {
 		return err
 	}
-	fmt.Printf("\nCPU, user and system, of %d DNS and TCP questions a second for %v; ours speak Kerberos where theirs connect\n", questions, measured)
+	fmt.Printf("\nCPU, user and system, of %d questions a second for %v; ours is kerbagent run, which speaks Kerberos where theirs connects\n", len(all), measured)
 	fmt.Printf("  blackbox exporter             %6.2f s for 1,000 probes (%d)\n", theirs.perThousand(), theirs.probes)
-	fmt.Printf("  ours, with their metrics      %6.2f s for 1,000 probes (%d), %.2f of it (at most 0.5)\n", ours.perThousand(), ours.probes, ours.perThousand()/theirs.perThousand())
-	fmt.Printf("Resident memory then, and at its peak\n")
-	fmt.Printf("  blackbox exporter             %6.1f MiB, %6.1f MiB\n", mib(theirs.rss), mib(theirs.peak))
-	fmt.Printf("  ours                          %6.1f MiB, %6.1f MiB, %.2f of it (at most 1)\n", mib(ours.rss), mib(ours.peak), float64(ours.rss)/float64(theirs.rss))
+	fmt.Printf("  kerbagent run                 %6.2f s for 1,000 probes (%d), %.2f of it (at most 0.5)\n", ours.perThousand(), ours.probes, ours.perThousand()/theirs.perThousand())
+	fmt.Printf("Resident memory then, at its peak, and what of it is not the program's file\n")
+	fmt.Printf("  blackbox exporter             %6.1f MiB, %6.1f MiB, %6.1f MiB\n", mib(theirs.rss), mib(theirs.peak), mib(theirs.anon))
+	fmt.Printf("  kerbagent run                 %6.1f MiB, %6.1f MiB, %6.1f MiB, %.2f of it (at most 1), %.2f without the file\n",
+		mib(ours.rss), mib(ours.peak), mib(ours.anon), float64(ours.rss)/float64(theirs.rss), float64(ours.anon)/float64(theirs.anon))
 	return nil
+}
+
+// ready waits until the daemon's first round is over.
+func ready(daemon string) error {
+	for range 600 {
+		resp, err := http.Get("http://" + daemon + "/-/ready")
+		if err != nil {
+			return err
+		}
+		resp.Body.Close()
+		if resp.StatusCode == http.StatusOK {
+			return nil
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	return fmt.Errorf("kerbagent run is not ready after 30 s")
 }
 
 func mib(kib int) float64 { return float64(kib) / 1024 }
 
-// measure starts the server, drives it, and takes down what that cost and how
-// many probes were made.
-func (s *server) measure() error {
+// start starts the server, and gives what ends it.
+func (s *server) start() (stop func(), err error) {
 	if err := s.cmd.Start(); err != nil {
-		return err
+		return nil, err
 	}
-	defer s.cmd.Wait()
-	defer s.cmd.Process.Kill()
+	stop = func() {
+		s.cmd.Process.Kill()
+		s.cmd.Wait()
+	}
 	if err := s.listening(); err != nil {
-		return err
+		stop()
+		return nil, err
 	}
+	return stop, nil
+}
+
+// measure drives the server, and takes down what that cost and how many probes
+// were made.
+func (s *server) measure() error {
 	if _, err := s.run(warmUp); err != nil {
 		return err
 	}
@@ -170,21 +209,22 @@ func spent(pid int) (c cost, err error) {
 	for line := range strings.Lines(string(status)) {
 		fmt.Sscanf(line, "VmRSS: %d kB", &c.rss)
 		fmt.Sscanf(line, "VmHWM: %d kB", &c.peak)
+		fmt.Sscanf(line, "RssAnon: %d kB", &c.anon)
 	}
 	return c, nil
 }
 
 // askBlackbox is Prometheus: each question once a beat, spread over it.
-func askBlackbox(ctx context.Context) (int, error) {
+func askBlackbox(ctx context.Context, all []question) (int, error) {
 	var wg sync.WaitGroup
 	var sent, good atomic.Int64
-	transport := &http.Transport{MaxIdleConnsPerHost: questions}
+	transport := &http.Transport{MaxIdleConnsPerHost: len(all)}
 	defer transport.CloseIdleConnections()
-	for i, q := range asked() {
+	for i, q := range all {
 		wg.Go(func() {
 			module, _ := q.module()
-			probe := "http://" + listenTheirs + "/probe?module=" + url.QueryEscape(module) + "&target=" + url.QueryEscape(q.server.String())
-			timer := time.NewTimer(beat * time.Duration(i) / questions)
+			probe := "http://" + listenTheirs + "/probe?module=" + url.QueryEscape(module) + "&target=" + url.QueryEscape(q.server)
+			timer := time.NewTimer(beat * time.Duration(i) / time.Duration(len(all)))
 			defer timer.Stop()
 			for {
 				select {

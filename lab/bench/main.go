@@ -8,8 +8,8 @@
 //   - CPU of a login in kerbagent's own code against a pair of kinit and mariadb,
 //     TLS on both
 //   - round trips of `kerbagent check`, from a capture
-//   - CPU and memory of the daemon's probes against Debian's blackbox exporter,
-//     asked the same DNS and TCP questions
+//   - CPU and memory of `kerbagent run` against Debian's blackbox exporter, asked
+//     the same DNS questions, and for a TCP connect for each other one
 package main
 
 import (
@@ -50,7 +50,7 @@ func main() {
 	flag.IntVar(&b.runs, "n", 5, "runs of each; the median counts")
 	flag.IntVar(&b.logins, "logins", 100, "logins for the CPU of one")
 	flag.StringVar(&b.blackbox, "blackbox", "prometheus-blackbox-exporter", "the exporter to compare with")
-	inside := flag.String("inside", "", "for bench itself, on the client host: log-in, log-in-keep (the key is kept), beside-blackbox, ask; or probes, for that part alone")
+	inside := flag.String("inside", "", "for bench itself, on the client host: log-in, log-in-keep (the key is kept), beside-blackbox; or probes, for that part alone")
 	flag.Parse()
 	if err := b.part(*inside); err != nil {
 		log.Fatal(err)
@@ -66,8 +66,6 @@ func (b bench) part(name string) error {
 		return logIn(b, name == "log-in-keep")
 	case "beside-blackbox":
 		return besideBlackbox(b)
-	case "ask":
-		return serveOurs(listenOurs)
 	case "probes":
 		return b.probes()
 	}

@@ -16,6 +16,7 @@ import (
 	"regexp"
 	"slices"
 	"sync"
+	"sync/atomic"
 )
 
 // Front serves until Close.
@@ -121,41 +122,45 @@ func (f *Front) relay(c, up net.Conn) error {
 	if err := response.write(up, -1); err != nil {
 		return err
 	}
-	for loggedIn := false; !loggedIn; {
-		answer, err := readPacket(up)
-		if err != nil {
-			return fmt.Errorf("logging in to MariaDB: %w", err)
-		}
-		if err := answer.write(secure, 1); err != nil || answer.body[0] == 0xff {
-			return nil
-		}
-		if loggedIn = answer.body[0] == 0; loggedIn {
-			break
-		}
-		more, err := readPacket(secure)
-		if err != nil {
-			return nil
-		}
-		if err := more.write(up, -1); err != nil {
-			return err
-		}
-	}
-	go func() {
-		_, _ = io.Copy(secure, up)
+	var loggedIn atomic.Bool
+	var answers sync.WaitGroup
+	defer answers.Wait()
+	defer up.Close()
+	answers.Go(func() {
+		answer(secure, up, &loggedIn)
 		secure.Close()
-	}()
+	})
 	for {
 		p, err := readPacket(secure)
 		if err != nil {
 			return nil
 		}
-		if p.number == 0 && len(p.body) > 1 && (p.body[0] == comQuery || p.body[0] == comStmt) {
+		shift := 0
+		if !loggedIn.Load() {
+			shift = -1
+		} else if p.number == 0 && len(p.body) > 1 && (p.body[0] == comQuery || p.body[0] == comStmt) {
 			p.body = append(p.body[:1:1], f.translate(string(p.body[1:]))...)
 		}
-		if err := p.write(up, 0); err != nil {
+		if err := p.write(up, shift); err != nil {
 			return nil
 		}
 	}
+}
+
+// answer passes on what MariaDB says: a packet at a time until it says OK, which
+// may be two in a row (its proof, and then OK).
+func answer(client io.Writer, up io.Reader, loggedIn *atomic.Bool) {
+	for !loggedIn.Load() {
+		p, err := readPacket(up)
+		if err != nil {
+			return // after an ERR, or the client is gone
+		}
+		loggedIn.Store(p.body[0] == 0) // before the client can know
+		if err := p.write(client, 1); err != nil {
+			return
+		}
+	}
+	_, _ = io.Copy(client, up)
 }
 
 // offerTLS sets the flag in a greeting (protocol 10: version text, thread, 8

@@ -1,0 +1,27 @@
+//go:build lab && soak
+
+package agent
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kerbagent/kerbagent/lab/labtest"
+)
+
+// TestSoakRunFaults is TestLabRunFaults for whatever the lab can break: from the
+// fault to its finding in /metrics it takes one interval and one timeout at most.
+func TestSoakRunFaults(t *testing.T) {
+	labtest.Up(t)
+	for _, fault := range strings.Fields(labtest.Run(t, "break", "--list")) {
+		t.Run(fault, func(t *testing.T) {
+			took, beat := runFault(t, fault)
+			t.Logf("%s: %v", fault, took.Round(10*time.Millisecond))
+			// A second more is for a busy machine.
+			if took > beat.Interval+beat.Timeout+time.Second {
+				t.Errorf("in /metrics after %v", took)
+			}
+		})
+	}
+}
