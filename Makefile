@@ -95,7 +95,7 @@ test-packages: programs lab-systemd ## deb and rpm: built twice, judged, install
 
 .PHONY: screenshots
 screenshots: programs ## docs/img anew
-	@go test -count=1 -tags browser -run 'TestBrowserEachRung/kdc-tcp-blocked' ./internal/web -args -screenshots $(CURDIR)/docs/img
+	@go test -count=1 -tags browser -run 'TestBrowserEachRung/^(healthy|kdc-tcp-blocked)$$' ./internal/web -args -screenshots $(CURDIR)/docs/img
 
 .PHONY: packages
 packages: ## deb and rpm for amd64 and arm64, in dist/

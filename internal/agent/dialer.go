@@ -10,9 +10,10 @@ import (
 
 // HostDialer dials from this host. Without the options that it sets, Linux
 // hides from UDP sockets what routers say (no route, prohibited), and a probe
-// waits for its timeout where the network has long said no.
+// waits for its timeout where the network has long said no. A probe is over
+// before the first keep-alive, so none is set up: that is four system calls less.
 func HostDialer() *net.Dialer {
-	return &net.Dialer{Control: func(network, _ string, c syscall.RawConn) error {
+	return &net.Dialer{KeepAlive: -1, Control: func(network, _ string, c syscall.RawConn) error {
 		if !strings.HasPrefix(network, "udp") {
 			return nil
 		}
