@@ -27,6 +27,7 @@ help: ## list the targets
 
 .PHONY: test
 test: ## all but the tests with commands of their own: the lab is installed and started where it can be (Debian, root), else what is left out is said
+	@echo "LEFT OUT, as each has a command of its own: make test-prometheus, test-browser, test-aws, test-systemd, test-packages, soak"
 ifeq ($(LAB),yes)
 	@$(MAKE) --no-print-directory -j2 --output-sync=target lab-up lint
 	@$(MAKE) --no-print-directory fuzz

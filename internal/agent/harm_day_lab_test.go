@@ -72,13 +72,7 @@ func TestSoakHarmDay(t *testing.T) {
 		for name, h := range families {
 			theirs := h.root.connectErrors(h.client)
 			ours, err := h.env.Ledger.Database(labtest.Endpoint+":3306", maxConnectErrors).At(h.at.String()).Unfinished()
-			// On a busy machine the server was once seen to count one more than we do.
-			// Why is not established: perhaps it sees the end of a broken connection
-			// only after a login has set our count back.
-			if ours < theirs {
-				t.Logf("after kill %d, over %s: the server counts %d, we %d", kills, name, theirs, ours)
-			}
-			if err != nil || ours+1 < theirs {
+			if err != nil || ours < theirs {
 				t.Errorf("after kill %d, over %s: the server counts %d, we %d (%v)", kills, name, theirs, ours, err)
 			}
 			h.sum.ours, h.sum.counted = max(h.sum.ours, ours), h.sum.counted+theirs
@@ -96,7 +90,7 @@ func TestSoakHarmDay(t *testing.T) {
 		}
 		h.plainClient(t)
 	}
-	if least := int(24 * time.Hour / config.DefaultLoginInterval); dials < least || logins < least/4 || broken < dials/10 || kills < 5 {
+	if least := int(24 * time.Hour / config.DefaultLoginInterval); dials < least || logins < least/2 || broken < dials/10 || kills < 5 {
 		t.Error("that is no day with faults")
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -52,7 +53,8 @@ func TestFormats(t *testing.T) {
 	}
 
 	resp, body = get(t, server.URL, "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited")
-	histograms := 0
+	histograms, limits := 0, bounds()
+	classic := func(b *dto.Bucket, limit float64) bool { return b.GetUpperBound() == limit }
 	for d := expfmt.NewDecoder(body, expfmt.ResponseFormat(resp.Header)); ; {
 		var f dto.MetricFamily
 		if err := d.Decode(&f); err == io.EOF {
@@ -63,7 +65,7 @@ func TestFormats(t *testing.T) {
 		for _, one := range f.Metric {
 			if h := one.Histogram; h != nil && h.GetSampleCount() > 0 {
 				histograms++
-				if h.Schema == nil || len(h.PositiveSpan) == 0 || len(h.Bucket) == 0 {
+				if h.Schema == nil || len(h.PositiveSpan) == 0 || !slices.EqualFunc(h.Bucket, limits[:], classic) {
 					t.Errorf("%s: not a native and a classic histogram in one: %v", f.GetName(), h)
 				}
 			}
