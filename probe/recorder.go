@@ -82,6 +82,13 @@ func (r *Recorder) Sample(k Sample, v float64) {
 	r.res.Samples[k] = v
 }
 
+// Resends counts one more sending of a datagram.
+func (r *Recorder) Resends() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.res.Samples[SampleResends]++
+}
+
 // OK ends the run: the question was answered and the answer is good.
 func (r *Recorder) OK() Result { return r.end(OK, "", nil) }
 

@@ -38,12 +38,13 @@ func (e *Error) Error() string { return e.Err.Error() }
 // Unwrap gives the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Ask sends q to one server over one transport, once. It returns an *Answer
+// Ask sends q to one server over one transport, over UDP again while nothing
+// comes (probe.Resend). It returns an *Answer
 // for everything that the server said, an RCODE like NXDOMAIN included (see
 // Answer.Reason), and an *Error where it said nothing that can be read. ctx
 // should have a deadline.
 func Ask(ctx context.Context, d probe.Dialer, t probe.Transport, server netip.AddrPort, q Question) (*Answer, error) {
-	return ask(ctx, d, t, server, q, func(_ string, step func() error) error { return step() })
+	return ask(ctx, probe.Resend{Dialer: d}, t, server, q, func(_ string, step func() error) error { return step() })
 }
 
 // ask runs its steps through stage, so that the probe can time them.

@@ -58,7 +58,7 @@ func (p Probe) Run(ctx context.Context) probe.Result {
 	rec.Fact(probe.FactQuestion, p.Question.String())
 	ctx, cancel := probe.Limit(ctx, p.Timeout)
 	defer cancel()
-	a, err := ask(ctx, p.Dialer, p.Transport, p.Server, p.Question, rec.Stage)
+	a, err := ask(ctx, probe.Resend{Dialer: p.Dialer, Again: rec.Resends}, p.Transport, p.Server, p.Question, rec.Stage)
 	if err != nil {
 		var why *Error
 		errors.As(err, &why) // ask returns no other

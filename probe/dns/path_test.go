@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -98,6 +99,25 @@ func TestAnswerBehindStrays(t *testing.T) {
 	})
 	if res := run(probeOf(server, probe.UDP, srv)); res.Outcome != probe.OK {
 		t.Errorf("%s: %v", res.Reason, res.Err)
+	}
+}
+
+// A datagram is lost now and then; that is not silence.
+func TestOneLostDatagram(t *testing.T) {
+	var lost atomic.Bool
+	server := serve(t, probe.UDP, func(w dns.ResponseWriter, req *dns.Msg) {
+		if lost.Swap(true) {
+			raw(func(b []byte) []byte { return b })(w, req)
+		}
+	})
+	if res := run(probeOf(server, probe.UDP, srv)); res.Outcome != probe.OK || res.Samples[probe.SampleResends] != 1 {
+		t.Errorf("%s: %v, %v", res.Reason, res.Err, res.Samples)
+	}
+	lost.Store(false)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if _, err := Ask(ctx, &net.Dialer{}, probe.UDP, server, srv); err != nil {
+		t.Errorf("discovery: %v", err)
 	}
 }
 

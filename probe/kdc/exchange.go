@@ -23,8 +23,8 @@ type Exchange struct {
 	Request   []byte
 }
 
-// Do sends the request and returns the reply, and our time halfway between
-// question and answer. silent is the reason for a deadline that passed where it
+// Do sends the request, over UDP again while nothing comes (probe.Resend), and
+// returns the reply, and our time halfway between question and answer. silent is the reason for a deadline that passed where it
 // ended.
 func (x Exchange) Do(ctx context.Context, rec *probe.Recorder) (reply []byte, halfway time.Time, silent probe.Reason, err error) {
 	now := x.Now
@@ -32,8 +32,13 @@ func (x Exchange) Do(ctx context.Context, rec *probe.Recorder) (reply []byte, ha
 		now = time.Now
 	}
 	var conn *kdcwire.Conn
+	var sent time.Time
+	dialer := probe.Resend{Dialer: x.Dialer, Again: func() {
+		rec.Resends()
+		sent = now() // the reply is taken for the one to this
+	}}
 	dial := func() (err error) {
-		conn, err = kdcwire.Dial(ctx, x.Dialer, string(x.Transport), x.Address)
+		conn, err = kdcwire.Dial(ctx, dialer, string(x.Transport), x.Address)
 		return err
 	}
 	silent = probe.ReasonUDPSilent
@@ -50,7 +55,7 @@ func (x Exchange) Do(ctx context.Context, rec *probe.Recorder) (reply []byte, ha
 			}
 		}
 		defer conn.Close()
-		sent := now()
+		sent = now()
 		reply, err = conn.Exchange(ctx, x.Request)
 		halfway = sent.Add(now().Sub(sent) / 2)
 		return err

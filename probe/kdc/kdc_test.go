@@ -109,6 +109,33 @@ func TestSkewIsCountedFromTheMiddleOfTheExchange(t *testing.T) {
 	})
 }
 
+// Under load a Samba lost one large datagram in 3,000, and check said that large
+// messages are lost: a datagram is sent again. The skew is that of the answer to
+// the second one, 2 s after us, though the first was sent 100 s earlier.
+func TestOneLostDatagram(t *testing.T) {
+	theirs := time.Date(2026, 11, 22, 15, 6, 19, 752_928_000, time.UTC) // in samba-25
+	reply := recorded(t, "samba-25")
+	var requests, before atomic.Int64
+	before.Store(int64(102 * time.Second))
+	var first []byte
+	p := probeOf(serve(t, probe.UDP, func(request []byte) []byte {
+		if requests.Add(1) == 1 {
+			first = request
+			before.Store(int64(2 * time.Second))
+			return nil
+		}
+		if !bytes.Equal(request, first) {
+			t.Error("asked something else")
+		}
+		return reply
+	}), probe.UDP)
+	p.Now = func() time.Time { return theirs.Add(-time.Duration(before.Load())) }
+	res := run(p)
+	if res.Outcome != probe.OK || res.Samples[probe.SampleResends] != 1 || requests.Load() != 2 || res.Samples[probe.SampleSkew] != 2 {
+		t.Errorf("%s: %v, %v, %d requests", res.Reason, res.Err, res.Samples, requests.Load())
+	}
+}
+
 func TestLargeRequests(t *testing.T) {
 	for _, kdc := range []string{"samba", "mit", "heimdal"} {
 		t.Run(kdc, func(t *testing.T) {
