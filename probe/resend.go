@@ -11,16 +11,16 @@ import (
 	"time"
 )
 
-// Resend is a Dialer whose UDP connections send their last datagram again while
-// they are read and nothing comes: once a fifth of the time to their deadline is
-// over and once three fifths are (with a timeout of 5 s after 1 s and 3 s). A lost
-// datagram is no blocked port, and every client sends again (RFC 4120 §7.2.1,
-// RFC 1035 §4.2.1). Other connections are left as they are.
+// Resend is a Dialer whose UDP connections send their last datagram once more if
+// they are read and nothing has come when half of the time to their deadline is
+// over. A lost datagram is no blocked port, and every client sends again (RFC 4120
+// §7.2.1, RFC 1035 §4.2.1); but a server that is only slow gets no more than twice
+// as much to do. Other connections are left as they are.
 //
 // What must be said once only, such as a proof of a password, is not for it.
 type Resend struct {
 	Dialer Dialer // nil: a plain net.Dialer
-	Again  func() // told of each further sending, by the goroutine that reads; may be nil
+	Again  func() // told of the second sending, by the goroutine that reads; may be nil
 }
 
 // DialContext is Dialer's.
@@ -42,8 +42,7 @@ type resending struct {
 	net.Conn
 	again func()
 	last  []byte
-	due   [2]time.Time // when last is sent again
-	sent  int          // how often it was
+	due   time.Time // when last is sent again; zero: no more
 
 	mu       sync.Mutex
 	deadline time.Time
@@ -59,52 +58,43 @@ func (c *resending) SetDeadline(t time.Time) error {
 
 // Write sends, and plans when to send again: never, without a deadline.
 func (c *resending) Write(b []byte) (int, error) {
-	c.last, c.sent = bytes.Clone(b), len(c.due)
 	c.mu.Lock()
 	deadline := c.deadline
 	c.mu.Unlock()
+	c.last, c.due = bytes.Clone(b), time.Time{}
 	if now := time.Now(); deadline.After(now) {
-		fifth := deadline.Sub(now) / 5
-		c.due, c.sent = [...]time.Time{now.Add(fifth), now.Add(3 * fifth)}, 0
+		c.due = now.Add(deadline.Sub(now) / 2)
 	}
 	return c.Conn.Write(b)
 }
 
 // Read waits for a datagram until the deadline.
 func (c *resending) Read(b []byte) (int, error) {
-	for {
-		last := c.limit()
-		n, err := c.Conn.Read(b)
-		if last || !errors.Is(err, os.ErrDeadlineExceeded) || c.over() {
-			return n, err
-		}
-		c.sent++
-		if c.again != nil {
-			c.again()
-		}
-		if _, err := c.Conn.Write(c.last); err != nil {
-			return 0, err
-		}
+	if c.due.IsZero() || !c.until(c.due) {
+		return c.Conn.Read(b)
 	}
+	n, err := c.Conn.Read(b)
+	if !errors.Is(err, os.ErrDeadlineExceeded) || !c.until(time.Time{}) {
+		return n, err
+	}
+	c.due = time.Time{}
+	if c.again != nil {
+		c.again()
+	}
+	if _, err := c.Conn.Write(c.last); err != nil {
+		return 0, err
+	}
+	return c.Conn.Read(b)
 }
 
-// limit lets the next Read end when it is time to send again; it is the last one
-// if the deadline comes first.
-func (c *resending) limit() (last bool) {
+// until lets the next Read end at t, or at the deadline where t is zero, and says
+// whether there is time left for it.
+func (c *resending) until(t time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	until := c.deadline
-	last = c.sent == len(c.due) || !c.due[c.sent].Before(until)
-	if !last {
-		until = c.due[c.sent]
+	if t.IsZero() {
+		t = c.deadline
 	}
-	_ = c.SetReadDeadline(until) // a connection that was closed says so when it is read
-	return last
-}
-
-// over says whether the deadline has passed, or was set into the past.
-func (c *resending) over() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return !time.Now().Before(c.deadline)
+	_ = c.SetReadDeadline(t) // a connection that was closed says so when it is read
+	return time.Now().Before(c.deadline)
 }

@@ -110,7 +110,9 @@ func TestOneLostDatagram(t *testing.T) {
 			raw(func(b []byte) []byte { return b })(w, req)
 		}
 	})
-	if res := run(probeOf(server, probe.UDP, srv)); res.Outcome != probe.OK || res.Samples[probe.SampleResends] != 1 {
+	p := probeOf(server, probe.UDP, srv)
+	p.Timeout = time.Second
+	if res := run(p); res.Outcome != probe.OK || res.Samples[probe.SampleResends] != 1 {
 		t.Errorf("%s: %v, %v", res.Reason, res.Err, res.Samples)
 	}
 	lost.Store(false)

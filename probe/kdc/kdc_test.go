@@ -129,6 +129,7 @@ func TestOneLostDatagram(t *testing.T) {
 		}
 		return reply
 	}), probe.UDP)
+	p.Timeout = time.Second
 	p.Now = func() time.Time { return theirs.Add(-time.Duration(before.Load())) }
 	res := run(p)
 	if res.Outcome != probe.OK || res.Samples[probe.SampleResends] != 1 || requests.Load() != 2 || res.Samples[probe.SampleSkew] != 2 {
