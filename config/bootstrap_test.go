@@ -51,7 +51,7 @@ func TestParseBootstrap(t *testing.T) {
 	}
 }
 
-// The schema takes what the reader takes, once the rest of the file is there.
+// The schema takes what the reader takes, with the rest of the file too.
 func TestSchemaTakesBootstrap(t *testing.T) {
 	s := compileSchema(t)
 	if err := valid(s, []byte(goodBootstrap+"realms: {CORP.EXAMPLE.COM: {}}\n")); err != nil {

@@ -53,7 +53,7 @@ func (d *document) config(root value, dir string) *Config {
 		}),
 		HideUsers: readOr(top["hide_users"], false, parseBool),
 	}
-	c.Realms = d.realms(top["realms"])
+	c.Realms = d.realms(top["realms"], top["bootstrap"].set())
 	c.Databases = d.databases(top["databases"], c.Realms, dir)
 	c.Logins = d.logins(top["logins"], c, dir)
 	c.Krb5Conf = d.krb5Conf(top["krb5_conf"], dir)
@@ -63,7 +63,12 @@ func (d *document) config(root value, dir string) *Config {
 	return c
 }
 
-func (d *document) realms(v value) []Realm {
+// realms reads all of them; toBeMade says that they may come of a bootstrap yet.
+func (d *document) realms(v value, toBeMade bool) []Realm {
+	if !v.set() && toBeMade {
+		d.add(nil, "realms", "is missing; `kerbagent bootstrap` adds it when it has made what the bootstrap part says")
+		return nil
+	}
 	if !v.set() {
 		d.add(nil, "realms", "is missing; name at least one realm, e.g. realms: {CORP.EXAMPLE.COM: {kind: active-directory}}")
 		return nil

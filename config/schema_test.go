@@ -81,6 +81,45 @@ func TestSchemaRefusesInvalidFiles(t *testing.T) {
 	}
 }
 
+// Before its first bootstrap a file has nothing but that part, as in the first
+// example of docs/bootstrap.md. The schema used to want realms of it.
+func TestSchemaTakesABootstrapAlone(t *testing.T) {
+	b, err := os.ReadFile("../docs/bootstrap.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, ok := strings.Cut(string(b), "\n    bootstrap:\n")
+	example, _, ended := strings.Cut(rest, "\n\n")
+	if !ok || !ended {
+		t.Fatal("docs/bootstrap.md has no example")
+	}
+	example = strings.ReplaceAll("    bootstrap:\n"+example+"\n", "\n    ", "\n")[4:]
+	s := compileSchema(t)
+	for name, c := range map[string]struct {
+		text string
+		good bool
+	}{
+		"the docs' example":       {example, true},
+		"all of it":               {goodBootstrap, true},
+		"with other parts":        {example + "probes: {interval: 30s}\n", true},
+		"with realms":             {example + "realms: {CORP.EXAMPLE.COM: }\n", true},
+		"without a cluster":       {strings.Replace(example, "  cluster:", "  # cluster:", 1), false},
+		"with a key that is none": {strings.Replace(example, "region:", "regin:", 1), false},
+		"neither":                 {"probes: {interval: 30s}\n", false},
+	} {
+		_, err := ParseBootstrap("kerbagent.yaml", []byte(c.text))
+		if (err == nil) != c.good {
+			t.Errorf("%s: the reader says %v", name, err)
+		}
+		if err := valid(s, []byte(c.text)); (err == nil) != c.good {
+			t.Errorf("%s: the schema says %v", name, err)
+		}
+	}
+	if _, err := Parse("kerbagent.yaml", []byte(example)); err == nil || !strings.Contains(err.Error(), "`kerbagent bootstrap` adds it") {
+		t.Errorf("the daemon's reader says %v", err)
+	}
+}
+
 // The schema and the reader know the same keys and the same defaults.
 func TestSchemaHasTheKeys(t *testing.T) {
 	type object struct {

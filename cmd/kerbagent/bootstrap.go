@@ -18,6 +18,7 @@ import (
 	"github.com/kerbagent/kerbagent/internal/bootstrap"
 	"github.com/kerbagent/kerbagent/internal/diagnose"
 	"github.com/kerbagent/kerbagent/internal/ledger"
+	"github.com/kerbagent/kerbagent/probe"
 )
 
 // bootstrapOptions are the flags that all verbs share.
@@ -142,16 +143,16 @@ func (o *bootstrapOptions) options(ctx context.Context) (bootstrap.Options, erro
 	return bootstrap.Options{
 		Config: cfg, AWS: clients, StateDir: dir, Host: host, TakeLock: o.takeLock,
 		Now: time.Now, Sleep: sleep, Accounts: bootstrap.OpenDirectory, SQL: bootstrap.OpenDatabase, Krb5Conf: bootstrapKrb5Conf,
-		Verify: func(ctx context.Context, cfg *config.Config, prompted func(config.Login) ([]byte, error)) (diagnose.Report, error) {
+		Verify: func(ctx context.Context, cfg *config.Config, prompted func(config.Login) ([]byte, error)) ([]probe.Result, diagnose.Report, error) {
 			env, err := hostEnv(cfg, dir, ledger.Options{})
 			if err != nil {
-				return diagnose.Report{}, err
+				return nil, diagnose.Report{}, err
 			}
 			env.Prompted = prompted
 			ctx, cancel := context.WithTimeout(ctx, time.Minute)
 			defer cancel()
 			results, err := agent.Check(ctx, cfg, env)
-			return agent.Explain(cfg, results, env.Now()), err
+			return results, agent.Explain(cfg, results, env.Now()), err
 		},
 	}, nil
 }

@@ -17,7 +17,7 @@
 // master passwords of clusters that are there, and users that have a password
 // are not changed.
 //
-// It imports config, the words of diagnose, and report's escaping. The krb5.conf,
+// It imports config, the words of probe and diagnose, and report's escaping. The krb5.conf,
 // the check at the end, the directory's users and the database's come from its
 // caller.
 package bootstrap
@@ -28,6 +28,7 @@ import (
 
 	"github.com/kerbagent/kerbagent/config"
 	"github.com/kerbagent/kerbagent/internal/diagnose"
+	"github.com/kerbagent/kerbagent/probe"
 )
 
 // Options are what a bootstrap works on and with. All fields are needed unless
@@ -53,9 +54,10 @@ type Options struct {
 // becomes so.
 type Krb5Conf func(cfg *config.Config, path string) (stale bool, apply func() error, err error)
 
-// Verifier runs the check that ends a bootstrap: every login of cfg once.
-// prompted gives the passwords of logins whose kind is config.Prompt.
-type Verifier func(ctx context.Context, cfg *config.Config, prompted func(config.Login) ([]byte, error)) (diagnose.Report, error)
+// Verifier runs the check that ends a bootstrap: every login of cfg once. It
+// gives what was seen, and what that means. prompted gives the passwords of
+// logins whose kind is config.Prompt.
+type Verifier func(ctx context.Context, cfg *config.Config, prompted func(config.Login) ([]byte, error)) ([]probe.Result, diagnose.Report, error)
 
 // Event is one line of progress.
 type Event struct {

@@ -7,13 +7,17 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
+	"time"
 
 	"github.com/google/renameio/v2"
 
 	"github.com/kerbagent/kerbagent/config"
 	"github.com/kerbagent/kerbagent/internal/diagnose"
+	"github.com/kerbagent/kerbagent/probe"
 )
 
 // clientStep is the guide's step 7: the files of this host, and the login that
@@ -22,7 +26,8 @@ type clientStep struct {
 	*world
 	vault vault
 
-	verified string // what the check said, in this run; empty: not asked yet
+	asked    bool   // the check was begun, in this run
+	verified string // what it said; empty: not yet
 }
 
 func (s *clientStep) name() string { return "client" }
@@ -56,13 +61,16 @@ func (s *clientStep) look(ctx context.Context) (view, error) {
 	if stale {
 		v.do = append(v.do, change{what: "write " + c.Krb5Conf, act: func(context.Context) error { return apply() }})
 	}
+	if s.asked && s.verified == "" && len(v.do) == 0 {
+		v.wait, err = s.verify(ctx, cfg)
+	}
 	if s.verified != "" {
 		v.is = s.verified
 		return v, nil
 	}
-	check.act = func(ctx context.Context) error { return s.verify(ctx, cfg) }
+	check.act = func(context.Context) error { s.asked = true; return nil } // by the next look, which may have to wait
 	v.do = append(v.do, check)
-	return v, nil
+	return v, err
 }
 
 // checked are the users whose login is verified: those whose secret is known.
@@ -108,8 +116,9 @@ type login struct {
 // Principal is user@REALM.
 func (l login) Principal() string { return l.user.Principal() }
 
-// verify runs check for every login, with passwords of Secrets Manager in memory.
-func (s *clientStep) verify(ctx context.Context, cfg *config.Config) error {
+// verify runs check for every login, with passwords of Secrets Manager in
+// memory. A wait is for users whom a domain controller has not heard of yet.
+func (s *clientStep) verify(ctx context.Context, cfg *config.Config) (*Wait, error) {
 	passwords := map[string]config.BootstrapSecret{}
 	for _, l := range s.logins() {
 		if l.password.Manager != "" {
@@ -123,16 +132,20 @@ func (s *clientStep) verify(ctx context.Context, cfg *config.Config) error {
 			run.Logins[i].SecretKind, run.Logins[i].Secret = config.Prompt, config.SecretRef{}
 		}
 	}
-	rep, err := s.Verify(ctx, &run, func(l config.Login) ([]byte, error) {
+	results, rep, err := s.Verify(ctx, &run, func(l config.Login) ([]byte, error) {
 		secret, err := s.vault.read(ctx, passwords[l.Principal()])
 		return secret.Reveal(), err
 	})
 	if err != nil {
-		return fmt.Errorf("checking the logins: %w", err)
+		return nil, fmt.Errorf("checking the logins: %w", err)
+	}
+	if users := s.spreading(results, rep); len(users) > 0 {
+		return &Wait{For: "every domain controller to know " + strings.Join(users, ", ") + " (one has said that it does not yet)",
+			Usual: "15 seconds to a few minutes", Every: 15 * time.Second, Budget: spreadBudget}, nil
 	}
 	if rep.Verdict == diagnose.VerdictFailed {
 		f := rep.Findings[0]
-		return advise("kerbagent check has the whole of it, kerbagent explain "+string(f.Code)+" what it means", "%s: %s", f.Code, f.Title)
+		return nil, advise("kerbagent check has the whole of it, kerbagent explain "+string(f.Code)+" what it means", "%s: %s", f.Code, f.Title)
 	}
 	s.verified = "no login is configured: the path is good"
 	if users := s.checked(); len(users) > 0 {
@@ -141,7 +154,45 @@ func (s *clientStep) verify(ctx context.Context, cfg *config.Config) error {
 	if rep.Verdict == diagnose.VerdictDegraded {
 		s.verified += " (degraded: " + string(rep.Findings[0].Code) + ")"
 	}
-	return nil
+	return nil, nil
+}
+
+// spreadBudget is how long a domain controller may not know a user yet. Those of
+// one site tell each other within 15 seconds to some minutes; after this, what a
+// check says is the truth.
+const spreadBudget = 10 * time.Minute
+
+// spreading are the users without whom all would be well, and whom a domain
+// controller does not have yet as they were made: a check may ask another one
+// than made them. It knows no such user, and then looks like one of another
+// realm; or, where it was told between two of our requests, a disabled one.
+//
+// To ask again harms nothing: both are answers to a request without a password
+// (Windows' are; Samba asks for it before it says that a user is disabled, which
+// then is no such answer).
+// A password that is refused is never waited for. It cannot come of this, since
+// a user is disabled until it has its password; and each try would count.
+func (s *clientStep) spreading(results []probe.Result, rep diagnose.Report) []string {
+	for _, f := range rep.Findings {
+		if f.Severity == diagnose.Error && !slices.Contains([]diagnose.Code{"principal-unknown", "kdc-wrong-realm", "account-disabled", "account-revoked"}, f.Code) {
+			return nil
+		}
+	}
+	var out []string
+	for _, r := range results {
+		if r.ID.Kind != probe.Login || r.Outcome != probe.Failed {
+			continue
+		}
+		user := r.Facts[probe.FactUser]
+		unheard := r.Facts[probe.FactFailedAt] == probe.AtAS && (r.Reason == probe.ReasonKRBClientUnknown || r.Reason == probe.ReasonKRBRevoked)
+		given := s.state.Done[givenPassword(user)] // never: no user of ours
+		lately := !given.Before(s.began) || s.Now().Sub(given) < spreadBudget
+		if !unheard || !lately {
+			return nil
+		}
+		out = append(out, user)
+	}
+	return out
 }
 
 // The lines that a bootstrap writes into kerbagent.yaml stand between these.
@@ -240,9 +291,32 @@ func quoted[T fmt.Stringer](list []T) string {
 	return strings.Join(out, ", ")
 }
 
+// writeConfig replaces the file where it really is, and leaves it whose it was:
+// the daemon runs as another user, and reads it by its group maybe.
 func writeConfig(path string, text []byte) error {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
 	// Readable for the daemon's user: no secret is in it.
-	if err := renameio.WriteFile(path, text, 0o644, renameio.WithExistingPermissions()); err != nil {
+	f, err := renameio.NewPendingFile(path, renameio.WithPermissions(0o644), renameio.WithExistingPermissions())
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	defer f.Cleanup()
+	if was, err := os.Stat(path); err == nil {
+		sys, _ := was.Sys().(*syscall.Stat_t)
+		if err := f.Chown(int(sys.Uid), int(sys.Gid)); err != nil {
+			return fmt.Errorf("writing %s: %w", path, err)
+		}
+		// A change of owner may take bits away.
+		if err := f.Chmod(was.Mode().Perm()); err != nil {
+			return fmt.Errorf("writing %s: %w", path, err)
+		}
+	}
+	if _, err := f.Write(text); err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	if err := f.CloseAtomicallyReplace(); err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
 	return nil

@@ -86,6 +86,7 @@ func NewClients(cfg aws.Config) Clients {
 // world is what the steps share: the wish, the means, and what was found so far.
 type world struct {
 	Options
+	began                      time.Time
 	state                      *state
 	account, partition, region string
 	directory                  foundDirectory // by the directory's step
@@ -108,6 +109,12 @@ func (w *world) identify(ctx context.Context) error {
 		return &Error{Exit: ExitUsage, Step: "start", Text: fmt.Sprintf("bootstrap.region is %s and --region %s", want, w.region), Next: "leave the flag out"}
 	}
 	return nil
+}
+
+func (w *world) tell(ev Event) {
+	if w.Progress != nil {
+		w.Progress(ev)
+	}
 }
 
 // steps are the guide's, in its order.

@@ -85,7 +85,8 @@ func (s *databaseStep) open(ctx context.Context, host string, password Secret) (
 	}
 	db, err := s.SQL(ctx, Server{Host: host, Port: uint16(s.cluster.port), User: user, Password: password, CAFile: s.Config.Cluster.CAFile})
 	if err != nil {
-		return nil, fmt.Errorf("connecting to %s as %s: %w", host, user, err)
+		return nil, hint(fmt.Errorf("connecting to %s as %s: %w", host, user, err),
+			"see that this host reaches it, that cluster.ca_file has AWS's certificates for "+s.region+", and that the password of "+user+" is the one that is configured")
 	}
 	return db, nil
 }

@@ -58,7 +58,7 @@ func (s *directoryStep) look(ctx context.Context) (view, error) {
 		v.wait = s.patience(id, string(d.Stage))
 		return v, nil
 	case types.DirectoryStageFailed:
-		return v, advise("delete it (aws ds delete-directory --directory-id "+id+"), mend the cause and run it again: kerbagent deletes no directory",
+		return v, advise("delete it (aws ds delete-directory --region "+s.region+" --directory-id "+id+"), mend the cause and run it again: kerbagent deletes no directory",
 			"the directory %s could not be made: %s", id, aws.ToString(d.StageReason))
 	case types.DirectoryStageInoperable, types.DirectoryStageRestorefailed:
 		return v, advise("ask AWS Support about it, with its id", "the directory %s is %s: %s", id, d.Stage, aws.ToString(d.StageReason))
@@ -167,7 +167,7 @@ func (s *directoryStep) acceptable(ctx context.Context, d *types.DirectoryDescri
 	case !strings.EqualFold(aws.ToString(d.Name), want.Name):
 		return advise("correct directory.name", "the directory %s is called %s, not %s", id, plain(aws.ToString(d.Name)), want.Name)
 	case d.Type == types.DirectoryTypeSharedMicrosoftAd && d.ShareStatus != "" && d.ShareStatus != types.ShareStatusShared:
-		return advise("accept the share: aws ds accept-shared-directory --shared-directory-id "+id, "the directory %s is not shared yet (%s)", id, d.ShareStatus)
+		return advise("accept the share: aws ds accept-shared-directory --region "+s.region+" --shared-directory-id "+id, "the directory %s is not shared yet (%s)", id, d.ShareStatus)
 	case want.ID != "" || want.Adopt || s.state.Made[s.madeAs()] == id:
 		return nil
 	}

@@ -3,7 +3,6 @@ package bootstrap
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 )
@@ -71,7 +70,7 @@ type engine struct {
 
 // start learns who and where we are, and reads the state file.
 func start(ctx context.Context, o Options, changes bool) (*engine, error) {
-	w := &world{Options: o}
+	w := &world{Options: o, began: o.Now()}
 	if err := w.identify(ctx); err != nil {
 		return nil, problem("start", err)
 	}
@@ -195,12 +194,6 @@ func (e *engine) recount(step string, v view, err error) error {
 	})
 }
 
-func (e *engine) tell(ev Event) {
-	if e.Progress != nil {
-		e.Progress(ev)
-	}
-}
-
 // patience is one step's: how long it has waited, and how often it has tried.
 type patience struct {
 	*engine
@@ -210,6 +203,7 @@ type patience struct {
 	since   time.Time // of waiting
 	trouble time.Time // of the first error of a row; zero: none
 	tries   map[string]int
+	last    error  // of what was tried last; nil: it was taken
 	doing   string // what was told to be done last
 }
 
@@ -263,7 +257,11 @@ func (p *patience) do(ctx context.Context, c change) error {
 		p.tell(Event{Step: p.step, Kind: EventDoing, Text: c.what})
 	}
 	if p.tries[c.what]++; p.tries[c.what] > mostTries {
-		return fmt.Errorf("tried %d times to %s, and it is not so", mostTries, c.what)
+		why := "the request was taken each time"
+		if p.last != nil {
+			why = "the last time: " + text(p.last)
+		}
+		return advise(goOn, "tried %d times to %s, and it is not so (%s)", mostTries, c.what, why)
 	}
 	if c.key != "" {
 		if err := p.state.note(key, p.Now()); err != nil {
@@ -271,7 +269,7 @@ func (p *patience) do(ctx context.Context, c change) error {
 		}
 	}
 	err := c.act(ctx)
-	if err == nil {
+	if p.last = err; err == nil {
 		p.trouble = time.Time{}
 		return nil
 	}

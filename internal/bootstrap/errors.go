@@ -53,13 +53,29 @@ type adviceError struct {
 	exit Exit
 	text string
 	next string
+	err  error // behind it; nil: none
 }
 
 // Error is what went wrong.
 func (e *adviceError) Error() string { return e.text }
 
+// Unwrap gives the error behind it.
+func (e *adviceError) Unwrap() error { return e.err }
+
 func advise(next, format string, args ...any) error {
-	return &adviceError{ExitFailed, fmt.Sprintf(format, args...), next}
+	return &adviceError{ExitFailed, fmt.Sprintf(format, args...), next, nil}
+}
+
+// goOn is what to do where nothing better is known.
+const goOn = "mend that and run it again: it goes on where it stopped"
+
+// hint gives an error what to do about it. It passes or not as it did.
+func hint(err error, next string) error {
+	var advice *adviceError
+	if errors.As(err, &advice) {
+		return err
+	}
+	return &adviceError{ExitFailed, text(err), next, err}
 }
 
 // blockedError says that somebody else has something to do.
@@ -123,8 +139,10 @@ func problem(step string, err error) *Error {
 		e.Next = "have it allowed; kerbagent bootstrap policy prints all that is needed"
 	case errors.As(err, &secret):
 		e.Exit, e.Next = ExitUsage, secret.Hint()
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, context.Canceled), err == context.DeadlineExceeded: // a connection's timeout is one too, behind its own words
 		e.Exit, e.Text, e.Next = ExitWaiting, "ended early", "nothing is lost: run it again to go on"
+	default:
+		e.Next = goOn
 	}
 	return e
 }
@@ -209,9 +227,10 @@ func passes(err error) bool {
 	var clock interface{ RetryableError() bool }
 	busy := []string{"InvalidDBClusterStateFault", "InvalidDBInstanceState", "InvalidDBInstanceStateFault", "ConcurrentModification",
 		"DirectoryUnavailableException", "ServiceException", "ServiceFailure", "InternalError", "InternalFailure", "InternalServiceError", "ServiceUnavailable", "Unavailable"}
+	var credentials *credentialsError
 	switch {
-	case is[*credentialsError](err):
-		return false
+	case errors.As(err, &credentials): // of a refresh: those of the start are not waited for
+		return passes(credentials.err)
 	case throttled(err), slices.Contains(busy, code(err)):
 		return true
 	case slices.Contains(credentialCodes(), code(err)):

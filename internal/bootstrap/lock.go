@@ -79,10 +79,13 @@ func (l *lock) take(ctx context.Context) error {
 			return fmt.Errorf("taking the lock: %w", err)
 		}
 		// Just given back, or an answer lost: again.
-		if l.Now().Sub(began) >= lockGone {
+		waited := l.Now().Sub(began)
+		if waited >= lockGone {
 			return fmt.Errorf("taking the lock %s: %w", lockName, err)
 		}
-		if err := l.Sleep(ctx, 2*time.Second); err != nil {
+		w := &Wait{For: "the lock " + lockName + " to be free (Secrets Manager deletes in the background)", Usual: "some seconds", Every: 2 * time.Second, Budget: lockGone}
+		l.tell(Event{Step: "lock", Kind: EventWaiting, Text: w.For, For: waited, Wait: w})
+		if err := l.Sleep(ctx, w.Every); err != nil {
 			return err
 		}
 	}

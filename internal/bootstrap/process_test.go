@@ -21,6 +21,7 @@ import (
 	"github.com/kerbagent/kerbagent/config"
 	"github.com/kerbagent/kerbagent/internal/bootstrap/awstest"
 	"github.com/kerbagent/kerbagent/internal/diagnose"
+	"github.com/kerbagent/kerbagent/probe"
 )
 
 // What a process of these tests is told by its environment.
@@ -37,26 +38,34 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// A real process is killed with SIGKILL at calls that change something, before
-// their effect and after it, and started again: exactly one of each thing, and no
-// secret in any file or output. TestKilledAtEveryCall has every call.
+// A real process is killed with SIGKILL at each call that changes something,
+// before its effect and after it, and started again: exactly one of each thing,
+// every reader rebooted once, and no secret in any file or output.
+// TestProcessKilledAtEveryCall, of make test-aws, has the reads and the other
+// ways to a cluster.
 func TestProcessKilled(t *testing.T) {
-	whole := newProcessHost(t)
+	killProcesses(t, scenarios()[4], false)
+}
+
+// killProcesses kills a bootstrap at each of its calls in turn; reads: at those
+// that change nothing too.
+func killProcesses(t *testing.T, s scenario, reads bool) {
+	t.Helper()
+	whole := newProcessHost(t, s)
 	whole.run(0, false)
-	var at []int
+	whole.right(s)
 	for i, c := range whole.cloud.Calls() {
-		if c.Mutating {
-			at = append(at, i+1)
-		}
-	}
-	for i := 0; i < len(at); i += 2 {
 		for _, after := range []bool{false, true} {
-			t.Run(fmt.Sprintf("call %d after %v", at[i], after), func(t *testing.T) {
+			if !c.Mutating && (after || !reads) {
+				continue // a read has no effect: after it is before the next call
+			}
+			t.Run(fmt.Sprintf("call %d %s after %v", i+1, c.Action, after), func(t *testing.T) {
 				t.Parallel()
-				p := newProcessHost(t)
-				p.run(at[i], after)
+				p := newProcessHost(t, s)
+				p.run(i+1, after)
+				p.noSecretsIn(Report{})
 				p.run(0, false)
-				p.right(scenarios()[4])
+				p.right(s)
 				p.noSecretsIn(Report{})
 			})
 		}
@@ -75,11 +84,10 @@ type processHost struct {
 	after   atomic.Bool
 }
 
-func newProcessHost(t *testing.T) *processHost {
+func newProcessHost(t *testing.T, s scenario) *processHost {
 	t.Helper()
 	p := &processHost{outside: filepath.Join(t.TempDir(), "outside.json")}
 	c := newCloud(t, awstest.Options{ReadLag: 20 * time.Second, OnCall: p.onCall})
-	s := scenarios()[4]
 	s.seed(c)
 	c.Advance(time.Minute)
 	p.host = newHost(t, c, s.file)
@@ -229,16 +237,16 @@ func bootstrapProcess(file string) (exit int) {
 			_, err := os.Stat(path)
 			return err != nil, func() error { return os.WriteFile(path, nil, 0o644) }, nil
 		},
-		Verify: func(_ context.Context, cfg *config.Config, prompted func(config.Login) ([]byte, error)) (diagnose.Report, error) {
+		Verify: func(_ context.Context, cfg *config.Config, prompted func(config.Login) ([]byte, error)) ([]probe.Result, diagnose.Report, error) {
 			for _, l := range cfg.Logins {
 				if l.SecretKind != config.Prompt {
 					continue
 				}
 				if password, err := prompted(l); err != nil || users.passwords[l.User] != string(password) {
-					return diagnose.Report{}, errors.Join(err, errors.New("another password than the directory has: "+l.User))
+					return nil, diagnose.Report{}, errors.Join(err, errors.New("another password than the directory has: "+l.User))
 				}
 			}
-			return diagnose.Report{Verdict: diagnose.VerdictOK}, nil
+			return nil, diagnose.Report{Verdict: diagnose.VerdictOK}, nil
 		},
 	})
 	if kept := errors.Join(said.Encode(rep), keep()); err == nil {

@@ -66,7 +66,7 @@ func (v vault) read(ctx context.Context, ref config.BootstrapSecret) (Secret, er
 	case is[*types.ResourceNotFoundException](err), deniedByName(err, ref.Manager):
 		return Secret{}, fmt.Errorf("%s: %w", ref, errNoSecret)
 	case is[*types.InvalidRequestException](err):
-		return Secret{}, advise("restore it: aws secretsmanager restore-secret --secret-id "+quote(ref.Manager), "the secret %s is marked for deletion", ref)
+		return Secret{}, advise("restore it: aws secretsmanager restore-secret --region "+v.region+" --secret-id "+quote(ref.Manager), "the secret %s is marked for deletion", ref)
 	case slices.Contains(deniedCodes(), code(err)):
 		return Secret{}, &unreadableError{ref, err}
 	case err != nil:

@@ -22,7 +22,7 @@ func OpenDatabase(ctx context.Context, s Server) (SQL, error) {
 			return nil, fmt.Errorf("reading the database's CA: %w", err)
 		}
 		if c.RootCAs = x509.NewCertPool(); !c.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, advise("take AWS's bundle: https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem", "%s has no certificate in it", s.CAFile)
+			return nil, advise("take AWS's bundle for the Region; of most: https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem", "%s has no certificate in it", s.CAFile)
 		}
 	}
 	db, err := dbuser.Open(ctx, dbuser.Options{Host: s.Host, Port: s.Port, User: s.User, Password: s.Password.Reveal(), TLS: c, Timeout: 15 * time.Second})

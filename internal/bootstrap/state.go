@@ -15,13 +15,13 @@ import (
 )
 
 // state is what AWS cannot tell a resumed run: which requests were sent and not
-// seen yet, and what was done that leaves no trace. It holds ids and times.
+// seen yet, and what was done that leaves no trace. It holds ids, names and times.
 type state struct {
 	Schema int                  `json:"schema"`
 	Lock   string               `json:"lock,omitempty"` // our token in the lock, while we may hold it
 	Sent   map[string]time.Time `json:"sent,omitempty"` // requests whose effect was not seen yet, by step/key
 	Made   map[string]string    `json:"made,omitempty"` // ids of what was made, by what it was asked as
-	Done   map[string]time.Time `json:"done,omitempty"` // what was done to a thing, by step/id: joined, rebooted
+	Done   map[string]time.Time `json:"done,omitempty"` // what was done to a thing, by what/id: joined, rebooted, password
 
 	path string
 	file *os.File // locked against other processes of this host; nil for a plan

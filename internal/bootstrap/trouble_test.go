@@ -2,9 +2,14 @@ package bootstrap
 
 import (
 	"context"
+	"errors"
+	"net"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/smithy-go"
 
 	"github.com/kerbagent/kerbagent/internal/bootstrap/awstest"
 	"github.com/kerbagent/kerbagent/internal/diagnose"
@@ -112,6 +117,42 @@ func TestGoesOnWithNewCredentials(t *testing.T) {
 		}
 	}
 	h.right(s)
+}
+
+// A refresh of credentials that cannot get through is tried again; one that is
+// refused ends the run. It used to end at the first dropped packet, hours in.
+func TestRefreshOfCredentials(t *testing.T) {
+	for name, c := range map[string]struct {
+		err  error
+		exit Exit
+	}{
+		"silence": {&net.OpError{Op: "dial", Net: "tcp", Err: context.DeadlineExceeded}, ExitDone},
+		"refused": {&smithy.GenericAPIError{Code: "InvalidGrantException", Message: "the session has ended"}, ExitCredentials},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cloud := newCloud(t, awstest.Options{})
+			s := scenarios()[0]
+			s.seed(cloud)
+			h := newHost(t, cloud, s.file)
+			o := h.options()
+			asked := 0
+			o.AWS = NewClients(aws.Config{Region: "us-east-1", BaseEndpoint: aws.String(cloud.URL()), HTTPClient: h,
+				Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+					if asked++; asked > 40 && asked < 45 {
+						return aws.Credentials{}, c.err
+					}
+					// Always about to end: asked for at every call.
+					return aws.Credentials{AccessKeyID: accessKey, SecretAccessKey: secretKey, CanExpire: true, Expires: time.Now()}, nil
+				})})
+			_, err := Apply(t.Context(), o)
+			if e := new(Error); err != nil && (!errors.As(err, &e) || e.Exit != c.exit) || err == nil && c.exit != ExitDone {
+				t.Errorf("ended with %v, want exit %d", err, c.exit)
+			}
+			if asked < 41 {
+				t.Errorf("credentials were asked for %d times", asked)
+			}
+		})
+	}
 }
 
 // The membership fails twice and then works: the same request, again.

@@ -199,7 +199,7 @@ func (s *trustStep) verification(v view, t *types.Trust) (view, error) {
 		v.blocked = s.otherSide(aws.ToString(t.TrustStateReason))
 		return v, nil
 	case types.TrustStateFailed, types.TrustStateUpdateFailed:
-		return v, advise("delete it (aws ds delete-trust --trust-id "+id+") and run it again. "+trustAdvice(aws.ToString(t.TrustStateReason)),
+		return v, advise("delete it (aws ds delete-trust --region "+s.region+" --trust-id "+id+") and run it again. "+trustAdvice(aws.ToString(t.TrustStateReason)),
 			"the trust %s is %s: %s", id, t.TrustState, plain(aws.ToString(t.TrustStateReason)))
 	case types.TrustStateDeleting:
 		v.wait = wait

@@ -77,7 +77,7 @@ func (s *usersStep) look(ctx context.Context) (v view, err error) {
 		}
 		s.accounts, err = s.Accounts(ctx, AccountsAt{Realm: s.Config.Directory.Realm(), ShortName: s.directory.shortName, Controllers: s.directory.addresses, Admin: "Admin", Password: admin})
 		if err != nil {
-			return v, fmt.Errorf("talking to the directory at %s: %w", addresses(s.directory.addresses), err)
+			return v, s.unopened(err)
 		}
 	}
 	var there []string
@@ -104,13 +104,25 @@ func (s *usersStep) look(ctx context.Context) (v view, err error) {
 	return v, nil
 }
 
-// changes are what a user lacks. One that is enabled and has a password is
-// somebody's: it is left alone.
+// givenPassword names in the state file when we were about to give a user its
+// password; enabledUser, when it was enabled after that.
+func givenPassword(principal string) string { return "password/" + principal }
+func enabledUser(principal string) string   { return "enabled/" + principal }
+
+// changes are what a user lacks. One that is enabled is somebody's: it is left
+// alone.
 func (s *usersStep) changes(ctx context.Context, u config.BootstrapUser, a Account, there bool) ([]change, error) {
-	if there && a.HasPassword && !a.Disabled {
+	principal := u.Name + "@" + s.Config.Directory.Realm()
+	given, enabled := s.state.Done[givenPassword(principal)], s.state.Done[enabledUser(principal)]
+	switch {
+	case there && a.HasPassword && !a.Disabled:
 		return nil, nil
-	}
-	if there && a.HasPassword {
+	case there && !a.Disabled:
+		return nil, advise("have its password changed, or leave it out of bootstrap.users",
+			"the user %s must change its password at the next logon: it is somebody's, and kerbagent gives it no other", u.Name)
+	case there && a.HasPassword && given.After(enabled): // ended between the two
+		return []change{{what: "enable " + u.Name, act: func(ctx context.Context) error { return s.enable(ctx, u.Name) }}}, nil
+	case there && a.HasPassword:
 		return nil, advise("enable it, or leave it out of bootstrap.users", "the user %s is disabled, and kerbagent does not know why", u.Name)
 	}
 	password, store, err := s.vault.readOrStore(ctx, u.Password, u.Name, checkUserPassword)
@@ -125,11 +137,34 @@ func (s *usersStep) changes(ctx context.Context, u config.BootstrapUser, a Accou
 		out = append(out, change{what: "create the user " + u.Name, act: func(ctx context.Context) error { return s.accounts.Create(ctx, u.Name) }})
 	}
 	return append(out, change{what: "give " + u.Name + " its password and enable it", act: func(ctx context.Context) error {
-		if err := s.accounts.SetPassword(ctx, u.Name, password); err != nil {
+		if err := s.state.did(givenPassword(principal), s.Now()); err != nil {
 			return err
 		}
-		return s.accounts.Enable(ctx, u.Name)
+		if err := s.accounts.SetPassword(ctx, u.Name, password); err != nil {
+			return hint(err, "if the directory's policy refuses it, store another password in "+u.Password.String()+" and run it again")
+		}
+		return s.enable(ctx, u.Name)
 	}}), nil
+}
+
+func (s *usersStep) enable(ctx context.Context, name string) error {
+	if err := s.accounts.Enable(ctx, name); err != nil {
+		return err
+	}
+	principal := name + "@" + s.Config.Directory.Realm()
+	// Not before the other: a clock may have been set back.
+	at := s.Now()
+	if given := s.state.Done[givenPassword(principal)]; at.Before(given) {
+		at = given
+	}
+	return s.state.did(enabledUser(principal), at)
+}
+
+// unopened says what to look at where the directory does not let us in.
+func (s *usersStep) unopened(err error) error {
+	return hint(fmt.Errorf("talking to the directory at %s: %w", addresses(s.directory.addresses), err),
+		"see that this host reaches it on 53, 88, 389 and 464, and that "+s.Config.Directory.AdminPassword.String()+" is the password of its Admin; "+
+			"to give Admin another one: aws ds reset-user-password --region "+s.region+" --directory-id "+s.directory.id+" --user-name Admin --new-password …")
 }
 
 func (s *usersStep) needs() []permission {

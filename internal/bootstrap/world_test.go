@@ -3,6 +3,7 @@ package bootstrap
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -18,6 +19,7 @@ import (
 	"github.com/kerbagent/kerbagent/config"
 	"github.com/kerbagent/kerbagent/internal/bootstrap/awstest"
 	"github.com/kerbagent/kerbagent/internal/diagnose"
+	"github.com/kerbagent/kerbagent/probe"
 )
 
 const (
@@ -60,10 +62,14 @@ type host struct {
 	people   *people
 	database *database
 	verdict  diagnose.Report
+	results  []probe.Result
+	onVerify func() // before a check answers
+	checks   int
 	verified []string // principals of the last check
 
 	killAt    int // the call before which the process is killed; 0: never
 	killAfter bool
+	cutAt     int // the call from which on AWS is silent; 0: never
 	calls     int
 	events    []Event
 	takeLock  bool
@@ -133,20 +139,25 @@ func (h *host) options() Options {
 			if h.people.admin = string(at.Password.Reveal()); len(at.Controllers) < 2 || at.Realm != "CORP.EXAMPLE.COM" {
 				return nil, errors.New("not the directory")
 			}
-			return h.people, nil
+			h.people.opened++
+			return h.people, h.people.unopened
 		},
 		SQL: func(_ context.Context, s Server) (SQL, error) {
 			if got := string(s.Password.Reveal()); got == "" || s.User != "admin" {
 				return nil, errors.New("not the primary user")
 			}
-			return h.database, nil
+			return h.database, h.database.unopened
 		},
 		Krb5Conf: func(cfg *config.Config, path string) (bool, func() error, error) {
 			want := cfg.Realms[0].Name + "\n"
 			have, _ := os.ReadFile(path)
 			return string(have) != want, func() error { return os.WriteFile(path, []byte(want), 0o644) }, nil
 		},
-		Verify: func(_ context.Context, cfg *config.Config, prompted func(config.Login) ([]byte, error)) (diagnose.Report, error) {
+		Verify: func(_ context.Context, cfg *config.Config, prompted func(config.Login) ([]byte, error)) ([]probe.Result, diagnose.Report, error) {
+			h.checks++
+			if h.onVerify != nil {
+				h.onVerify()
+			}
 			h.verified = nil
 			for _, l := range cfg.Logins {
 				read := l.Secret.Password
@@ -154,11 +165,11 @@ func (h *host) options() Options {
 					read = func() ([]byte, error) { return prompted(l) }
 				}
 				if password, err := read(); err != nil || h.people.passwords[l.User] != string(password) {
-					return diagnose.Report{}, errors.Join(err, errors.New("another password than the directory has: "+l.User))
+					return nil, diagnose.Report{}, errors.Join(err, errors.New("another password than the directory has: "+l.User))
 				}
 				h.verified = append(h.verified, l.Principal())
 			}
-			return h.verdict, nil
+			return h.results, h.verdict, nil
 		},
 	}
 }
@@ -169,6 +180,9 @@ func (h *host) Do(r *http.Request) (*http.Response, error) {
 	h.calls++
 	if h.calls == h.killAt && !h.killAfter {
 		runtime.Goexit()
+	}
+	if h.cutAt > 0 && h.calls >= h.cutAt {
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: context.DeadlineExceeded}
 	}
 	resp, err := http.DefaultClient.Do(r)
 	if h.calls == h.killAt {
@@ -243,6 +257,10 @@ type people struct {
 	passwords map[string]string
 	admin     string
 	created   int
+	onEnable  func() // before it
+	opened    int
+	unopened  error // why nobody is let in
+	refused   error // why no password is taken
 }
 
 func (p *people) Find(_ context.Context, name string) (Account, bool, error) {
@@ -264,6 +282,9 @@ func (p *people) Create(_ context.Context, name string) error {
 }
 
 func (p *people) SetPassword(_ context.Context, name string, password Secret) error {
+	if p.refused != nil {
+		return p.refused
+	}
 	if p.passwords == nil {
 		p.passwords = map[string]string{}
 	}
@@ -273,6 +294,9 @@ func (p *people) SetPassword(_ context.Context, name string, password Secret) er
 }
 
 func (p *people) Enable(_ context.Context, name string) error {
+	if p.onEnable != nil {
+		p.onEnable()
+	}
 	p.accounts[name].Disabled = false
 	return nil
 }
@@ -281,8 +305,9 @@ func (p *people) Close() error { return nil }
 
 // database is the database's users.
 type database struct {
-	users map[string]bool
-	ran   []string
+	users    map[string]bool
+	ran      []string
+	unopened error
 }
 
 func (d *database) Missing(_ context.Context, u config.BootstrapDatabaseUser) ([]string, error) {

@@ -5,6 +5,7 @@
 #   user.sh spn drop|restore      the database's service principal: nobody has it / svc-mysql has it
 #   user.sh delegated [NAME PASSWORD]   OU=Users,OU=CORP, as AWS Managed Microsoft AD has it, and NAME (kerb.admin), who may
 #                                 make users below OU=CORP and nowhere else; on DC1
+#   user.sh apart                 DC2 hears no more of what DC1 has, until the next spread or heal
 #   user.sh spread                DC2 gets now what DC1 has of accounts
 #   user.sh delete NAME...        accounts that a test made
 #   user.sh heal
@@ -25,6 +26,10 @@ replace() { # NAME ATTRIBUTE VALUE [ATTRIBUTE VALUE]...
 has_spn() { in_dc "$1" ldbsearch -H "$ST/$1/private/sam.ldb" "(servicePrincipalName=$SPN)" dn | grep -q '^dn: CN=svc-mysql'; }
 spn() { # add|delete
   printf 'dn: CN=svc-mysql,%s\nchangetype: modify\n%s: servicePrincipalName\nservicePrincipalName: %s\n-\n' "$base" "$1" "$SPN" | modify
+}
+inbound() { # -|+: what DC2 pulls, by itself or when told to
+  in_dc "$DC1" samba-tool drs options dc2.corp.example.com --dsa-option="$1DISABLE_INBOUND_REPL" \
+    -s "$ST/$DC1/etc/smb.conf" -U "Administrator%$ADMINPW" > /dev/null
 }
 cmd=${1:-}; [ $# -eq 0 ] || shift
 case $cmd in
@@ -50,10 +55,14 @@ case $cmd in
     user=bf967aba-0de6-11d0-a285-00aa003049e2   # schemaIDGUID of user
     tool dsacl set --action=allow --objectdn=OU=CORP,DC=corp,DC=example,DC=com \
       --sddl="(OA;CI;CCDC;$user;;$sid)(OA;CIIO;GA;;$user;$sid)" > /dev/null ;;
-  spread) "$LAB/bin/replicate.sh" dc2 dc1 DC=corp,DC=example,DC=com ;;
+  apart) : > "$ST/.dcs-apart"; inbound + ;;
+  spread)
+    if [ -e "$ST/.dcs-apart" ]; then inbound -; rm -f "$ST/.dcs-apart"; fi
+    "$LAB/bin/replicate.sh" dc2 dc1 DC=corp,DC=example,DC=com ;;
   delete)
     for u in "$@"; do in_dc "$DC1" samba-tool user delete "$u" -s "$ST/$DC1/etc/smb.conf" > /dev/null 2>&1 || true; done ;;
   heal)
+    if [ -e "$ST/.dcs-apart" ]; then "${BASH_SOURCE[0]}" spread; fi
     if [ -e "$ST/.spn-dropped" ]; then "${BASH_SOURCE[0]}" spn restore; fi
     if [ -e "$ST/.unlock" ]; then "${BASH_SOURCE[0]}" unlock wrong.pw breaker.user stale.keytab; rm -f "$ST/.unlock"; fi ;;
   *) sed -n '2,/^\./{/^\./d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; exit 2 ;;
