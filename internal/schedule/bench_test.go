@@ -52,3 +52,30 @@ func liveHeap() int64 {
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc)
 }
+
+// BenchmarkRun starts one job again and again, whose stack grows as a probe's
+// does.
+func BenchmarkRun(b *testing.B) {
+	ran := make(chan struct{})
+	s := New(Options{Host: "bench"})
+	s.Set([]Job{{Key: "dns", Interval: time.Hour, Timeout: time.Minute, Run: func(context.Context) {
+		var deep [12 << 10]byte
+		runtime.KeepAlive(&deep)
+		ran <- struct{}{}
+	}}})
+	go s.Run(b.Context())
+	b.ReportAllocs()
+	for b.Loop() {
+		s.Soon("dns")
+		<-ran
+		for { // until it has ended, and may be started again
+			s.mu.Lock()
+			running := s.jobs["dns"].running
+			s.mu.Unlock()
+			if !running {
+				break
+			}
+			runtime.Gosched()
+		}
+	}
+}

@@ -34,12 +34,19 @@ type Options struct {
 
 const defaultSlots = 4096
 
+// maxIdle is how many workers wait for another job. A new goroutine's stack is
+// small and is copied each time that it grows, in every run of every job: that
+// was a twelfth of a quiet daemon's CPU. A few workers serve it; those beyond, of
+// a moment when much hangs, end.
+const maxIdle = 4
+
 // Scheduler runs jobs. Its methods may be called from several goroutines, and
 // from jobs.
 type Scheduler struct {
 	host     string
 	panicked func(string, any, []byte)
 	wake     chan struct{}
+	next     chan turn                // to an idle worker
 	started  func(late time.Duration) // for the benchmark
 
 	mu      sync.Mutex
@@ -47,6 +54,7 @@ type Scheduler struct {
 	due     queue  // those that wait for their beat
 	ready   []*job // those that wait for a slot
 	free    int
+	idle    int // workers that wait for next
 	running sync.WaitGroup
 	moved   time.Time
 }
@@ -69,7 +77,7 @@ func New(o Options) *Scheduler {
 		o.Slots = defaultSlots
 	}
 	return &Scheduler{host: o.Host, panicked: o.Panicked, free: o.Slots,
-		wake: make(chan struct{}, 1), jobs: map[string]*job{}, moved: time.Now()}
+		wake: make(chan struct{}, 1), next: make(chan turn), jobs: map[string]*job{}, moved: time.Now()}
 }
 
 // Set says which jobs there are from now on. A job whose key is known keeps its
@@ -211,18 +219,59 @@ func (s *Scheduler) start(ctx context.Context, j *job, now time.Time) {
 	}
 	s.free--
 	j.running = true
-	key, run, timeout := j.Key, j.Run, j.Timeout
-	s.running.Go(func() {
-		defer func() {
-			if v := recover(); v != nil && s.panicked != nil {
-				s.panicked(key, v, debug.Stack())
-			}
-			s.ended(j)
-		}()
-		ctx, cancel := context.WithTimeout(ctx, timeout)
-		defer cancel()
-		run(ctx)
-	})
+	t := turn{j, j.Key, j.Run, j.Timeout}
+	select {
+	case s.next <- t:
+		s.idle--
+	default:
+		s.running.Go(func() { s.work(ctx, t) })
+	}
+}
+
+// turn is one run of a job, as the job was then.
+type turn struct {
+	j       *job
+	key     string
+	run     func(context.Context)
+	timeout time.Duration
+}
+
+// work does one turn, and others while there are few who could.
+func (s *Scheduler) work(ctx context.Context, t turn) {
+	for {
+		s.do(ctx, t)
+		if !s.stays() {
+			return
+		}
+		select {
+		case t = <-s.next:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (s *Scheduler) do(ctx context.Context, t turn) {
+	defer func() {
+		if v := recover(); v != nil && s.panicked != nil {
+			s.panicked(t.key, v, debug.Stack())
+		}
+		s.ended(t.j)
+	}()
+	ctx, cancel := context.WithTimeout(ctx, t.timeout)
+	defer cancel()
+	t.run(ctx)
+}
+
+// stays says whether a worker should wait for another turn.
+func (s *Scheduler) stays() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.idle == maxIdle {
+		return false
+	}
+	s.idle++
+	return true
 }
 
 func (s *Scheduler) ended(j *job) {

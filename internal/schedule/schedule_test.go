@@ -3,6 +3,7 @@ package schedule
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -212,6 +213,32 @@ func TestSlots(t *testing.T) {
 		pass(20 * time.Second)
 		if most.Load() > 3 || runs.Load() < 20 {
 			t.Errorf("%d at once, %d runs", most.Load(), runs.Load())
+		}
+	})
+}
+
+// After a moment when much hung, no more goroutines stay than serve a quiet
+// daemon; and those that stay are used.
+func TestFewWorkersStay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var jobs []Job
+		for i := range 50 {
+			jobs = append(jobs, Job{Key: fmt.Sprint(i), Interval: time.Minute, Timeout: 50 * time.Second, Run: func(ctx context.Context) { <-ctx.Done() }})
+		}
+		s := running(t, Options{}, jobs...)
+		synctest.Wait()
+		before := runtime.NumGoroutine()
+		for i := range jobs {
+			s.Soon(fmt.Sprint(i))
+		}
+		synctest.Wait()
+		if n := runtime.NumGoroutine() - before; n < len(jobs) {
+			t.Fatalf("%d goroutines for %d jobs that hang", n, len(jobs))
+		}
+		s.Set([]Job{{Key: "quick", Interval: time.Second, Timeout: time.Second / 2, Run: func(context.Context) {}}})
+		pass(2 * time.Minute)
+		if n := runtime.NumGoroutine() - before; n != maxIdle {
+			t.Errorf("%d goroutines wait for jobs, want %d", n, maxIdle)
 		}
 	})
 }

@@ -23,8 +23,10 @@ const (
 // the largest PAC that Windows makes has 64 KiB (MaxTokenSize 65535).
 const MaxMessage = 128 << 10
 
-// maxDatagram is the longest payload that UDP can carry.
-const maxDatagram = 64 << 10
+// maxDatagram is the longest reply in bytes that is taken over UDP. What is asked
+// over UDP carries no credentials, so that no ticket comes back; the longest
+// answer is a request of 3,000 bytes that is echoed in an error.
+const maxDatagram = 8 << 10
 
 // ErrNotKerberos means that what came back is neither a KRB-ERROR nor the
 // message that was waited for. Errors that wrap it say in what way.
@@ -136,10 +138,13 @@ func (c *Conn) exchangeUDP(request []byte) ([]byte, error) {
 	if _, err := c.conn.Write(request); err != nil {
 		return nil, fmt.Errorf("sending to %s: %w", c.addr, err)
 	}
-	buf := make([]byte, maxDatagram)
+	buf := make([]byte, maxDatagram+1) // a longer datagram is cut
 	n, err := c.conn.Read(buf)
 	if err != nil {
 		return nil, fmt.Errorf("waiting for %s: %w", c.addr, err)
+	}
+	if n > maxDatagram {
+		return nil, fmt.Errorf("reading from %s: a reply of more than %d bytes over UDP: %w", c.addr, maxDatagram, ErrNotKerberos)
 	}
 	return bytes.Clone(buf[:n]), nil // a reply must not hold on to the whole buffer
 }

@@ -161,6 +161,12 @@ func TestExchangeUDP(t *testing.T) {
 	if got, err := c.Exchange(t.Context(), []byte("abc")); err != nil || string(got) != "ABC" {
 		t.Errorf("got %q, %v", got, err)
 	}
+	if got, err := c.Exchange(t.Context(), make([]byte, maxDatagram)); err != nil || len(got) != maxDatagram {
+		t.Errorf("the longest: %d bytes, %v", len(got), err)
+	}
+	if got, err := c.Exchange(t.Context(), make([]byte, maxDatagram+1)); !errors.Is(err, ErrNotKerberos) {
+		t.Errorf("a byte more: %d bytes, %v", len(got), err)
+	}
 }
 
 // A KDC that closes after its reply is seen before the next request is lost.

@@ -36,7 +36,7 @@ func (b bench) probes() error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command("ip", "netns", "exec", "lab-cl", self, "-inside", "beside-blackbox", "-blackbox", b.blackbox, "-kerbagent", b.kerbagent, "-state", b.state)
+	cmd := exec.Command("ip", "netns", "exec", "lab-cl", self, "-inside", "beside-blackbox", "-blackbox", b.blackbox, "-kerbagent", b.kerbagent, "-unit", b.unit, "-state", b.state)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("comparing with the blackbox exporter: %w", err)
@@ -47,7 +47,8 @@ func (b bench) probes() error {
 // cost is what a process has used.
 type cost struct {
 	cpu             time.Duration // user and system
-	rss, peak, anon int           // KiB; anon is rss without the pages of the program's file
+	rss, peak, anon int           // KiB; anon is rss without the pages of files
+	touched         int           // KiB of files' pages that were touched while it was measured
 }
 
 // server is one of the two, and what it has cost.
@@ -76,6 +77,11 @@ func besideBlackbox(b bench) error {
 	mine, its := filepath.Join(dir, "kerbagent.yaml"), filepath.Join(dir, "blackbox.yml")
 	ours := &server{listen: listenOurs, drive: scrapeOurs,
 		cmd: exec.Command(b.kerbagent, "run", "--config", mine, "--state-dir", filepath.Join(dir, "state"), "--web.listen-address", listenOurs)}
+	environment, err := unitEnvironment(b.unit)
+	if err != nil {
+		return err
+	}
+	ours.cmd.Env = append(os.Environ(), environment...)
 	theirs := &server{listen: listenTheirs,
 		cmd: exec.Command(blackbox, "--config.file", its, "--web.listen-address", listenTheirs)}
 	if err := os.WriteFile(mine, []byte(b.kerbagentConfig()), 0o600); err != nil {
@@ -111,11 +117,25 @@ func besideBlackbox(b bench) error {
 	fmt.Printf("\nCPU, user and system, of %d questions a second for %v; ours is kerbagent run, which speaks Kerberos where theirs connects\n", len(all), measured)
 	fmt.Printf("  blackbox exporter             %6.2f s for 1,000 probes (%d)\n", theirs.perThousand(), theirs.probes)
 	fmt.Printf("  kerbagent run                 %6.2f s for 1,000 probes (%d), %.2f of it (at most 0.5)\n", ours.perThousand(), ours.probes, ours.perThousand()/theirs.perThousand())
-	fmt.Printf("Resident memory then, at its peak, and what of it is not the program's file\n")
-	fmt.Printf("  blackbox exporter             %6.1f MiB, %6.1f MiB, %6.1f MiB\n", mib(theirs.rss), mib(theirs.peak), mib(theirs.anon))
-	fmt.Printf("  kerbagent run                 %6.1f MiB, %6.1f MiB, %6.1f MiB, %.2f of it (at most 1), %.2f without the file\n",
-		mib(ours.rss), mib(ours.peak), mib(ours.anon), float64(ours.rss)/float64(theirs.rss), float64(ours.anon)/float64(theirs.anon))
+	fmt.Printf("Resident memory then, and at its peak; its own (not a file's), and of the program's file the pages that it touched then:\n")
+	fmt.Printf("the kernel maps those around them along with them, as many as its page cache happens to have in one piece, and takes them back first\n")
+	fmt.Printf("  blackbox exporter             %6.1f MiB, %6.1f MiB; %6.1f MiB and %6.1f MiB\n", mib(theirs.rss), mib(theirs.peak), mib(theirs.anon), mib(theirs.touched))
+	fmt.Printf("  kerbagent run                 %6.1f MiB, %6.1f MiB; %6.1f MiB and %6.1f MiB\n", mib(ours.rss), mib(ours.peak), mib(ours.anon), mib(ours.touched))
+	ratio := func(of func(*server) int) float64 { return float64(of(ours)) / float64(of(theirs)) }
+	fmt.Printf("  ours to theirs                %6.2f resident (at most 1), %.2f its own, %.2f its own and touched\n",
+		ratio(func(s *server) int { return s.rss }), ratio(func(s *server) int { return s.anon }), ratio(func(s *server) int { return s.anon + s.touched }))
 	return nil
+}
+
+// unitEnvironment is what a unit sets for Go's runtime.
+func unitEnvironment(unit string) (out []string, err error) {
+	text, err := os.ReadFile(unit)
+	for line := range strings.Lines(string(text)) {
+		if set, is := strings.CutPrefix(strings.TrimSpace(line), "Environment=GO"); is {
+			out = append(out, "GO"+set)
+		}
+	}
+	return out, err
 }
 
 // ready waits until the daemon's first round is over.
@@ -158,15 +178,23 @@ func (s *server) measure() error {
 	if _, err := s.run(warmUp); err != nil {
 		return err
 	}
-	before, err := spent(s.cmd.Process.Pid)
+	pid := s.cmd.Process.Pid
+	before, err := spent(pid)
 	if err != nil {
+		return err
+	}
+	// From here on pages are marked that are touched (proc_pid_clear_refs(5)).
+	if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("1"), 0); err != nil {
 		return err
 	}
 	if s.probes, err = s.run(measured); err != nil {
 		return err
 	}
-	s.cost, err = spent(s.cmd.Process.Pid)
+	if s.cost, err = spent(pid); err != nil {
+		return err
+	}
 	s.cpu -= before.cpu
+	s.touched, err = touched(pid)
 	return err
 }
 
@@ -212,6 +240,30 @@ func spent(pid int) (c cost, err error) {
 		fmt.Sscanf(line, "RssAnon: %d kB", &c.anon)
 	}
 	return c, nil
+}
+
+// touched reads how much of the files that are mapped for reading only, the
+// program and its libraries, was touched (proc_pid_smaps(5)).
+func touched(pid int) (kib int, err error) {
+	smaps, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps", pid))
+	if err != nil {
+		return 0, err
+	}
+	file := false
+	for line := range strings.Lines(string(smaps)) {
+		fields := strings.Fields(line)
+		switch {
+		case !strings.HasSuffix(fields[0], ":"): // a mapping: addresses, rights, offset, device, inode and name
+			file = len(fields) == 6 && strings.HasPrefix(fields[5], "/") && !strings.Contains(fields[1], "w")
+		case file && fields[0] == "Referenced:":
+			n, err := strconv.Atoi(fields[1])
+			if err != nil {
+				return 0, err
+			}
+			kib += n
+		}
+	}
+	return kib, nil
 }
 
 // askBlackbox is Prometheus: each question once a beat, spread over it.

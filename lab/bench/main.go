@@ -36,7 +36,7 @@ const (
 // bench knows where things are.
 type bench struct {
 	lab, state, kerbagent string
-	blackbox              string
+	blackbox, unit        string
 	runs, logins          int
 	dir                   string // scratch
 }
@@ -50,6 +50,7 @@ func main() {
 	flag.IntVar(&b.runs, "n", 5, "runs of each; the median counts")
 	flag.IntVar(&b.logins, "logins", 100, "logins for the CPU of one")
 	flag.StringVar(&b.blackbox, "blackbox", "prometheus-blackbox-exporter", "the exporter to compare with")
+	flag.StringVar(&b.unit, "unit", "systemd/kerbagent.service", "the unit that says in what environment the binary runs")
 	inside := flag.String("inside", "", "for bench itself, on the client host: log-in, log-in-keep (the key is kept), beside-blackbox; or probes, for that part alone")
 	flag.Parse()
 	if err := b.part(*inside); err != nil {

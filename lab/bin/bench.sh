@@ -5,4 +5,5 @@ CGO_ENABLED=0 go build -C "$LAB/.." -buildvcs=false -o "$ST/bin/kerbagent" ./cmd
 CGO_ENABLED=0 go build -C "$LAB/.." -buildvcs=false -o "$ST/bin/bench" ./lab/bench
 trap '"$LAB/bin/heal.sh"' EXIT
 "$LAB/bin/heal.sh"
-"$ST/bin/bench" -lab "$LAB/lab.sh" -state "$ST" -kerbagent "$ST/bin/kerbagent" "$@"
+"$ST/bin/bench" -lab "$LAB/lab.sh" -state "$ST" -kerbagent "$ST/bin/kerbagent" \
+  -unit "$LAB/../systemd/kerbagent.service" "$@"
