@@ -74,8 +74,9 @@ test-lab: lab-up ## the tests that need the lab (PACKAGES=... for some)
 	@$(lab_test) $(or $(PACKAGES),$$($(lab_packages)))
 
 .PHONY: test-prometheus
-test-prometheus: programs ## dashboards and rules against Debian's Prometheus and Alertmanager
+test-prometheus: programs lab-up ## dashboards and rules against Debian's Prometheus and Alertmanager, and on the daemon in the lab
 	@go test -race -count=1 -tags prometheus ./dashboards
+	@$(subst -tags lab,-tags lab$(comma)prometheus,$(lab_test)) -run '^TestPrometheus' ./cmd/kerbagent
 
 .PHONY: test-browser
 test-browser: programs ## the status page in Debian's Chromium

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/kerbagent/kerbagent/dashboards"
+	"github.com/kerbagent/kerbagent/dashboards/dashboardstest"
 	"github.com/kerbagent/kerbagent/internal/agent"
 	"github.com/kerbagent/kerbagent/internal/diagnose"
 	"github.com/kerbagent/kerbagent/internal/ledger"
@@ -206,18 +207,16 @@ func TestPrometheusDashboards(t *testing.T) {
 		h.metrics.Unfinished("orders", 3)
 	}
 	for _, name := range []string{"grafana/auth-health.json", "grafana/host-ladder.json", "grafana/controllers-and-dns.json", "grafana/login-latency.json"} {
-		for title, exprs := range queries(t, all(t)[name]) {
-			for _, expr := range exprs {
-				var asked []string
-				for _, h := range hosts {
-					if q := filled(expr, h.name); !slices.Contains(asked, q) {
-						asked = append(asked, q)
-					}
+		for _, query := range dashboardstest.All(t)[name].Queries(t) {
+			var asked []string
+			for _, h := range hosts {
+				if q := filled(query, h.name); !slices.Contains(asked, q) {
+					asked = append(asked, q)
 				}
-				// For any of the hosts; NaN is no data.
-				if err := p.until(ctx, deadline, "count(("+strings.Join(asked, ") >= -Inf) or count((")+") >= -Inf)"); err != nil {
-					t.Errorf("%s: %s: %v: %s", name, title, err, expr)
-				}
+			}
+			// For any of the hosts; NaN is no data.
+			if err := p.until(ctx, deadline, "count(("+strings.Join(asked, ") >= -Inf) or count((")+") >= -Inf)"); err != nil {
+				t.Errorf("%s: %s: %v: %s", name, query.Panel, err, query.Expr)
 			}
 		}
 	}

@@ -12,63 +12,8 @@ import (
 	"testing"
 
 	"github.com/kerbagent/kerbagent/dashboards"
+	"github.com/kerbagent/kerbagent/dashboards/dashboardstest"
 )
-
-// The part of Grafana's dashboard model that ours use: an unknown key is an error.
-type dashboard struct {
-	ID            *int   `json:"id"`
-	UID           string `json:"uid"`
-	Title         string `json:"title"`
-	Description   string `json:"description"`
-	Tags          []string
-	SchemaVersion int
-	Version       int
-	Editable      bool
-	GraphTooltip  int
-	Timezone      string
-	Refresh       string
-	Time          struct{ From, To string }
-	Annotations   struct{ List []json.RawMessage }
-	Links         []struct {
-		Title, Type, URL                               string
-		Tags                                           []string
-		AsDropdown, KeepTime, IncludeVars, TargetBlank bool
-	}
-	Templating struct{ List []variable }
-	Panels     []panel
-}
-
-type variable struct {
-	Name, Label, Type string
-	Datasource        datasource
-	Definition        string
-	Query             json.RawMessage
-	Refresh, Sort     int
-	Multi, IncludeAll bool
-	AllValue          string
-	Current           json.RawMessage
-}
-
-type datasource struct{ Type, UID string }
-
-type panel struct {
-	ID                       int
-	Type, Title, Description string
-	Datasource               datasource
-	GridPos                  struct{ X, Y, W, H int }
-	Targets                  []target
-	FieldConfig              struct {
-		Defaults  map[string]json.RawMessage
-		Overrides []json.RawMessage
-	}
-	Options         json.RawMessage
-	Transformations []json.RawMessage
-}
-
-type target struct {
-	RefID, Expr, LegendFormat, Format string
-	Instant, Range                    bool
-}
 
 func read(t *testing.T, name string) []byte {
 	t.Helper()
@@ -79,29 +24,9 @@ func read(t *testing.T, name string) []byte {
 	return b
 }
 
-// all returns the dashboards by file name.
-func all(t *testing.T) map[string]dashboard {
-	t.Helper()
-	names, err := fs.Glob(dashboards.Files(), "grafana/*.json")
-	if err != nil || len(names) != 4 {
-		t.Fatalf("%d dashboards, %v", len(names), err)
-	}
-	out := map[string]dashboard{}
-	for _, name := range names {
-		dec := json.NewDecoder(bytes.NewReader(read(t, name)))
-		dec.DisallowUnknownFields()
-		var d dashboard
-		if err := dec.Decode(&d); err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		out[name] = d
-	}
-	return out
-}
-
 // What provisioning from files needs, and what a reader at night needs.
 func TestDashboards(t *testing.T) {
-	for name, d := range all(t) {
+	for name, d := range dashboardstest.All(t) {
 		t.Run(path.Base(name), func(t *testing.T) {
 			if !bytes.Contains(read(t, name), []byte(`"id": null`)) || d.ID != nil {
 				t.Error("id must be null: Grafana gives one")
@@ -116,8 +41,13 @@ func TestDashboards(t *testing.T) {
 				t.Error("the first variable must be the data source")
 			}
 			for _, v := range d.Templating.List[1:] {
-				if v.Type != "query" || v.Datasource != (datasource{"prometheus", "${datasource}"}) || v.Refresh != 2 || v.Label == "" {
+				if v.Type != "query" || v.Datasource != (dashboardstest.Datasource{Type: "prometheus", UID: "${datasource}"}) || v.Refresh != 2 || v.Label == "" {
 					t.Errorf("variable %s", v.Name)
+				}
+			}
+			for _, l := range d.Links {
+				if l.Title == "" || l.Type == "" || l.Icon == "" || l.Tooltip == "" || l.Tags == nil || slices.Contains([]*bool{l.AsDropdown, l.KeepTime, l.IncludeVars, l.TargetBlank}, nil) {
+					t.Errorf("the link %q lacks what Grafana's schema wants", l.Title)
 				}
 			}
 			ids := map[int]bool{}
@@ -138,7 +68,7 @@ func TestDashboards(t *testing.T) {
 	}
 }
 
-func checkPanel(t *testing.T, p panel) {
+func checkPanel(t *testing.T, p dashboardstest.Panel) {
 	t.Helper()
 	if !slices.Contains([]string{"stat", "table", "timeseries", "state-timeline", "heatmap"}, p.Type) {
 		t.Errorf("%q: type %q", p.Title, p.Type)
@@ -146,7 +76,7 @@ func checkPanel(t *testing.T, p panel) {
 	if p.Title == "" || !strings.HasSuffix(p.Description, ".") {
 		t.Errorf("%q: a panel has a title, and a description in sentences", p.Title)
 	}
-	if p.Datasource != (datasource{"prometheus", "${datasource}"}) {
+	if p.Datasource != (dashboardstest.Datasource{Type: "prometheus", UID: "${datasource}"}) {
 		t.Errorf("%q: data source %v", p.Title, p.Datasource)
 	}
 	for _, key := range []string{"unit", "noValue"} {
@@ -176,7 +106,7 @@ func checkPanel(t *testing.T, p panel) {
 // Every link leads somewhere: to a dashboard of ours with its variables, or to a page of ours.
 func TestLinks(t *testing.T) {
 	inside := regexp.MustCompile(`"/d/([^?"]+)\?([^"]*)"`)
-	boards := all(t)
+	boards := dashboardstest.All(t)
 	variables := map[string][]string{}
 	for _, d := range boards {
 		for _, v := range d.Templating.List {

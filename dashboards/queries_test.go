@@ -1,7 +1,6 @@
 package dashboards_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -14,6 +13,7 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 
 	"github.com/kerbagent/kerbagent/dashboards"
+	"github.com/kerbagent/kerbagent/dashboards/dashboardstest"
 	"github.com/kerbagent/kerbagent/internal/diagnose"
 	"github.com/kerbagent/kerbagent/internal/metrics"
 )
@@ -135,53 +135,26 @@ func wrongQuery(query string, known map[string][]string) (wrong []string) {
 	return wrong
 }
 
-// filled puts a dashboard's variables into a query, as Grafana does where all is chosen.
-func filled(query, instance string) string {
-	return strings.NewReplacer("$job", ".+", "$instance", instance, "$code", ".+", "$server", ".+", "$login", ".+",
-		"$__range", "15m", "$__rate_interval", "2m").Replace(query)
-}
-
-// queries returns those of the panels and of the variables of a dashboard.
-func queries(t *testing.T, d dashboard) map[string][]string {
-	t.Helper()
-	out := map[string][]string{}
-	for _, p := range d.Panels {
-		for _, q := range p.Targets {
-			out[p.Title] = append(out[p.Title], q.Expr)
-		}
-	}
-	for _, v := range d.Templating.List[1:] {
-		var q struct{ Query string }
-		if err := json.Unmarshal(v.Query, &q); err != nil {
-			t.Fatal(err)
-		}
-		m := regexp.MustCompile(`^label_values\((.+), (\w+)\)$`).FindStringSubmatch(q.Query)
-		if m == nil || v.Definition != q.Query {
-			t.Fatalf("variable %s: %s", v.Name, q.Query)
-		}
-		name := "variable " + v.Name
-		out[name] = append(out[name], fmt.Sprintf("count by (%s) (%s)", m[2], m[1]))
-	}
-	return out
+// filled puts a host into a query, and all of every other variable.
+func filled(q dashboardstest.Query, instance string) string {
+	return q.Fill(map[string]string{"instance": instance, "__range": "15m", "__rate_interval": "2m"})
 }
 
 func TestDashboardQueries(t *testing.T) {
 	known := series(t)
-	for name, d := range all(t) {
+	for name, d := range dashboardstest.All(t) {
 		declared := []string{"__range", "__rate_interval"}
 		for _, v := range d.Templating.List {
 			declared = append(declared, v.Name)
 		}
-		for title, exprs := range queries(t, d) {
-			for _, expr := range exprs {
-				for _, m := range regexp.MustCompile(`\$(\w+)`).FindAllStringSubmatch(expr, -1) {
-					if !slices.Contains(declared, m[1]) && m[1] != "1" { // $1 is label_replace's
-						t.Errorf("%s: %s: no variable %s", name, title, m[0])
-					}
+		for _, q := range d.Queries(t) {
+			for _, v := range q.Variables() {
+				if !slices.Contains(declared, v) {
+					t.Errorf("%s: %s: no variable %s", name, q.Panel, v)
 				}
-				for _, w := range wrongQuery(filled(expr, "h1"), known) {
-					t.Errorf("%s: %s: %s", name, title, w)
-				}
+			}
+			for _, w := range wrongQuery(filled(q, "h1"), known) {
+				t.Errorf("%s: %s: %s", name, q.Panel, w)
 			}
 		}
 	}
@@ -207,9 +180,9 @@ func TestRules(t *testing.T) {
 			}
 		}
 	}
-	for _, d := range all(t) {
-		for _, exprs := range queries(t, d) {
-			used.WriteString(strings.Join(exprs, "\n") + "\n")
+	for _, d := range dashboardstest.All(t) {
+		for _, q := range d.Queries(t) {
+			used.WriteString(q.Expr + "\n")
 		}
 	}
 	for _, r := range rules(t) {

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -53,7 +54,7 @@ probes: {interval: 2s, timeout: 1s}
 	for name, flags := range map[string][]string{"text": nil, "native histograms": {"--enable-feature=native-histograms"}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := startPrometheus(t, strings.TrimPrefix(d.at, "http://"), flags...)
+			p := startPrometheus(t, d, nil, flags...)
 			p.until(fmt.Sprintf("count_over_time(up[5m]) >= %d", scrapes))
 			for _, query := range []string{
 				"min_over_time(up[5m]) == 1",
@@ -91,12 +92,13 @@ type prometheus struct {
 	trouble []string // lines of its log
 }
 
-// startPrometheus has it scrape a target each second, at a port on loopback of its own choice.
-func startPrometheus(t *testing.T, target string, flags ...string) *prometheus {
+// startPrometheus has it scrape a daemon each second, and evaluate rules, at a port on loopback of its own choice.
+func startPrometheus(t *testing.T, d *daemonProcess, rules []string, flags ...string) *prometheus {
 	t.Helper()
 	dir := t.TempDir()
 	config := filepath.Join(dir, "prometheus.yaml")
-	text := fmt.Sprintf("global: {scrape_interval: 1s, scrape_timeout: 1s}\nscrape_configs:\n  - {job_name: kerbagent, static_configs: [{targets: [%q]}]}\n", target)
+	text := fmt.Sprintf("global: {scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}\nrule_files: [%s]\nscrape_configs:\n  - {job_name: kerbagent, static_configs: [{targets: [%q]}]}\n",
+		strings.Join(rules, ", "), strings.TrimPrefix(d.at, "http://"))
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -158,8 +160,12 @@ func (p *prometheus) get(path string, into any) (ok bool) {
 	if res.StatusCode == http.StatusServiceUnavailable {
 		return false // it is still coming up
 	}
-	if err := json.NewDecoder(res.Body).Decode(into); err != nil || res.StatusCode != http.StatusOK {
-		p.t.Fatalf("%s: %d %v", path, res.StatusCode, err)
+	body, err := io.ReadAll(res.Body)
+	if err == nil {
+		err = json.Unmarshal(body, into)
+	}
+	if err != nil || res.StatusCode != http.StatusOK {
+		p.t.Fatalf("%s: %d %v %s", path, res.StatusCode, err, body)
 	}
 	return true
 }

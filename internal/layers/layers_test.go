@@ -43,6 +43,7 @@ func may() map[string][]string {
 		"internal/layers":               nil,
 		"config":                        nil,
 		"dashboards":                    nil,
+		"dashboards/dashboardstest":     {"dashboards"},
 		"packaging":                     nil,
 		"systemd":                       nil,
 		"probe":                         nil,
