@@ -22,6 +22,7 @@ type bundleOptions struct {
 	config    string
 	stateDir  string
 	url       string
+	urlCA     string
 	file      string
 	check     bool
 	hideUsers bool
@@ -38,7 +39,8 @@ the host's resolver, clock and kernel. No password, key or ticket is in it: file
 with secrets are not opened. What is in it is printed; host and user names are.
 
 The report is the daemon's, or with --check a fresh one: that tries the logins,
-as kerbagent check does.
+as kerbagent check does. A daemon with TLS is asked by an https --url with a name
+of its certificate; one that wants a user and a password is not asked.
 
 EXIT STATUS
   0  written; what is missing in it is said
@@ -50,10 +52,12 @@ EXIT STATUS
 	f.StringVar(&o.config, "config", config.DefaultFile, "configuration `file`")
 	f.StringVar(&o.stateDir, "state-dir", "", "the daemon's state `directory` (default: "+defaultStateDir()+")")
 	f.StringVar(&o.url, "url", "http://127.0.0.1:10088", "`address` of the running daemon")
+	f.StringVar(&o.urlCA, "url-ca", "", "`file` with the CA of the daemon's certificate, or with the certificate, for an https --url (default: the system's CAs)")
 	f.BoolVar(&o.check, "check", false, "climb the ladder now, in place of asking the daemon for its report")
 	f.BoolVar(&o.hideUsers, "hide-users", false, "user-1 and so on in place of user names, as hide_users: true does")
 	f.StringVarP(&o.file, "output", "o", "", "`file` to write; it must not be there yet (default: kerbagent-support-HOST-TIME.tar.gz)")
 	c.MarkFlagsMutuallyExclusive("check", "url")
+	c.MarkFlagsMutuallyExclusive("check", "url-ca")
 	return c
 }
 
@@ -70,8 +74,12 @@ func (o *bundleOptions) run(ctx context.Context, s streams) error {
 	if _, err := os.Lstat(o.file); !errors.Is(err, fs.ErrNotExist) { // before anybody is asked
 		return fmt.Errorf("%s is there already, and is left as it is: name another file with -o", o.file)
 	}
-	if u, err := url.Parse(o.url); err != nil || u.User != nil || u.Host == "" {
+	u, err := url.Parse(o.url)
+	if err != nil || u.User != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return errors.New("--url is not an address like http://127.0.0.1:10088; no user or password stands in it")
+	}
+	if o.urlCA != "" && u.Scheme != "https" {
+		return errors.New("--url-ca is for a --url that begins with https://")
 	}
 	if o.stateDir == "" {
 		o.stateDir = defaultStateDir()

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -137,7 +136,7 @@ func (o *bundleOptions) freshReport(ctx context.Context, b *bundle, cfg *config.
 func (o *bundleOptions) daemonReport(ctx context.Context, b *bundle) {
 	text, err := o.ask(ctx, "/api/v1/report")
 	if err != nil {
-		b.lacks("report.json", fmt.Errorf("%w; start the daemon, give its --url, or give --check", err))
+		b.lacks("report.json", err)
 		return
 	}
 	b.addReport("findings and results of the running daemon", text)
@@ -190,32 +189,4 @@ func (o *bundleOptions) failures(ctx context.Context, b *bundle) {
 		return
 	}
 	b.add(name, about, text)
-}
-
-// ask gets JSON from the daemon.
-func (o *bundleOptions) ask(ctx context.Context, path string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, bundleTimeout)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(o.url, "/")+path, nil)
-	if err != nil {
-		return nil, fmt.Errorf("asking the daemon: %w", err)
-	}
-	// No proxy of the environment stands between this host and itself, and a redirect leads to nobody else.
-	client := &http.Client{Transport: &http.Transport{}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	res, err := client.Do(req)
-	if err != nil {
-		return nil, fmt.Errorf("asking the daemon: %w", err)
-	}
-	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("asking the daemon: %s says %s", o.url+path, res.Status)
-	}
-	text, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
-	if err == nil && (len(text) > maxAnswer || !json.Valid(text)) {
-		err = errors.New("the answer is not JSON of some MiB")
-	}
-	if err != nil {
-		return nil, fmt.Errorf("asking the daemon: %w", err)
-	}
-	return text, nil
 }

@@ -104,13 +104,14 @@ func (o *configInit) survey(ctx context.Context, dialer probe.Dialer) (agent.Sur
 		if err != nil {
 			return agent.Survey{}, nil, err
 		}
-		at := cfg.Realms[0].DNSServers
+		at, theirs := cfg.Realms[0].DNSServers, true
 		if len(at) == 0 {
+			theirs = false
 			if at, err = agent.HostResolver(resolvConf); err != nil {
 				return agent.Survey{}, nil, fmt.Errorf("%w; or give --dns-server", err)
 			}
 		}
-		found := agent.SurveyRealm(ctx, realm, at, dialer)
+		found := agent.SurveyRealm(ctx, realm, at, theirs, dialer)
 		if o.realm != "" || found.Source == probe.SourceSRV {
 			return found, at, nil
 		}

@@ -20,6 +20,7 @@ import (
 
 	"github.com/kerbagent/kerbagent/config"
 	"github.com/kerbagent/kerbagent/internal/agent"
+	"github.com/kerbagent/kerbagent/internal/ledger"
 	"github.com/kerbagent/kerbagent/internal/web"
 )
 
@@ -51,7 +52,8 @@ SIGTERM ends it within two seconds.
 
 EXIT STATUS
   0  it was told to stop
-  3  it could not start, or could not serve: usage, configuration, address in use`,
+  3  it could not start, or could not serve: usage, configuration, address in use,
+     another kerbagent run has the state directory`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return o.run(c.Context(), s) },
 	}
@@ -76,6 +78,16 @@ func (o *runOptions) run(ctx context.Context, s streams) error {
 	host, err := os.Hostname()
 	if err != nil {
 		return fmt.Errorf("asking for this host's name: %w", err)
+	}
+	hold, err := ledger.Hold(o.stateDir)
+	var held *ledger.HeldError
+	switch {
+	case errors.As(err, &held):
+		return fmt.Errorf("%w: stop that one first, or give this one a --state-dir of its own, where attempts are counted apart", err)
+	case err != nil: // the daemon tries nothing then, and says so
+		log.Warn("a second kerbagent run with this state directory would not be noticed", "error", err)
+	default:
+		defer hold.Close()
 	}
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)

@@ -14,8 +14,8 @@ import (
 	"github.com/kerbagent/kerbagent/config"
 )
 
-// dnsServer answers on loopback from a zone file's lines; silence where udp or
-// tcp is false.
+// dnsServer answers on loopback from a zone file's lines, as an authority;
+// silence where udp or tcp is false.
 func dnsServer(t *testing.T, udp, tcp bool, records ...string) netip.AddrPort {
 	t.Helper()
 	var rrs []dns.RR
@@ -40,6 +40,7 @@ func dnsServer(t *testing.T, udp, tcp bool, records ...string) netip.AddrPort {
 				return
 			}
 			m := new(dns.Msg).SetReply(q)
+			m.Authoritative = true
 			known := false
 			for _, rr := range rrs {
 				if strings.EqualFold(rr.Header().Name, q.Question[0].Name) {

@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -131,7 +132,8 @@ func employ(t *testing.T, s shift, dialled func()) map[string]int {
 	cmd.Process.Kill()
 	cmd.Wait()
 	if other != "" || said["dial"] == 0 {
-		t.Fatalf("shift %d, %d dials:\n%s", s.Nth, said["dial"], other)
+		left, _ := filepath.Glob(filepath.Join(s.State, "*.flight"))
+		t.Fatalf("shift %d, %d dials, %d handshakes on record:\n%s", s.Nth, said["dial"], len(left), other)
 	}
 	return said
 }

@@ -68,18 +68,20 @@ type host struct {
 	root   *console
 	dir    string // the ledger's
 	at     netip.AddrPort
-	client string // our own address there
+	client string        // our own address there
+	ahead  time.Duration // of the record's clock
 	sum    struct{ broken, counted, pauses, ours, theirs int }
 }
 
 func newHost(t *testing.T, root *console, dir, at, client string) *host {
 	t.Helper()
-	l, err := ledger.Open(dir, ledger.Options{})
+	h := &host{root: root, dir: dir, at: netip.AddrPortFrom(netip.MustParseAddr(at), config.PortMySQL), client: client}
+	l, err := ledger.Open(dir, ledger.Options{Now: func() time.Time { return time.Now().Add(h.ahead) }})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &host{env: Env{Dialer: &net.Dialer{}, Now: time.Now, Ledger: l}, root: root, dir: dir,
-		at: netip.AddrPortFrom(netip.MustParseAddr(at), config.PortMySQL), client: client}
+	h.env = Env{Dialer: &net.Dialer{}, Now: time.Now, Ledger: l}
+	return h
 }
 
 // plan is that of somebody who has kerbagent look after this user.
@@ -113,11 +115,18 @@ func (h *host) probe(t *testing.T, user string) database.Probe {
 // logIn is the way out of a pause.
 func (h *host) logIn(t *testing.T) {
 	t.Helper()
+	h.logInOver(t, h.env.Dialer)
+}
+
+func (h *host) logInOver(t *testing.T, d probe.Dialer) {
+	t.Helper()
 	plan, db, secure := h.plan(t, "alice")
 	endpoint := func(context.Context) (database.Server, error) {
 		return database.Server{Address: h.at, TLS: secure}, nil
 	}
-	res := plan.loginProbe(plan.cfg.Logins[0], db, endpoint, newDiscovery(plan.cfg, h.env.Dialer, nil)).Run(t.Context())
+	p := plan.loginProbe(plan.cfg.Logins[0], db, endpoint, newDiscovery(plan.cfg, h.env.Dialer, nil))
+	p.Dialer = d
+	res := p.Run(t.Context())
 	if res.Outcome != probe.OK {
 		t.Fatalf("login: %s (%s) %v", res.Outcome, res.Reason, res.Err)
 	}
@@ -187,11 +196,15 @@ func (h *host) probes(t *testing.T, user string, n int) {
 	}
 }
 
-// reset logs in, which sets both counters back.
+// reset logs in, which sets the server's counter back, and ours with the second
+// login, a minute later.
 func (h *host) reset(t *testing.T) {
 	t.Helper()
 	_, theirs := h.check(t)
 	h.sum.counted += theirs
+	h.logIn(t)
+	h.check(t)
+	h.ahead += time.Minute
 	h.logIn(t)
 	if ours, theirs := h.check(t); ours != 0 || theirs != 0 {
 		t.Fatalf("after a login the server counts %d, we %d", theirs, ours)

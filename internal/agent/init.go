@@ -27,13 +27,16 @@ type Survey struct {
 	KDCs       []string         // host:port; empty where DNS has none
 	Source     string           // how they were found: probe.SourceSRV or probe.SourceDomain
 	Kpasswd    []string         // host:port, by SRV
-	DNSServers []netip.AddrPort // those that speak for the realm's domain themselves
+	DNSServers []netip.AddrPort // those of the realm that speak for its domain themselves
 	Err        error            // why there is no KDC
 }
 
 // SurveyRealm asks the DNS servers at about a realm. It asks nobody else but
-// the hosts that they name, and those for DNS alone.
-func SurveyRealm(ctx context.Context, realm string, at []netip.AddrPort, dialer probe.Dialer) Survey {
+// the hosts that they name, and those for DNS alone. theirs says that somebody
+// has named the servers as the realm's; this host's own are not, however they
+// answer: a forwarder (dnsmasq, a VPC's resolver) may set the bit of an
+// authority on what it has from others.
+func SurveyRealm(ctx context.Context, realm string, at []netip.AddrPort, theirs bool, dialer probe.Dialer) Survey {
 	cfg := &config.Config{Realms: []config.Realm{{Name: realm}}, Probes: config.Probes{Timeout: config.DefaultProbeTimeout}}
 	d, domain := newDiscovery(cfg, dialer, at), cfg.Realms[0].Domain()
 	s := Survey{Realm: realm, Kind: config.MIT}
@@ -49,7 +52,10 @@ func SurveyRealm(ctx context.Context, realm string, at []netip.AddrPort, dialer 
 	if controllers != nil && len(controllers.Services) > 0 {
 		s.Kind = config.ActiveDirectory
 	}
-	asked := slices.Clone(at)
+	var asked []netip.AddrPort
+	if theirs {
+		asked = slices.Clone(at)
+	}
 	for _, k := range kdcs {
 		s.Source = k.source
 		s.KDCs = append(s.KDCs, config.HostPort{Host: k.host, Port: k.port}.String())

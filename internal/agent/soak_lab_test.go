@@ -24,6 +24,8 @@ import (
 const (
 	soakFaster = 100
 	faultLasts = 4 * time.Second // a login comes every three
+	// wholeRounds is a time in the first half of which every fault has come and gone, at 10 s each.
+	wholeRounds = 30 * time.Minute
 )
 
 // TestSoak runs a daemon at 100 times its usual rate for as long as SOAK says,
@@ -78,10 +80,11 @@ func TestSoak(t *testing.T) {
 type use struct {
 	at                                            time.Duration
 	heap, goroutines, files, series, stored, disk int // bytes, numbers, and bytes on disk
+	findings                                      int // series of kerbagent_finding
 }
 
 func (u use) String() string {
-	return fmt.Sprintf("%6.0f s: heap %.2f MiB, %d goroutines, %d open files, %d series, %d files of %d bytes", u.at.Seconds(), float64(u.heap)/(1<<20), u.goroutines, u.files, u.series, u.stored, u.disk)
+	return fmt.Sprintf("%6.0f s: heap %.2f MiB, %d goroutines, %d open files, %d series and %d of findings, %d files of %d bytes", u.at.Seconds(), float64(u.heap)/(1<<20), u.goroutines, u.files, u.series, u.findings, u.stored, u.disk)
 }
 
 // use measures the least of a second: what is in flight comes and goes.
@@ -103,8 +106,11 @@ func (l *labDaemon) use() use {
 	l.metrics.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	least.series = 0
 	for line := range strings.Lines(w.Body.String()) {
-		// Findings get a series for each code and severity that was seen: the catalogue bounds them.
-		if !strings.HasPrefix(line, "#") && !strings.HasPrefix(line, "kerbagent_finding{") {
+		switch {
+		case strings.HasPrefix(line, "#"):
+		case strings.HasPrefix(line, "kerbagent_finding{"):
+			least.findings++
+		default:
 			least.series++
 		}
 	}
@@ -137,6 +143,7 @@ func compare(t *testing.T, uses []use, most time.Duration) {
 			into = &second
 		}
 		into.heap, into.goroutines, into.files = max(into.heap, u.heap), max(into.goroutines, u.goroutines), max(into.files, u.files)
+		into.findings = max(into.findings, u.findings)
 		into.series, into.stored, into.disk = max(into.series, u.series), max(into.stored, u.stored), max(into.disk, u.disk)
 	}
 	if first.heap == 0 || second.heap == 0 {
@@ -148,6 +155,10 @@ func compare(t *testing.T, uses []use, most time.Duration) {
 	if second.heap > first.heap*11/10+1<<20 || second.goroutines > first.goroutines+10 || second.files > first.files+10 ||
 		second.series > first.series || second.stored > first.stored+5 || second.disk > maxDisk {
 		t.Error("it grows")
+	}
+	// A code gets a series for each severity that it was seen with: all of them, once every fault has been.
+	if most >= wholeRounds && second.findings > first.findings {
+		t.Error("findings grow")
 	}
 }
 

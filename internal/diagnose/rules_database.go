@@ -99,7 +99,7 @@ func databaseRules() []Rule {
 	}, {
 		Code: "db-probing-paused", Severity: Warning,
 		Title:     "database {database}: probing is paused, so that it does no harm",
-		Means:     "Connections that kerbagent opened and could not end (timeouts, kills) count towards the server's max_connect_errors: at a quarter of it kerbagent stops, until a full login has set the server's counter back. A user whom the server asked for a password is not probed again either.",
+		Means:     "Connections that kerbagent opened and could not end (timeouts, kills) count towards the server's max_connect_errors: at a quarter of it kerbagent stops, until full logins have set the server's counter back. A user whom the server asked for a password is not probed again either.",
 		Cause:     "{error}.",
 		Remedy:    do("See the other findings for why connections stay unfinished; a login that succeeds ends the pause. To ask once all the same:", "kerbagent check --ignore-breaker"),
 		DependsOn: causes,

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"bytes"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -20,6 +21,11 @@ import (
 // whatever the server says.
 const maxCounted = 1000
 
+// settled is how long after a sign of life a server may still come to count a
+// handshake that was left unfinished before it: where the end of the connection
+// was lost it waits for its connect_timeout, 10 seconds by default.
+const settled = time.Minute
+
 // Database is one database server, as seen from this host: a server blocks a
 // client host after max_connect_errors unfinished handshakes in a row, and a
 // full login sets its counter back.
@@ -27,6 +33,14 @@ const maxCounted = 1000
 // While a handshake is in flight it has a file, which its process holds
 // locked. A handshake that finished removes it; any other leaves it, without a
 // lock. So the files nobody holds are the count, also after kill -9.
+//
+// A full login takes two steps to remove such a file, since the server sets its
+// counter back only if it was above zero when the login's connection came, and
+// may count late what was left long before:
+//  1. A login finds the file before it dials. When it has succeeded the server
+//     was alive after the handshake had ended, and the file's second line says
+//     when that was.
+//  2. A later login, begun a minute or more after that, removes it.
 type Database struct {
 	l    *Ledger
 	name string
@@ -57,6 +71,9 @@ type Handshake struct {
 	once sync.Once
 	name string
 	file *os.File
+
+	began time.Time
+	left  []inFlight // what nobody held before the server was dialled
 }
 
 // Begin records a handshake that is not meant to log in, and syncs the record;
@@ -138,14 +155,15 @@ func (d *Database) begin(user string, may func(dead, live []time.Time) error) (*
 	for i := range id {
 		id[i] = byte(rand.Uint32())
 	}
-	h := &Handshake{d: d, user: user, name: fmt.Sprintf("%s-%d-%s.flight", d.file, d.l.now().UnixNano(), hex.EncodeToString(id[:]))}
-	if err := d.ask(s, h.name, may); err != nil {
+	h := &Handshake{d: d, user: user, began: d.l.now()}
+	h.name = fmt.Sprintf("%s-%d-%s.flight", d.file, h.began.UnixNano(), hex.EncodeToString(id[:]))
+	if _, err := d.ask(s, h.name, may); err != nil {
 		return nil, err
 	}
 	if h.file, err = s.create(h.name, []byte(d.name+"\n")); err != nil {
 		return nil, err
 	}
-	if err := d.ask(s, h.name, may); err != nil {
+	if h.left, err = d.ask(s, h.name, may); err != nil {
 		_ = s.root.Remove(h.name) // what is left counts against us, not against the host
 		h.file.Close()
 		return nil, err
@@ -153,21 +171,22 @@ func (d *Database) begin(user string, may func(dead, live []time.Time) error) (*
 	return h, nil
 }
 
-func (d *Database) ask(s *store, except string, may func(dead, live []time.Time) error) error {
+// ask also gives the handshakes that nobody holds.
+func (d *Database) ask(s *store, except string, may func(dead, live []time.Time) error) ([]inFlight, error) {
 	dead, live, err := d.flights(s, except)
 	if err == nil {
 		err = may(times(dead), times(live))
 	}
 	var paused *PausedError
 	if d.l.ignore && errors.As(err, &paused) {
-		return nil
+		return dead, nil
 	}
-	return err
+	return dead, err
 }
 
 // End ends the handshake. finished: the server's OK or ERR was read, or no
 // connection came to be, so the server has nothing to count. loggedIn: it was
-// an OK, which sets the server's counter back, and ours.
+// an OK, which sets the server's counter back, and in the end ours.
 func (h *Handshake) End(finished, loggedIn bool) (err error) {
 	h.once.Do(func() {
 		defer h.file.Close()
@@ -182,27 +201,71 @@ func (h *Handshake) End(finished, loggedIn bool) (err error) {
 		if err = s.remove(h.name); err != nil || !loggedIn {
 			return
 		}
-		err = h.d.reset(s, h.user)
+		if err = s.remove(h.d.pauseFile(h.user)); err != nil {
+			return
+		}
+		err = h.makeGood(s)
 	})
 	return err
 }
 
-// reset forgets what a full login makes good.
-func (d *Database) reset(s *store, user string) error {
-	dead, _, err := d.flights(s, "")
-	if err != nil {
-		return err
-	}
-	for _, f := range dead {
-		if err := s.remove(f.name); err != nil {
+// makeGood forgets what this full login has made good, and takes note that
+// the server lives after the rest of what was left before the login began. What
+// was left since, or is in flight, the server may yet count.
+func (h *Handshake) makeGood(s *store) error {
+	now := h.d.l.now()
+	for _, f := range h.left {
+		alive, err := s.aliveAfter(f.name)
+		switch {
+		case errors.Is(err, fs.ErrNotExist): // another login was faster
+		case err != nil:
+			return err
+		case alive.IsZero() || alive.After(now): // not yet, or the clock has stepped back
+			err = s.noteAlive(f.name, now)
+		case !h.began.Before(alive.Add(settled)):
+			err = s.remove(f.name)
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
-	return s.remove(d.pauseFile(user))
+	return nil
 }
 
-// Unfinished counts the handshakes that were left unfinished since the last
-// full login.
+// aliveAfter reads when the server was seen alive after a handshake had been
+// left: the last line of its file; zero where there is none that is whole.
+func (s *store) aliveAfter(name string) (time.Time, error) {
+	b, err := s.read(name)
+	if err != nil {
+		return time.Time{}, err
+	}
+	lines := bytes.Split(b, []byte("\n"))
+	if len(lines) < 3 { // the server's name, a time, and nothing after the last line's end
+		return time.Time{}, nil
+	}
+	nanos, err := strconv.ParseInt(string(lines[len(lines)-2]), 10, 64)
+	if err != nil {
+		return time.Time{}, nil
+	}
+	return time.Unix(0, nanos), nil
+}
+
+// noteAlive adds a line to a handshake's file. It must not get another name, or
+// who lists the directory just then might see neither.
+func (s *store) noteAlive(name string, at time.Time) error {
+	f, err := s.root.OpenFile(name, os.O_WRONLY|os.O_APPEND|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, 0)
+	if err != nil {
+		return noRecord("writing "+s.path(name), err)
+	}
+	defer f.Close()
+	if _, err := fmt.Fprintf(f, "%d\n", at.UnixNano()); err != nil {
+		return noRecord("writing "+s.path(name), err)
+	}
+	return nil
+}
+
+// Unfinished counts the handshakes that were left unfinished and that no full
+// login has surely made good.
 func (d *Database) Unfinished() (int, error) {
 	s, err := d.l.store()
 	if err != nil {

@@ -87,7 +87,7 @@ func Table() []Row {
 			"When the database's certificate ends, in seconds since 1970; the earliest where its addresses have several.",
 			`kerbagent_certificate_expiry_timestamp_seconds - time() < 14 * 86400`},
 		{unfinished, TypeGauge, []string{"database"},
-			"Handshakes of kerbagent's own that stayed unfinished since its last full login. Probing pauses at a quarter of the database's max_connect_errors.",
+			"Handshakes of kerbagent's own that stayed unfinished and that full logins have not made good yet. Probing pauses at a quarter of the database's max_connect_errors.",
 			`kerbagent_database_unfinished_handshakes > 10`},
 		{krb5confInSync, TypeGauge, nil,
 			"1 where krb5.conf is what kerbagent would write, 0 where it is not. Missing where kerbagent does not keep the file.",

@@ -20,6 +20,8 @@ type ListenOptions struct {
 	SystemdSocket bool     // the sockets that systemd hands over, in place of Addresses
 	ConfigFile    string   // exporter-toolkit's: TLS and basic auth; empty: neither
 	Logger        *slog.Logger
+
+	limits *limits // for tests; nil: the usual ones
 }
 
 // Note says what somebody should know about these options; empty: nothing.
@@ -50,14 +52,17 @@ func loopback(address string) bool {
 	return err == nil && ip.Unmap().IsLoopback()
 }
 
-// Limits of a connection. Who reads or writes more slowly is cut off: a scrape
-// is over after 10 seconds by default, and the page is small.
+// limits are those of a connection. Who reads or writes more slowly is cut off,
+// however steadily.
+type limits struct{ header, read, write, idle time.Duration }
+
+// usual: a scrape is over after 10 seconds by default, and the page is small.
+func usual() *limits {
+	return &limits{header: 5 * time.Second, read: 10 * time.Second, write: 15 * time.Second, idle: 90 * time.Second}
+}
+
 const (
-	headerTime = 5 * time.Second
-	readTime   = 10 * time.Second
-	writeTime  = 15 * time.Second
-	idleTime   = 90 * time.Second
-	maxHeader  = 16 << 10
+	maxHeader = 16 << 10
 	// stopTime is what requests get to end, so that the daemon is gone within 2 seconds.
 	stopTime = 1500 * time.Millisecond
 )
@@ -68,9 +73,13 @@ func Serve(ctx context.Context, h http.Handler, o ListenOptions) error {
 	if err := toolkit.Validate(o.ConfigFile); err != nil {
 		return fmt.Errorf("reading web configuration: %w", err)
 	}
+	most := o.limits
+	if most == nil {
+		most = usual()
+	}
 	server := &http.Server{
 		Handler:           h,
-		ReadHeaderTimeout: headerTime, ReadTimeout: readTime, WriteTimeout: writeTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,
+		ReadHeaderTimeout: most.header, ReadTimeout: most.read, WriteTimeout: most.write, IdleTimeout: most.idle, MaxHeaderBytes: maxHeader,
 		ErrorLog: slog.NewLogLogger(o.Logger.Handler(), slog.LevelDebug), // broken TLS handshakes and the like: others' trouble
 	}
 	ended := make(chan error, 1)
