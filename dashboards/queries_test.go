@@ -67,7 +67,7 @@ func series(t *testing.T) map[string][]string {
 	t.Helper()
 	scraped := []string{"job", "instance"}
 	out := map[string][]string{"up": scraped}
-	every := append([]string{"le", "domain"}, scraped...)
+	every := append([]string{"le"}, scraped...)
 	for _, r := range metrics.Table() {
 		labels := append(slices.Clone(r.Labels), scraped...)
 		every = append(every, r.Labels...)

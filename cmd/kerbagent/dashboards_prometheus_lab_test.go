@@ -103,7 +103,7 @@ func (w *watched) happen() {
 		}
 		w.reload(fmt.Sprintf("  - {user: wrong.pw@CORP.EXAMPLE.COM, database: reporting, password_file: %s}\n"+
 			"  - {user: expiring.user@CORP.EXAMPLE.COM, database: reporting, password_file: %s}\n", labtest.Secret("wrong"), labtest.Secret("user")))
-	}, []string{firing("SingleKDCLeft", `domain="corp.example.com"`), firing("FindingWarning", `code="server-down"`), firing("CertificateExpiring", ""),
+	}, []string{firing("SingleKDCLeft", `realm="CORP.EXAMPLE.COM"`), firing("FindingWarning", `code="server-down"`), firing("CertificateExpiring", ""),
 		firing("PasswordExpiring", `user="expiring.user@CORP.EXAMPLE.COM"`), firing("TicketExpiring", ""), firing("Krb5ConfOutOfSync", ""),
 		firing("LoginBreakerOpen", `user="wrong.pw@CORP.EXAMPLE.COM"`)}, func() {})
 	w.during("mended", func() {
@@ -116,7 +116,7 @@ func (w *watched) happen() {
 	w.during("realm", func() {
 		labtest.Fault(t, "fault", "drop", "any", "88", "dc1")
 		labtest.Fault(t, "fault", "drop", "any", "88", "dc2")
-	}, []string{firing("RealmUnreachable", `code="realm-unreachable"`), `min(instance_domain:kerbagent_kdc:usable{domain="corp.example.com"}) == 0`}, heal)
+	}, []string{firing("RealmUnreachable", `code="realm-unreachable"`), `min(instance_realm:kerbagent_kdc:usable{realm="CORP.EXAMPLE.COM"}) == 0`}, heal)
 
 	w.during("names", func() {
 		labtest.Fault(t, "dns", "bend", "dc1", "refuse=corp.example.com")

@@ -43,6 +43,7 @@ Beside them: the usual ` + "`process_*`, and of `go_*`" + ` what tells of a leak
 | ` + "`probe`" + ` | ` + code(words(kinds())) + ` |
 | ` + "`target`" + ` | the host asked, by its name; of ` + "`dns`" + ` the question (` + "`SRV:_kerberos._tcp.corp.example.com`" + `, the server is the address); of ` + "`login`" + ` ` + "`user@REALM@database`" + `; of ` + "`krb5conf`" + ` the file |
 | ` + "`address`, `transport`, `family`" + ` | address and port, ` + "`udp` or `tcp`, `ipv4` or `ipv6`" + `; empty where a probe has none |
+| ` + "`realm`" + ` | of ` + "`dns`, `kdc` and `kpasswd`" + ` the realm that is asked for; else empty |
 | ` + "`variant`" + ` | ` + "`large`" + ` for a KDC's second question, with a message larger than a packet; else empty |
 | ` + "`reason`" + ` | what was seen, below |
 | ` + "`stage`" + ` | a step of the probe, as in ` + "`results[].stages`" + ` of the report |

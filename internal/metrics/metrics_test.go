@@ -20,10 +20,11 @@ import (
 
 var (
 	noon     = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
-	question = Target{ID: probe.ID{Kind: probe.DNS, Target: "SRV:_kerberos._tcp.corp.example.com", Address: netip.MustParseAddrPort("10.0.1.10:53"), Transport: probe.UDP}}
-	kdcUDP   = Target{ID: probe.ID{Kind: probe.KDC, Target: "dc1.corp.example.com", Address: netip.MustParseAddrPort("10.0.1.10:88"), Transport: probe.UDP}}
-	kdcTCP   = Target{ID: probe.ID{Kind: probe.KDC, Target: "dc1.corp.example.com", Address: netip.MustParseAddrPort("[fd00::10]:88"), Transport: probe.TCP}}
-	kdcLarge = Target{ID: probe.ID{Kind: probe.KDC, Target: "dc1.corp.example.com", Address: netip.MustParseAddrPort("10.0.1.10:88"), Transport: probe.UDP, Variant: "large"}}
+	corp     = probe.Facts{probe.FactRealm: "CORP.EXAMPLE.COM"}
+	question = Target{ID: probe.ID{Kind: probe.DNS, Target: "SRV:_kerberos._tcp.corp.example.com", Address: netip.MustParseAddrPort("10.0.1.10:53"), Transport: probe.UDP}, Facts: corp}
+	kdcUDP   = Target{ID: probe.ID{Kind: probe.KDC, Target: "dc1.corp.example.com", Address: netip.MustParseAddrPort("10.0.1.10:88"), Transport: probe.UDP}, Facts: corp}
+	kdcTCP   = Target{ID: probe.ID{Kind: probe.KDC, Target: "dc1.corp.example.com", Address: netip.MustParseAddrPort("[fd00::10]:88"), Transport: probe.TCP}, Facts: corp}
+	kdcLarge = Target{ID: probe.ID{Kind: probe.KDC, Target: "dc1.corp.example.com", Address: netip.MustParseAddrPort("10.0.1.10:88"), Transport: probe.UDP, Variant: "large"}, Facts: corp}
 	writer   = database("10.0.3.20:3306")
 	reader   = database("10.0.3.21:3306")
 	alice    = login("alice@CORP.EXAMPLE.COM", "orders")
@@ -167,8 +168,8 @@ kerbagent_login_breaker_open{user="user-2"} 1
 kerbagent_login_success{database="orders",user="user-1"} 1
 kerbagent_login_success{database="orders",user="user-2"} 0
 kerbagent_password_expiry_timestamp_seconds{user="user-1"} 1.85e+09
-kerbagent_probe_success{address="",family="",probe="login",target="user-1@orders",transport="",variant=""} 1
-kerbagent_probe_success{address="",family="",probe="login",target="user-2@orders",transport="",variant=""} 0`)
+kerbagent_probe_success{address="",family="",probe="login",realm="",target="user-1@orders",transport="",variant=""} 1
+kerbagent_probe_success{address="",family="",probe="login",realm="",target="user-2@orders",transport="",variant=""} 0`)
 
 	m.Plan([]Target{etl}) // who was user-2 is user-1 now: nothing of the other's may be left to it
 	same(t, series(t, m, "kerbagent_login_", "kerbagent_password", `kerbagent_probe_failures_total{probe="login",reason="krb-preauth-failed"`), `
@@ -198,7 +199,7 @@ func TestWhatStaysKeepsItsCounts(t *testing.T) {
 	same(t, series(t, m, `kerbagent_probe_failures_total{probe="kdc",reason="refused"`, `kerbagent_probe_duration_seconds_count{probe="kdc"`, "kerbagent_probe_success"), `
 kerbagent_probe_duration_seconds_count{probe="kdc",target="dc1.corp.example.com"} 2
 kerbagent_probe_failures_total{probe="kdc",reason="refused",target="dc1.corp.example.com"} 2
-kerbagent_probe_success{address="[fd00::10]:88",family="ipv6",probe="kdc",target="dc1.corp.example.com",transport="tcp",variant=""} 0`)
+kerbagent_probe_success{address="[fd00::10]:88",family="ipv6",probe="kdc",realm="CORP.EXAMPLE.COM",target="dc1.corp.example.com",transport="tcp",variant=""} 0`)
 }
 
 // A question that is not asked is neither good nor bad; a login that is held
@@ -213,12 +214,12 @@ func TestSkipped(t *testing.T) {
 	m.Observe(held(alice, probe.ReasonPaused))
 	same(t, series(t, m, shown...), `
 kerbagent_login_success{database="orders",user="alice@CORP.EXAMPLE.COM"} 0
-kerbagent_probe_last_success_timestamp_seconds{address="10.0.1.10:88",family="ipv4",probe="kdc",target="dc1.corp.example.com",transport="udp",variant="large"} 1.79534880003e+09
+kerbagent_probe_last_success_timestamp_seconds{address="10.0.1.10:88",family="ipv4",probe="kdc",realm="CORP.EXAMPLE.COM",target="dc1.corp.example.com",transport="udp",variant="large"} 1.79534880003e+09
 kerbagent_probe_skips_total{probe="login",reason="paused",target="alice@CORP.EXAMPLE.COM@orders"} 1`)
 	m.Observe(good(alice))
 	same(t, series(t, m, "kerbagent_login_success", "kerbagent_probe_success"), `
 kerbagent_login_success{database="orders",user="alice@CORP.EXAMPLE.COM"} 1
-kerbagent_probe_success{address="",family="",probe="login",target="alice@CORP.EXAMPLE.COM@orders",transport="",variant=""} 1`)
+kerbagent_probe_success{address="",family="",probe="login",realm="",target="alice@CORP.EXAMPLE.COM@orders",transport="",variant=""} 1`)
 	m.Observe(held(alice, probe.ReasonNoRecord))
 	same(t, series(t, m, "kerbagent_login_success", "kerbagent_probe_success"), `
 kerbagent_login_success{database="orders",user="alice@CORP.EXAMPLE.COM"} 1`)
@@ -285,8 +286,8 @@ func TestHostileWords(t *testing.T) {
 	}
 	same(t, series(t, m, "kerbagent_probe_success", "kerbagent_login_success"), `
 kerbagent_login_success{database="orders",user="alice@CORP.EXAMPLE.COM"} 0
-kerbagent_probe_success{address="",family="",probe="krb5conf",target="/tmp/`+"\uFFFD"+`\"\n",transport="",variant=""} 1
-kerbagent_probe_success{address="",family="",probe="login",target="alice@CORP.EXAMPLE.COM@orders",transport="",variant=""} 0`)
+kerbagent_probe_success{address="",family="",probe="krb5conf",realm="",target="/tmp/`+"\uFFFD"+`\"\n",transport="",variant=""} 1
+kerbagent_probe_success{address="",family="",probe="login",realm="",target="alice@CORP.EXAMPLE.COM@orders",transport="",variant=""} 0`)
 }
 
 func TestConcurrentUse(t *testing.T) {

@@ -7,15 +7,15 @@ import (
 	"github.com/kerbagent/kerbagent/probe"
 )
 
-// Target is a probe that is planned. Facts are those of its plan: the user and
-// the database of a login, the database of a database probe.
+// Target is a probe that is planned. Facts are those of its plan: the realm, the
+// user and the database of a login, the database of a database probe.
 type Target struct {
 	ID    probe.ID
 	Facts probe.Facts
 }
 
 // place is the label values of one probe, in the order of the table.
-type place [6]string
+type place [7]string
 
 // subject is two label values that several series share: probe and target, or
 // KDC and address.
@@ -162,7 +162,12 @@ func (m *Metrics) place(t Target, users map[string]string) place {
 	if t.ID.Address.IsValid() {
 		address = t.ID.Address.String()
 	}
-	return place{string(t.ID.Kind), safe(target), address, string(t.ID.Transport), t.ID.Family(), t.ID.Variant}
+	realm := ""
+	switch t.ID.Kind {
+	case probe.DNS, probe.KDC, probe.Kpasswd:
+		realm = safe(t.Facts[probe.FactRealm])
+	}
+	return place{string(t.ID.Kind), safe(target), address, string(t.ID.Transport), t.ID.Family(), t.ID.Variant, realm}
 }
 
 // joined puts a probe into its group of the next plan.

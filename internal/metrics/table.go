@@ -42,7 +42,7 @@ const (
 
 // Table returns every metric of kerbagent's own, in the order of the docs.
 func Table() []Row {
-	where := []string{"probe", "target", "address", "transport", "family", "variant"}
+	where := []string{"probe", "target", "address", "transport", "family", "variant", "realm"}
 	return []Row{
 		{finding, TypeGauge, []string{"code", "severity"},
 			"Findings with this code and severity now: root causes, without their consequences. 0 from the start for every code at its worst severity.",
