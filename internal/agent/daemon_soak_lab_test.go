@@ -10,6 +10,9 @@ import (
 	"github.com/kerbagent/kerbagent/lab/labtest"
 )
 
+// TestSoakGrows is TestRunGrows with as many jobs as one process is made for.
+func TestSoakGrows(t *testing.T) { grows(t, 10_000) }
+
 // TestSoakRunFaults is TestLabRunFaults for whatever the lab can break: from the
 // fault to its finding in /metrics it takes one interval and one timeout at most.
 func TestSoakRunFaults(t *testing.T) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"runtime/debug"
-	"slices"
 	"time"
 
 	"github.com/kerbagent/kerbagent/internal/diagnose"
@@ -102,14 +101,17 @@ func (d *daemon) tell(what string, f followed, rep diagnose.Report, more ...any)
 
 // record gives what failed to the flight recorder, with the findings that it is part of.
 func (d *daemon) record(results []probe.Result, findings []diagnose.Finding) {
-	for _, r := range results {
-		var codes []string
-		for _, f := range findings {
-			if slices.Contains(f.Affects, r.ID) {
-				codes = append(codes, string(f.Code))
-			}
+	if len(results) == 0 {
+		return
+	}
+	codes := map[probe.ID][]string{}
+	for _, f := range findings {
+		for _, id := range f.Affects {
+			codes[id] = append(codes[id], string(f.Code))
 		}
-		err := d.recorder.Add(r, codes)
+	}
+	for _, r := range results {
+		err := d.recorder.Add(r, codes[r.ID])
 		d.mu.Lock()
 		d.recordErr = err
 		d.mu.Unlock()

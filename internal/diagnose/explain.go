@@ -110,9 +110,10 @@ func (f *found) finding(v *view) Finding {
 		Cause: fill(f.rule.Cause, f.m.words), Remedy: fill(f.rule.Remedy, f.m.words),
 		Evidence: f.m.evidence, Silences: f.silences,
 	}
+	had := map[probe.ID]bool{}
 	for _, r := range f.m.affects {
-		if !slices.Contains(out.Affects, r.ID) {
-			out.Affects = append(out.Affects, r.ID)
+		if !had[r.ID] {
+			had[r.ID], out.Affects = true, append(out.Affects, r.ID)
 		}
 		if since := v.since(r); out.Since.IsZero() || since.Before(out.Since) {
 			out.Since = since

@@ -2,7 +2,6 @@ package diagnose
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/kerbagent/kerbagent/probe"
 )
@@ -114,37 +113,47 @@ func kdcMatch(holds func(*kdcAddr) bool) func(*view) []match {
 
 // joined makes one match for each realm of matches on single addresses.
 func joined(ms []match) []match {
-	var out []match
-	byRealm := map[string]int{}
+	var realms []string
+	byRealm := map[string][]match{}
 	for _, m := range ms {
 		realm := m.affects[0].Facts[probe.FactRealm]
-		if i, have := byRealm[realm]; have {
-			out[i].join(m)
-			continue
+		if byRealm[realm] == nil {
+			realms = append(realms, realm)
 		}
-		byRealm[realm] = len(out)
-		out = append(out, m)
+		byRealm[realm] = append(byRealm[realm], m)
 	}
-	for _, m := range out {
-		m.words["place"] = placeOf(m.words["kdc"], m.words["server"])
+	var out []match
+	for _, realm := range realms {
+		out = append(out, joint(byRealm[realm]))
 	}
 	return out
 }
 
-// join takes in the same trouble at another address. The words of a command
-// stay those of the first one.
-func (m *match) join(other match) {
-	m.affects = append(m.affects, other.affects...)
-	m.explains = append(m.explains, other.explains...)
-	m.spare = m.spare && other.spare
-	for _, w := range []string{"server", "kdc"} {
-		if !slices.Contains(strings.Split(m.words[w], ", "), other.words[w]) {
-			m.words[w] += ", " + other.words[w]
+// joint is the same trouble at several addresses. The words of a command stay
+// those of the first one.
+func joint(ms []match) match {
+	m := ms[0]
+	for _, other := range ms[1:] {
+		m.affects = append(m.affects, other.affects...)
+		m.explains = append(m.explains, other.explains...)
+		m.spare = m.spare && other.spare
+	}
+	kdcs, servers, all := distinct(ms, "kdc"), distinct(ms, "server"), distinct(ms, "seen")
+	m.words["kdc"], m.words["server"], m.words["seen"] = list(kdcs), list(servers), clauses(all)
+	m.words["place"] = placeOf(m.words["kdc"], m.words["server"])
+	return m
+}
+
+// distinct gives what the matches have for a word, each once.
+func distinct(ms []match, word string) []string {
+	var out []string
+	had := map[string]bool{"": true}
+	for _, m := range ms {
+		if w := m.words[word]; !had[w] {
+			had[w], out = true, append(out, w)
 		}
 	}
-	if other.words["seen"] != "" && m.words["seen"] != other.words["seen"] {
-		m.words["seen"] += "; " + other.words["seen"]
-	}
+	return out
 }
 
 // kdcTrouble is a match on all of an address's failed exchanges. It accounts
@@ -167,8 +176,8 @@ func (v *view) kdcTrouble(k *kdcAddr) match {
 		m.explains = append(m.explains, v.loginsNeeding(k.facts[probe.FactRealm], probe.ReasonKRBServiceUnavailable, probe.ReasonMalformed)...)
 	}
 	if !answered(k.tcp) && !answered(k.udp) {
-		for _, p := range v.kpw {
-			if p.addr.Addr() == k.addr.Addr() && noneAnswered(p.results()) {
+		for _, p := range v.kpwOf[k.addr.Addr()] {
+			if noneAnswered(p.results()) {
 				m.explains = append(m.explains, p.results()...)
 			}
 		}

@@ -186,14 +186,22 @@ func (v *view) knownController(k *kdcAddr) bool {
 	return !asked
 }
 
-// hostAt names the machine at an address: the name of a KDC or kpasswd server
-// there, so that a machine's IPv4 and IPv6 addresses are seen as one. A
-// domain's own name stands for several machines and is none.
+// nameHost notes the name of the machine at an address: that of a KDC or
+// kpasswd server there, so that a machine's IPv4 and IPv6 addresses are seen as
+// one. A domain's own name stands for several machines and is none.
+func (v *view) nameHost(r *probe.Result) {
+	if r.ID.Kind != probe.KDC && r.ID.Kind != probe.Kpasswd || r.ID.Target == domainOf(r.Facts[probe.FactRealm]) {
+		return
+	}
+	if _, named := v.hosts[r.ID.Address.Addr()]; !named {
+		v.hosts[r.ID.Address.Addr()] = r.ID.Target
+	}
+}
+
+// hostAt names the machine at an address.
 func (v *view) hostAt(ip netip.Addr) string {
-	for _, r := range v.all {
-		if (r.ID.Kind == probe.KDC || r.ID.Kind == probe.Kpasswd) && r.ID.Address.Addr() == ip && r.ID.Target != domainOf(r.Facts[probe.FactRealm]) {
-			return r.ID.Target
-		}
+	if name, named := v.hosts[ip]; named {
+		return name
 	}
 	return ip.String()
 }

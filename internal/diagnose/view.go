@@ -19,6 +19,18 @@ type view struct {
 	kpw    []*pair // kpasswd addresses
 	dbs    []*probe.Result
 	logins []*probe.Result
+
+	// The same by what is looked up: a configuration may have thousands of servers.
+	kdcAt map[kdcKey]*kdcAddr
+	kdcIn map[string][]*kdcAddr // by realm
+	kpwAt map[netip.AddrPort]*pair
+	kpwOf map[netip.Addr][]*pair
+	hosts map[netip.Addr]string
+}
+
+type kdcKey struct {
+	addr  netip.AddrPort
+	realm string
 }
 
 // pair is one address asked over both transports; nil where one was not asked.
@@ -44,17 +56,19 @@ type dnsServer struct {
 }
 
 func newView(s Snapshot) *view {
-	v := &view{snap: s}
+	v := &view{snap: s, kdcAt: map[kdcKey]*kdcAddr{}, kdcIn: map[string][]*kdcAddr{},
+		kpwAt: map[netip.AddrPort]*pair{}, kpwOf: map[netip.Addr][]*pair{}, hosts: map[netip.Addr]string{}}
 	for i := range s.Results {
 		r := &s.Results[i]
 		v.all = append(v.all, r)
+		v.nameHost(r)
 		switch r.ID.Kind {
 		case probe.DNS:
 			v.addDNS(r)
 		case probe.KDC:
 			v.addKDC(r)
 		case probe.Kpasswd:
-			v.kpw = addPair(v.kpw, r)
+			v.addKpasswd(r)
 		case probe.Database:
 			v.dbs = append(v.dbs, r)
 		case probe.Login:
@@ -78,15 +92,12 @@ func (v *view) addKDC(r *probe.Result) {
 	if !r.ID.Address.IsValid() || r.Outcome == probe.Skipped {
 		return // a name without an address is the DNS rules' business
 	}
-	var k *kdcAddr
-	for _, have := range v.kdcs {
-		if have.addr == r.ID.Address && have.facts[probe.FactRealm] == r.Facts[probe.FactRealm] {
-			k = have
-		}
-	}
+	key := kdcKey{r.ID.Address, r.Facts[probe.FactRealm]}
+	k := v.kdcAt[key]
 	if k == nil {
 		k = &kdcAddr{pair: pair{addr: r.ID.Address, target: r.ID.Target, facts: r.Facts}}
 		v.kdcs = append(v.kdcs, k)
+		v.kdcAt[key], v.kdcIn[key.realm] = k, append(v.kdcIn[key.realm], k)
 	}
 	switch {
 	case r.ID.Variant != "" && r.ID.Transport == probe.UDP:
@@ -100,26 +111,21 @@ func (v *view) addKDC(r *probe.Result) {
 	}
 }
 
-func addPair(pairs []*pair, r *probe.Result) []*pair {
+func (v *view) addKpasswd(r *probe.Result) {
 	if !r.ID.Address.IsValid() {
-		return pairs
+		return
 	}
-	var p *pair
-	for _, have := range pairs {
-		if have.addr == r.ID.Address {
-			p = have
-		}
-	}
+	p := v.kpwAt[r.ID.Address]
 	if p == nil {
 		p = &pair{addr: r.ID.Address, target: r.ID.Target, facts: r.Facts}
-		pairs = append(pairs, p)
+		v.kpw, v.kpwAt[p.addr] = append(v.kpw, p), p
+		v.kpwOf[p.addr.Addr()] = append(v.kpwOf[p.addr.Addr()], p)
 	}
 	if r.ID.Transport == probe.UDP {
 		p.udp = r
 	} else {
 		p.tcp = r
 	}
-	return pairs
 }
 
 func (p *pair) results() []*probe.Result { return present(p.udp, p.tcp) }
@@ -262,15 +268,7 @@ func (v *view) dnsOf(realm, role string) []*dnsServer {
 	return out
 }
 
-func (v *view) kdcsOf(realm string) []*kdcAddr {
-	var out []*kdcAddr
-	for _, k := range v.kdcs {
-		if k.facts[probe.FactRealm] == realm {
-			out = append(out, k)
-		}
-	}
-	return out
-}
+func (v *view) kdcsOf(realm string) []*kdcAddr { return v.kdcIn[realm] }
 
 // usable says that logins work through this address: they go over TCP, since
 // a PAC makes answers too large for UDP.

@@ -63,13 +63,26 @@ func each(rs []*probe.Result) string {
 			continue
 		}
 		a := r.ID.Address.String()
-		addresses = appendNew(addresses, a)
+		if sorts[a] == nil {
+			addresses = append(addresses, a)
+		}
 		sorts[a] = appendNew(sorts[a], saidOver(r))
 	}
 	for i, a := range addresses {
 		addresses[i] = a + ": " + list(sorts[a])
 	}
-	return strings.Join(addresses, "; ")
+	return clauses(addresses)
+}
+
+// mostClauses is how many of them somebody reads.
+const mostClauses = 12
+
+// clauses strings what was seen together; beyond mostClauses it says how many more there are.
+func clauses(s []string) string {
+	if n := len(s) - mostClauses; n > 1 {
+		return strings.Join(s[:mostClauses], "; ") + "; and " + count(n) + " more"
+	}
+	return strings.Join(s, "; ")
 }
 
 // do makes a remedy: what to do in plain words, and the commands, each on a
