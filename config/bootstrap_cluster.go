@@ -61,6 +61,9 @@ func (d *document) bootstrapCluster(v, parent value, dir string) BootstrapCluste
 		if !strings.HasPrefix(s, "db.") || strings.Trim(s, awsNameRunes) != "" {
 			return "", fmt.Errorf("%q is not an instance class; write one like db.r6g.large", s)
 		}
+		if s == "db.serverless" {
+			return "", fmt.Errorf("%q needs a capacity range, which kerbagent does not set: make the cluster yourself and write mode: modify, or take a class like db.r6g.large", s)
+		}
 		return s, nil
 	})
 	c.Instances = readOr(f["instances"], 1, func(s string) (int, error) {

@@ -93,6 +93,7 @@ func TestBootstrapProblems(t *testing.T) {
 		{"a key that the mode needs", "source: shop, ", "", "bootstrap.cluster", "has no source"},
 		{"a version without Kerberos", "source: shop,", "source: shop, engine_version: 8.0.mysql_aurora.3.02.4,", "bootstrap.cluster.engine_version", "has no Kerberos"},
 		{"a version of MySQL", "source: shop,", "source: shop, engine_version: 5.7.44,", "bootstrap.cluster.engine_version", "not a version of Aurora MySQL"},
+		{"serverless instances", "db.r6g.large", "db.serverless", "bootstrap.cluster.instance_class", "capacity range"},
 		{"a copy of itself", "source: shop", "source: orders", "bootstrap.cluster.source", "another name"},
 		{"a statement in a grant", "SELECT, INSERT ON orders.*", "SELECT ON orders.*; DROP", "bootstrap.database_users[0].grants[0]", "is not a grant"},
 		{"a realm that is not set up", "etl@ONPREM.LOCAL", "etl@OTHER.LOCAL", "bootstrap.database_users[1].user", "ONPREM.LOCAL"},

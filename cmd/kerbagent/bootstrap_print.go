@@ -12,6 +12,9 @@ import (
 )
 
 func printBootstrapJSON(w io.Writer, rep bootstrap.Report) error {
+	if rep.Steps == nil { // a list, always
+		rep.Steps = []bootstrap.StepReport{}
+	}
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
 	enc.SetEscapeHTML(false)

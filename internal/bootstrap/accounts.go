@@ -3,6 +3,7 @@ package bootstrap
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"strings"
 
 	"github.com/kerbagent/kerbagent/internal/bootstrap/aduser"
@@ -58,6 +59,8 @@ func (a directoryAccounts) user(name string) (*aduser.User, error) {
 	}
 	return u, err
 }
+
+func (a directoryAccounts) At() netip.Addr { return a.d.At() }
 
 func (a directoryAccounts) Close() error {
 	a.d.Close()

@@ -133,6 +133,7 @@ func Apply(ctx context.Context, o Options) (rep Report, err error) {
 	if err := l.take(ctx); err != nil {
 		return e.report(), problem("lock", err)
 	}
+	e.lock = l
 	rep, err = e.apply(ctx)
 	if released := e.release(ctx, l); err == nil {
 		err = released

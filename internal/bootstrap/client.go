@@ -26,8 +26,9 @@ type clientStep struct {
 	*world
 	vault vault
 
-	asked    bool   // the check was begun, in this run
-	verified string // what it said; empty: not yet
+	asked    bool      // the check was begun, in this run
+	verified string    // what it said; empty: not yet
+	since    time.Time // of the wait for domain controllers; zero: there was none
 }
 
 func (s *clientStep) name() string { return "client" }
@@ -139,7 +140,7 @@ func (s *clientStep) verify(ctx context.Context, cfg *config.Config) (*Wait, err
 	if err != nil {
 		return nil, fmt.Errorf("checking the logins: %w", err)
 	}
-	if users := s.spreading(results, rep); len(users) > 0 {
+	if users := s.spreading(results, rep); len(users) > 0 && s.waits(rep) {
 		return &Wait{For: "every domain controller to know " + strings.Join(users, ", ") + " (one has said that it does not yet)",
 			Usual: "15 seconds to a few minutes", Every: 15 * time.Second, Budget: spreadBudget}, nil
 	}
@@ -162,10 +163,20 @@ func (s *clientStep) verify(ctx context.Context, cfg *config.Config) (*Wait, err
 // check says is the truth.
 const spreadBudget = 10 * time.Minute
 
+// waits says whether there is time left to wait for a domain controller. One that
+// still lacks a user then is a finding; where the logins work, not the end of all.
+func (s *clientStep) waits(rep diagnose.Report) bool {
+	if s.since.IsZero() {
+		s.since = s.Now()
+	}
+	return rep.Verdict == diagnose.VerdictFailed || s.Now().Sub(s.since) < spreadBudget
+}
+
 // spreading are the users without whom all would be well, and whom a domain
 // controller does not have yet as they were made: a check may ask another one
 // than made them. It knows no such user, and then looks like one of another
-// realm; or, where it was told between two of our requests, a disabled one.
+// realm; or, where it was told between two of our requests, a disabled one. The
+// logins may work all the same, by the other one.
 //
 // To ask again harms nothing: both are answers to a request without a password
 // (Windows' are; Samba asks for it before it says that a user is disabled, which
@@ -185,14 +196,31 @@ func (s *clientStep) spreading(results []probe.Result, rep diagnose.Report) []st
 		}
 		user := r.Facts[probe.FactUser]
 		unheard := r.Facts[probe.FactFailedAt] == probe.AtAS && (r.Reason == probe.ReasonKRBClientUnknown || r.Reason == probe.ReasonKRBRevoked)
-		given := s.state.Done[givenPassword(user)] // never: no user of ours
-		lately := !given.Before(s.began) || s.Now().Sub(given) < spreadBudget
-		if !unheard || !lately {
+		if !unheard || !s.isNew(user) {
 			return nil
 		}
 		out = append(out, user)
 	}
+	if len(out) > 0 || !slices.ContainsFunc(rep.Findings, func(f diagnose.Finding) bool { return f.Code == "kdc-wrong-realm" }) {
+		return out
+	}
+	for _, r := range results {
+		user := r.Facts[probe.FactUser]
+		switch {
+		case r.ID.Kind != probe.KDC:
+		case r.Reason == probe.ReasonKRBWrongRealm: // that one it is
+			return nil
+		case r.Facts[probe.FactKRBCode] == "6" && s.isNew(user) && !slices.Contains(out, user):
+			out = append(out, user)
+		}
+	}
 	return out
+}
+
+// isNew says of a user@REALM that it was made by this run, or a moment ago.
+func (s *clientStep) isNew(user string) bool {
+	given := s.state.Done[givenPassword(user)] // never: no user of ours
+	return !given.Before(s.began) || s.Now().Sub(given) < spreadBudget
 }
 
 // The lines that a bootstrap writes into kerbagent.yaml stand between these.

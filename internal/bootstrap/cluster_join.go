@@ -87,6 +87,17 @@ func (s *clusterStep) join(ctx context.Context, v view, c *types.DBCluster, inst
 		what = "try again to " + what
 	}
 	v.do = append(v.do, change{key: "join-" + id, what: what, act: func(ctx context.Context) error {
+		// The readers of now are those to be rebooted.
+		var newest time.Time
+		for _, i := range instances {
+			if at := aws.ToTime(i.InstanceCreateTime); at.After(newest) {
+				newest = at
+			}
+			delete(s.state.Done, eventsUntil(aws.ToString(i.DBInstanceIdentifier))) // of an older join
+		}
+		if err := s.state.did(newestBefore(id), newest); err != nil {
+			return err
+		}
 		if err := s.state.did("joined/"+id, s.Now()); err != nil {
 			return err
 		}

@@ -125,7 +125,7 @@ func (s *directoryStep) matches(d types.DirectoryDescription) bool {
 		return false
 	}
 	ours := s.state.Made[s.madeAs()] == aws.ToString(d.DirectoryId)
-	return ours || d.Stage != types.DirectoryStageDeleting && d.Stage != types.DirectoryStageDeleted && d.Stage != types.DirectoryStageFailed
+	return d.Stage != types.DirectoryStageDeleted && (ours || d.Stage != types.DirectoryStageDeleting && d.Stage != types.DirectoryStageFailed)
 }
 
 func (s *directoryStep) madeAs() string {

@@ -17,13 +17,14 @@ func (s *directoryStep) lookMissing(ctx context.Context) (view, error) {
 	if want.ID != "" {
 		return view{}, advise("correct directory.id; a directory is seen in its own Region and account only, unless it is shared", "there is no directory %s in %s", want.ID, s.region)
 	}
+	gone := ""
 	if id := s.state.Made[s.madeAs()]; id != "" {
-		if sent, ok := s.state.Sent["directory/create"]; ok && s.Now().Sub(sent) < directorySettle {
+		if s.Now().Sub(s.state.Done["made/"+id]).Abs() < directorySettle {
 			return view{is: "made as " + id, wait: &Wait{For: "AWS to list the directory " + id, Usual: "some seconds", Every: settleEvery, Budget: directorySettle}}, nil
 		}
-		return view{}, advise("to have a new one made, remove "+s.state.path, "the directory %s, which kerbagent made, is gone", id)
+		gone = ": " + id + ", which kerbagent made, is gone"
 	}
-	v := view{is: "there is no directory " + want.Name + " in " + want.VPC}
+	v := view{is: "there is no directory " + want.Name + " in " + want.VPC + gone}
 	if err := s.fits(ctx); err != nil {
 		return v, err
 	}
@@ -89,6 +90,10 @@ func (s *directoryStep) create(ctx context.Context, password Secret) error {
 	out, err := s.ds.createMicrosoftAD(ctx, in)
 	if err != nil {
 		return fmt.Errorf("creating the directory: %w", err)
+	}
+	// Until AWS lists it, it is not taken for gone.
+	if err := s.state.did("made/"+aws.ToString(out.DirectoryId), s.Now()); err != nil {
+		return err
 	}
 	return s.state.made(s.madeAs(), aws.ToString(out.DirectoryId))
 }

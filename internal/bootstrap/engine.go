@@ -66,6 +66,7 @@ func (e *notYetError) Unwrap() error { return e.err }
 type engine struct {
 	*world
 	steps []step
+	lock  *lock // held by an apply
 }
 
 // start learns who and where we are, and reads the state file.
@@ -251,6 +252,9 @@ func (p *patience) do(ctx context.Context, c change) error {
 			p.tell(Event{Step: p.step, Kind: EventWaiting, Text: w.For, For: p.Now().Sub(sent), Wait: w})
 			return p.Sleep(ctx, w.Every)
 		}
+	}
+	if err := p.lock.still(ctx); err != nil {
+		return p.excuse(ctx, err)
 	}
 	if p.doing != c.what {
 		p.doing = c.what

@@ -91,6 +91,28 @@ func (l *lock) take(ctx context.Context) error {
 	}
 }
 
+// still says whether the lock is ours yet: a host that slept, or was cut off, may
+// have been taken for dead. It is asked before every change.
+func (l *lock) still(ctx context.Context) error {
+	for began := l.Now(); ; {
+		held, err := l.read(ctx)
+		switch {
+		case err == nil && held.Token == l.state.Lock:
+			return nil
+		case err == nil:
+			return &lockedError{by: fmt.Sprintf("%s has taken it at %s", plain(held.Host), held.Since.Format(time.RFC3339))}
+		case !gone(err):
+			return fmt.Errorf("looking at the lock: %w", err)
+		case l.Now().Sub(began) >= lockGone:
+			return &lockedError{by: "nobody by now: somebody has removed it"}
+		}
+		// Not to be seen yet, or being taken.
+		if err := l.Sleep(ctx, 2*time.Second); err != nil {
+			return err
+		}
+	}
+}
+
 func (l *lock) read(ctx context.Context) (holder, error) {
 	var h holder
 	out, err := l.sm.getSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: aws.String(lockName)})

@@ -23,12 +23,16 @@ func ways() []way {
 	return []way{{"tcp", 53}, {"udp", 53}, {"tcp", 88}, {"udp", 88}, {"tcp", 389}, {"udp", 389}, {"tcp", 445}, {"tcp", 464}, {"udp", 464}}
 }
 
+// on says whether a rule is for a port.
+func on(r types.IpPermission, protocol string, port int32) bool {
+	return aws.ToString(r.IpProtocol) == "-1" || aws.ToString(r.IpProtocol) == protocol && aws.ToInt32(r.FromPort) <= port && aws.ToInt32(r.ToPort) >= port
+}
+
 // covers says whether rules let all of a network through. protocol -1 asks for
 // a rule for everything.
 func covers(rules []types.IpPermission, protocol string, port int32, network netip.Prefix) bool {
 	return slices.ContainsFunc(rules, func(r types.IpPermission) bool {
-		all := aws.ToString(r.IpProtocol) == "-1"
-		if !all && (aws.ToString(r.IpProtocol) != protocol || aws.ToInt32(r.FromPort) > port || aws.ToInt32(r.ToPort) < port) {
+		if !on(r, protocol, port) {
 			return false
 		}
 		var ranges []string
@@ -48,17 +52,36 @@ func covers(rules []types.IpPermission, protocol string, port int32, network net
 // pairs says whether rules let everything on a port through to another group.
 func pairs(rules []types.IpPermission, protocol string, port int32, group string) bool {
 	return slices.ContainsFunc(rules, func(r types.IpPermission) bool {
-		all := aws.ToString(r.IpProtocol) == "-1"
-		if !all && (aws.ToString(r.IpProtocol) != protocol || aws.ToInt32(r.FromPort) > port || aws.ToInt32(r.ToPort) < port) {
+		if !on(r, protocol, port) {
 			return false
 		}
 		return slices.ContainsFunc(r.UserIdGroupPairs, func(p types.UserIdGroupPair) bool { return aws.ToString(p.GroupId) == group })
 	})
 }
 
+// unjudged are the peers of rules for a way that are known by name alone.
+func (s *clusterStep) unjudged(rules []types.IpPermission, w way) []string {
+	var out []string
+	for _, r := range rules {
+		if !on(r, w.protocol, w.port) {
+			continue
+		}
+		for _, l := range r.PrefixListIds {
+			out = append(out, aws.ToString(l.PrefixListId))
+		}
+		for _, p := range r.UserIdGroupPairs {
+			if s.directory.group == "" {
+				out = append(out, aws.ToString(p.GroupId))
+			}
+		}
+	}
+	return out
+}
+
 // paths judges the way from a cluster's security groups to the directory. What
 // is missing comes back as commands: a security group is others' too, and none
-// is changed. Prefix lists are not looked into: a rule with one counts for nothing.
+// is changed. A rule with a prefix list, or one to the security group of another
+// account's directory, cannot be judged: it is said, and stands in nobody's way.
 func (s *clusterStep) paths(ctx context.Context, groups []string) (blocked string, notes []string, err error) {
 	var egress []types.IpPermission
 	vpc := ""
@@ -72,13 +95,18 @@ func (s *clusterStep) paths(ctx context.Context, groups []string) (blocked strin
 	if len(groups) == 0 {
 		return "", nil, nil
 	}
-	var commands []string
+	var commands, unjudged []string
 	for _, w := range ways() {
 		var lacking []string
+		open := s.unjudged(egress, w)
 		for _, a := range s.directory.addresses {
 			if !covers(egress, w.protocol, w.port, netip.PrefixFrom(a, a.BitLen())) && (s.directory.group == "" || !pairs(egress, w.protocol, w.port, s.directory.group)) {
 				lacking = append(lacking, netip.PrefixFrom(a, a.BitLen()).String())
 			}
+		}
+		if len(lacking) > 0 && len(open) > 0 {
+			unjudged = append(unjudged, open...)
+			continue
 		}
 		for _, cidr := range lacking {
 			commands = append(commands, fmt.Sprintf("  aws ec2 authorize-security-group-egress --region %s --group-id %s --protocol %s --port %d --cidr %s", s.region, groups[0], w.protocol, w.port, cidr))
@@ -86,6 +114,10 @@ func (s *clusterStep) paths(ctx context.Context, groups []string) (blocked strin
 	}
 	if len(commands) > 0 {
 		blocked = "the cluster's security groups (" + strings.Join(groups, ", ") + ") do not let it out to the directory. These rules are missing:\n" + strings.Join(commands, "\n")
+	}
+	if slices.Sort(unjudged); len(unjudged) > 0 {
+		notes = append(notes, "kerbagent cannot judge whether the cluster's rules out to "+strings.Join(slices.Compact(unjudged), ", ")+
+			" lead to the directory ("+addresses(s.directory.addresses)+"): if the join fails, look there first")
 	}
 	if vpc != "" && s.directory.vpc != "" && vpc != s.directory.vpc {
 		notes = append(notes, fmt.Sprintf("the cluster is in %s and the directory in %s: the two need a peering or a transit gateway, routes in both directions, and the directory's security group must let the cluster's addresses in",

@@ -16,6 +16,8 @@ const (
 	// rebootSettle is how long a reboot whose answer was lost is looked for in the
 	// instance's state and events before it is asked for again.
 	rebootSettle = 3 * time.Minute
+	// eventsBack is how far back events are read, in minutes: a week.
+	eventsBack = 7 * 24 * 60
 	// restartBudget is how long the event of a restart is waited for. Without it,
 	// an instance that is available counts as restarted.
 	restartBudget = 10 * time.Minute
@@ -47,6 +49,10 @@ func (s *readersStep) look(ctx context.Context) (view, error) {
 	if c == nil {
 		return view{}, advise("run it again", "the cluster %s is gone", id)
 	}
+	newest, ok := s.state.Done[newestBefore(id)]
+	if !ok {
+		newest = joined
+	}
 	v := view{}
 	var done, left []string
 	for _, m := range c.DBClusterMembers {
@@ -55,13 +61,16 @@ func (s *readersStep) look(ctx context.Context) (view, error) {
 		if err != nil {
 			return v, err
 		}
-		if i == nil || i.InstanceCreateTime == nil || i.InstanceCreateTime.After(joined) {
+		if i == nil || i.InstanceCreateTime == nil || i.InstanceCreateTime.After(newest) {
 			continue // one that was made after the join has started with the plugin
 		}
 		status := aws.ToString(i.DBInstanceStatus)
 		if status != "available" {
+			if _, asking := s.state.Done[eventsUntil(reader)]; asking && status == "rebooting" {
+				err = s.asked(reader, joined)
+			}
 			v.is, v.wait = fmt.Sprintf("%s is %s", reader, plain(status)), restarting(reader, status)
-			return v, nil
+			return v, err
 		}
 		asked, restarted, err := s.restarted(ctx, reader, joined)
 		if err != nil {
@@ -84,7 +93,7 @@ func (s *readersStep) look(ctx context.Context) (view, error) {
 		v.is += " (" + strings.Join(done, ", ") + " rebooted)"
 	}
 	for _, reader := range left {
-		v.do = append(v.do, change{key: "reboot-" + reader, what: "reboot the reader " + reader, settle: rebootSettle, act: func(ctx context.Context) error { return s.reboot(ctx, reader) }})
+		v.do = append(v.do, change{key: "reboot-" + reader, what: "reboot the reader " + reader, settle: rebootSettle, act: func(ctx context.Context) error { return s.reboot(ctx, reader, joined) }})
 	}
 	return v, nil
 }
@@ -102,12 +111,41 @@ func (s *readersStep) instance(ctx context.Context, id string) (*types.DBInstanc
 	return &out.DBInstances[0], nil
 }
 
-// reboot asks for it, once. That it was asked for is in the state file before
-// it is sent; that AWS took it, after.
-func (s *readersStep) reboot(ctx context.Context, reader string) error {
-	at := s.Now()
+// Names in the state file. Both times are AWS's, and are compared with AWS's:
+// this host's clock may be another one.
+func newestBefore(cluster string) string { return "newest/" + cluster } // when the newest instance was made that was there at the join
+func eventsUntil(reader string) string   { return "events/" + reader }  // the last event of before its reboot was asked for
+
+// reboot asks for it, once. Where its events end is in the state file before it
+// is sent: what comes after them tells of it, if the answer is lost.
+func (s *readersStep) reboot(ctx context.Context, reader string, joined time.Time) error {
+	events, err := s.events(ctx, reader)
+	if err != nil {
+		return err
+	}
+	var last time.Time
+	for _, e := range events {
+		if at := aws.ToTime(e.Date); at.After(last) {
+			last = at
+		}
+	}
+	if err := s.state.did(eventsUntil(reader), last); err != nil {
+		return err
+	}
 	if _, err := s.rds.rebootDBInstance(ctx, &rds.RebootDBInstanceInput{DBInstanceIdentifier: aws.String(reader)}); err != nil {
 		return fmt.Errorf("rebooting %s: %w", reader, err)
+	}
+	return s.asked(reader, joined)
+}
+
+// asked notes that AWS took the request.
+func (s *readersStep) asked(reader string, joined time.Time) error {
+	if at, ok := s.state.Done["rebooted/"+reader]; ok && !at.Before(joined) {
+		return nil
+	}
+	at := s.Now()
+	if at.Before(joined) { // a clock may have been set back
+		at = joined
 	}
 	return s.state.did("rebooted/"+reader, at)
 }
@@ -118,31 +156,50 @@ func (s *readersStep) restarted(ctx context.Context, reader string, joined time.
 	if at, ok := s.state.Done["restarted/"+reader]; ok && !at.Before(joined) {
 		return true, true, nil
 	}
-	since, asked := s.state.Done["rebooted/"+reader]
-	asked = asked && !since.Before(joined)
-	if !asked {
-		sent, ok := s.state.Sent[s.name()+"/reboot-"+reader]
-		if !ok {
-			return false, false, nil
-		}
-		since = sent
+	at, asked := s.state.Done["rebooted/"+reader]
+	asked = asked && !at.Before(joined)
+	last, sent := s.state.Done[eventsUntil(reader)]
+	if !sent {
+		return asked, asked, nil
 	}
-	restarted = asked && s.Now().Sub(since) >= restartBudget
-	in := &rds.DescribeEventsInput{SourceType: types.SourceTypeDbInstance, SourceIdentifier: aws.String(reader), StartTime: aws.Time(since.Add(-time.Minute))}
-	for p := rds.NewDescribeEventsPaginator(s.rds, in); p.HasMorePages() && !restarted; {
+	events, err := s.events(ctx, reader)
+	if err != nil {
+		return asked, false, err
+	}
+	restarted = asked && s.Now().Sub(at).Abs() >= restartBudget
+	taken := restarted
+	for _, e := range events {
+		if !aws.ToTime(e.Date).After(last) {
+			continue
+		}
+		// RDS-EVENT-0004 and 0006, "DB instance shutdown" and "DB instance restarted":
+		// the API gives no id of the event, only its text.
+		text := strings.ToLower(aws.ToString(e.Message))
+		restarted = restarted || strings.Contains(text, "restarted")
+		taken = taken || restarted || strings.Contains(text, "shutdown")
+	}
+	if taken {
+		err = s.asked(reader, joined)
+	}
+	if restarted && err == nil {
+		delete(s.state.Done, eventsUntil(reader))
+		err = s.state.did("restarted/"+reader, s.state.Done["rebooted/"+reader])
+	}
+	return asked || taken, restarted, err
+}
+
+// events are those of the last week by AWS's clock.
+func (s *readersStep) events(ctx context.Context, reader string) ([]types.Event, error) {
+	var out []types.Event
+	in := &rds.DescribeEventsInput{SourceType: types.SourceTypeDbInstance, SourceIdentifier: aws.String(reader), Duration: aws.Int32(eventsBack)}
+	for p := rds.NewDescribeEventsPaginator(s.rds, in); p.HasMorePages(); {
 		page, err := p.NextPage(ctx)
 		if err != nil {
-			return asked, false, fmt.Errorf("reading the events of %s: %w", reader, err)
+			return nil, fmt.Errorf("reading the events of %s: %w", reader, err)
 		}
-		// RDS-EVENT-0006 "DB instance restarted": the API gives no id of the event, only its text.
-		restarted = slices.ContainsFunc(page.Events, func(e types.Event) bool {
-			return strings.Contains(strings.ToLower(aws.ToString(e.Message)), "restarted")
-		})
+		out = append(out, page.Events...)
 	}
-	if restarted {
-		err = s.state.did("restarted/"+reader, since)
-	}
-	return asked || restarted, restarted, err
+	return out, nil
 }
 
 func restarting(id, status string) *Wait {
@@ -150,5 +207,5 @@ func restarting(id, status string) *Wait {
 }
 
 func (s *readersStep) needs() []permission {
-	return []permission{watch("rds:DescribeDBClusters", "*"), watch("rds:DescribeDBInstances", "*"), act("rds:DescribeEvents", "*"), act("rds:RebootDBInstance", "*")}
+	return []permission{watch("rds:DescribeDBClusters", "*"), watch("rds:DescribeDBInstances", "*"), watch("rds:DescribeEvents", "*"), act("rds:RebootDBInstance", "*")}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"path"
 	"slices"
 	"strings"
 
@@ -184,11 +185,18 @@ func trusted(document string) ([]string, error) {
 	}
 	var out []string
 	for _, st := range doc.Statement {
-		if st.Effect == "Allow" && slices.Contains(st.Action, "sts:AssumeRole") && len(st.Condition) == 0 {
+		if st.Effect == "Allow" && slices.ContainsFunc(st.Action, assumes) && len(st.Condition) == 0 {
 			out = append(out, st.Principal.Service...)
 		}
 	}
 	return out, nil
+}
+
+// assumes says whether an action of a policy, whose case is nothing and which may
+// have wildcards, is sts:AssumeRole.
+func assumes(action string) bool {
+	ok, err := path.Match(strings.ToLower(action), "sts:assumerole")
+	return err == nil && ok
 }
 
 func lackingPrincipals(document string, want []string) []string {

@@ -110,6 +110,45 @@ func TestOnlyNewUsersAreWaitedFor(t *testing.T) {
 	}
 }
 
+// A login that works by the other domain controller is not the end while one
+// lacks the user that this run made. It used to end as "degraded".
+func TestWaitsThoughTheLoginWorks(t *testing.T) {
+	const alice = "alice@CORP.EXAMPLE.COM"
+	for name, c := range map[string]struct {
+		user, code string
+		reason     probe.Reason
+		heard      int // the check from which on all is well; 0: none
+		checks     int
+		ends       string
+	}{
+		"heard at the third check": {alice, "6", probe.ReasonKRBClientUnknown, 3, 3, "logged in: " + alice + ", bob@CORP.EXAMPLE.COM"},
+		"never heard":              {alice, "6", probe.ReasonKRBClientUnknown, 0, int(spreadBudget/(15*time.Second)) + 1, "bob@CORP.EXAMPLE.COM (degraded: kdc-wrong-realm)"},
+		"another realm's KDC":      {alice, "68", probe.ReasonKRBWrongRealm, 0, 1, "(degraded: kdc-wrong-realm)"},
+		"a user of somebody's":     {"carol@CORP.EXAMPLE.COM", "6", probe.ReasonKRBClientUnknown, 0, 1, "(degraded: kdc-wrong-realm)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cloud := newCloud(t, awstest.Options{})
+			addOrders(cloud)
+			h := newHost(t, cloud, wish(modifyMode, ""))
+			h.results = []probe.Result{{ID: probe.ID{Kind: probe.Login}, Outcome: probe.OK, Facts: probe.Facts{probe.FactUser: alice}},
+				{ID: probe.ID{Kind: probe.KDC}, Outcome: probe.OK, Reason: c.reason, Facts: probe.Facts{probe.FactUser: c.user, probe.FactKRBCode: c.code}}}
+			h.verdict = diagnose.Report{Verdict: diagnose.VerdictDegraded, Findings: []diagnose.Finding{{Code: "kdc-wrong-realm", Severity: diagnose.Warning}}}
+			h.onVerify = func() {
+				if h.checks == c.heard {
+					h.knowsAll()
+				}
+			}
+			rep := h.done()
+			if is := rep.Steps[len(rep.Steps)-1].Is; !strings.HasSuffix(is, c.ends) || h.checks != c.checks {
+				t.Errorf("ended with %q after %d checks, want %q after %d", is, h.checks, c.ends, c.checks)
+			}
+			if w := h.waits(untilAliceIsKnown); len(w) != c.checks-1 {
+				t.Errorf("waited %d times", len(w))
+			}
+		})
+	}
+}
+
 // The wait has an end, and can be ended; the next run waits on while the user
 // is new, and then takes the answer for what it says.
 func TestWaitForUsersEnds(t *testing.T) {

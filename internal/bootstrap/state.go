@@ -82,8 +82,12 @@ func (s *state) close() {
 	}
 }
 
-// save writes the file, synced and in one rename.
+// save writes the file, synced and in one rename. A plan, which may run beside an
+// apply, keeps what it sees to itself.
 func (s *state) save() error {
+	if s.file == nil {
+		return nil
+	}
 	b, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {
 		return fmt.Errorf("writing the state file: %w", err)

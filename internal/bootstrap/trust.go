@@ -27,7 +27,7 @@ func (s *trustStep) name() string { return "trust" }
 
 func (s *trustStep) look(ctx context.Context) (view, error) {
 	want := s.Config.Trust
-	v := view{is: "there is no trust with " + want.Domain}
+	v := view{is: "there is no trust with " + want.Domain, notes: s.unrouted()}
 	if s.directory.shared {
 		return v, advise("make the trust in the owner's account and leave bootstrap.trust out", "the directory %s is shared with this account: only its owner makes trusts", s.directory.id)
 	}
@@ -180,6 +180,7 @@ func (s *trustStep) verification(v view, t *types.Trust) (view, error) {
 	}}
 	switch t.TrustState {
 	case types.TrustStateVerified:
+		v.notes = nil
 		return v, nil
 	case types.TrustStateCreating, types.TrustStateUpdating, types.TrustStateVerifying:
 		if len(v.do) == 0 {

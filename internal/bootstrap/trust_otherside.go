@@ -1,6 +1,7 @@
 package bootstrap
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -68,6 +69,23 @@ func oneGroup(ctx context.Context, api ec2Calls, id string) (types.SecurityGroup
 	return out.SecurityGroups[0], nil
 }
 
+// unrouted says what AWS asks for where the other forest's DNS has addresses
+// that are not private: a route to them. kerbagent makes none. The option that
+// opens the directory's security group to everybody is not needed for it.
+func (s *trustStep) unrouted() []string {
+	var public, routes []string
+	for _, a := range s.Config.Trust.DNSServers {
+		if a.Is4() && !a.IsPrivate() {
+			public, routes = append(public, a.String()), append(routes, "CidrIp="+a.String()+"/32")
+		}
+	}
+	if len(public) == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("the DNS of %s has public addresses (%s): the directory must have a route to them (AddIpRoutes), which kerbagent does not make. Whoever may, runs\n", s.Config.Trust.Domain, strings.Join(public, ", ")) +
+		"  aws ds add-ip-routes --region " + s.region + " --directory-id " + cmp.Or(s.directory.id, "d-…") + " --ip-routes " + strings.Join(routes, " ")}
+}
+
 // otherSide says what is left to be done in the other directory, as commands.
 // They are made of configuration, but for the reason, which is AWS's text.
 func (s *trustStep) otherSide(reason string) string {
@@ -94,6 +112,9 @@ On a Samba domain controller of %[2]s (its DNS must forward %[1]s to %[4]s):
 		here, there, s.Config.Trust.Password, strings.ReplaceAll(addresses(s.directory.addresses), " ", ""), net, samba)
 	if advice := trustAdvice(reason); advice != "" {
 		b.WriteString("\n" + advice)
+	}
+	for _, note := range s.unrouted() {
+		b.WriteString("\nAnd " + note)
 	}
 	return b.String()
 }

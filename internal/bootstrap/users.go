@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/kerbagent/kerbagent/config"
 	"github.com/kerbagent/kerbagent/internal/report"
@@ -22,6 +24,8 @@ type Accounts interface {
 	SetPassword(ctx context.Context, name string, password Secret) error
 	// Enable lets a user log in.
 	Enable(ctx context.Context, name string) error
+	// At is the domain controller that all of this is asked of.
+	At() netip.Addr
 	Close() error
 }
 
@@ -35,8 +39,8 @@ type Account struct {
 // AccountsAt says which directory, and as whom.
 type AccountsAt struct {
 	Realm       string
-	ShortName   string // the OU of that name is the Admin's
-	Controllers []netip.Addr
+	ShortName   string       // the OU of that name is the Admin's
+	Controllers []netip.Addr // tried in turn
 	Admin       string
 	Password    Secret
 }
@@ -75,7 +79,7 @@ func (s *usersStep) look(ctx context.Context) (v view, err error) {
 		if err != nil {
 			return v, fmt.Errorf("the password of the directory's Admin: %w", err)
 		}
-		s.accounts, err = s.Accounts(ctx, AccountsAt{Realm: s.Config.Directory.Realm(), ShortName: s.directory.shortName, Controllers: s.directory.addresses, Admin: "Admin", Password: admin})
+		s.accounts, err = s.Accounts(ctx, AccountsAt{Realm: s.Config.Directory.Realm(), ShortName: s.directory.shortName, Controllers: s.controllers(), Admin: "Admin", Password: admin})
 		if err != nil {
 			return v, s.unopened(err)
 		}
@@ -91,6 +95,12 @@ func (s *usersStep) look(ctx context.Context) (v view, err error) {
 		}
 		if ok && a.Name != u.Name {
 			return v, advise("write it as the directory does: a database's users have case", "the user %s is called %s in the directory", u.Name, plain(a.Name))
+		}
+		if !ok {
+			if v.wait = s.unheard(u); v.wait != nil {
+				v.do = nil // another look goes to the other one, maybe
+				return v, nil
+			}
 		}
 		changes, err := s.changes(ctx, u, a, ok)
 		if err != nil {
@@ -134,7 +144,7 @@ func (s *usersStep) changes(ctx context.Context, u config.BootstrapUser, a Accou
 		out = append(out, *store)
 	}
 	if !there {
-		out = append(out, change{what: "create the user " + u.Name, act: func(ctx context.Context) error { return s.accounts.Create(ctx, u.Name) }})
+		out = append(out, change{what: "create the user " + u.Name, act: func(ctx context.Context) error { return s.create(ctx, u.Name, principal) }})
 	}
 	return append(out, change{what: "give " + u.Name + " its password and enable it", act: func(ctx context.Context) error {
 		if err := s.state.did(givenPassword(principal), s.Now()); err != nil {
@@ -145,6 +155,55 @@ func (s *usersStep) changes(ctx context.Context, u config.BootstrapUser, a Accou
 		}
 		return s.enable(ctx, u.Name)
 	}}), nil
+}
+
+// createdUser names in the state file when we were about to create a user, and
+// on which domain controller.
+func createdUser(principal string) string { return "created/" + principal }
+
+func (s *usersStep) create(ctx context.Context, name, principal string) error {
+	if err := s.state.made(createdUser(principal), s.accounts.At().String()); err != nil {
+		return err
+	}
+	if err := s.state.did(createdUser(principal), s.Now()); err != nil {
+		return err
+	}
+	return s.accounts.Create(ctx, name)
+}
+
+// lately gives the domain controller that a user was created on, while another
+// one may not know of it.
+func (s *usersStep) lately(u config.BootstrapUser) (netip.Addr, bool) {
+	principal := u.Name + "@" + s.Config.Directory.Realm()
+	at, err := netip.ParseAddr(s.state.Made[createdUser(principal)])
+	return at, err == nil && s.Now().Sub(s.state.Done[createdUser(principal)]).Abs() < spreadBudget
+}
+
+// controllers are the directory's, those first that new users were created on.
+func (s *usersStep) controllers() []netip.Addr {
+	var out []netip.Addr
+	for _, u := range s.Config.Users {
+		if at, ok := s.lately(u); ok && slices.Contains(s.directory.addresses, at) && !slices.Contains(out, at) {
+			out = append(out, at)
+		}
+	}
+	for _, at := range s.directory.addresses {
+		if !slices.Contains(out, at) {
+			out = append(out, at)
+		}
+	}
+	return out
+}
+
+// unheard is the wait for a user that was created elsewhere a moment ago: made
+// here too, there would be two of that name, and the directory would rename one.
+func (s *usersStep) unheard(u config.BootstrapUser) *Wait {
+	made, ok := s.lately(u)
+	if !ok || made == s.accounts.At() {
+		return nil
+	}
+	return &Wait{For: fmt.Sprintf("the domain controller %s to hear of %s, created on %s, which does not answer now", s.accounts.At(), u.Name, made),
+		Usual: "15 seconds to a few minutes", Every: 15 * time.Second, Budget: spreadBudget}
 }
 
 func (s *usersStep) enable(ctx context.Context, name string) error {

@@ -1,10 +1,13 @@
 package bootstrap
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -67,13 +70,15 @@ type host struct {
 	checks   int
 	verified []string // principals of the last check
 
-	killAt    int // the call before which the process is killed; 0: never
-	killAfter bool
-	cutAt     int // the call from which on AWS is silent; 0: never
-	calls     int
-	events    []Event
-	takeLock  bool
-	onSleep   func()
+	killAt     int // the call before which the process is killed; 0: never
+	killAfter  bool
+	killAction string // killed at the first call of this kind
+	cutAt      int    // the call from which on AWS is silent; 0: never
+	calls      int
+	events     []Event
+	takeLock   bool
+	skew       time.Duration // of this host's clock
+	onSleep    func()
 }
 
 // newCloud is an account with what every test needs.
@@ -126,7 +131,7 @@ func (h *host) options() Options {
 		AWS: NewClients(aws.Config{Region: "us-east-1", BaseEndpoint: aws.String(h.cloud.URL()),
 			Credentials: credentials.NewStaticCredentialsProvider(accessKey, secretKey, ""), HTTPClient: h}),
 		StateDir: filepath.Join(h.dir, "state"), Host: "host1", TakeLock: h.takeLock,
-		Now: h.cloud.Now,
+		Now: func() time.Time { return h.cloud.Now().Add(h.skew) },
 		Sleep: func(ctx context.Context, d time.Duration) error {
 			h.cloud.Advance(d)
 			if h.onSleep != nil {
@@ -140,6 +145,11 @@ func (h *host) options() Options {
 				return nil, errors.New("not the directory")
 			}
 			h.people.opened++
+			for _, h.people.at = range at.Controllers {
+				if !h.people.dead[h.people.at] {
+					break
+				}
+			}
 			return h.people, h.people.unopened
 		},
 		SQL: func(_ context.Context, s Server) (SQL, error) {
@@ -178,6 +188,10 @@ func (h *host) options() Options {
 // after it in the program never happens, and files stay as they are.
 func (h *host) Do(r *http.Request) (*http.Response, error) {
 	h.calls++
+	if h.killAction != "" && does(r, h.killAction) {
+		h.killAt = h.calls
+		defer func() { h.killAt = 0 }()
+	}
 	if h.calls == h.killAt && !h.killAfter {
 		runtime.Goexit()
 	}
@@ -189,6 +203,16 @@ func (h *host) Do(r *http.Request) (*http.Response, error) {
 		runtime.Goexit()
 	}
 	return resp, err
+}
+
+// does says whether a request is for an action.
+func does(r *http.Request, action string) bool {
+	if strings.HasSuffix(r.Header.Get("X-Amz-Target"), "."+action) {
+		return true
+	}
+	b, err := io.ReadAll(r.Body)
+	r.Body = io.NopCloser(bytes.NewReader(b))
+	return err == nil && strings.Contains(string(b), "Action="+action+"&")
 }
 
 // apply runs a bootstrap as a process of its own. killed: it did not end by itself.
@@ -257,15 +281,22 @@ type people struct {
 	passwords map[string]string
 	admin     string
 	created   int
+	onCreate  func() // before it
 	onEnable  func() // before it
 	opened    int
 	unopened  error // why nobody is let in
 	refused   error // why no password is taken
+
+	at   netip.Addr                            // who is asked
+	dead map[netip.Addr]bool                   // who does not answer
+	told func(at netip.Addr, name string) bool // whether a domain controller has heard of a user; nil: all have
 }
+
+func (p *people) At() netip.Addr { return p.at }
 
 func (p *people) Find(_ context.Context, name string) (Account, bool, error) {
 	for _, a := range p.accounts {
-		if strings.EqualFold(a.Name, name) {
+		if strings.EqualFold(a.Name, name) && (p.told == nil || p.told(p.at, name)) {
 			return *a, true, nil
 		}
 	}
@@ -273,6 +304,9 @@ func (p *people) Find(_ context.Context, name string) (Account, bool, error) {
 }
 
 func (p *people) Create(_ context.Context, name string) error {
+	if p.onCreate != nil {
+		p.onCreate()
+	}
 	if p.accounts[name] != nil {
 		return errors.New("made twice: " + name)
 	}

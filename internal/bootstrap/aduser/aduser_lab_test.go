@@ -11,6 +11,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/go-ldap/ldap/v3"
@@ -119,6 +120,13 @@ func TestLabControllersInTurn(t *testing.T) {
 	o.Controllers = []netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr(labtest.DC1)}
 	open(t, o)
 
+	// One whose KDC is dead, though its LDAP answers.
+	o.Controllers = []netip.Addr{netip.MustParseAddr(labtest.DC2), netip.MustParseAddr(labtest.DC1)}
+	o.Dialer = shut(labtest.DC2 + ":88")
+	if d := open(t, o); d.At().String() != labtest.DC1 {
+		t.Errorf("it is with %s", d.At())
+	}
+
 	o.Controllers = []netip.Addr{netip.MustParseAddr(labtest.DC1), netip.MustParseAddr(labtest.DC2)}
 	o.Password = []byte("wrong")
 	tap := &tap{}
@@ -127,6 +135,17 @@ func TestLabControllersInTurn(t *testing.T) {
 		t.Errorf("%v, after dialling %s", err, tap.dialled())
 	}
 	labtest.Run(t, "user", "unlock", "kerb.admin")
+}
+
+// shut is a network in which one address is refused.
+type shut string
+
+// DialContext is *net.Dialer's.
+func (s shut) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	if address == string(s) {
+		return nil, &net.OpError{Op: "dial", Net: network, Err: syscall.ECONNREFUSED}
+	}
+	return (&net.Dialer{}).DialContext(ctx, network, address)
 }
 
 // tap keeps what crosses the connections to port 389.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"strings"
@@ -49,8 +50,8 @@ type Directory struct {
 	session *client.Session
 }
 
-// Open binds as the Admin to the first domain controller that answers. One
-// password is tried, once: an answer that refuses it ends the search.
+// Open binds as the Admin to the first domain controller that answers, on 389
+// and on 88. One password is tried, once: an answer that refuses it ends the search.
 func Open(ctx context.Context, o Options) (*Directory, error) {
 	if o.Dialer == nil {
 		o.Dialer = &net.Dialer{}
@@ -71,7 +72,12 @@ func Open(ctx context.Context, o Options) (*Directory, error) {
 		d := &Directory{o: o, at: at, base: root.base, ldap: conn.ldap}
 		if err := d.bind(ctx, conn, root.host); err != nil {
 			d.Close()
-			return nil, fmt.Errorf("binding to %s as %s@%s: %w", at, o.Admin, o.Realm, err)
+			err = fmt.Errorf("binding to %s as %s@%s: %w", at, o.Admin, o.Realm, err)
+			if unasked(err) {
+				silent = errors.Join(silent, err)
+				continue
+			}
+			return nil, err
 		}
 		return d, nil
 	}
@@ -80,6 +86,19 @@ func Open(ctx context.Context, o Options) (*Directory, error) {
 	}
 	return nil, fmt.Errorf("connecting to the directory of %s: %w", o.Realm, silent)
 }
+
+// unasked says that a bind ended in silence, before the password was sent.
+func unasked(err error) bool {
+	var step *client.StepError
+	var network net.Error
+	if !errors.As(err, &step) || step.Step != client.StepConnect && step.Step != client.StepAS {
+		return false
+	}
+	return step.Step == client.StepConnect || errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+}
+
+// At is the domain controller that it is with.
+func (d *Directory) At() netip.Addr { return d.at }
 
 // Close ends the conversation.
 func (d *Directory) Close() {

@@ -2,9 +2,14 @@ package aduser
 
 import (
 	"errors"
+	"io"
+	"net"
+	"os"
 	"testing"
 
 	"github.com/go-ldap/ldap/v3"
+
+	"github.com/kerbagent/kerbagent/krb5/client"
 )
 
 func TestCheckName(t *testing.T) {
@@ -14,6 +19,28 @@ func TestCheckName(t *testing.T) {
 	} {
 		if err := CheckName(name); (err == nil) != good || err != nil && !errors.Is(err, ErrName) {
 			t.Errorf("%q: %v", name, err)
+		}
+	}
+}
+
+// The next domain controller is asked after silence, and only before the
+// password was sent: one whose KDC is dead used to hide the other one.
+func TestUnasked(t *testing.T) {
+	refused := &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}
+	for name, c := range map[string]struct {
+		err  error
+		want bool
+	}{
+		"88 is shut":                 {&client.StepError{Step: client.StepConnect, Err: refused}, true},
+		"88 is silent":               {&client.StepError{Step: client.StepAS, Err: os.ErrDeadlineExceeded}, true},
+		"88 hangs up":                {&client.StepError{Step: client.StepAS, Err: io.EOF}, true},
+		"it knows no Admin":          {&client.StepError{Step: client.StepAS, Err: errors.New("KDC error 6")}, false},
+		"a reply that is not ours":   {&client.StepError{Step: client.StepAS, Err: client.ErrReplyKey}, false},
+		"silence after the password": {&client.StepError{Step: client.StepPreauth, Err: os.ErrDeadlineExceeded}, false},
+		"LDAP refuses":               {ldap.NewError(ldap.LDAPResultInvalidCredentials, errors.New("no")), false},
+	} {
+		if got := unasked(errors.Join(c.err)); got != c.want {
+			t.Errorf("%s: %v", name, got)
 		}
 	}
 }

@@ -150,6 +150,9 @@ func describeEvents(r *request) (any, error) {
 	}
 	f := r.form
 	from := r.now.Add(-time.Hour)
+	if n := f.number("Duration"); n > 0 {
+		from = r.now.Add(-time.Duration(n) * time.Minute)
+	}
 	if t := f.text("StartTime"); t != "" {
 		var err error
 		if from, err = time.Parse(time.RFC3339, t); err != nil {
