@@ -46,10 +46,14 @@ func (s SecretRef) Path() (string, error) {
 	}
 	dir := os.Getenv("CREDENTIALS_DIRECTORY")
 	if dir == "" {
-		return "", &SecretError{Ref: s, Problem: SecretMissing, Err: errors.New("CREDENTIALS_DIRECTORY is not set")}
+		return "", &SecretError{Ref: s, Problem: SecretMissing, Err: errNoCredentials}
 	}
 	return filepath.Join(dir, s.credential), nil
 }
+
+// errNoCredentials is met by hand: systemd hands credentials to the service alone.
+var errNoCredentials = errors.New("CREDENTIALS_DIRECTORY is not set, as the service alone is given credentials; by hand, as root, while it runs: " +
+	"CREDENTIALS_DIRECTORY=/run/credentials/kerbagent.service kerbagent check")
 
 // SecretProblem says what is wrong with a secret, never what it is.
 type SecretProblem string

@@ -108,6 +108,10 @@ func TestCredential(t *testing.T) {
 	if bad := wantProblem(t, err, SecretMissing); !strings.Contains(bad.Hint(), "LoadCredential=alice:") {
 		t.Errorf("%s", bad.Hint())
 	}
+	// Who types `kerbagent check` was told to write the file anew, and no more.
+	if !strings.Contains(err.Error(), "CREDENTIALS_DIRECTORY=/run/credentials/kerbagent.service kerbagent check") {
+		t.Errorf("%v does not say what to type", err)
+	}
 	dir := t.TempDir()
 	t.Setenv("CREDENTIALS_DIRECTORY", dir)
 	_, err = ref.Password()

@@ -87,12 +87,12 @@ func (c *resending) Read(b []byte) (int, error) {
 	return c.Conn.Read(b)
 }
 
-// until lets the next Read end at t, or at the deadline where t is zero, and says
-// whether there is time left for it.
+// until lets the next Read end at t, or at the deadline where t is zero or later,
+// and says whether there is time left for it.
 func (c *resending) until(t time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if t.IsZero() {
+	if t.IsZero() || t.After(c.deadline) {
 		t = c.deadline
 	}
 	_ = c.SetReadDeadline(t) // a connection that was closed says so when it is read

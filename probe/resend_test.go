@@ -120,3 +120,28 @@ func TestResendEnds(t *testing.T) {
 		}
 	})
 }
+
+// A probe that was ended before it began to wait waited for the answer all the
+// same, half of its time.
+func TestResendEndedBeforeItWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		conn, err := Resend{Dialer: pipeTo(func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })}.DialContext(t.Context(), "udp", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		begun := time.Now()
+		if err := conn.SetDeadline(begun.Add(5 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := conn.Write([]byte("question")); err != nil {
+			t.Fatal(err)
+		}
+		if err := conn.SetDeadline(time.Unix(1, 0)); err != nil { // as when the context ends
+			t.Fatal(err)
+		}
+		if _, err := conn.Read(make([]byte, 16)); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(begun) > 0 {
+			t.Errorf("%v after %v", err, time.Since(begun))
+		}
+	})
+}

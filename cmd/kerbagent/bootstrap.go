@@ -205,7 +205,7 @@ func (o *bootstrapOptions) apply(ctx context.Context, s streams, ask bool) error
 			return o.end(s, rep, err)
 		}
 		printBootstrap(s.err, rep, true)
-		if !agreed(s) {
+		if !agreed(ctx, s) {
 			return errors.New("nothing was done; apply --yes does not ask")
 		}
 	}
@@ -218,13 +218,15 @@ func (o *bootstrapOptions) apply(ctx context.Context, s streams, ask bool) error
 }
 
 // agreed asks on the terminal; without one, nobody agrees.
-func agreed(s streams) bool {
+func agreed(ctx context.Context, s streams) bool {
 	if !term.IsTerminal(int(s.in.Fd())) {
 		return false
 	}
 	fmt.Fprint(s.err, "Do it? Only \"yes\" is taken for one: ")
-	var answer string
-	_, err := fmt.Fscanln(io.LimitReader(s.in, 64), &answer)
+	answer, err := ask(ctx, s.in, func() (answer string, err error) {
+		_, err = fmt.Fscanln(io.LimitReader(s.in, 64), &answer)
+		return answer, err
+	})
 	return err == nil && strings.EqualFold(answer, "yes")
 }
 

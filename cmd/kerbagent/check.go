@@ -84,7 +84,7 @@ func (o *checkOptions) run(c *cobra.Command, s streams) error {
 	if err != nil {
 		return o.output.unknown(s, err)
 	}
-	prompted, err := askPasswords(cfg, s)
+	prompted, err := askPasswords(c.Context(), cfg, s)
 	if err != nil {
 		return o.output.unknown(s, err)
 	}
@@ -161,7 +161,7 @@ func (o *checkOptions) load(c *cobra.Command) (*config.Config, error) {
 }
 
 // askPasswords asks on the terminal for what no file was named for.
-func askPasswords(cfg *config.Config, s streams) (func(config.Login) ([]byte, error), error) {
+func askPasswords(ctx context.Context, cfg *config.Config, s streams) (func(config.Login) ([]byte, error), error) {
 	answers := map[string][]byte{}
 	for _, l := range cfg.Logins {
 		if l.SecretKind != config.Prompt {
@@ -171,7 +171,7 @@ func askPasswords(cfg *config.Config, s streams) (func(config.Login) ([]byte, er
 			return nil, fmt.Errorf("no secret for %s and no terminal to ask on: give --password-file, --keytab or --ccache", l.Principal())
 		}
 		fmt.Fprintf(s.err, "Password for %s: ", l.Principal())
-		pw, err := term.ReadPassword(int(s.in.Fd()))
+		pw, err := ask(ctx, s.in, func() ([]byte, error) { return term.ReadPassword(int(s.in.Fd())) })
 		fmt.Fprintln(s.err)
 		if err != nil {
 			return nil, fmt.Errorf("reading the password: %w", err)

@@ -92,7 +92,7 @@ func wayOf(results []probe.Result, slow func(probe.ID) bool) way {
 			w.databases[name] = w.databases[name].with(r)
 		case slow(r.ID) || r.ID.Kind == probe.Krb5Conf:
 			continue
-		case r.ID.Kind == probe.KDC:
+		case r.ID.Kind == probe.KDC && r.ID.Transport != probe.UDP: // logins go over TCP
 			realm := r.Facts[probe.FactRealm]
 			w.realms[realm] = w.realms[realm].with(r)
 		}

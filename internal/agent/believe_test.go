@@ -23,7 +23,8 @@ func TestWay(t *testing.T) {
 	db.Facts[probe.FactDatabase] = "orders"
 	noName := res(probe.Database, "", 2, probe.Failed, probe.ReasonUnresolvable)
 	noName.ID.Address, noName.Facts[probe.FactDatabase] = netip.AddrPort{}, "orders"
-	dns := res(probe.DNS, "R", 2, probe.OK, "")
+	dns, udp := res(probe.DNS, "R", 2, probe.OK, ""), res(probe.KDC, "R", 2, probe.OK, "")
+	udp.ID.Transport = probe.UDP
 	for _, c := range []struct {
 		name      string
 		others    []probe.Result
@@ -32,6 +33,7 @@ func TestWay(t *testing.T) {
 		{"all well", []probe.Result{dns, res(probe.KDC, "R", 2, probe.OK, "")}, true, true},
 		{"one KDC of two is silent", []probe.Result{dns, res(probe.KDC, "R", 2, probe.OK, ""), res(probe.KDC, "R", 2, probe.Failed, probe.ReasonUDPSilent)}, true, true},
 		{"all KDCs are silent", []probe.Result{dns, res(probe.KDC, "R", 2, probe.Failed, probe.ReasonRefused), res(probe.KDC, "R", 2, probe.Failed, probe.ReasonUDPSilent)}, false, true},
+		{"they answer over UDP, where no login goes", []probe.Result{dns, udp, res(probe.KDC, "R", 2, probe.Failed, probe.ReasonRefused)}, false, true},
 		{"those of another realm are", []probe.Result{dns, res(probe.KDC, "R", 2, probe.OK, ""), res(probe.KDC, "S", 2, probe.Failed, probe.ReasonRefused)}, true, true},
 		{"they were, before it", []probe.Result{dns, res(probe.KDC, "R", 0, probe.Failed, probe.ReasonRefused)}, true, true},
 		{"they say something bad", []probe.Result{dns, res(probe.KDC, "R", 2, probe.Failed, probe.ReasonKRBServiceUnavailable)}, true, true},

@@ -40,6 +40,10 @@ func (d *daemon) lookAtKrb5Conf(ctx context.Context, s *setup, f Krb5File, err e
 		res = probe.Safely(ctx, p)
 	}
 	d.mu.Lock()
+	if d.plan.asked[id] == nil {
+		d.mu.Unlock()
+		return // given up meanwhile
+	}
 	clear(d.issues)
 	for _, r := range issues {
 		d.issues[r.ID] = true
@@ -49,16 +53,17 @@ func (d *daemon) lookAtKrb5Conf(ctx context.Context, s *setup, f Krb5File, err e
 	for _, r := range append([]probe.Result{res}, issues...) {
 		d.put(ctx, r, s.cfg.Probes.Interval)
 	}
-	if s.keeper == nil {
-		return
-	}
-	st, err := s.keeper.Beat(ctx)
+	st, err := s.keeper.Beat(ctx) // of none: the zero state
 	d.mu.Lock()
 	d.krb5Note = st.Note
 	if err != nil {
 		d.krb5Note = "the krb5.conf cannot be kept: " + err.Error()
 	}
 	d.mu.Unlock()
+	if s.keeper == nil {
+		d.metrics.Krb5ConfNotKept()
+		return
+	}
 	d.metrics.Krb5Conf(st.InSync)
 	if st.Changed {
 		d.metrics.Krb5ConfChanged()

@@ -162,6 +162,11 @@ func (d *daemon) replanLocked() {
 			d.toRun++
 		}
 	}
+	if d.plan.byKey[krb5Key] == nil { // nobody would take back what it has said
+		clear(d.issues)
+		d.krb5Note = ""
+		d.metrics.Krb5ConfNotKept()
+	}
 	d.retain()
 	d.metrics.Plan(d.plan.targets())
 	d.sched.Set(d.plan.jobs(d))

@@ -103,7 +103,7 @@ func Open(dir string, o Options) (*Ledger, error) {
 		return nil, fmt.Errorf("making state directory: %w: %w", ErrNoRecord, err)
 	}
 	if err := l.makeKey(); err != nil {
-		return nil, fmt.Errorf("opening state directory: %w", err)
+		return nil, err
 	}
 	return l, nil
 }

@@ -140,6 +140,9 @@ func (m *Metrics) Krb5Conf(inSync bool) {
 	m.gauges[krb5confInSync].WithLabelValues().Set(number(inSync))
 }
 
+// Krb5ConfNotKept says that nobody compares: krb5.conf is not kerbagent's to keep.
+func (m *Metrics) Krb5ConfNotKept() { m.gauges[krb5confInSync].DeleteLabelValues() }
+
 // Krb5ConfChanged counts a change of krb5.conf.
 func (m *Metrics) Krb5ConfChanged() { m.changes.Inc() }
 

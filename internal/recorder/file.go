@@ -159,6 +159,20 @@ func (f *file) save(e *entry, whole bool, all []*entry, now time.Time) error {
 	return err
 }
 
+// retry writes all entries anew after an error, once it is time, when there is
+// nothing else to write. It gives the error for as long as there is one.
+func (f *file) retry(all []*entry, now time.Time) error {
+	if f.failed == nil {
+		return nil
+	}
+	if wait := now.Sub(f.tried); wait >= 0 && wait < retryAfter {
+		return f.failed
+	}
+	err := f.writeAll(all)
+	f.stale, f.failed, f.tried = err != nil, err, now
+	return err
+}
+
 // add appends to the file, if it is as we left it and has room.
 func (f *file) add(b []byte) bool {
 	h, err := os.OpenFile(f.path, os.O_WRONLY|os.O_APPEND|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, 0)

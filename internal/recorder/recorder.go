@@ -113,8 +113,8 @@ func Open(dir string, o Options) (*Recorder, error) {
 // Add takes the result of one run, with the codes of the findings that account
 // for it. A failure is recorded; the same one again, with the same reason, is
 // counted; a success ends the row; what was skipped says nothing. An error is
-// of the disk: the record is in memory all the same, and is written with a
-// later one.
+// of the disk, be it that an earlier record is not there yet: it is in memory
+// all the same, and is written later.
 func (r *Recorder) Add(res probe.Result, codes []string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -122,7 +122,7 @@ func (r *Recorder) Add(res probe.Result, codes []string) error {
 	known := r.rows[id]
 	switch {
 	case res.Outcome == probe.Skipped:
-		return nil
+		return r.file.retry(r.entries, now)
 	case res.Outcome == probe.OK:
 		delete(r.rows, id)
 		return r.end(known, now)
@@ -139,7 +139,7 @@ func (r *Recorder) Add(res probe.Result, codes []string) error {
 	r.rows[id] = fails
 	if !r.mayRecord(res.ID.Kind, now) {
 		r.missed++
-		return nil
+		return r.file.retry(r.entries, now)
 	}
 	result, err := r.encode(res)
 	if err != nil {
@@ -185,7 +185,7 @@ func (r *Recorder) Missed() int {
 
 func (r *Recorder) end(fails *row, now time.Time) error {
 	if fails == nil || fails.entry == nil {
-		return nil
+		return r.file.retry(r.entries, now)
 	}
 	fails.entry.ended = true
 	return r.save(fails.entry, false, now)
@@ -193,7 +193,7 @@ func (r *Recorder) end(fails *row, now time.Time) error {
 
 func (r *Recorder) again(e *entry, codes []string, now time.Time) error {
 	if e == nil {
-		return nil
+		return r.file.retry(r.entries, now)
 	}
 	e.Count++
 	e.Last = now
@@ -203,7 +203,7 @@ func (r *Recorder) again(e *entry, codes []string, now time.Time) error {
 	at := slices.Index(r.entries, e)
 	r.entries = append(slices.Delete(r.entries, at, at+1), e)
 	if since := now.Sub(e.saved); e.Count&(e.Count-1) != 0 && since >= 0 && since < countEvery {
-		return nil
+		return r.file.retry(r.entries, now)
 	}
 	return r.save(e, false, now)
 }

@@ -219,19 +219,28 @@ func TestADiskThatFailsAndComesBack(t *testing.T) {
 		t.Error("no error while it waits")
 	}
 	want(t, r, "dc2 refused 1", "dc1 refused 1")
+	// What needs no line of its own was no error: nobody heard that the others have none.
+	for what, res := range map[string]probe.Result{"the same again, which is only counted": failure("dc1", probe.ReasonRefused), "a success": success("dc9")} {
+		r.Add(res, nil) // of dc1: the second, which is written
+		if r.Add(res, nil) == nil {
+			t.Errorf("no error from %s", what)
+		}
+	}
 	if err := os.Remove(dir); err != nil {
 		t.Fatal(err)
 	}
 	c.pass(time.Minute)
+	add(t, r, success("dc9"))
+	want(t, open(t, dir, o), "dc1 refused 3", "dc2 refused 1")
 	add(t, r, failure("dc3", probe.ReasonRefused))
-	want(t, open(t, dir, o), "dc3 refused 1", "dc2 refused 1", "dc1 refused 1")
+	want(t, open(t, dir, o), "dc3 refused 1", "dc1 refused 3", "dc2 refused 1")
 
 	// The directory goes under a running recorder.
 	if err := os.RemoveAll(dir); err != nil {
 		t.Fatal(err)
 	}
 	add(t, r, failure("dc4", probe.ReasonRefused))
-	want(t, open(t, dir, o), "dc4 refused 1", "dc3 refused 1", "dc2 refused 1", "dc1 refused 1")
+	want(t, open(t, dir, o), "dc4 refused 1", "dc3 refused 1", "dc1 refused 3", "dc2 refused 1")
 
 	// Somebody else wrote to the file, or cut it.
 	if err := os.Truncate(filepath.Join(dir, recorder.FileName), 10); err != nil {

@@ -71,3 +71,19 @@ func (e *StepError) Error() string {
 
 // Unwrap gives the cause.
 func (e *StepError) Unwrap() error { return e.Err }
+
+// inOneLine joins errors, of which some may be nil, as errors.Join does, but
+// in one line, as errors are shown.
+func inOneLine(errs ...error) error {
+	var all error
+	for _, err := range errs {
+		switch {
+		case err == nil:
+		case all == nil:
+			all = err
+		default:
+			all = fmt.Errorf("%w; %w", all, err)
+		}
+	}
+	return all
+}

@@ -3,7 +3,6 @@ package client
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -61,7 +60,7 @@ func (l DNSLocator) KDCs(ctx context.Context, realm string) ([]netip.AddrPort, e
 		}
 	}
 	if len(out) == 0 {
-		return nil, fmt.Errorf("finding KDCs of %s: %w", realm, errors.Join(errs...))
+		return nil, fmt.Errorf("finding KDCs of %s: %w", realm, inOneLine(errs...))
 	}
 	return out, nil
 }

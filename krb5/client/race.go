@@ -85,7 +85,7 @@ func (c *Client) race(outer context.Context, realm, step string, msgType uint8, 
 	if err := ctx.Err(); err != nil && started == 0 {
 		return attempt{}, &StepError{Step: step, Realm: realm, Err: err}
 	}
-	return attempt{}, errors.Join(errs...)
+	return attempt{}, inOneLine(errs...)
 }
 
 // discard closes what the losers of a race still bring.

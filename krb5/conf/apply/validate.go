@@ -13,13 +13,14 @@ import (
 
 // MITValidator gives a function that asks MIT's library whether it takes a
 // file, where that library's tools are installed. It runs ktutil with nothing
-// to do: the tool reads the configuration and ends.
+// to do: the tool reads the configuration and ends. Heimdal's tool of that name
+// then shows its usage and fails: one that refuses an empty file is not asked.
 func MITValidator() (validate func(path string) error, ok bool) {
 	tool, err := exec.LookPath("ktutil")
 	if err != nil {
 		return nil, false
 	}
-	return func(path string) error {
+	validate = func(path string) error {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
 		cmd := exec.CommandContext(ctx, tool)
@@ -30,5 +31,6 @@ func MITValidator() (validate func(path string) error, ok bool) {
 			return fmt.Errorf("MIT's library refuses it: %s", strconv.Quote(string(bytes.TrimSpace(out))))
 		}
 		return err
-	}, true
+	}
+	return validate, validate(os.DevNull) == nil
 }
