@@ -16,7 +16,7 @@ cert() { # NAME CA DAYS SUBJECTALTNAMES [OPENSSL CA ARGS...]
   ca ca "Lab RDS Root CA"
   ca other-ca "Somebody else's Root CA"
   # the good one again where an older lab's has no IPv6 address in it
-  openssl x509 -in srv.pem -noout -ext subjectAltName 2> /dev/null | grep -qi "FD77:0:0:3" || cert srv ca 825 "$names"
+  openssl x509 -in srv.pem -noout -ext subjectAltName 2> /dev/null | grep -i "FD77:0:0:3" > /dev/null || cert srv ca 825 "$names"
   [ -s expired.pem ] || cert expired ca 1 "$names" faketime -f -10d
   [ -n "$(find . -name expiring.pem -mmin -1440)" ] || cert expiring ca 5 "$names"
   [ -s othername.pem ] || cert othername ca 825 DNS:other.example.com

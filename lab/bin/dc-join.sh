@@ -18,7 +18,7 @@ fi
 "$LAB/bin/dc-start.sh" "$DC2"
 if [ ! -s "$d/.replicated" ]; then
   t=$(tick)
-  has_dc2() { in_ns "$CL" dig +short "@$1" "$2.corp.example.com" SRV | grep -q dc2; }
+  has_dc2() { in_ns "$CL" dig +short "@$1" "$2.corp.example.com" SRV | grep dc2 > /dev/null; }
   # DC2 puts its SRV records into its own copy first; pulled to DC1 here, else that takes up to minutes
   wait_for 300 has_dc2 "$IP_DC2" _kpasswd._udp || die "DC2 has not registered its records"
   "$LAB/bin/replicate.sh" kcc

@@ -10,7 +10,7 @@ ready() { # NS ADDRESS REALM PIDFILE
   local p a
   [ -s "$4" ] || return 1
   for a in "$2" "$(v6 "$2")"; do
-    in_ns "$1" dig +time=1 +tries=1 +short "@$a" "_kerberos._udp.$3" SRV | grep -q 88 || return 1
+    in_ns "$1" dig +time=1 +tries=1 +short "@$a" "_kerberos._udp.$3" SRV | grep 88 > /dev/null || return 1
     for p in 88 464 389 445; do in_ns "$1" nc -z -w1 "$a" $p || return 1; done
   done
 }

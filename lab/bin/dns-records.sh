@@ -5,7 +5,7 @@
 t=$(tick) changed=
 zone=corp.example.com
 conf=(-s "$ST/$DC1/etc/smb.conf" -U "Administrator%$ADMINPW")
-has() { in_ns "$CL" dig +short +time=1 +tries=1 "@$1" "$2" "$3" | grep -qixF "$4"; }   # SERVER NAME TYPE ADDRESS
+has() { in_ns "$CL" dig +short +time=1 +tries=1 "@$1" "$2" "$3" | grep -ixF "$4" > /dev/null; }   # SERVER NAME TYPE ADDRESS
 want() { # LABEL ADDRESS
   local l=$1 a type=A; a=$2
   local n=$l.$zone

@@ -108,7 +108,7 @@ case $what in
     in_ns "$RT" iptables -S FORWARD; in_ns "$RT" ip6tables -S FORWARD
     for f in -4 -6; do in_ns "$RT" ip $f route | grep -E '^(unreachable|prohibit|blackhole)' || true; done
     in_ns "$CL" nft list table inet fault 2> /dev/null || true
-    in_ns "$CL" ip route | grep -q '^default' || echo "client: no default route" ;;
+    in_ns "$CL" ip route | grep '^default' > /dev/null || echo "client: no default route" ;;
   clear)
     in_ns "$RT" nft flush chain inet fault path
     in_ns "$RT" iptables -F FORWARD; in_ns "$RT" ip6tables -F FORWARD

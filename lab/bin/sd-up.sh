@@ -22,7 +22,7 @@ daemon "$d/nspawn.pid" "$d/console.log" env SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 \
 running() {
   # the leader (pid 1 inside) is the child of systemd-nspawn
   cat "/proc/$(pid_of "$d/nspawn.pid")"/task/*/children | tr ' ' '\n' | grep . | tail -1 > "$d/leader"
-  [ -s "$d/leader" ] && "$LAB/bin/sd.sh" systemctl is-system-running | grep -qE 'running|degraded'
+  [ -s "$d/leader" ] && "$LAB/bin/sd.sh" systemctl is-system-running | grep -E 'running|degraded' > /dev/null
 }
 wait_for 100 running || { tail -3 "$d/console.log"; die "systemd does not come up"; }
 lap "$t" "systemd ready"

@@ -129,12 +129,12 @@ look() { # CODE: is it there?
 }
 absent() { [ "$(code $IP_DC1 "$1.$zone" SRV)" = NXDOMAIN ] && [ "$(code $IP_NS "$1.$zone" SRV)" = NXDOMAIN ]; }
 dropped() { # RULE: it catches a datagram that is sent
-  cl sh -c "echo x | nc -u -w1 $IP_DC1 ${1##* }"; in_ns "$RT" nft list chain inet fault path | grep "$1" | grep -qv 'packets 0 '
+  cl sh -c "echo x | nc -u -w1 $IP_DC1 ${1##* }"; in_ns "$RT" nft list chain inet fault path | grep "$1" | grep -v 'packets 0 ' > /dev/null
 }
 # a new TGT, then a ticket for SPN
 fresh() { kin $system "$1" "FILE:$t/fresh" "${3:-$USERPW}" > /dev/null 2>&1; KRB5CCNAME=FILE:$t/fresh cl timeout 40 kvno "$2"; }
 at_kvno() { kin "$t/dc1-tcp" alice "FILE:$t/aes" > /dev/null; says "$2" kvno aes "mysql/$1.$zone" "$t/dc1-tcp"; }
-announces() { [ "$("$LAB/bin/db.sh" sql 'select @@gssapi_principal_name')" = "$1" ] || { "$LAB/bin/db.sh" sql 'select @@gssapi_principal_name' | grep -qF "$1@"; }; }
+announces() { [ "$("$LAB/bin/db.sh" sql 'select @@gssapi_principal_name')" = "$1" ] || { "$LAB/bin/db.sh" sql 'select @@gssapi_principal_name' | grep -F "$1@" > /dev/null; }; }
 slow() {
   printf '%s\n' "$USERPW" | KRB5CCNAME=FILE:$t/slow cl timeout 20 kinit alice > /dev/null
   KRB5CCNAME=FILE:$t/slow cl timeout 20 mariadb --no-defaults -h"$RDS" -ualice -e 'select 1'

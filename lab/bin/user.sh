@@ -23,7 +23,7 @@ replace() { # NAME ATTRIBUTE VALUE [ATTRIBUTE VALUE]...
   while [ $# -gt 0 ]; do printf 'replace: %s\n%s: %s\n-\n' "$1" "$1" "$2"; shift 2; done
   echo
 }
-has_spn() { in_dc "$1" ldbsearch -H "$ST/$1/private/sam.ldb" "(servicePrincipalName=$SPN)" dn | grep -q '^dn: CN=svc-mysql'; }
+has_spn() { in_dc "$1" ldbsearch -H "$ST/$1/private/sam.ldb" "(servicePrincipalName=$SPN)" dn | grep '^dn: CN=svc-mysql' > /dev/null; } # not -q: what writes on would die of it
 spn() { # add|delete
   printf 'dn: CN=svc-mysql,%s\nchangetype: modify\n%s: servicePrincipalName\nservicePrincipalName: %s\n-\n' "$base" "$1" "$SPN" | modify
 }
