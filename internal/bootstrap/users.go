@@ -223,7 +223,7 @@ func (s *usersStep) enable(ctx context.Context, name string) error {
 func (s *usersStep) unopened(err error) error {
 	return hint(fmt.Errorf("talking to the directory at %s: %w", addresses(s.directory.addresses), err),
 		"see that this host reaches it on 53, 88, 389 and 464, and that "+s.Config.Directory.AdminPassword.String()+" is the password of its Admin; "+
-			"to give Admin another one: aws ds reset-user-password --region "+s.region+" --directory-id "+s.directory.id+" --user-name Admin --new-password …")
+			"to give Admin another one: aws ds reset-user-password --region "+s.region+" --directory-id "+s.directory.id+" --user-name Admin --cli-input-json file://FILE, with {\"NewPassword\": \"…\"} in FILE")
 }
 
 func (s *usersStep) needs() []permission {

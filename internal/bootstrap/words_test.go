@@ -29,7 +29,7 @@ func TestWhatToDoIsSaid(t *testing.T) {
 			h.people.unopened = &net.OpError{Op: "dial", Net: "tcp", Err: context.DeadlineExceeded}
 		}, int(outageBudget/outageEvery) + 1, []string{"users: talking to the directory at 10.0.", "dial tcp", "53, 88, 389 and 464"}},
 		{"the Admin's password is another one", func(_ *awstest.Cloud, h *host) { h.people.unopened = errors.New("KDC error 24") }, 1,
-			[]string{"KDC error 24", "secretsmanager:kerbagent/corp/admin", "aws ds reset-user-password --region us-east-1 --directory-id d-", "--user-name Admin"}},
+			[]string{"KDC error 24", "secretsmanager:kerbagent/corp/admin", "aws ds reset-user-password --region us-east-1 --directory-id d-", "--user-name Admin --cli-input-json file://"}},
 		{"the directory's policy refuses a password", func(_ *awstest.Cloud, h *host) { h.people.refused = errors.New("it needs 16 characters") }, 1,
 			[]string{"it needs 16 characters", "store another password in file:", "alice.password"}},
 		{"the database does not let us in", func(_ *awstest.Cloud, h *host) { h.database.unopened = errors.New("x509: unknown authority") }, 1,

@@ -11,8 +11,10 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/kerbagent/kerbagent/krb5/conf"
 	"golang.org/x/sys/unix"
+
+	"github.com/kerbagent/kerbagent/krb5/conf"
+	"github.com/kerbagent/kerbagent/lab/labtest"
 )
 
 const inNamespace = "KERBAGENT_TEST_IN_NAMESPACE"
@@ -57,6 +59,28 @@ func TestMounts(t *testing.T) {
 			t.Errorf("error %v", err)
 		}
 	})
+}
+
+// Heimdal's own ktutil, under the name that Debian's alternatives give it, is not
+// taken for MIT's.
+func TestHeimdalKtutilIsNotAsked(t *testing.T) {
+	libraries, err := filepath.Glob(labtest.State("pkg", "heimdal", "usr", "lib", "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	tool := filepath.Join(dir, "ktutil")
+	if err := os.Symlink(labtest.State("pkg", "heimdal", "usr", "bin", "ktutil.heimdal"), tool); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("LD_LIBRARY_PATH", strings.Join(libraries, ":"))
+	t.Setenv("PATH", dir)
+	if said, err := exec.Command(tool).CombinedOutput(); err == nil || !strings.Contains(string(said), "Usage: ktutil") {
+		t.Fatalf("Heimdal's tool without a command: %v, %q", err, said)
+	}
+	if _, ok := MITValidator(); ok {
+		t.Error("it is taken for MIT's")
+	}
 }
 
 // TestMITValidator asks the library that is installed.
