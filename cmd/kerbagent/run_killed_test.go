@@ -75,20 +75,11 @@ func (p *daemonProcess) get(path string) string {
 // A daemon that is killed loses neither what it must not try again nor what
 // has failed.
 func TestRunKilled(t *testing.T) {
-	w, err := rehearsal.Start(t.Context(), rehearsal.Options{Fault: "password-wrong"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer w.Close()
-	files, err := w.WriteClientFiles(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	quicken(t, files.Config)
+	config := quickRehearsal(t, rehearsal.Options{Fault: "password-wrong"})
 	state := filepath.Join(t.TempDir(), "state")
 	const tried = `kerbagent_probe_failures_total{probe="login",reason="krb-preauth-failed",target="alice@CORP.EXAMPLE.COM@orders"} `
 	for i, want := range []string{tried + "1", tried + "0", tried + "0"} {
-		p := startDaemon(t, files.Config, state)
+		p := startDaemon(t, config, state)
 		if !strings.Contains(p.get("/metrics"), want) {
 			t.Errorf("start %d: no %s", i+1, want)
 		}
@@ -104,6 +95,23 @@ func TestRunKilled(t *testing.T) {
 		}
 		p.kill()
 	}
+}
+
+// quickRehearsal starts a rehearsal for as long as the test runs, and gives its
+// configuration with a beat for tests.
+func quickRehearsal(t *testing.T, o rehearsal.Options) (config string) {
+	t.Helper()
+	w, err := rehearsal.Start(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { w.Close() })
+	files, err := w.WriteClientFiles(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	quicken(t, files.Config)
+	return files.Config
 }
 
 // quicken gives a rehearsed configuration a beat for tests.

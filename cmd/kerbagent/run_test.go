@@ -18,22 +18,13 @@ import (
 // The daemon serves what it sees, from its files alone, and ends when it is
 // told to.
 func TestRun(t *testing.T) {
-	w, err := rehearsal.Start(t.Context(), rehearsal.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer w.Close()
-	files, err := w.WriteClientFiles(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	quicken(t, files.Config)
+	config := quickRehearsal(t, rehearsal.Options{})
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	log, logged := io.Pipe()
 	exit := make(chan int, 1)
 	go func() {
-		exit <- run(ctx, []string{"run", "--config", files.Config, "--state-dir", filepath.Join(t.TempDir(), "state"), "--log-format", "json",
+		exit <- run(ctx, []string{"run", "--config", config, "--state-dir", filepath.Join(t.TempDir(), "state"), "--log-format", "json",
 			"--web.listen-address", "127.0.0.1:0"}, os.Stdin, io.Discard, logged)
 		logged.Close()
 	}()

@@ -20,22 +20,13 @@ import (
 // says: the second ends at once, and leaves the first as it is. `check` runs
 // beside a daemon.
 func TestRunTwice(t *testing.T) {
-	w, err := rehearsal.Start(t.Context(), rehearsal.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer w.Close()
-	files, err := w.WriteClientFiles(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	quicken(t, files.Config)
+	config := quickRehearsal(t, rehearsal.Options{})
 	state := filepath.Join(t.TempDir(), "state")
-	first := startDaemon(t, files.Config, state)
+	first := startDaemon(t, config, state)
 
 	soon, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	second := exec.CommandContext(soon, os.Args[0], "run", "--config", files.Config, "--state-dir", state, "--web.listen-address", "127.0.0.1:0")
+	second := exec.CommandContext(soon, os.Args[0], "run", "--config", config, "--state-dir", state, "--web.listen-address", "127.0.0.1:0")
 	second.Args[0] = "kerbagent"
 	said, err := second.CombinedOutput()
 	var exit *exec.ExitError
@@ -47,13 +38,13 @@ func TestRunTwice(t *testing.T) {
 		t.Error("the first says nothing")
 	}
 	var out, errs bytes.Buffer
-	if code := run(t.Context(), []string{"check", "--config", files.Config, "--state-dir", state}, os.Stdin, &out, &errs); code != 0 {
+	if code := run(t.Context(), []string{"check", "--config", config, "--state-dir", state}, os.Stdin, &out, &errs); code != 0 {
 		t.Errorf("check beside it: exit %d\n%s%s", code, out.Bytes(), errs.Bytes())
 	}
-	startDaemon(t, files.Config, filepath.Join(t.TempDir(), "another")).kill()
+	startDaemon(t, config, filepath.Join(t.TempDir(), "another")).kill()
 
 	first.kill() // which cannot let go of anything by itself
-	startDaemon(t, files.Config, state)
+	startDaemon(t, config, state)
 }
 
 // A state directory that cannot be had is said, and stops no daemon.
