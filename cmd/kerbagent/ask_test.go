@@ -38,7 +38,7 @@ func terminalPair(t *testing.T) (typed, terminal *os.File) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { typed.Close(); terminal.Close() }) // which ends a read that was left behind
+	t.Cleanup(func() { typed.Close(); terminal.Close() })
 	return typed, terminal
 }
 
@@ -111,9 +111,9 @@ func TestInterruptAtAPrompt(t *testing.T) {
 	}
 }
 
-// What is typed is still taken.
+// What is typed is still taken, line by line.
 func TestAnswerToAPrompt(t *testing.T) {
-	for text, want := range map[string]bool{"yes\n": true, "no\n": false} {
+	for text, want := range map[string]bool{"yes\n": true, "no\n": false, "yes, but later\n": false, "\n": false} {
 		typed, terminal := terminalPair(t)
 		if _, err := typed.WriteString(text); err != nil {
 			t.Fatal(err)
@@ -121,6 +121,19 @@ func TestAnswerToAPrompt(t *testing.T) {
 		if got := agreed(t.Context(), streams{in: terminal, err: io.Discard}); got != want {
 			t.Errorf("%q: %v", text, got)
 		}
+	}
+	typed, terminal := terminalPair(t)
+	if _, err := typed.WriteString(" two words \nthe second\n"); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{" two words ", "the second"} {
+		if got, err := ask(t.Context(), terminal, true); err != nil || string(got) != want {
+			t.Errorf("%q, %v; want %q", got, err, want)
+		}
+	}
+	typed.Close() // the terminal is gone
+	if got, err := ask(t.Context(), terminal, false); err == nil {
+		t.Errorf("%q was typed by nobody", got)
 	}
 }
 

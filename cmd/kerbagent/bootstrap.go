@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 	"time"
@@ -223,11 +222,8 @@ func agreed(ctx context.Context, s streams) bool {
 		return false
 	}
 	fmt.Fprint(s.err, "Do it? Only \"yes\" is taken for one: ")
-	answer, err := ask(ctx, s.in, func() (answer string, err error) {
-		_, err = fmt.Fscanln(io.LimitReader(s.in, 64), &answer)
-		return answer, err
-	})
-	return err == nil && strings.EqualFold(answer, "yes")
+	answer, err := ask(ctx, s.in, false)
+	return err == nil && strings.EqualFold(strings.TrimSpace(string(answer)), "yes")
 }
 
 // end prints what went wrong, and gives the exit code.

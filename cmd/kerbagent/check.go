@@ -171,7 +171,7 @@ func askPasswords(ctx context.Context, cfg *config.Config, s streams) (func(conf
 			return nil, fmt.Errorf("no secret for %s and no terminal to ask on: give --password-file, --keytab or --ccache", l.Principal())
 		}
 		fmt.Fprintf(s.err, "Password for %s: ", l.Principal())
-		pw, err := ask(ctx, s.in, func() ([]byte, error) { return term.ReadPassword(int(s.in.Fd())) })
+		pw, err := ask(ctx, s.in, true)
 		fmt.Fprintln(s.err)
 		if err != nil {
 			return nil, fmt.Errorf("reading the password: %w", err)

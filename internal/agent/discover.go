@@ -263,6 +263,8 @@ func (d *discovery) ask(ctx context.Context, at []netip.AddrPort, q dns.Question
 		return nil, errors.New("no DNS server is known: name one with --dns-server, or in /etc/resolv.conf")
 	}
 	ctx, cancel := probe.Limit(ctx, d.timeout)
+	var asking sync.WaitGroup
+	defer asking.Wait() // nothing of a question outlives it
 	defer cancel()
 	type reply struct {
 		answer *dns.Answer
@@ -270,10 +272,10 @@ func (d *discovery) ask(ctx context.Context, at []netip.AddrPort, q dns.Question
 	}
 	replies := make(chan reply, len(at))
 	for _, server := range at {
-		go func() {
+		asking.Go(func() {
 			a, err := d.askOne(ctx, server, q)
 			replies <- reply{a, err}
-		}()
+		})
 	}
 	var last reply
 	var enough <-chan time.Time
@@ -298,16 +300,18 @@ func (d *discovery) ask(ctx context.Context, at []netip.AddrPort, q dns.Question
 
 func (d *discovery) askOne(ctx context.Context, server netip.AddrPort, q dns.Question) (*dns.Answer, error) {
 	ctx, cancel := context.WithCancel(ctx)
+	var asking sync.WaitGroup
+	defer asking.Wait()
 	defer cancel()
 	type reply struct {
 		answer *dns.Answer
 		err    error
 	}
 	udp, tcp := make(chan reply, 1), make(chan reply, 1)
-	go func() {
+	asking.Go(func() {
 		a, err := dns.Ask(ctx, d.dialer, probe.UDP, server, q)
 		udp <- reply{a, err}
-	}()
+	})
 	overTCP := func() {
 		a, err := dns.Ask(ctx, d.dialer, probe.TCP, server, q)
 		tcp <- reply{a, err}
@@ -323,7 +327,7 @@ func (d *discovery) askOne(ctx context.Context, server netip.AddrPort, q dns.Que
 		r = <-tcp
 		return r.answer, r.err
 	case <-patience.C:
-		go overTCP()
+		asking.Go(overTCP)
 	}
 	select {
 	case r := <-udp:

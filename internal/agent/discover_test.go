@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -106,6 +107,45 @@ func TestASilentServerHoldsNothingUp(t *testing.T) {
 	got, err := discoveryFor(t, timeout, nil, silent, server).KDCs(ctx, "CORP.EXAMPLE.COM")
 	if err != nil || len(got) != 1 {
 		t.Errorf("%v, %v", got, err)
+	}
+}
+
+// openDials is a Dialer that counts what was opened and is not closed.
+type openDials struct{ open, all atomic.Int32 }
+
+func (o *openDials) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	o.open.Add(1)
+	o.all.Add(1)
+	c, err := (&net.Dialer{}).DialContext(ctx, network, address)
+	if err != nil {
+		o.open.Add(-1)
+		return nil, err
+	}
+	return openDial{c, o}, nil
+}
+
+type openDial struct {
+	net.Conn
+	of *openDials
+}
+
+func (c openDial) Close() error {
+	defer c.of.open.Add(-1)
+	return c.Conn.Close()
+}
+
+// What asked the silent server went on when the other had answered: a race of
+// the detector's, found by a test that changed net.DefaultResolver afterwards.
+func TestNothingOutlivesAQuestion(t *testing.T) {
+	silent := dnsServer(t, false, false)
+	server := dnsServer(t, true, true, "db.example.com. 60 IN A 10.0.0.3")
+	var dials openDials
+	d := newDiscovery(&config.Config{Probes: config.Probes{Timeout: time.Minute}}, &dials, nil)
+	if _, err := d.addresses(t.Context(), []netip.AddrPort{silent, server}, "db.example.com"); err != nil {
+		t.Error(err)
+	}
+	if n := dials.open.Load(); n != 0 || dials.all.Load() < 4 {
+		t.Errorf("%d of %d sockets are left open", n, dials.all.Load())
 	}
 }
 

@@ -100,6 +100,44 @@ func TestHedge(t *testing.T) {
 	}
 }
 
+// late is a network whose first address notices a moment late that nobody waits
+// for it any more.
+type late struct {
+	network
+	left bool
+}
+
+func (l *late) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	if address == first {
+		<-ctx.Done()
+		time.Sleep(time.Millisecond)
+		l.left = true
+		return nil, ctx.Err()
+	}
+	return l.network.DialContext(ctx, network, address)
+}
+
+// The loser of a race went on after the login: a race of the detector's with
+// whatever the caller did next.
+func TestHedgeLeavesNothingBehind(t *testing.T) {
+	tr := loadTranscript(t, "samba-password")
+	synctest.Test(t, func(t *testing.T) {
+		l := &late{network: network{servers: map[string]behaviour{}}}
+		l.servers[second] = l.kdc(tr, second)
+		c, secret := loginWith(t, &l.network, tr, addresses(first, second))
+		c.Dialer = l
+		session, err := c.TGT(t.Context(), Principal{"alice", "CORP.EXAMPLE.COM"}, secret)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !l.left {
+			t.Error("the loser still dials")
+		}
+		session.Close()
+		l.closed(t)
+	})
+}
+
 func TestHedgeAllFail(t *testing.T) {
 	tr := loadTranscript(t, "samba-password")
 	synctest.Test(t, func(t *testing.T) {

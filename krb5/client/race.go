@@ -46,7 +46,7 @@ func (a attempt) close() {
 // others are closed. The error joins those of all addresses, in their order.
 func (c *Client) race(outer context.Context, realm, step string, msgType uint8, addrs []netip.AddrPort, request []byte) (attempt, error) {
 	ctx, cancel := context.WithCancel(outer)
-	defer cancel() // makes the losers return
+	defer cancel()
 	results := make(chan attempt, len(addrs))
 	started, pending := 0, 0
 	next := func() {
@@ -74,7 +74,8 @@ func (c *Client) race(outer context.Context, realm, step string, msgType uint8, 
 			pending--
 			c.observe(a.steps...)
 			if a.err == nil {
-				go discard(results, pending)
+				cancel()
+				discard(results, pending)
 				return a, nil
 			}
 			errs[a.index] = a.err
@@ -88,7 +89,8 @@ func (c *Client) race(outer context.Context, realm, step string, msgType uint8, 
 	return attempt{}, inOneLine(errs...)
 }
 
-// discard closes what the losers of a race still bring.
+// discard waits for the losers of a race, which return at once, and closes what
+// they still bring.
 func discard(results <-chan attempt, n int) {
 	for range n {
 		(<-results).close()
@@ -146,15 +148,13 @@ func (s *spare) take() (*kdcwire.Conn, Step, error) {
 	return s.conn, s.step, s.err
 }
 
-// drop gives the connection up without waiting for it.
+// drop gives the connection up.
 func (s *spare) drop() {
 	s.cancel()
-	go func() {
-		<-s.done
-		if s.conn != nil {
-			_ = s.conn.Close()
-		}
-	}()
+	<-s.done
+	if s.conn != nil {
+		_ = s.conn.Close()
+	}
 }
 
 // connect opens a TCP connection within the timeout. The error is a *StepError.
