@@ -25,17 +25,6 @@ func bootstrapDatabaseUserKeys() []string {
 }
 func bootstrapClientKeys() []string { return []string{"config", "krb5_conf"} }
 
-// errors gives what was found, in the file's order.
-func (d *document) errors(name string) error {
-	slices.SortStableFunc(d.problems, func(a, b Problem) int {
-		if a.Line != b.Line {
-			return a.Line - b.Line
-		}
-		return a.Column - b.Column
-	})
-	return &Errors{File: name, Problems: d.problems}
-}
-
 // bootstrap reads the whole part. It goes on after a problem, so that all are found.
 func (d *document) bootstrap(v value, dir string) *Bootstrap {
 	f := v.fields(bootstrapKeys()...)

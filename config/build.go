@@ -65,7 +65,7 @@ func (d *document) config(root value, dir string) *Config {
 
 // realms reads all of them; toBeMade says that they may come of a bootstrap yet.
 func (d *document) realms(v value, toBeMade bool) []Realm {
-	if !v.set() && toBeMade {
+	if d.unmade = !v.set() && toBeMade; d.unmade {
 		d.add(nil, "realms", "is missing; `kerbagent bootstrap` adds it when it has made what the bootstrap part says")
 		return nil
 	}

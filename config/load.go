@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -47,22 +46,13 @@ func Parse(name string, b []byte) (*Config, error) {
 
 func parse(name, dir string, b []byte) (*Config, error) {
 	d := &document{lines: strings.Split(string(b), "\n")}
-	fail := func() error {
-		slices.SortStableFunc(d.problems, func(a, b Problem) int {
-			if a.Line != b.Line {
-				return a.Line - b.Line
-			}
-			return a.Column - b.Column
-		})
-		return &Errors{File: name, Problems: d.problems}
-	}
 	root := d.syntax(b)
 	if len(d.problems) > 0 {
-		return nil, fail()
+		return nil, d.errors(name)
 	}
 	c := d.config(value{doc: d, node: root}, dir)
 	if len(d.problems) > 0 {
-		return nil, fail()
+		return nil, d.errors(name)
 	}
 	return c, nil
 }

@@ -13,6 +13,7 @@ import (
 type document struct {
 	lines    []string
 	problems []Problem
+	unmade   bool // there are no realms, since a bootstrap is to add them
 }
 
 // value is a node with the path that led to it. A value that the file leaves

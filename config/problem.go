@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -20,6 +21,9 @@ type Problem struct {
 type Errors struct {
 	File     string
 	Problems []Problem
+	// Unmade says that nothing is wrong but that there are no realms yet: the
+	// bootstrap, whose part of the file is there, adds them.
+	Unmade bool
 }
 
 // Error gives each problem as file:line:column: path: message, with its excerpt below.
@@ -85,4 +89,15 @@ func excerpt(lines []string, line, column int) string {
 	number := fmt.Sprintf("%5d | ", line)
 	caret := min(max(column-left, 1), len(runes)+1)
 	return number + strings.TrimRight(string(runes), " ") + "\n" + strings.Repeat(" ", 6) + "| " + strings.Repeat(" ", caret-1) + "^"
+}
+
+// errors gives what was found, in the file's order.
+func (d *document) errors(name string) error {
+	slices.SortStableFunc(d.problems, func(a, b Problem) int {
+		if a.Line != b.Line {
+			return a.Line - b.Line
+		}
+		return a.Column - b.Column
+	})
+	return &Errors{File: name, Problems: d.problems, Unmade: d.unmade && len(d.problems) == 1}
 }

@@ -35,7 +35,7 @@ file what its writer may not expect.
 
 EXIT STATUS
   0  the file is good
-  3  it is not, or cannot be read`,
+  3  it is not, or cannot be read, or is for a bootstrap that has not been run`,
 		Args: noArgs,
 		RunE: func(*cobra.Command, []string) error { return checkConfig(s, path) },
 	}
@@ -46,7 +46,8 @@ EXIT STATUS
 func checkConfig(s streams, path string) error {
 	cfg, err := config.Load(path)
 	var all *config.Errors
-	if cfg != nil && cfg.Bootstrap != nil {
+	unmade := errors.As(err, &all) && all.Unmade
+	if unmade || cfg != nil && cfg.Bootstrap != nil {
 		_, err = config.LoadBootstrap(path)
 	}
 	if errors.As(err, &all) {
@@ -56,6 +57,10 @@ func checkConfig(s streams, path string) error {
 	}
 	if err != nil {
 		return err
+	}
+	if unmade { // a reload of the service asks check, and run cannot use this
+		fmt.Fprintf(s.out, "%s is good for kerbagent bootstrap, and for nothing else before that has added the realms\n", path)
+		return exitError(exitUsage)
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s is good: %s, %s, %s\n", path, count(len(cfg.Realms), "realm"), count(len(cfg.Databases), "database"), count(len(cfg.Logins), "login"))

@@ -57,3 +57,27 @@ func TestConfigInit(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Before the first bootstrap a file has its part alone. That was called wrong,
+// and what is wrong in the part was not said.
+func TestConfigCheckBeforeTheBootstrap(t *testing.T) {
+	part := "bootstrap:\n  region: eu-central-1\n  directory: {id: d-1234567890, name: corp.example.com}\n  cluster: {mode: modify, identifier: orders}\n"
+	for name, tt := range map[string]struct{ text, want string }{
+		"alone":             {part, "is good for kerbagent bootstrap, and for nothing else"},
+		"wrong":             {strings.Replace(part, "identifier: orders", "identifier: [orders]", 1), "bootstrap.cluster.identifier"},
+		"with a wrong rest": {part + "probes: {interval: often}\n", "probes.interval"},
+		"not there":         {"probes: {interval: 1m}\n", "name at least one realm"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "kerbagent.yaml")
+			if err := os.WriteFile(path, []byte(tt.text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			var said bytes.Buffer
+			exit := run(t.Context(), []string{"config", "check", "--config", path}, os.Stdin, &said, &said)
+			if exit != 3 || !strings.Contains(said.String(), tt.want) {
+				t.Errorf("exit %d without %q:\n%s", exit, tt.want, said.String())
+			}
+		})
+	}
+}

@@ -122,7 +122,11 @@ func (o *traceOptions) logIn(ctx context.Context, s streams, cfg *config.Config,
 // traced prints MIT and gokrb5 in full, and of the others what differs from MIT.
 func traced(path string, t agent.Trace) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s at %s, by %s; %s\n", report.Terminal(t.Principal()), report.Terminal(t.Host), report.Terminal(path), happened(t.Live))
+	by := "by " + path
+	if t.NoFile {
+		by = "by what is built in, since there is no " + path
+	}
+	fmt.Fprintf(&b, "%s at %s, %s; %s\n", report.Terminal(t.Principal()), report.Terminal(t.Host), report.Terminal(by), happened(t.Live))
 	mit := t.Readers[0]
 	for _, r := range t.Readers {
 		steps, like := r.Steps, ""
@@ -169,6 +173,7 @@ type traceJSON struct {
 	User    string          `json:"user"`
 	Host    string          `json:"host"`
 	File    string          `json:"file"`
+	NoFile  bool            `json:"no_file"` // there is none: what is built in decides
 	Readers []readerJSON    `json:"readers"`
 	Live    json.RawMessage `json:"live,omitempty"`
 }
@@ -187,7 +192,7 @@ type stepJSON struct {
 }
 
 func tracedJSON(w io.Writer, path string, t agent.Trace) error {
-	out := traceJSON{Schema: 1, User: t.Principal(), Host: t.Host, File: path}
+	out := traceJSON{Schema: 1, User: t.Principal(), Host: t.Host, File: path, NoFile: t.NoFile}
 	for _, r := range t.Readers {
 		reader := readerJSON{Reader: r.Reader, Steps: []stepJSON{}}
 		if r.Err != nil {

@@ -2,7 +2,9 @@ package agent
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"slices"
 	"strings"
@@ -17,6 +19,7 @@ import (
 type Trace struct {
 	User, Realm string // Realm is empty where the name was given without one
 	Host        string // of the database
+	NoFile      bool   // there is none: what is built in decides
 	Readers     []ReaderTrace
 	Live        *probe.Result // of the login, where one was tried
 }
@@ -59,6 +62,7 @@ func (f Krb5File) Trace(cfg *config.Config, user, database string) (Trace, error
 		}
 	}
 	set := conf.Load(conf.Disk{}, f.roots...)
+	t.NoFile = !slices.ContainsFunc(set.Roots, func(d *conf.Doc) bool { return !errors.Is(d.Err, fs.ErrNotExist) })
 	for _, r := range conf.Readers() {
 		reading := conf.Read(r, set)
 		t.Readers = append(t.Readers, ReaderTrace{Reader: string(r), Err: reading.Err, Steps: traceSteps(reading, t.Realm, t.Host)})

@@ -21,8 +21,8 @@ func secretRules() []Rule {
 		Title: "the {secret} of {user} cannot be used as it stands in its file",
 		Means: "The file cannot be read or is empty; a password has a byte order mark or a line end in it, which would be part of the password, since the file is used byte for byte; or a keytab or credential cache is none. The value is never shown.",
 		Cause: "{error}.",
-		Remedy: do("Write the file anew; a password without a line end, typed after the first command.", writeSecret, "wc -c <file>  # counts its bytes",
-			"klist -ket <file>  # of a keytab", "klist -c <file>  # of a credential cache"),
+		Remedy: do("Write the file anew. A password: without a line end, typed after the first command. A keytab or a credential cache: look at it, and have it made again by what made it.",
+			writeSecret, "wc -c <file>  # counts the bytes of a password", "klist -ket <file>  # looks at a keytab", "klist -c <file>  # looks at a credential cache"),
 		match: loginMatch(func(r *probe.Result) bool { return reason(r, probe.ReasonSecretMalformed) }),
 	}, {
 		Code: "login-record-impossible", Severity: Warning,

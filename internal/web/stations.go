@@ -16,7 +16,7 @@ type station struct {
 	Anchor     string // of the part of the page that has more; empty: none
 	Name, Port string
 	State      state
-	Count      string // "2 servers"
+	Count      string // "2 addresses"
 	Legs       []leg
 	Root       bool // the first finding is about it
 }
@@ -110,7 +110,7 @@ func newStation(k probe.Kind, s State) station {
 	st := station{Anchor: string(k)}
 	st.Name, st.Port = rungName(k)
 	var of []*latest.Entry
-	servers := map[netip.Addr]bool{}
+	addresses := map[netip.Addr]bool{} // of one server there may be several
 	ok, bad := 0, 0
 	for i := range s.Entries {
 		e := &s.Entries[i]
@@ -118,7 +118,7 @@ func newStation(k probe.Kind, s State) station {
 			continue
 		}
 		of = append(of, e)
-		servers[e.Result.ID.Address.Addr()] = true
+		addresses[e.Result.ID.Address.Addr()] = true
 		switch e.Result.Outcome {
 		case probe.OK:
 			ok++
@@ -130,7 +130,7 @@ func newStation(k probe.Kind, s State) station {
 		return st
 	}
 	st.State = stateOfRung(k, ok, bad, s.Report)
-	st.Count = plural(len(servers), "server")
+	st.Count = plural(len(addresses), "address")
 	if k == probe.Login {
 		st.Count = count(ok) + " of " + plural(len(of), "user")
 		if ok+bad == 0 {

@@ -82,10 +82,13 @@ func at(t, now time.Time) *moment {
 
 func count(n int) string { return strconv.Itoa(n) }
 
-// plural counts: "1 server", "2 servers".
+// plural counts: "1 run", "2 runs", "2 addresses".
 func plural(n int, word string) string {
-	if n == 1 {
+	switch {
+	case n == 1:
 		return "1 " + word
+	case strings.HasSuffix(word, "s"):
+		return fmt.Sprintf("%d %ses", n, word)
 	}
 	return fmt.Sprintf("%d %ss", n, word)
 }

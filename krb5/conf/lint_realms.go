@@ -157,7 +157,7 @@ func (l *linter) order() {
 			if host, _, err := splitServer(r.KDCs[0]); err != nil || isAddr(host) {
 				continue
 			}
-			i.Cause = fmt.Sprintf("One name, %s, stands for all KDCs of %s, so programs ask its addresses in the order that DNS gives, and each login waits for one that is dead.", r.KDCs[0], r.Name)
+			i.Cause = fmt.Sprintf("One name, %s, is all that is named of the KDCs of %s: there is nothing to put in order. If it has several addresses, programs ask them as DNS gives them, and wait for one that is dead; if it is one server, they ask no other when it is dead.", r.KDCs[0], r.Name)
 		default:
 			continue
 		}
