@@ -51,6 +51,7 @@ type Scheduler struct {
 
 	mu      sync.Mutex
 	jobs    map[string]*job
+	leaving map[string]*job // that are no jobs any more, and still run
 	due     queue  // those that wait for their beat
 	ready   []*job // those that wait for a slot
 	free    int
@@ -77,7 +78,7 @@ func New(o Options) *Scheduler {
 		o.Slots = defaultSlots
 	}
 	return &Scheduler{host: o.Host, panicked: o.Panicked, free: o.Slots,
-		wake: make(chan struct{}, 1), next: make(chan turn), jobs: map[string]*job{}, moved: time.Now()}
+		wake: make(chan struct{}, 1), next: make(chan turn), jobs: map[string]*job{}, leaving: map[string]*job{}, moved: time.Now()}
 }
 
 // Set says which jobs there are from now on. A job whose key is known keeps its
@@ -92,7 +93,7 @@ func (s *Scheduler) Set(jobs []Job) {
 		stays[j.Key] = true
 		old := s.jobs[j.Key]
 		if old == nil {
-			old = &job{index: -1}
+			old = s.comes(j.Key)
 			s.jobs[j.Key] = old
 		}
 		beat := old.Interval == j.Interval
@@ -112,9 +113,24 @@ func (s *Scheduler) Set(jobs []Job) {
 			old.gone = true
 			heap.Remove(&s.due, old.index)
 			delete(s.jobs, key)
+			if old.running {
+				s.leaving[key] = old
+			}
 		}
 	}
 	s.poke()
+}
+
+// comes gives a job that was not there, or was and still runs: it does not
+// overlap itself even then.
+func (s *Scheduler) comes(key string) *job {
+	old := s.leaving[key]
+	if old == nil {
+		return &job{index: -1}
+	}
+	delete(s.leaving, key)
+	old.gone, old.Interval = false, 0
+	return old
 }
 
 // wait is how long it is until a job's place in its interval, which is counted
@@ -279,6 +295,9 @@ func (s *Scheduler) ended(j *job) {
 	defer s.mu.Unlock()
 	s.free++
 	j.running, j.again = false, false
+	if s.leaving[j.Key] == j {
+		delete(s.leaving, j.Key)
+	}
 	if len(s.ready) > 0 {
 		s.poke()
 	}

@@ -67,6 +67,40 @@ func TestBeat(t *testing.T) {
 	})
 }
 
+// A reload that takes a job away, and one that brings it back while its last run
+// still hangs, made it overlap itself.
+func TestNoOverlapOfOneThatComesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var runs, most atomic.Int32
+		release := make(chan struct{})
+		hangs := Job{Key: "hangs", Interval: 10 * time.Second, Timeout: 5 * time.Second, Run: func(context.Context) {
+			most.Store(max(most.Load(), runs.Add(1)))
+			<-release
+			runs.Add(-1)
+		}}
+		s := running(t, Options{}, hangs)
+		pass(10 * time.Second)
+		for range 2 {
+			s.Set(nil)
+			pass(time.Minute)
+			s.Set([]Job{hangs})
+			pass(time.Minute)
+		}
+		if most.Load() != 1 || runs.Load() != 1 {
+			t.Errorf("%d runs side by side", most.Load())
+		}
+		if _, late := s.Progress(); late < 40*time.Second {
+			t.Errorf("a job that does not end is only %v late", late)
+		}
+		close(release)
+		pass(20 * time.Second)
+		if _, late := s.Progress(); late != 0 || runs.Load() != 0 || len(s.leaving) != 0 {
+			t.Errorf("%d runs, %v late, %d leaving, once the first has ended", runs.Load(), late, len(s.leaving))
+		}
+		s.Set(nil)
+	})
+}
+
 // A host that starts again finds its old place; hosts and jobs are spread.
 func TestPlaceIsOfHostAndJob(t *testing.T) {
 	place := func(host, key string, after time.Duration) (p time.Duration) {
