@@ -71,9 +71,9 @@ func grows(t *testing.T, jobs int) {
 		t.Errorf("%d series", n)
 	}
 	load(few)
-	r.until("as before", slowly(func() bool {
-		return r.d.State().Report.Verdict == diagnose.VerdictOK && series() == fewSeries && runtime.NumGoroutine() < fewGoroutines+20
-	}))
+	r.until("as well as before", slowly(func() bool { return r.d.State().Report.Verdict == diagnose.VerdictOK }))
+	r.until("of as few series as before", slowly(func() bool { return series() == fewSeries }))
+	r.until("of as few goroutines as before", slowly(func() bool { return runtime.NumGoroutine() < fewGoroutines+20 }))
 }
 
 // slowly asks no more than four times a second: looking at 10,000 results takes time.

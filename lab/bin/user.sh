@@ -24,8 +24,16 @@ replace() { # NAME ATTRIBUTE VALUE [ATTRIBUTE VALUE]...
   echo
 }
 has_spn() { in_dc "$1" ldbsearch -H "$ST/$1/private/sam.ldb" "(servicePrincipalName=$SPN)" dn | grep '^dn: CN=svc-mysql' > /dev/null; } # not -q: what writes on would die of it
-spn() { # add|delete
-  printf 'dn: CN=svc-mysql,%s\nchangetype: modify\n%s: servicePrincipalName\nservicePrincipalName: %s\n-\n' "$base" "$1" "$SPN" | modify
+spn_is() { # add|delete DC: it is so already
+  if has_spn "$2"; then [ "$1" = add ]; else [ "$1" = delete ]; fi
+}
+spn() { # add|delete, on each DC that has not heard of it from the other meanwhile
+  local n out
+  for n in "$DC1" "$DC2"; do
+    if spn_is "$1" "$n"; then continue; fi
+    out=$(printf 'dn: CN=svc-mysql,%s\nchangetype: modify\n%s: servicePrincipalName\nservicePrincipalName: %s\n-\n' "$base" "$1" "$SPN" |
+      in_dc "$n" ldbmodify -H "$ST/$n/private/sam.ldb" 2>&1) || spn_is "$1" "$n" || die "spn $1 on $n: $out"
+  done
 }
 inbound() { # -|+: what DC2 pulls, by itself or when told to
   in_dc "$DC1" samba-tool drs options dc2.corp.example.com --dsa-option="$1DISABLE_INBOUND_REPL" \
@@ -40,8 +48,8 @@ case $cmd in
       -s @dir/etc/smb.conf < /dev/null ;;
   spn)
     case ${1:-} in
-      drop) : > "$ST/.spn-dropped"; if has_spn "$DC1"; then spn delete; fi ;;
-      restore) if ! has_spn "$DC1"; then spn add; fi; rm -f "$ST/.spn-dropped" ;;
+      drop) : > "$ST/.spn-dropped"; spn delete ;;
+      restore) spn add; rm -f "$ST/.spn-dropped" ;;
       *) die "user spn drop|restore" ;;
     esac ;;
   delegated)
