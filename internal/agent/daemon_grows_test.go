@@ -24,9 +24,11 @@ func grows(t *testing.T, jobs int) {
 	r := start(t, "", nil)
 	r.untilReady()
 	r.until("well", r.healthy)
-	series := func() (n int) { // but those of findings: each severity that was seen adds one
+	// But those of findings, of which each severity that was seen adds one, and of
+	// a login that was given up, which it is on a machine that is busy enough.
+	series := func() (n int) {
 		for line := range strings.Lines(r.get("/metrics")) {
-			if !strings.HasPrefix(line, "kerbagent_finding{") {
+			if !strings.HasPrefix(line, "kerbagent_finding{") && !strings.Contains(line, `stage="db-goodbye"`) {
 				n++
 			}
 		}
