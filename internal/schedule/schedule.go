@@ -52,8 +52,8 @@ type Scheduler struct {
 	mu      sync.Mutex
 	jobs    map[string]*job
 	leaving map[string]*job // that are no jobs any more, and still run
-	due     queue  // those that wait for their beat
-	ready   []*job // those that wait for a slot
+	due     queue           // those that wait for their beat
+	ready   []*job          // those that wait for a slot
 	free    int
 	idle    int // workers that wait for next
 	running sync.WaitGroup
