@@ -91,6 +91,50 @@ func TestExplain(t *testing.T) {
 	}
 }
 
+// zoneAnswers is what a DNS server says of R.TEST over UDP: NXDOMAIN to all,
+// nothing, or its zone.
+func zoneAnswers(addr, role string, reason probe.Reason) []probe.Result {
+	var out []probe.Result
+	for _, q := range []string{"SOA r.test", "SRV _kerberos._tcp.r.test"} {
+		r := probe.Result{ID: probe.ID{Kind: probe.DNS, Target: q, Address: netip.MustParseAddrPort(addr), Transport: probe.UDP}, Outcome: probe.OK, Started: testNow, Samples: probe.Samples{},
+			Facts: probe.Facts{probe.FactRealm: "R.TEST", probe.FactRole: role, probe.FactQuestion: q, probe.FactSOA: "r.test", probe.FactRcode: "NOERROR"}}
+		if reason != "" {
+			r.Outcome, r.Reason, r.Err = probe.Failed, reason, errors.New("as tested")
+			r.Facts[probe.FactRcode], r.Facts[probe.FactSOA] = "NXDOMAIN", ""
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+// While the realm's own servers were silent, each answer of a resolver without
+// a forwarder was an unexplained failure of its own.
+func TestZoneWhileItsServersAreSilent(t *testing.T) {
+	const dc1, dc2, resolver = "10.0.0.1:53", "10.0.0.2:53", "10.0.0.3:53"
+	ignorant, silent := probe.ReasonDNSNXDomain, probe.ReasonUDPSilent
+	kdcs := []probe.Result{kdcResult("10.0.1.1:88", probe.UDP, ""), kdcResult("10.0.1.1:88", probe.TCP, "")}
+	for name, tt := range map[string]struct {
+		results [][]probe.Result
+		want    []string
+	}{
+		"all silent":               {[][]probe.Result{zoneAnswers(dc1, probe.RoleRealm, silent), zoneAnswers(dc2, probe.RoleRealm, silent), zoneAnswers(resolver, probe.RoleHost, ignorant)}, []string{"dns-server-silent error", "dns-server-silent error", "dns-zone-missing warning"}},
+		"one silent, one ignorant": {[][]probe.Result{zoneAnswers(dc1, probe.RoleRealm, silent), zoneAnswers(dc2, probe.RoleRealm, ignorant), zoneAnswers(resolver, probe.RoleHost, ignorant)}, []string{"dns-server-silent warning", "realm-not-in-dns warning"}},
+		"one silent":               {[][]probe.Result{zoneAnswers(dc1, probe.RoleRealm, silent), zoneAnswers(dc2, probe.RoleRealm, ""), zoneAnswers(resolver, probe.RoleHost, ignorant)}, []string{"dns-zone-missing error", "dns-server-silent warning"}},
+		"none asked":               {[][]probe.Result{zoneAnswers(resolver, probe.RoleHost, ignorant)}, []string{"realm-not-in-dns error"}},
+		"none knows":               {[][]probe.Result{zoneAnswers(dc1, probe.RoleRealm, ignorant), zoneAnswers(resolver, probe.RoleHost, ignorant)}, []string{"realm-not-in-dns error"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var got []string
+			for _, f := range Explain(Snapshot{Results: slices.Concat(append(tt.results, kdcs)...), Now: testNow}).Findings {
+				got = append(got, string(f.Code)+" "+string(f.Severity))
+			}
+			if !slices.Equal(got, tt.want) {
+				t.Errorf("%q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
 func large(r probe.Result) probe.Result {
 	r.ID.Variant = "large"
 	return r
@@ -146,7 +190,7 @@ func TestADeadDNSServerIsNoBrokenIPv6(t *testing.T) {
 	dns := func(addr string, reason probe.Reason) probe.Result {
 		r := kdcResult(addr, probe.UDP, reason)
 		r.ID.Kind, r.ID.Target = probe.DNS, "SOA:r.test"
-		r.Facts = probe.Facts{probe.FactRealm: "R.TEST", probe.FactRole: probe.RoleRealm, probe.FactQuestion: "SOA r.test"}
+		r.Facts = probe.Facts{probe.FactRealm: "R.TEST", probe.FactRole: probe.RoleRealm, probe.FactQuestion: "SOA r.test", probe.FactSOA: "r.test"}
 		return r
 	}
 	got := codesOf(Explain(Snapshot{Results: []probe.Result{dns("[fd00::1]:53", probe.ReasonUDPSilent), dns("10.0.0.1:53", "")}, Now: testNow}))

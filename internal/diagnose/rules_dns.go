@@ -51,16 +51,16 @@ func dnsRules() []Rule {
 	}, {
 		Code: "dns-zone-missing", Severity: Error,
 		Title: "DNS server {server} of this host: does not know {domain}",
-		Means: "The directory's own DNS server knows the realm's zone, the server that this host resolves with does not: mostly a conditional forwarder or a Route 53 Resolver rule is missing.",
-		Cause: "{server} was asked for the zone {domain} and did not give it ({rcode}). The zone is known at {knows}.",
+		Means: "The directory's own DNS server knows the realm's zone, the server that this host resolves with does not: mostly a conditional forwarder or a Route 53 Resolver rule is missing. Where none of the directory's own servers was heard, this is a warning: the zone may not exist at all.",
+		Cause: "{server} was asked for the zone {domain} and did not give it ({rcode}). {knows}.",
 		Remedy: do("Have this host's DNS server forward {domain} to the directory's DNS servers.", "dig @{ip} -p {port} {domain} SOA",
 			"aws route53resolver list-resolver-rules --filters Name=DomainName,Values={domain}.  # AWS", "Add-DnsServerConditionalForwarderZone -Name {domain} -MasterServers <address>,<address>  # Windows"),
 		DependsOn: append(serverCauses(), "dns-refused"),
 		match:     dnsZoneMissing,
 	}, {
 		Code: "realm-not-in-dns", Severity: Error,
-		Title: "no DNS server that was asked knows {domain}",
-		Means: "No DNS server that answered knows the realm's zone. The realm's name is misspelt; or only the directory's own DNS servers know it, and none of them was asked.",
+		Title: "no DNS server that answered knows {domain}",
+		Means: "No DNS server that answered knows the realm's zone. The realm's name is misspelt; or only the directory's own DNS servers know it, and none of them was asked. Where some of them were not heard, this is a warning.",
 		Cause: "Asked for the zone {domain}: {seen}.",
 		Remedy: do("Check the spelling of {realm}, and ask the directory's own DNS server by its address.", "aws ds describe-directories --query 'DirectoryDescriptions[].[Name,DnsIpAddrs]'  # AWS Managed AD",
 			"dig @<address> {domain} SOA", "kerbagent check --realm {realm} --dns-server <address>"),
@@ -212,28 +212,47 @@ func (d *dnsServer) ignorant() bool {
 	return d.question("SOA "+d.domain()) != nil && !d.knowsZone()
 }
 
+// realmServers are the realm's own DNS servers, by what they say of its zone.
+func (v *view) realmServers(realm string) (know, ignorant, unheard []string) {
+	for _, d := range v.dnsOf(realm, probe.RoleRealm) {
+		switch {
+		case d.knowsZone():
+			know = append(know, d.addr.String())
+		case d.ignorant():
+			ignorant = append(ignorant, d.addr.String())
+		default:
+			unheard = append(unheard, d.addr.String())
+		}
+	}
+	return know, ignorant, unheard
+}
+
 func dnsZoneMissing(v *view) []match {
 	var out []match
 	for _, d := range v.dns {
 		if d.role != probe.RoleHost || !d.ignorant() {
 			continue
 		}
-		var knows []string
-		for _, o := range v.dnsOf(d.realm, probe.RoleRealm) {
-			if o.knowsZone() {
-				knows = append(knows, o.addr.String())
-			}
-		}
-		if len(knows) == 0 {
+		know, ignorant, unheard := v.realmServers(d.realm)
+		var m match
+		var knows string
+		switch {
+		case len(know) > 0:
+			m.explains = v.needsDNS(d.realm, "")
+			knows = "The zone is known at " + list(know)
+		case len(ignorant) == 0 && len(unheard) > 0:
+			m.severity = Warning
+			knows = "The realm's own DNS was not heard (" + list(unheard) + "): whether the zone is there at all is open"
+		default:
 			continue
 		}
 		soa := d.question("SOA " + d.domain())
-		affects := d.negative()
-		if !slices.Contains(affects, soa) {
-			affects = append(affects, soa)
+		m.affects = d.negative()
+		if !slices.Contains(m.affects, soa) {
+			m.affects = append(m.affects, soa)
 		}
-		out = append(out, match{affects: affects, explains: v.needsDNS(d.realm, ""),
-			words: d.words().and(words{"rcode": soa.Facts[probe.FactRcode], "knows": list(knows)})})
+		m.words = d.words().and(words{"rcode": soa.Facts[probe.FactRcode], "knows": knows})
+		out = append(out, m)
 	}
 	return out
 }
@@ -242,24 +261,30 @@ func realmNotInDNS(v *view) []match {
 	var out []match
 	for _, realm := range v.realms() {
 		servers := v.dnsOf(realm, "")
-		var affects []*probe.Result
+		_, ignorant, unheard := v.realmServers(realm)
+		if slices.ContainsFunc(servers, (*dnsServer).knowsZone) || len(unheard) > 0 && len(ignorant) == 0 {
+			continue
+		}
+		var m match
 		var saw []string
-		undecided := len(servers) == 0
 		for _, d := range servers {
-			if d.role == probe.RoleRealm && !d.ignorant() || d.knowsZone() {
-				undecided = true // it knows the zone, or was not heard
-			}
 			if d.ignorant() {
-				affects = append(affects, d.question("SOA "+d.domain()))
-				affects = append(affects, d.negative()...)
+				m.affects = append(m.affects, d.question("SOA "+d.domain()))
+				m.affects = append(m.affects, d.negative()...)
 				saw = append(saw, fmt.Sprintf("%s says %s", d.addr, withoutAnswer(d.question("SOA "+d.domain()))))
 			}
 		}
-		if undecided || len(affects) == 0 {
+		if len(m.affects) == 0 {
 			continue
 		}
-		out = append(out, match{affects: affects, explains: v.needsDNS(realm, ""),
-			words: servers[0].words().and(words{"seen": list(saw)})})
+		if len(unheard) > 0 {
+			m.severity = Warning
+			saw = append(saw, "not heard: "+list(unheard))
+		} else {
+			m.explains = v.needsDNS(realm, "")
+		}
+		m.words = servers[0].words().and(words{"seen": list(saw)})
+		out = append(out, m)
 	}
 	return out
 }

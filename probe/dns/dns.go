@@ -77,7 +77,8 @@ func (p Probe) Run(ctx context.Context) probe.Result {
 		return rec.OK() // most names have no IPv6 address, and that is no fault
 	}
 	if reason != "" {
-		return rec.Fail(reason, fmt.Errorf("%s answered %s with %s to %s", p.Server, a.RcodeName(), reason, p.Question))
+		how := map[probe.Reason]string{probe.ReasonDNSNoData: " without such a record", probe.ReasonDNSTruncated: ", cut short,"}[reason]
+		return rec.Fail(reason, fmt.Errorf("%s answered %s%s to %s", p.Server, a.RcodeName(), how, p.Question))
 	}
 	return rec.OK()
 }
