@@ -135,6 +135,26 @@ func TestZoneWhileItsServersAreSilent(t *testing.T) {
 	}
 }
 
+// A database's name that does not exist was called a consequence of the realm's
+// zone that is not known either; one in that zone is one.
+func TestZoneThatIsNotKnownHidesNoEndpoint(t *testing.T) {
+	for name, want := range map[string][]Code{"db.elsewhere.test": {"realm-not-in-dns", "endpoint-unresolvable"}, "db.r.test": {"realm-not-in-dns"}} {
+		results := zoneAnswers("10.0.0.3:53", probe.RoleHost, probe.ReasonDNSNXDomain)
+		asked := results[0]
+		asked.ID.Target = "A " + name
+		asked.Facts = probe.Facts{probe.FactRealm: "R.TEST", probe.FactRole: probe.RoleHost, probe.FactQuestion: "A " + name, probe.FactRcode: "NXDOMAIN", probe.FactDatabase: "db", probe.FactEndpoint: name + ":3306"}
+		db := probe.Result{ID: probe.ID{Kind: probe.Database, Target: name}, Outcome: probe.Failed, Reason: probe.ReasonUnresolvable, Started: testNow, Samples: probe.Samples{},
+			Facts: probe.Facts{probe.FactRealm: "R.TEST", probe.FactDatabase: "db", probe.FactEndpoint: name + ":3306"}}
+		got := Explain(Snapshot{Results: append(results, asked, db), Now: testNow})
+		if !slices.Equal(codesOf(got), want) {
+			t.Errorf("%s: %v, want %v", name, codesOf(got), want)
+		}
+		if about := slices.Contains(got.Findings[0].Affects, asked.ID); about != (name == "db.r.test") {
+			t.Errorf("%s: realm-not-in-dns affects %q", name, got.Findings[0].Affects)
+		}
+	}
+}
+
 func large(r probe.Result) probe.Result {
 	r.ID.Variant = "large"
 	return r

@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -99,7 +100,7 @@ func dnsRules() []Rule {
 		Cause: "Asked for the addresses of {host}: {seen}.",
 		Remedy: do("Check the spelling (databases: {database}: endpoint), and that this host resolves with the DNS of the database's network.", "dig {host} A",
 			"aws rds describe-db-clusters --query 'DBClusters[].[Endpoint,ReaderEndpoint,CustomEndpoints]'  # AWS"),
-		DependsOn: append(serverCauses(), "dns-server-silent"),
+		DependsOn: append(serverCauses(), "dns-server-silent", "dns-zone-missing", "realm-not-in-dns"),
 		match:     endpointUnresolvable,
 	}}
 }
@@ -119,18 +120,26 @@ func (v *view) otherAnswers(d *dnsServer) bool {
 }
 
 // needsDNS returns what could not be resolved: results that a DNS server's
-// trouble accounts for when no other one answers.
+// trouble accounts for when no other one answers, or, without a role, that the
+// realm's zone accounts for when it is not known.
 func (v *view) needsDNS(realm string, role string) []*probe.Result {
 	var out []*probe.Result
 	for _, r := range v.all {
 		switch {
 		case reason(r, probe.ReasonUnresolvable) && r.ID.Kind == probe.Database && role == probe.RoleHost,
+			reason(r, probe.ReasonUnresolvable) && (r.ID.Kind == probe.Database || r.Facts[probe.FactFailedAt] == probe.AtDatabase) && role == "" && endpointIn(r, realm),
 			reason(r, probe.ReasonUnresolvable) && r.ID.Kind == probe.KDC && r.Facts[probe.FactRealm] == realm,
 			reason(r, probe.ReasonUnresolvable) && r.ID.Kind == probe.Login && (r.Facts[probe.FactFailedRealm] == realm || role == probe.RoleHost):
 			out = append(out, r)
 		}
 	}
 	return out
+}
+
+// endpointIn says that the database of a result has a name in the realm's own domain.
+func endpointIn(r *probe.Result, realm string) bool {
+	host, _, err := net.SplitHostPort(r.Facts[probe.FactEndpoint])
+	return err == nil && strings.HasSuffix(strings.ToLower(host), "."+domainOf(realm))
 }
 
 func dnsSilent(v *view) []match {
@@ -201,9 +210,11 @@ func dnsRefused(v *view) []match {
 }
 
 // negative returns the realm's questions that d answered without an answer.
+// Those for a database are of them where its name is one of the domain's.
 func (d *dnsServer) negative() []*probe.Result {
 	return d.where(func(r *probe.Result) bool {
-		return r.Facts[probe.FactRealm] == d.realm && r.Outcome == probe.Failed && answered(r) && r.Reason != probe.ReasonDNSTruncated
+		return r.Facts[probe.FactRealm] == d.realm && r.Outcome == probe.Failed && answered(r) && r.Reason != probe.ReasonDNSTruncated &&
+			(r.Facts[probe.FactDatabase] == "" || endpointIn(r, d.realm))
 	})
 }
 
