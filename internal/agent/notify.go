@@ -46,7 +46,7 @@ func (d *daemon) status(headline string) {
 		state = append(state, systemd.SdNotifyReady)
 		d.o.Log.Info("the first round is over", "verdict", headline)
 		if err := releaseProgram(); err != nil { // it costs memory, and nothing else
-			d.o.Log.Debug("the pages of the program stay mapped", "error", err)
+			d.o.Log.Info("the pages of the program stay mapped", "error", err)
 		}
 	}
 	d.notify(state...)
