@@ -10,11 +10,11 @@ import (
 )
 
 // releaseProgram gives back to the kernel the pages of the program's own file
-// that are mapped. A start runs through nearly all of a program once, and the
-// kernel maps 64 KiB around each page that is touched: 20 of 27 MiB, of which a
-// daemon needs 5 again. As long as they are mapped they count as ours, and are
-// the last that a host short of memory takes back. They stay in the page cache,
-// and what is needed again is mapped again from there.
+// that are mapped, and count as resident as long as they are. A start runs
+// through nearly all of a program once, and the kernel maps 64 KiB around each
+// page that is touched: 20 of 27 MiB. They stay in the page cache, and what is
+// needed again is mapped again from there: 14 to 16 MiB of a busy daemon
+// (docs/measured.md).
 func releaseProgram() error {
 	program, err := os.Readlink("/proc/self/exe")
 	if err != nil {
