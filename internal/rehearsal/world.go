@@ -88,11 +88,16 @@ type World struct {
 
 // Start builds the world and plays the fault. Whoever starts it closes it.
 func Start(ctx context.Context, o Options) (*World, error) {
-	dialect, kind, err := o.Dialect.of()
+	fault, err := find(o.Fault)
 	if err != nil {
 		return nil, err
 	}
-	fault, err := find(o.Fault)
+	return startWith(ctx, o.Dialect, fault.play)
+}
+
+// startWith builds a world, changed by play.
+func startWith(ctx context.Context, d Dialect, play func(*World) error) (*World, error) {
+	dialect, kind, err := d.of()
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +109,7 @@ func Start(ctx context.Context, o Options) (*World, error) {
 		w.startDNS,
 		w.startDatabase,
 		func() error { return w.configure(kind) },
-		func() error { return fault.play(w) },
+		func() error { return play(w) },
 		w.makeTrust,
 		w.readConfig,
 	}

@@ -44,6 +44,7 @@ const (
 	errModified        int32 = 41
 	errBadKeyVersion   int32 = 44
 	errBadChecksum     int32 = 50
+	errUnavailable     int32 = 29
 	errResponseTooBig  int32 = 52
 	errGeneric         int32 = 60
 )
