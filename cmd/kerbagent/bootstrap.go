@@ -141,7 +141,7 @@ func (o *bootstrapOptions) options(ctx context.Context) (bootstrap.Options, erro
 	dir := cmp.Or(o.stateDir, defaultStateDir())
 	return bootstrap.Options{
 		Config: cfg, AWS: clients, StateDir: dir, Host: host, TakeLock: o.takeLock,
-		Now: time.Now, Sleep: sleep, Accounts: bootstrap.OpenDirectory, SQL: bootstrap.OpenDatabase, Krb5Conf: bootstrapKrb5Conf,
+		Now: time.Now, Sleep: sleep, Accounts: bootstrap.OpenDirectory, SQL: bootstrap.OpenDatabase, Krb5Conf: bootstrapKrb5Conf(ctx),
 		Verify: func(ctx context.Context, cfg *config.Config, prompted func(config.Login) ([]byte, error)) ([]probe.Result, diagnose.Report, error) {
 			env, err := hostEnv(cfg, dir, ledger.Options{})
 			if err != nil {
@@ -168,16 +168,18 @@ func sleep(ctx context.Context, d time.Duration) error {
 }
 
 // bootstrapKrb5Conf is the krb5.conf of this host, for bootstrap.
-func bootstrapKrb5Conf(cfg *config.Config, path string) (bool, func() error, error) {
-	f, err := agent.FindKrb5File(agent.Krb5Wish{Config: cfg, Path: path})
-	if err != nil {
-		return false, nil, err
+func bootstrapKrb5Conf(ctx context.Context) bootstrap.Krb5Conf {
+	return func(cfg *config.Config, path string) (bool, func() error, error) {
+		f, err := agent.FindKrb5File(agent.Krb5Wish{Config: cfg, Path: path})
+		if err != nil {
+			return false, nil, err
+		}
+		change, err := f.Plan()
+		if err != nil {
+			return false, nil, err
+		}
+		return change.Needed(), func() error { _, err := f.Apply(ctx); return err }, nil
 	}
-	change, err := f.Plan()
-	if err != nil {
-		return false, nil, err
-	}
-	return change.Needed(), func() error { _, _, err := f.Apply(); return err }, nil
 }
 
 // look prints a plan or the status.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -84,18 +85,18 @@ func (o *krb5confOptions) find(s streams) (agent.Krb5File, *config.Config, error
 }
 
 // verb makes a command that works on the file.
-func (o *krb5confOptions) verb(s streams, use, short string, run func(agent.Krb5File) error) *cobra.Command {
-	return &cobra.Command{Use: use, Short: short, Args: noArgs, RunE: func(*cobra.Command, []string) error {
+func (o *krb5confOptions) verb(s streams, use, short string, run func(context.Context, agent.Krb5File) error) *cobra.Command {
+	return &cobra.Command{Use: use, Short: short, Args: noArgs, RunE: func(c *cobra.Command, _ []string) error {
 		f, _, err := o.find(s)
 		if err != nil {
 			return err
 		}
-		return run(f)
+		return run(c.Context(), f)
 	}}
 }
 
 func (o *krb5confOptions) show(s streams) *cobra.Command {
-	return o.verb(s, "show", "Print what the file should be", func(f agent.Krb5File) error {
+	return o.verb(s, "show", "Print what the file should be", func(_ context.Context, f agent.Krb5File) error {
 		text, err := f.Text()
 		if err != nil {
 			return err
@@ -106,7 +107,7 @@ func (o *krb5confOptions) show(s streams) *cobra.Command {
 }
 
 func (o *krb5confOptions) diff(s streams) *cobra.Command {
-	c := o.verb(s, "diff", "Print what apply would change", func(f agent.Krb5File) error {
+	c := o.verb(s, "diff", "Print what apply would change", func(_ context.Context, f agent.Krb5File) error {
 		c, err := f.Plan()
 		if err != nil || !c.Needed() {
 			return err
@@ -128,14 +129,14 @@ func (o *krb5confOptions) diff(s streams) *cobra.Command {
 
 func (o *krb5confOptions) apply(s streams) *cobra.Command {
 	var order string
-	c := o.verb(s, "apply", "Make the file what it should be, and keep the old one", func(f agent.Krb5File) error {
+	c := o.verb(s, "apply", "Make the file what it should be, and keep the old one", func(ctx context.Context, f agent.Krb5File) error {
 		if order != "" {
 			var err error
 			if f, err = f.OrderedBy(order); err != nil {
 				return err
 			}
 		}
-		c, asked, err := f.Apply()
+		c, err := f.Apply(ctx)
 		if err != nil {
 			return err
 		}
@@ -144,11 +145,14 @@ func (o *krb5confOptions) apply(s streams) *cobra.Command {
 			return err
 		}
 		how := "MIT's library takes it"
-		if !asked {
-			how = "MIT's library was not asked: its tools (ktutil) are not installed"
+		if !c.Asked {
+			how = "MIT's library was not asked: its tools (ktutil) are not installed, or another user may write the file"
 		}
 		kept := "there was no such file before"
-		if c.Existed {
+		switch {
+		case c.Existed && c.Backup == "":
+			kept = "only the order of KDCs is another one, so no copy of the old file was made"
+		case c.Existed:
 			kept = "the file as it was: " + report.Terminal(c.Backup)
 		}
 		_, err = fmt.Fprintf(s.out, "wrote %s\n  %s\n  %s\n  to undo: kerbagent krb5conf rollback\n", report.Terminal(c.Path), how, kept)
@@ -166,8 +170,8 @@ file; the daemon, which measures them, hands another over by --order.`
 }
 
 func (o *krb5confOptions) rollback(s streams) *cobra.Command {
-	return o.verb(s, "rollback", "Take the last change back", func(f agent.Krb5File) error {
-		c, err := f.Rollback()
+	return o.verb(s, "rollback", "Take the last change back", func(ctx context.Context, f agent.Krb5File) error {
+		c, err := f.Rollback(ctx)
 		if err != nil {
 			return err
 		}

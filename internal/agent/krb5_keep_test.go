@@ -84,7 +84,7 @@ func (k *keeping) oneShot() {
 	if f, err = f.Ordered(o); err != nil {
 		k.t.Fatal(err)
 	}
-	if _, _, err := f.Apply(); err != nil {
+	if _, err := f.Apply(k.t.Context()); err != nil {
 		k.t.Fatal(err)
 	}
 }

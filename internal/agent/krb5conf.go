@@ -215,27 +215,27 @@ func (f Krb5File) Plan() (*apply.Change, error) {
 	return c, f.refusal(err)
 }
 
-// Apply makes the file what it should be. asked says whether MIT's library was
-// there to be asked about it first.
-func (f Krb5File) Apply() (c *apply.Change, asked bool, err error) {
+// Apply makes the file what it should be. MIT's library is asked about it first,
+// where it is there.
+func (f Krb5File) Apply(ctx context.Context) (*apply.Change, error) {
 	req, err := f.request()
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
-	if req.Validate, asked = apply.MITValidator(); !asked {
-		req.Validate = nil
+	if validate, ok := apply.MITValidator(ctx); ok {
+		req.Validate = validate
 	}
-	c, err = apply.Apply(req)
-	return c, asked, f.refusal(err)
+	c, err := apply.Apply(ctx, req)
+	return c, f.refusal(err)
 }
 
 // Rollback takes the last change back.
-func (f Krb5File) Rollback() (*apply.Change, error) {
+func (f Krb5File) Rollback(ctx context.Context) (*apply.Change, error) {
 	req := apply.Request{Path: f.owned, Style: f.style, Main: f.main, Site: f.site}
-	if validate, ok := apply.MITValidator(); ok {
+	if validate, ok := apply.MITValidator(ctx); ok {
 		req.Validate = validate
 	}
-	c, err := apply.Rollback(req)
+	c, err := apply.Rollback(ctx, req)
 	return c, f.refusal(err)
 }
 
@@ -260,6 +260,10 @@ func (f Krb5File) refusal(err error) error {
 		next = "run it as a user who may write there, as a rule root"
 	case errors.Is(err, apply.ErrNoBackup):
 		next = "every apply keeps one beside the file: ls -la " + filepath.Dir(f.owned)
+	case errors.Is(err, apply.ErrBusy):
+		next = "run it again once that one has ended"
+	case errors.Is(err, apply.ErrForeignLink):
+		next = "name the file that the link leads to, by krb5_conf.path or --path"
 	case errors.Is(err, apply.ErrDangling):
 		next = "make the file that it leads to, or remove the link"
 	case errors.Is(err, conf.ErrNotFile):
@@ -271,7 +275,8 @@ func (f Krb5File) refusal(err error) error {
 	case errors.Is(err, fs.ErrNotExist):
 		next = "make it, or name another file with --path"
 	case errors.Is(err, apply.ErrMounted), errors.Is(err, apply.ErrReadOnly), errors.Is(err, apply.ErrWorldWritable),
-		errors.Is(err, apply.ErrChanged), errors.Is(err, apply.ErrNotIncluded), errors.Is(err, apply.ErrSnippetName):
+		errors.Is(err, apply.ErrChanged), errors.Is(err, apply.ErrNotIncluded), errors.Is(err, apply.ErrSnippetName),
+		errors.Is(err, apply.ErrTooOften), errors.Is(err, apply.ErrLockFile), errors.Is(err, context.Canceled):
 		// They say it themselves.
 	default: // the candidate would not do, for what stands beside our part of it
 		next = "mend that by hand; kerbagent krb5conf lint has the lines"

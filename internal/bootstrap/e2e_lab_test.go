@@ -171,7 +171,7 @@ func (l *labHost) apply(t *testing.T) StepReport {
 			return false, nil, err
 		}
 		change, err := f.Plan()
-		return err == nil && change.Needed(), func() error { _, _, err := f.Apply(); return err }, err
+		return err == nil && change.Needed(), func() error { _, err := f.Apply(t.Context()); return err }, err
 	}
 	o.Verify = func(ctx context.Context, cfg *config.Config, prompted func(config.Login) ([]byte, error)) ([]probe.Result, diagnose.Report, error) {
 		// This host asks the domain controller first that did not make the users.

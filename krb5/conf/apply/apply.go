@@ -1,11 +1,13 @@
 package apply
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/kerbagent/kerbagent/krb5/conf"
 )
@@ -21,12 +23,18 @@ type Request struct {
 	// it is refused.
 	Site conf.Site
 	// Validate asks someone else about the candidate, before anything is
-	// replaced; nil where there is nobody to ask. MITValidator gives one.
-	Validate func(path string) error
+	// replaced; nil where there is nobody to ask. MITValidator returns one. It is
+	// not asked about a file that another user may write: a krb5.conf can load
+	// code (the profile's module line), and the one who is asked would run it.
+	Validate func(ctx context.Context, path string) error
 
 	// step runs before each change to the file system, with its name: tests
 	// end the process there, or let the change fail.
 	step func(change string) error
+	// uptime is the time since the host was started; nil for the kernel's own.
+	uptime func() time.Duration
+	// wait is how long to wait for another apply; 0 for lockWait.
+	wait time.Duration
 }
 
 // Change is what Apply did, or Plan would do.
@@ -36,8 +44,9 @@ type Change struct {
 	Old     string // empty where there was no file
 	New     string
 	Removed bool   // Rollback: there had been no file, and there is none again
-	Backup  string // of the old file; empty where nothing was replaced
-	Lacks   error  // Rollback: what the logins need and the earlier version does not give
+	Backup  string // of the old file; empty where nothing was replaced, or only the order of KDCs
+	Lacks   error  // Rollback: what the logins need and the earlier version does not have
+	Asked   bool   // Request.Validate was asked
 }
 
 // Needed reports whether there is anything to change.
@@ -53,6 +62,10 @@ var (
 	ErrSnippetName   = errors.New("libraries do not read a file of that name from a directory: use letters, digits, - and _ only, or end it in .conf")
 	ErrDangling      = errors.New("the symlink leads to no file")
 	ErrNoBackup      = errors.New("there is no earlier version that is any good")
+	ErrForeignLink   = errors.New("a symlink on the way to the file belongs to another user, or stands in a directory that another user may write: that user chooses which file is replaced")
+	ErrBusy          = errors.New("another kerbagent process is changing the file")
+	ErrLockFile      = errors.New("the lock file is not a plain file of the user who runs this, with mode 0600: remove it")
+	ErrTooOften      = fmt.Errorf("the order of KDCs was changed %d times within an hour, which is the limit", maxReorders)
 )
 
 // Plan gives the change that Apply would make, after all checks but Validate.
@@ -67,9 +80,15 @@ func Plan(req Request) (*Change, error) {
 }
 
 // Apply puts the text in its place. Where nothing is to be changed nothing is
-// written. A Change comes back with a nil error only.
-func Apply(req Request) (*Change, error) {
-	t, err := lockTarget(req)
+// written, and once ctx has ended nothing is either. A Change comes back with a
+// nil error only.
+func Apply(ctx context.Context, req Request) (*Change, error) {
+	// A first look without the lock: where nothing is to be done, or may be, no
+	// lock file is made.
+	if c, err := Plan(req); err != nil || !c.Needed() {
+		return c, err
+	}
+	t, err := lockTarget(ctx, req)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +97,7 @@ func Apply(req Request) (*Change, error) {
 	if err != nil || !c.Needed() {
 		return c, err
 	}
-	if err := t.replace(c); err != nil {
+	if err := t.replace(ctx, c); err != nil {
 		return nil, err
 	}
 	return c, nil
@@ -172,7 +191,13 @@ func (o overlay) ReadDir(name string) ([]string, error) {
 }
 
 // replace writes the candidate beside the file and renames it over it.
-func (t *target) replace(c *Change) (err error) {
+func (t *target) replace(ctx context.Context, c *Change) (err error) {
+	reordered := c.Existed && onlyReordered(c.Old, c.New)
+	if reordered {
+		if err := t.recordReorder(); err != nil {
+			return err
+		}
+	}
 	defer func() {
 		if err != nil {
 			t.unlink(t.candidate()) // it may not be there
@@ -181,15 +206,18 @@ func (t *target) replace(c *Change) (err error) {
 	if err := t.write(c.New); err != nil {
 		return t.explain("writing the candidate", err)
 	}
-	if t.req.Validate != nil {
-		if err := t.req.Validate(filepath.Join(t.dir, t.candidate())); err != nil {
-			return fmt.Errorf("validating the candidate for %s: %w", t.path, err)
+	if c.Asked, err = t.validate(ctx, t.candidate()); err != nil {
+		return fmt.Errorf("validating the candidate for %s: %w", t.path, err)
+	}
+	if err := t.likeOld(t.candidate()); err != nil {
+		return t.explain("writing the candidate", err)
+	}
+	if !reordered {
+		if c.Backup, err = t.backUp(); err != nil {
+			return t.explain("backing up", err)
 		}
 	}
-	if c.Backup, err = t.backUp(); err != nil {
-		return t.explain("backing up", err)
-	}
-	if err := t.unchanged(); err != nil {
+	if err := t.ready(ctx); err != nil {
 		return err
 	}
 	if err := t.rename(t.candidate(), t.base); err != nil {
@@ -199,6 +227,24 @@ func (t *target) replace(c *Change) (err error) {
 		return t.explain("syncing the directory of", err)
 	}
 	return t.prune()
+}
+
+// validate asks Request.Validate about a file in the directory, and reports
+// whether it was asked.
+func (t *target) validate(ctx context.Context, name string) (asked bool, err error) {
+	if t.req.Validate == nil || !t.guarded() {
+		return false, nil
+	}
+	return true, t.req.Validate(ctx, filepath.Join(t.dir, name))
+}
+
+// guarded reports whether nobody but root and the user who runs this may write
+// the file or put another in its place.
+func (t *target) guarded() bool {
+	if t.exists {
+		return Guarded(t.path) == nil
+	}
+	return Guarded(t.dir) == nil
 }
 
 // missing tells no file from one that cannot be read.

@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -46,7 +47,7 @@ func child(verb string) {
 	if verb == "rollback" {
 		act = Rollback
 	}
-	if _, err := act(req); err != nil {
+	if _, err := act(context.Background(), req); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -184,7 +185,7 @@ func TestAppliesAtOnce(t *testing.T) {
 	for n := range writers {
 		writing.Go(func() {
 			for range rounds {
-				if _, err := Apply(Request{Path: path, Style: conf.WholeFile, Text: texts[n], Site: site()}); err != nil {
+				if _, err := Apply(t.Context(), Request{Path: path, Style: conf.WholeFile, Text: texts[n], Site: site()}); err != nil {
 					t.Error(err)
 				}
 			}

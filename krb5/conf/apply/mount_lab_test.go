@@ -39,7 +39,7 @@ func TestMounts(t *testing.T) {
 		must(t, unix.Mount(other, path, "", unix.MS_BIND, ""))
 		defer unix.Unmount(path, 0)
 		before := contents(t, dir)
-		_, err := Apply(Request{Path: path, Style: conf.WholeFile, Text: text(t, 0), Site: site()})
+		_, err := Apply(t.Context(), Request{Path: path, Style: conf.WholeFile, Text: text(t, 0), Site: site()})
 		if !errors.Is(err, ErrMounted) {
 			t.Errorf("error %v", err)
 		}
@@ -54,7 +54,7 @@ func TestMounts(t *testing.T) {
 		path := filepath.Join(dir, "krb5.conf")
 		write(t, path, theirs)
 		must(t, unix.Mount("", dir, "", unix.MS_REMOUNT|unix.MS_RDONLY, ""))
-		_, err := Apply(Request{Path: path, Style: conf.WholeFile, Text: text(t, 0), Site: site()})
+		_, err := Apply(t.Context(), Request{Path: path, Style: conf.WholeFile, Text: text(t, 0), Site: site()})
 		if !errors.Is(err, ErrReadOnly) || !errors.Is(err, unix.EROFS) {
 			t.Errorf("error %v", err)
 		}
@@ -78,14 +78,14 @@ func TestHeimdalKtutilIsNotAsked(t *testing.T) {
 	if said, err := exec.Command(tool).CombinedOutput(); err == nil || !strings.Contains(string(said), "Usage: ktutil") {
 		t.Fatalf("Heimdal's tool without a command: %v, %q", err, said)
 	}
-	if _, ok := MITValidator(); ok {
+	if _, ok := MITValidator(t.Context()); ok {
 		t.Error("it is taken for MIT's")
 	}
 }
 
 // TestMITValidator asks the library that is installed.
 func TestMITValidator(t *testing.T) {
-	validate, ok := MITValidator()
+	validate, ok := MITValidator(t.Context())
 	if !ok {
 		t.Fatal("MIT's tools are not installed")
 	}
@@ -93,16 +93,16 @@ func TestMITValidator(t *testing.T) {
 	good, bad := filepath.Join(dir, "good"), filepath.Join(dir, "bad")
 	write(t, good, text(t, 0))
 	write(t, bad, "[libdefaults]\n    allow_weak_crypto = perhaps\n")
-	if err := validate(good); err != nil {
+	if err := validate(t.Context(), good); err != nil {
 		t.Errorf("a generated file: %v", err)
 	}
-	if err := validate(bad); err == nil || !strings.Contains(err.Error(), "refuses") {
+	if err := validate(t.Context(), bad); err == nil || !strings.Contains(err.Error(), "refuses") {
 		t.Errorf("a bad file: %v", err)
 	}
 	req := Request{Path: filepath.Join(dir, "krb5.conf"), Style: conf.WholeFile, Text: text(t, 0), Site: site(), Validate: validate}
 	mustApply(t, req)
 	req.Text += "[libdefaults]\n    allow_weak_crypto = perhaps\n"
-	if _, err := Apply(req); err == nil {
+	if _, err := Apply(t.Context(), req); err == nil {
 		t.Error("a bad file was put in place")
 	}
 	if got := read(t, req.Path); got != text(t, 0) {

@@ -112,11 +112,10 @@ func Guarded(path string) error {
 		if err != nil {
 			return err
 		}
-		sys, ok := st.Sys().(*syscall.Stat_t)
-		switch {
-		case !ok || sys.Uid != 0 && int(sys.Uid) != os.Geteuid():
-			return fmt.Errorf("%s: %w", path, ErrOwnerOther)
-		case st.Mode().Perm()&0o022 != 0 && st.Mode()&(fs.ModeDir|fs.ModeSticky) != fs.ModeDir|fs.ModeSticky: // in /tmp nobody may touch what is others'
+		if err := ownedByUs(st); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		if st.Mode().Perm()&0o022 != 0 && st.Mode()&(fs.ModeDir|fs.ModeSticky) != fs.ModeDir|fs.ModeSticky { // in /tmp nobody may touch what is others'
 			return fmt.Errorf("%s: %w", path, ErrOthersMay)
 		}
 		up := filepath.Dir(path)
@@ -125,4 +124,12 @@ func Guarded(path string) error {
 		}
 		path = up
 	}
+}
+
+func ownedByUs(st fs.FileInfo) error {
+	sys, ok := st.Sys().(*syscall.Stat_t)
+	if !ok || sys.Uid != 0 && int(sys.Uid) != os.Geteuid() {
+		return ErrOwnerOther
+	}
+	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,7 +20,8 @@ type target struct {
 	req       Request
 	path      string // resolved
 	dir, base string
-	fd        *os.File // of the directory, locked by lockTarget
+	fd        *os.File // of the directory
+	lock      *os.File // of the lock file, once lockTarget has it
 	exists    bool
 	text      string
 	stat      unix.Stat_t // where it exists
@@ -31,34 +33,44 @@ func openTarget(req Request) (*target, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := trustedLinks(req.Path); err != nil {
+		return nil, err
+	}
 	t := &target{req: req, path: path, dir: filepath.Dir(path), base: filepath.Base(path)}
-	if t.fd, err = os.Open(t.dir); err != nil {
+	if t.fd, err = openDir(t.dir); err != nil {
 		return nil, fmt.Errorf("opening the directory of %s: %w", path, err)
 	}
 	return t, nil
 }
 
-// lockTarget waits until no other apply works in the directory. The lock is on
-// the directory itself: it leaves no file behind, and ends with the process.
-func lockTarget(req Request) (*target, error) {
-	t, err := openTarget(req)
-	if err != nil {
-		return nil, err
+func (t *target) close() {
+	t.fd.Close()
+	if t.lock != nil {
+		t.lock.Close()
 	}
-	for {
-		err = unix.Flock(int(t.fd.Fd()), unix.LOCK_EX)
-		if !errors.Is(err, unix.EINTR) {
-			break
-		}
-	}
-	if err != nil {
-		t.close()
-		return nil, fmt.Errorf("locking %s: %w", t.dir, err)
-	}
-	return t, nil
 }
 
-func (t *target) close() { t.fd.Close() }
+// openDir opens a resolved directory a step at a time, so that a part of the
+// path that has become a link since is not followed.
+func openDir(path string) (*os.File, error) {
+	const flags = unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
+	parts := strings.FieldsFunc(path, func(r rune) bool { return r == '/' })
+	at, err := unix.Open("/", unix.O_PATH|flags, 0)
+	for i := 0; err == nil && i <= len(parts); i++ {
+		name, how := ".", unix.O_RDONLY|flags
+		if i < len(parts) {
+			name, how = parts[i], unix.O_PATH|flags
+		}
+		var next int
+		next, err = unix.Openat(at, name, how, 0)
+		unix.Close(at)
+		at = next
+	}
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	return os.NewFile(uintptr(at), path), nil
+}
 
 // resolve follows symlinks. The file itself need not be there, but a symlink
 // to nothing is refused: it is more likely a mistake than a wish.
@@ -81,6 +93,46 @@ func resolve(path string) (string, error) {
 		return "", fmt.Errorf("resolving the directory of %s: %w", path, err)
 	}
 	return filepath.Join(dir, filepath.Base(path)), nil
+}
+
+// maxLinks is the kernel's own limit of symlinks in one path.
+const maxLinks = 40
+
+// trustedLinks refuses a path on which a symlink is not root's or the user's who
+// runs this, in a directory that nobody else may write: whoever made it would
+// choose which file is replaced. A regular file may stand in anybody's directory.
+func trustedLinks(path string) error {
+	at, rest := "/", strings.Split(path, "/")
+	for links := 0; len(rest) > 0; {
+		part := rest[0]
+		rest = rest[1:]
+		next := filepath.Join(at, part)
+		st, err := os.Lstat(next)
+		switch {
+		case missing(err):
+			return nil
+		case err != nil:
+			return fmt.Errorf("resolving %s: %w", path, err)
+		case st.Mode()&fs.ModeSymlink == 0:
+			at = next
+			continue
+		case links == maxLinks:
+			return fmt.Errorf("resolving %s: %w", path, unix.ELOOP)
+		}
+		links++
+		if ownedByUs(st) != nil || Guarded(at) != nil {
+			return fmt.Errorf("resolving %s: %s: %w", path, next, ErrForeignLink)
+		}
+		to, err := os.Readlink(next)
+		if err != nil {
+			return fmt.Errorf("resolving %s: %w", path, err)
+		}
+		if filepath.IsAbs(to) {
+			at = "/"
+		}
+		rest = append(strings.Split(to, "/"), rest...)
+	}
+	return nil
 }
 
 // read takes in the file as it is, and refuses what must not be replaced.

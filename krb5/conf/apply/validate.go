@@ -11,17 +11,17 @@ import (
 	"time"
 )
 
-// MITValidator gives a function that asks MIT's library whether it takes a
+// MITValidator returns a function that asks MIT's library whether it takes a
 // file, where that library's tools are installed. It runs ktutil with nothing
 // to do: the tool reads the configuration and ends. Heimdal's tool of that name
 // then shows its usage and fails: one that refuses an empty file is not asked.
-func MITValidator() (validate func(path string) error, ok bool) {
+func MITValidator(ctx context.Context) (validate func(ctx context.Context, path string) error, ok bool) {
 	tool, err := exec.LookPath("ktutil")
 	if err != nil {
 		return nil, false
 	}
-	validate = func(path string) error {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	validate = func(ctx context.Context, path string) error {
+		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 		defer cancel()
 		cmd := exec.CommandContext(ctx, tool)
 		cmd.Env = append(os.Environ(), "KRB5_CONFIG="+path, "LC_ALL=C")
@@ -32,5 +32,5 @@ func MITValidator() (validate func(path string) error, ok bool) {
 		}
 		return err
 	}
-	return validate, validate(os.DevNull) == nil
+	return validate, validate(ctx, os.DevNull) == nil
 }

@@ -22,7 +22,7 @@ func TestOtherKtutilIsNotAsked(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
-			validate, ok := MITValidator()
+			validate, ok := MITValidator(t.Context())
 			if ok != tt.mit {
 				t.Fatalf("taken for MIT's: %v", ok)
 			}
@@ -31,7 +31,7 @@ func TestOtherKtutilIsNotAsked(t *testing.T) {
 			}
 			bad := filepath.Join(dir, "bad")
 			write(t, bad, "allow_weak_crypto = perhaps\n")
-			if validate(bad) == nil {
+			if validate(t.Context(), bad) == nil {
 				t.Error("a bad file was taken")
 			}
 		})

@@ -36,9 +36,8 @@ func (t *target) do(change string, run func() error) error {
 	}
 }
 
-// write makes the candidate: text, owner, mode and extended attributes (access
-// lists and the SELinux label among them) as the file has them, on disk before
-// it is renamed.
+// write makes the candidate, on disk before it is renamed. Nobody else may read
+// it until likeOld: it can hold a text that others must not see.
 func (t *target) write(text string) error {
 	if err := t.unlink(t.candidate()); err != nil && !errors.Is(err, unix.ENOENT) {
 		return err
@@ -56,27 +55,41 @@ func (t *target) write(text string) error {
 	if err := t.do("write", func() error { _, err := f.WriteString(text); return err }); err != nil {
 		return err
 	}
-	if err := t.likeOld(fd); err != nil {
-		return err
-	}
 	if err := t.do("fsync", f.Sync); err != nil {
 		return err
 	}
 	return f.Close()
 }
 
-func (t *target) likeOld(fd int) error {
+// likeOld makes owner, mode and extended attributes (access lists and the SELinux
+// label among them) of the candidate those of the file.
+func (t *target) likeOld(name string) error {
+	fd, err := unix.Openat(int(t.fd.Fd()), name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("opening the candidate: %w", err)
+	}
+	f := os.NewFile(uintptr(fd), name)
+	defer f.Close()
+	if err := t.takeOver(fd); err != nil {
+		return err
+	}
+	return t.do("fsync", f.Sync)
+}
+
+func (t *target) takeOver(fd int) error {
 	if !t.exists {
 		return t.do("chmod", func() error { return unix.Fchmod(fd, newMode) })
 	}
-	// chown before chmod, which it may undo; access lists after both.
+	// chown before chmod, which it may undo. The mode comes last: with an access
+	// list its group bits are the list's mask, and without the list they would let
+	// the group in.
 	if err := t.do("chown", func() error { return unix.Fchown(fd, int(t.stat.Uid), int(t.stat.Gid)) }); err != nil {
 		return err
 	}
-	if err := t.do("chmod", func() error { return unix.Fchmod(fd, t.stat.Mode&0o7777) }); err != nil {
+	if err := t.copyAttributes(fd); err != nil {
 		return err
 	}
-	return t.copyAttributes(fd)
+	return t.do("chmod", func() error { return unix.Fchmod(fd, t.stat.Mode&0o7777) })
 }
 
 func (t *target) copyAttributes(to int) error {
