@@ -81,6 +81,9 @@ func looks(r diagnose.Rule, title string) string {
 	level := map[diagnose.Severity]string{diagnose.Error: "ERROR", diagnose.Warning: "WARN", diagnose.Info: "INFO"}[r.Severity]
 	var b strings.Builder
 	fmt.Fprintf(&b, "`kerbagent check` says, where it is the first finding:\n\n    %s: %s — %s\n\n", head, r.Code, title)
+	if strings.HasPrefix(string(r.Code), "app-") {
+		return strings.Replace(b.String(), "kerbagent check", "kerbagent audit", 1)
+	}
 	if slices.Contains([]diagnose.Code{"ccache-unusable", "ticket-expiring"}, r.Code) {
 		b.WriteString("The daemon does not: only the user whose cache it is can tell, by `kerbagent krb5conf lint` or `check`.\n")
 		return b.String()
@@ -96,6 +99,9 @@ func howToRehearse(code diagnose.Code) string {
 		if f.Code == code {
 			return fmt.Sprintf("    kerbagent rehearse --fault %s\n\nWhat is played: %s.\n", code, markdown(f.Summary))
 		}
+	}
+	if strings.HasPrefix(string(code), "app-") {
+		return "It needs a program with the fault. Start one so, and look at it:\n\n    KRB5CCNAME=/nonexistent sleep 60 &\n    kerbagent audit --pid $!\n"
 	}
 	if how := unrehearsed()[code]; how != "" {
 		return markdownLines(how)

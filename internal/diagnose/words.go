@@ -140,7 +140,7 @@ func ipOf(rs []*probe.Result) string {
 // or are addresses, so nothing that a peer says can get into a command that
 // somebody pastes.
 func safeWords() []string {
-	return []string{"realm", "domain", "user", "account", "database", "endpoint", "host", "port", "address", "ip", "ip6", "cidr", "kdc", "server"}
+	return []string{"realm", "domain", "user", "account", "database", "endpoint", "host", "port", "address", "ip", "ip6", "cidr", "kdc", "server", "unit", "uid"}
 }
 
 // plain replaces what is no host name, address, realm or user name by an empty

@@ -39,6 +39,7 @@ func may() map[string][]string {
 		"internal/schedule":             nil,
 		"internal/web":                  append(readers, "internal/latest", "internal/recorder", "internal/report"),
 		"internal/diagnose":             {"probe"},
+		"internal/audit":                {"config", "probe", "krb5/"},
 		"internal/ledger":               nil,
 		"internal/layers":               nil,
 		"config":                        nil,

@@ -73,16 +73,19 @@ func (p *page) paint(code, s string) string {
 }
 
 func (p *page) verdict(in Input) {
-	paint := p.red
-	switch in.Report.Verdict {
-	case diagnose.VerdictOK:
-		paint = p.green
-	case diagnose.VerdictDegraded:
-		paint = p.yellow
-	}
 	for _, l := range wrap(headline(in), p.width) {
-		p.line(paint(l))
+		p.line(p.colorOf(in.Report.Verdict)(l))
 	}
+}
+
+func (p *page) colorOf(v diagnose.Verdict) func(string) string {
+	switch v {
+	case diagnose.VerdictOK:
+		return p.green
+	case diagnose.VerdictDegraded:
+		return p.yellow
+	}
+	return p.red
 }
 
 func (p *page) severity(s diagnose.Severity) string {

@@ -1,0 +1,196 @@
+package audit
+
+import (
+	"fmt"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/kerbagent/kerbagent/krb5/conf"
+	"github.com/kerbagent/kerbagent/krb5/keys"
+)
+
+// maxCCache is the largest cache that is read, in bytes: a ticket with a PAC
+// has some kilobytes, and a cache one a service.
+const maxCCache = 4 << 20
+
+// soon is when the end of a ticket that cannot be renewed is near.
+const soon = 2 * time.Hour
+
+// kcmSocket is where MIT's and Heimdal's libraries find the KCM daemon.
+func kcmSockets() []string {
+	return []string{"/var/run/.heim_org.h5l.kcm-socket", "/run/.heim_org.h5l.kcm-socket"}
+}
+
+// judgeCredentials says what the program will prove its user with: a client
+// keytab is tried where the cache has no ticket (MIT krb5 documents it under
+// "client keytab"), Java does what its login configuration says.
+func (c *inspection) judgeCredentials(r conf.Reader) {
+	keytab := c.judgeKeytab(r)
+	if r == conf.Java && c.jaas.keyed() {
+		return
+	}
+	name, from := c.cacheName(r)
+	c.facts.Cache = name
+	kind, rest, ok := strings.Cut(name, ":")
+	if !ok {
+		kind, rest = "FILE", name // a name without a type is a path
+	}
+	if (r == conf.Java || r == conf.Gokrb5) && kind != "FILE" {
+		c.unusable(from, name, fmt.Sprintf("the program's library (%s) reads caches of type FILE only", r))
+		return
+	}
+	switch kind {
+	case "FILE":
+		c.judgeCacheFile(from, rest, keytab)
+	case "DIR":
+		c.judgeCacheFile(from, c.primary(rest), keytab)
+	case "KEYRING":
+		if c.p.Container != "" || c.p.Namespaces["user"] {
+			c.unusable(from, name, "a container cannot use the kernel's keyring: it belongs to the host's users")
+		} else {
+			c.note("the cache %s: a keyring is not read from outside", name)
+		}
+	case "KCM":
+		c.judgeKCM(from, name)
+	case "MEMORY":
+		c.note("the cache %s: it ends with the process and cannot be read from outside", name)
+	default:
+		c.unusable(from, name, "no library on Linux knows this type")
+	}
+}
+
+// cacheName returns the cache that the library uses, and what says so.
+func (c *inspection) cacheName(r conf.Reader) (name, from string) {
+	if v := c.p.Env["KRB5CCNAME"]; v != "" {
+		return v, "KRB5CCNAME"
+	}
+	name, from = "FILE:/tmp/krb5cc_%{uid}", "the default"
+	if v := c.jaas.option("ticketCache"); r == conf.Java && v != "" {
+		return strings.TrimPrefix(v, "FILE:"), "the JAAS configuration"
+	}
+	if (r == conf.MIT || r == conf.Heimdal) && c.reading != nil && c.reading.CCacheName.Value != "" {
+		name, from = c.reading.CCacheName.Value, "default_ccache_name"
+	}
+	uid := strconv.FormatUint(uint64(c.p.Who.UID), 10)
+	return strings.NewReplacer("%{uid}", uid, "%{euid}", uid, "%{USERID}", uid, "%{TEMP}", "/tmp", "%{null}", "").Replace(name), from
+}
+
+func (c *inspection) unusable(from, name, why string) {
+	c.add(Issue{Code: "app-ccache-unusable", Severity: Error, Place: from,
+		Cause: fmt.Sprintf("The program's credential cache is %q (%s): %s.", name, from, why),
+		Fix:   "give the program KRB5CCNAME=FILE:/run/PROGRAM/krb5cc, in a directory that belongs to its user"})
+}
+
+// primary is the cache that a directory of caches points to.
+func (c *inspection) primary(dir string) string {
+	if file, ok := strings.CutPrefix(dir, ":"); ok { // DIR::file names one of them
+		return file
+	}
+	b, _, err := c.root.read(dir+"/primary", 4096)
+	if name := strings.TrimSpace(string(b)); err == nil && strings.HasPrefix(name, "tkt") && !strings.Contains(name, "/") {
+		return path.Join(dir, name)
+	}
+	return path.Join(dir, "tkt")
+}
+
+func (c *inspection) judgeKCM(from, name string) {
+	for _, s := range kcmSockets() {
+		st, err := c.root.stat(s)
+		if err == nil && st.Mode&unix.S_IFMT == unix.S_IFSOCK || notSeen(err) {
+			c.note("the cache %s: the tickets of a KCM daemon are not read from outside", name)
+			return
+		}
+	}
+	c.unusable(from, name, "no KCM daemon listens where the program runs")
+}
+
+// judgeCacheFile reads a cache of type FILE. keytab says that a client keytab
+// would serve in its place.
+func (c *inspection) judgeCacheFile(from, file string, keytab bool) {
+	b, _, err := c.root.read(file, maxCCache)
+	switch {
+	case err == nil:
+		c.judgeTickets(file, b, keytab)
+	case missing(err):
+		if !keytab {
+			c.noCache(from, file)
+		}
+	case notSeen(err):
+		c.note("%v", err)
+	case closed(err):
+		c.add(Issue{Code: "app-ccache-foreign", Severity: Error, Place: file,
+			Cause: fmt.Sprintf("The program runs as user %d, and its credential cache %s (%s) is another user's: it may not read it.", c.p.Who.UID, file, from),
+			Fix:   "get the ticket as the program's own user, into a cache of its own: two users cannot share one"})
+	default:
+		c.unusable(from, file, err.Error())
+	}
+}
+
+// noCache says that there is no cache, and where the ticket may be instead: in
+// this host's /tmp, which a unit with PrivateTmp does not see.
+func (c *inspection) noCache(from, file string) {
+	private := c.p.Namespaces["mnt"] && (strings.HasPrefix(file, "/tmp/") || strings.HasPrefix(file, "/var/tmp/"))
+	var host unix.Stat_t
+	if private && unix.Lstat(file, &host) == nil {
+		c.add(Issue{Code: "app-private-tmp", Severity: Error, Place: file,
+			Cause: fmt.Sprintf("The program has a /tmp of its own, which has no %s; the ticket lies in this host's, where the program does not see it.", file),
+			Fix:   "keep the ticket below /run in a directory of the program's user, and set KRB5CCNAME for both the program and what gets the ticket"})
+		return
+	}
+	if c.p.database == "" && !c.p.named && from != "KRB5CCNAME" {
+		c.note("the cache %s does not exist; nothing says that this program logs in anywhere", file)
+		return
+	}
+	hint := ""
+	if from == "the default" {
+		hint = " KRB5CCNAME is not set where the program was started, so a cache elsewhere is not found."
+	}
+	c.add(Issue{Code: "app-ccache-missing", Severity: Error, Place: file,
+		Cause: fmt.Sprintf("The program's credential cache %s (%s) does not exist, and no client keytab serves in its place.%s", file, from, hint),
+		Fix:   "get a ticket as the program's user into that cache, or give the program a client keytab by KRB5_CLIENT_KTNAME"})
+}
+
+// judgeTickets says for how long the program can log in with a cache.
+func (c *inspection) judgeTickets(file string, b []byte, keytab bool) {
+	cc, err := keys.ParseCCache(b)
+	if err != nil {
+		c.unusable("its content", file, err.Error())
+		return
+	}
+	c.user = cc.Client + "@" + cc.Realm
+	c.facts.CacheUser = c.user
+	var tgt *keys.Credential
+	for i, t := range cc.Credentials {
+		if t.Server == "krbtgt/"+cc.Realm && t.ServerRealm == cc.Realm && (tgt == nil || t.EndTime.After(tgt.EndTime)) {
+			tgt = &cc.Credentials[i]
+		}
+	}
+	if tgt == nil {
+		if !keytab {
+			c.add(Issue{Code: "app-ccache-missing", Severity: Error, Place: file,
+				Cause: fmt.Sprintf("The cache %s of %s holds no ticket-granting ticket.", file, c.user),
+				Fix:   "get a ticket as the program's user into that cache"})
+		}
+		return
+	}
+	c.facts.CacheEnds = tgt.EndTime.UTC().Format(time.RFC3339)
+	end := tgt.EndTime
+	if tgt.Renewable() && tgt.RenewTill.After(end) {
+		c.facts.RenewUntil = tgt.RenewTill.UTC().Format(time.RFC3339)
+	}
+	switch {
+	case keytab: // the library gets a new ticket by itself
+	case !end.After(c.now):
+		c.add(Issue{Code: "app-ccache-expired", Severity: Error, Place: file,
+			Cause: fmt.Sprintf("The ticket of %s in %s ended %s, and nobody has renewed it.", c.user, file, stamp(end)),
+			Fix:   "get a new ticket, and have a timer or k5start renew it, or give the program a client keytab"})
+	case end.Sub(c.now) < soon:
+		c.add(Issue{Code: "app-ccache-expiring", Severity: Warning, Place: file,
+			Cause: fmt.Sprintf("The ticket of %s in %s ends %s, and nobody has renewed it so far.", c.user, file, stamp(end)),
+			Fix:   "renew it, and have a timer do so at half of its life"})
+	}
+}

@@ -1,0 +1,162 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/kerbagent/kerbagent/config"
+	"github.com/kerbagent/kerbagent/krb5/conf"
+)
+
+// Severity is how bad an issue is, in the words of internal/diagnose.
+type Severity string
+
+// The severities.
+const (
+	Error   Severity = "error"   // the next login fails
+	Warning Severity = "warning" // it fails soon, or for some
+	Info    Severity = "info"
+)
+
+func severities() []Severity { return []Severity{Error, Warning, Info} }
+
+// Issue is one thing that is wrong with an application's next login.
+type Issue struct {
+	Code     string
+	Severity Severity
+	Place    string // a file, variable or option
+	Cause    string // what is so, and what comes of it
+	Fix      string // what to do, in words; may hold words of the process's
+}
+
+// Facts are what the next login of a process will use. Paths are as the
+// process sees them.
+type Facts struct {
+	UID        string
+	Reader     string // library that reads krb5.conf; "mit (assumed)" where none is loaded
+	Client     string // what speaks the MySQL protocol; empty where it is not known
+	Krb5Conf   string // paths, with colons between them
+	Realm      string // that the database's name leads to; empty where the KDC decides
+	Cache      string // credential cache
+	CacheUser  string // principal in it
+	CacheEnds  string // RFC 3339
+	RenewUntil string // RFC 3339; empty where it cannot be renewed
+	Keytab     string
+	Apart      string // namespaces that are not this host's
+}
+
+// inspection is the look at one process.
+type inspection struct {
+	s        *survey
+	p        *Process
+	root     *root
+	libs     libraries
+	unit     map[string]string // properties of its systemd unit; nil where there is none
+	database config.Database
+	now      time.Time
+
+	reading *conf.Reading
+	jaas    jaas
+	user    string // user@REALM of its ticket or configuration; empty where it is not known
+
+	facts  Facts
+	issues []Issue
+	unread []string
+}
+
+// newInspection reads what every judgement needs. It fails where this audit
+// may not look at the process at all.
+func newInspection(ctx context.Context, s *survey, p *Process) (*inspection, error) {
+	if err := p.readEnvironment(); err != nil {
+		return nil, fmt.Errorf("its environment: %w", denied(err))
+	}
+	root, err := p.root()
+	if err != nil {
+		return nil, err
+	}
+	c := &inspection{s: s, p: p, root: root, now: s.o.Now()}
+	if c.libs, err = p.libraries(); err != nil {
+		return nil, fmt.Errorf("its libraries: %w", err)
+	}
+	if p.Unit != "" && p.Container == "" && s.o.Systemd != nil {
+		if c.unit, err = s.o.Systemd(ctx, p.Unit); err != nil {
+			c.note("the settings of %s: %v", p.Unit, err)
+		}
+	}
+	c.database = s.databaseOf(p)
+	return c, nil
+}
+
+// databaseOf is the one that the process has a connection to, or the only one
+// that is configured.
+func (s *survey) databaseOf(p *Process) config.Database {
+	for _, db := range s.databases {
+		if db.Name == p.database || p.database == "" && len(s.databases) == 1 {
+			return db.Database
+		}
+	}
+	return config.Database{}
+}
+
+// judge asks all that is asked, what decides first: a file that is not read
+// decides realm and cache.
+func (c *inspection) judge() {
+	defer c.root.close()
+	reader, assumed := c.reader()
+	c.facts = Facts{UID: strconv.FormatUint(uint64(c.p.Who.UID), 10), Reader: string(reader), Client: string(c.libs.client), Apart: c.apart()}
+	if assumed {
+		c.facts.Reader += " (assumed)"
+	}
+	c.readJAAS()
+	if c.libs.client == OurConnector {
+		c.facts.Reader = "" // its configuration is the program's own: it reads no krb5.conf and no cache
+		return
+	}
+	if assumed && c.p.database != "" && !c.p.named {
+		c.facts.Reader = ""
+		c.note("it has a connection to %s and no Kerberos library is loaded: it logged in by other means", c.p.database)
+		return
+	}
+	if assumed {
+		c.note("no Kerberos library is loaded so far: judged as if MIT's were")
+	}
+	c.judgePlugin()
+	c.judgeFile(reader)
+	c.judgeStart(reader)
+	c.judgeCredentials(reader)
+	if c.reading != nil && c.reading.Err == nil {
+		c.judgeRealm()
+		c.judgeJava(reader)
+	}
+}
+
+// apart lists the namespaces that are not this host's.
+func (c *inspection) apart() string {
+	var out []string
+	for _, ns := range []string{"mnt", "net", "user", "pid"} {
+		if c.p.Namespaces[ns] {
+			out = append(out, ns)
+		}
+	}
+	return strings.Join(out, " ")
+}
+
+func (c *inspection) add(i Issue) { c.issues = append(c.issues, i) }
+
+func (c *inspection) note(format string, args ...any) {
+	c.unread = append(c.unread, fmt.Sprintf(format, args...))
+}
+
+// notSeen says that an error is of the audit's own rights, or of what it does
+// not judge: nothing follows from it about the program.
+func notSeen(err error) bool { return errors.Is(err, ErrUnread) || errors.Is(err, ErrNotJudged) }
+
+// closed says that the program's own user is kept out.
+func closed(err error) bool { return errors.Is(err, ErrNotItsOwn) }
+
+func missing(err error) bool { return errors.Is(err, fs.ErrNotExist) }

@@ -1,0 +1,191 @@
+package audit
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/kerbagent/kerbagent/krb5/conf"
+)
+
+const defaultKrb5Conf = "/etc/krb5.conf"
+
+// krb5Files are the files that the library reads, in its order: MIT's and
+// Heimdal's take a list from KRB5_CONFIG, Java has an option, else a file of
+// its own below the JVM's home, else the system's. What a Go program hands to
+// gokrb5 is its own affair; by custom it is the same file.
+func (c *inspection) krb5Files(r conf.Reader) []string {
+	switch r {
+	case conf.Java:
+		if f := c.p.option("java.security.krb5.conf"); f != "" {
+			return []string{strings.TrimPrefix(f, "=")}
+		}
+		if home, ok := strings.CutSuffix(c.libs.jvm, "/lib/server/libjvm.so"); ok {
+			own := home + "/conf/security/krb5.conf"
+			if _, err := c.root.stat(own); err == nil {
+				return []string{own}
+			}
+		}
+	default:
+		if v := c.p.Env["KRB5_CONFIG"]; v != "" {
+			return conf.PathsOf(v)
+		}
+	}
+	return []string{defaultKrb5Conf}
+}
+
+// judgeFile reads the krb5.conf as the program's library does.
+func (c *inspection) judgeFile(r conf.Reader) {
+	files := c.krb5Files(r)
+	c.facts.Krb5Conf = strings.Join(files, ":")
+	set := conf.Load(c.root, files...)
+	for _, d := range set.Roots {
+		switch {
+		case notSeen(d.Err):
+			c.note("%v", d.Err)
+			return
+		case closed(d.Err):
+			c.add(Issue{Code: "app-krb5conf-unreadable", Severity: Error, Place: d.Path,
+				Cause: fmt.Sprintf("The program runs as user %d and may not read %s, so it knows no realm and no KDC.", c.p.Who.UID, d.Path),
+				Fix:   "give the file mode 0644 and each directory above it search permission for all, or point KRB5_CONFIG to a file that the program may read"})
+			return
+		}
+	}
+	if r == conf.Java && (c.p.option("java.security.krb5.realm") != "" && c.p.option("java.security.krb5.kdc") != "") {
+		return // the options take the file's place
+	}
+	c.reading = conf.Read(r, set)
+	c.judgeOther(files, set)
+	if !slices.ContainsFunc(set.Roots, (*conf.Doc).Readable) {
+		c.judgeNoFile(r, files)
+		return
+	}
+	if c.reading.Err != nil {
+		c.add(Issue{Code: "app-reader-differs", Severity: c.stops(r), Place: c.facts.Krb5Conf,
+			Cause: fmt.Sprintf("The program's library (%s) does not take this file: %v.", r, c.reading.Err),
+			Fix:   "correct the line, or let kerbagent write the file"})
+		return
+	}
+	c.judgeReaders(r, set)
+}
+
+// stops is the severity of a refusal: Heimdal goes on with what it has read.
+func (c *inspection) stops(r conf.Reader) Severity {
+	if r == conf.Heimdal {
+		return Warning
+	}
+	return Error
+}
+
+// judgeNoFile says what comes of a file that is not there: MIT's and Heimdal's
+// libraries then live by their defaults, which find KDCs by DNS.
+func (c *inspection) judgeNoFile(r conf.Reader, files []string) {
+	what, severity := "it does without, and finds realms and KDCs by DNS alone", Warning
+	if r == conf.Java || r == conf.Gokrb5 {
+		what, severity = "without it the library has no default realm and no KDC", Error
+	}
+	code := "app-krb5conf-unreadable"
+	if c.p.Container != "" || c.p.Namespaces["mnt"] {
+		code = "app-container-krb5conf"
+	}
+	c.add(Issue{Code: code, Severity: severity, Place: strings.Join(files, ", "),
+		Cause: fmt.Sprintf("The file that the program's library (%s) reads does not exist where the program looks for it: %s.", r, what),
+		Fix:   "give the program the file: mount it where it runs in a container, or correct KRB5_CONFIG or -Djava.security.krb5.conf"})
+}
+
+// judgeOther says where the program reads another file than the one that is
+// kept: another path, or in another mount namespace another file at that path.
+func (c *inspection) judgeOther(files []string, set *conf.Set) {
+	if c.s.o.Config == nil || c.s.o.Config.Krb5Conf == nil {
+		return
+	}
+	kept := c.s.o.Config.Krb5Conf.Path
+	if !slices.Contains(files, kept) && set.Docs[kept] == nil {
+		from := "KRB5_CONFIG"
+		if strings.Contains(c.facts.Reader, "java") {
+			from = "the JVM's options or its home"
+		}
+		c.add(Issue{Code: "app-krb5conf-other", Severity: Warning, Place: strings.Join(files, ", "),
+			Cause: fmt.Sprintf("The program reads %s, by %s, and not %s, which kerbagent keeps: what is right there does not reach it.", strings.Join(files, ", "), from, kept),
+			Fix:   "take the setting out where the program is started, and restart it"})
+		return
+	}
+	if !c.p.Namespaces["mnt"] {
+		return
+	}
+	ours, _, ourErr := conf.Disk{}.ReadFile(kept)
+	theirs, _, err := c.root.ReadFile(kept)
+	if err != nil || ourErr != nil || ours == theirs {
+		return
+	}
+	c.add(Issue{Code: "app-container-krb5conf", Severity: Warning, Place: kept,
+		Cause: fmt.Sprintf("The program has a file system of its own, and %s there has other content than this host's.", kept),
+		Fix:   "mount this host's file into the container, or have the image's file made by the same configuration"})
+}
+
+// judgeReaders says where the program's library makes something else of the
+// file than MIT's, which is what people test with kinit.
+func (c *inspection) judgeReaders(r conf.Reader, set *conf.Set) {
+	if r == conf.MIT || c.database.Realm == "" {
+		return
+	}
+	mit := conf.Read(conf.MIT, set)
+	realm := c.database.Realm
+	mine, had := c.reading.Realm(realm)
+	theirs, mitHad := mit.Realm(realm)
+	if mit.Err != nil || had == mitHad && mine.Err == nil && sameServers(mine.KDCs, theirs.KDCs) {
+		return
+	}
+	if had == mitHad && len(mine.KDCs) > 0 && len(usable(mine.KDCs)) > 0 {
+		return // fewer or other KDCs: lint says so; logins work
+	}
+	if mitHad && len(usable(theirs.KDCs)) > 0 && len(usable(mine.KDCs)) == 0 && !c.reading.DNSLookupKDC.Value {
+		c.add(Issue{Code: "app-reader-differs", Severity: Error, Place: c.facts.Krb5Conf,
+			Cause: fmt.Sprintf("MIT's library finds KDCs of %s in this file and the program's library (%s) finds none, so kinit works and the program does not.", realm, r),
+			Fix:   "write the realm as all libraries read it"})
+	}
+}
+
+func usable(servers []conf.Server) []conf.Server {
+	return slices.DeleteFunc(slices.Clone(servers), func(s conf.Server) bool { return s.Err != nil })
+}
+
+func sameServers(a, b []conf.Server) bool {
+	return slices.EqualFunc(usable(a), usable(b), func(x, y conf.Server) bool { return x.Host == y.Host && x.Port == y.Port })
+}
+
+// judgeStart says where the program still lives by what was true when it
+// started. MIT's and Heimdal's libraries read the file again at each login;
+// Java and gokrb5 keep what they read first.
+func (c *inspection) judgeStart(r conf.Reader) {
+	if r == conf.Java || r == conf.Gokrb5 {
+		for _, f := range c.krb5Files(r) {
+			st, err := c.root.stat(f)
+			if changed := modified(st); err == nil && changed.After(c.p.Start.Add(time.Second)) {
+				c.add(Issue{Code: "app-env-stale", Severity: Warning, Place: f,
+					Cause: fmt.Sprintf("The program was started %s and has read %s then, which was changed %s since.", stamp(c.p.Start), path.Base(f), stamp(changed)),
+					Fix:   "restart the program when its users can bear it"})
+			}
+		}
+	}
+	if c.unit == nil {
+		return
+	}
+	now := environment(c.unit["Environment"])
+	for _, name := range variables() {
+		value, set := now[name]
+		if was := c.p.Env[name]; set && was != value {
+			c.add(Issue{Code: "app-env-stale", Severity: Warning, Place: name,
+				Cause: fmt.Sprintf("%s sets %s to %q by now; the program was started with %q.", c.p.Unit, name, value, was),
+				Fix:   "restart the unit when its users can bear it"})
+		}
+	}
+}
+
+func modified(st unix.Stat_t) time.Time { return time.Unix(st.Mtim.Sec, st.Mtim.Nsec) }
+
+func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
