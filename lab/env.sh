@@ -5,8 +5,11 @@ set -euo pipefail
 die() { echo "lab: $*" >&2; exit 1; }
 [ "$(id -u)" = 0 ] || die "needs root (network namespaces, bind mounts, port 88)"
 
+# LAB_NAME: a second lab beside the first has another name, and so namespaces and a state of its own
+N=${LAB_NAME:-lab}
+[[ $N =~ ^[a-z][a-z0-9]{0,15}$ ]] || die "LAB_NAME is a letter, then at most 15 letters and digits: $N"
 LAB=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)   # the scripts; may be read-only
-ST=${LAB_STATE:-/var/tmp/krb-lab}                            # everything that the lab writes
+ST=${LAB_STATE:-/var/tmp/krb-$N}                             # everything that the lab writes
 KEYTABS=$ST/keytabs
 case $ST in /*) ;; *) die "LAB_STATE must be an absolute path: $ST" ;; esac
 # The marker makes sure that `down --purge` never empties a directory that is not the lab's.
@@ -14,8 +17,11 @@ case $ST in /*) ;; *) die "LAB_STATE must be an absolute path: $ST" ;; esac
 [ -O "$ST" ] || die "$ST belongs to someone else"
 if [ ! -e "$ST/.krb-lab" ]; then
   [ -z "$(ls -A "$ST")" ] || die "$ST is not empty and not a lab directory"
-  : > "$ST/.krb-lab"
+  [ "$N" = lab ] || echo "$N" > "$ST/.krb-lab"
+  [ "$N" != lab ] || : > "$ST/.krb-lab"
 fi
+owner=$(cat "$ST/.krb-lab")
+[ "${owner:-lab}" = "$N" ] || die "$ST is the state of LAB_NAME=$owner"
 
 ADMINPW='Adm1n-Passw0rd!'   # Administrator, all domains
 USERPW='Alice-Passw0rd1'    # every user of CORP, MIT.TEST and HEIM.TEST
@@ -26,7 +32,7 @@ RDS=mycluster.cluster-abc123.us-east-1.rds.amazonaws.com   # the database's name
 SPN=mysql/$RDS              # and its service principal, held by svc-mysql in CORP
 
 # Network namespaces: router, client, DCs of CORP, DC of ONPREM, database, VPC resolver, MIT's and Heimdal's KDC.
-RT=lab-rt CL=lab-cl DC1=lab-dc1 DC2=lab-dc2 ON=lab-on DB=lab-db NS=lab-ns MIT=lab-mit HEIM=lab-heim
+RT=$N-rt CL=$N-cl DC1=$N-dc1 DC2=$N-dc2 ON=$N-on DB=$N-db NS=$N-ns MIT=$N-mit HEIM=$N-heim
 IP_DC1=10.77.0.10 IP_DC2=10.77.1.11 IP_ON=10.77.2.10 IP_DB=10.77.3.20 IP_NS=10.77.4.2
 IP_MIT=10.77.5.10 IP_HEIM=10.77.6.10 IP_CL=10.77.9.100
 # Every host sits on its own /24 and /64; the router has .1 and ::1 there. 10.77.N.H is fd77:0:0:N::H.
@@ -40,9 +46,12 @@ v6() {
 # addr_of NAME: the IPv4 address of a host by its short name (dc1, dc2, on, db, ns, mit, heim, cl); fails for others
 addr_of() {
   local h
-  for h in $HOSTS; do if [ "${h%%:*}" = "lab-$1" ]; then echo "${h##*:}"; return 0; fi; done
+  for h in $HOSTS; do if [ "${h%%:*}" = "$N-$1" ]; then echo "${h##*:}"; return 0; fi; done
   return 1
 }
+
+# etc_locked FUNCTION: what labs side by side share in /etc is changed by one of them at a time
+etc_locked() { { flock 9; "$1"; } 9< /etc; }
 
 in_ns() { local n=$1; shift; ip netns exec "$n" "$@"; }
 

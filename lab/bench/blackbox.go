@@ -36,7 +36,7 @@ func (b bench) probes() error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command("ip", "netns", "exec", "lab-cl", self, "-inside", "beside-blackbox", "-blackbox", b.blackbox, "-kerbagent", b.kerbagent, "-unit", b.unit, "-state", b.state)
+	cmd := exec.Command("ip", "netns", "exec", clientHost(), self, "-inside", "beside-blackbox", "-blackbox", b.blackbox, "-kerbagent", b.kerbagent, "-unit", b.unit, "-state", b.state)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("comparing with the blackbox exporter: %w", err)

@@ -14,6 +14,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"flag"
 	"fmt"
 	"log"
@@ -150,9 +151,12 @@ func (b bench) byHandQuery() string {
 		endpoint, filepath.Join(b.state, "db", "tls", "ca.pem"))
 }
 
+// clientHost is the name of the client's namespace, in the lab of LAB_NAME.
+func clientHost() string { return cmp.Or(os.Getenv("LAB_NAME"), "lab") + "-cl" }
+
 // onClient runs a program on the client host.
 func onClient(args ...string) (*exec.Cmd, error) {
-	cmd := exec.Command("ip", append([]string{"netns", "exec", "lab-cl"}, args...)...)
+	cmd := exec.Command("ip", append([]string{"netns", "exec", clientHost()}, args...)...)
 	var said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &said, &said
 	if err := cmd.Run(); err != nil {
@@ -177,7 +181,7 @@ func (b bench) median(runs int, args ...string) (time.Duration, error) {
 // roundTrips records one check.
 func (b bench) roundTrips(check []string) error {
 	file := filepath.Join(b.dir, "check.pcap")
-	dump := exec.Command("ip", "netns", "exec", "lab-cl", "tcpdump", "--immediate-mode", "-U", "-s", "128", "-Z", "root", "-i", "eth0", "-w", file, "udp or tcp")
+	dump := exec.Command("ip", "netns", "exec", clientHost(), "tcpdump", "--immediate-mode", "-U", "-s", "128", "-Z", "root", "-i", "eth0", "-w", file, "udp or tcp")
 	ready, err := dump.StderrPipe()
 	if err != nil {
 		return err

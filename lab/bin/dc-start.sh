@@ -20,7 +20,7 @@ start() { # NS
   if alive "$d/run/samba.pid"; then echo "$n is up"; return 0; fi
   mkdir -p "$d/run/ncalrpc" "$d/run/winbindd" "$d/run/ntp_signd"; chmod 0750 "$d/run/ntp_signd"; rm -f "$d"/run/*.pid
   in_dc "$n" ${skew[0]:+"${skew[@]}"} samba -D -s "$d/etc/smb.conf"
-  ip=$(addr_of "${n#lab-}")
+  ip=$(addr_of "${n#"$N"-}")
   realm=$(sed -n 's/^[[:space:]]*realm = //p' "$d/etc/smb.conf" | tr '[:upper:]' '[:lower:]')
   wait_for 300 ready "$n" "$ip" "$realm" "$d/run/samba.pid" || die "$n does not answer, see $d/log.samba"
   lap "$t" "$n ready"

@@ -9,17 +9,17 @@
 close_fds
 signal_kdc() { # SIGNAL HOST
   local p
-  for p in $(ip netns pids "lab-$2"); do
+  for p in $(ip netns pids "$N-$2"); do
     if tr '\0' ' ' 2> /dev/null < "/proc/$p/cmdline" | grep -q '^samba: task\[kdc'; then kill "-$1" "$p"; fi
   done
 }
-hosts() { for h in "$@"; do case $h in dc1 | dc2 | on) echo "lab-$h" ;; *) die "no domain controller $h" ;; esac; done; }
+hosts() { for h in "$@"; do case $h in dc1 | dc2 | on) echo "$N-$h" ;; *) die "no domain controller $h" ;; esac; done; }
 cmd=${1:-}; [ $# -eq 0 ] || shift
 case $cmd in
-  freeze) for h in "$@"; do signal_kdc STOP "$h"; : > "$ST/lab-$h/.frozen"; done ;;
+  freeze) for h in "$@"; do signal_kdc STOP "$h"; : > "$ST/$N-$h/.frozen"; done ;;
   thaw)
     [ $# -gt 0 ] || set -- dc1 dc2 on
-    for h in "$@"; do signal_kdc CONT "$h"; rm -f "$ST/lab-$h/.frozen"; done ;;
+    for h in "$@"; do signal_kdc CONT "$h"; rm -f "$ST/$N-$h/.frozen"; done ;;
   stop) mapfile -t n < <(hosts "$@"); "$LAB/bin/dc-stop.sh" "${n[@]}" ;;
   start) mapfile -t n < <(hosts "$@"); "$LAB/bin/dc-start.sh" "${n[@]}" ;;
   skew)
@@ -35,9 +35,9 @@ case $cmd in
   heal)
     todo=()
     for h in dc1 dc2 on; do
-      if [ -e "$ST/lab-$h/.frozen" ]; then signal_kdc CONT $h; rm -f "$ST/lab-$h/.frozen"; fi
-      if [ -e "$ST/lab-$h/.skewed" ]; then "$LAB/bin/dc-stop.sh" "lab-$h"; rm -f "$ST/lab-$h/.skewed"; fi
-      alive "$ST/lab-$h/run/samba.pid" || todo+=("lab-$h")
+      if [ -e "$ST/$N-$h/.frozen" ]; then signal_kdc CONT $h; rm -f "$ST/$N-$h/.frozen"; fi
+      if [ -e "$ST/$N-$h/.skewed" ]; then "$LAB/bin/dc-stop.sh" "$N-$h"; rm -f "$ST/$N-$h/.skewed"; fi
+      alive "$ST/$N-$h/run/samba.pid" || todo+=("$N-$h")
     done
     [ ${#todo[@]} = 0 ] || "$LAB/bin/dc-start.sh" "${todo[@]}" ;;
   *) sed -n '2,/^\./{/^\./d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; exit 2 ;;

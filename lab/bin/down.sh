@@ -8,7 +8,7 @@ t0=$(tick)
 "$LAB/bin/sd-down.sh"
 for n in "$DC1" "$DC2" "$ON"; do
   # a frozen process does not hear a TERM
-  [ ! -e "$ST/$n/.frozen" ] || "$LAB/bin/dc.sh" thaw "${n#lab-}"
+  [ ! -e "$ST/$n/.frozen" ] || "$LAB/bin/dc.sh" thaw "${n#"$N"-}"
   rm -f "$ST/$n/.skewed"
 done
 for f in mysqld97 fakemysql $MIT/dnsd $HEIM/dnsd $MIT/kdc $MIT/kadmind $HEIM/kdc $HEIM/kpasswdd db/mariadbd \

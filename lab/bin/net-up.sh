@@ -3,15 +3,21 @@
 # way out.
 . "$(dirname -- "${BASH_SOURCE[0]}")/../env.sh"
 t=$(tick)
-# `ip netns exec` binds /etc/netns/NAME/FILE over /etc/FILE, which must exist: an empty krb5.conf is harmless.
-[ -e /etc/krb5.conf ] || : > /etc/krb5.conf
+# `ip netns exec` binds /etc/netns/NAME/FILE over /etc/FILE, which must exist: an empty krb5.conf is harmless. Together
+# with the folders, under the lock that net-down.sh takes: the last lab that goes takes the empty file with it.
+shared_etc() {
+  local h
+  for h in $HOSTS; do mkdir -p "/etc/netns/${h%%:*}"; done
+  [ -e /etc/krb5.conf ] || : > /etc/krb5.conf
+}
+etc_locked shared_etc
 # /run/netns/NAME must be a real mount, not a file that a crash left behind
 add_ns() { ip netns exec "$1" true 2> /dev/null || { rm -f "/run/netns/$1"; ip netns add "$1"; }; ip -n "$1" link set lo up; }
 add_ns "$RT"
 # icmp: a router that is slow to say "unreachable" would make one of a row of probes time out
 in_ns "$RT" sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 net.ipv4.icmp_ratelimit=0 net.ipv6.icmp.ratelimit=0
 for h in $HOSTS; do
-  n=${h%%:*} a=${h##*:} r=r-${n#lab-}
+  n=${h%%:*} a=${h##*:} r=r-${n#"$N"-}
   g=${a%.*}.1
   add_ns "$n"
   ip -n "$n" link show eth0 > /dev/null 2>&1 || ip link add eth0 netns "$n" type veth peer name "$r" netns "$RT"
@@ -19,7 +25,6 @@ for h in $HOSTS; do
   ip -n "$n" addr replace "$a/24" dev eth0; ip -n "$n" addr replace "$(v6 "$a")/64" dev eth0 nodad; ip -n "$n" link set eth0 up
   ip -n "$RT" addr replace "$g/24" dev "$r"; ip -n "$RT" addr replace "$(v6 "$g")/64" dev "$r" nodad; ip -n "$RT" link set "$r" up
   ip -n "$n" route replace default via "$g"; ip -n "$n" -6 route replace default via "$(v6 "$g")"
-  mkdir -p "/etc/netns/$n"
 done
 etc() { # NS RESOLVER SEARCH REALM ADDRESS NAMES...
   local n=$1 ns=$2 search=$3 realm=$4 a=$5; shift 5

@@ -11,12 +11,12 @@ show "DC2 of CORP" "$DC2/run/samba.pid" core
 show "DC of ONPREM" "$ON/run/samba.pid" core
 show "MariaDB" db/mariadbd.pid core
 show "fake MySQL" fakemysql.pid core
-show "MIT KDC" $MIT/kdc.pid core
-show "MIT kadmind" $MIT/kadmind.pid core
-show "DNS of MIT.TEST" $MIT/dnsd.pid core
-show "Heimdal KDC" $HEIM/kdc.pid core
-show "Heimdal kpasswdd" $HEIM/kpasswdd.pid core
-show "DNS of HEIM.TEST" $HEIM/dnsd.pid core
+show "MIT KDC" "$MIT/kdc.pid" core
+show "MIT kadmind" "$MIT/kadmind.pid" core
+show "DNS of MIT.TEST" "$MIT/dnsd.pid" core
+show "Heimdal KDC" "$HEIM/kdc.pid" core
+show "Heimdal kpasswdd" "$HEIM/kpasswdd.pid" core
+show "DNS of HEIM.TEST" "$HEIM/dnsd.pid" core
 show "mysqld 9.7" mysqld97.pid extra
 show "systemd container" sd/nspawn.pid extra
 exit $rc

@@ -2,7 +2,7 @@
 # zone-up.sh NS REALM: the DNS server of a small realm, beside its KDC: zone, SRV records, addresses of the KDC.
 . "$(dirname -- "${BASH_SOURCE[0]}")/../env.sh"
 close_fds
-ns=$1 zone=${2,,} a=$(addr_of "${1#lab-}") d=$ST/$1
+ns=$1 zone=${2,,} a=$(addr_of "${1#"$N"-}") d=$ST/$1
 if alive "$d/dnsd.pid"; then exit 0; fi
 {
   echo "$zone. 600 IN SOA kdc.$zone. admin.$zone. 1 3600 600 86400 600"

@@ -2,12 +2,13 @@
 
 // Package labtest is what tests need of the lab: where it keeps things, its
 // faults, a program on the client host, and the packets there. A test that uses
-// it has the build tag lab, runs as root in the namespace lab-cl, and fails
+// it has the build tag lab, runs as root in the lab's client namespace, and fails
 // where the lab is not up. It imports nothing of kerbagent but lab/capture.
 package labtest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"net/netip"
 	"os"
@@ -36,11 +37,19 @@ const (
 	Endpoint = "mycluster.cluster-abc123.us-east-1.rds.amazonaws.com"
 )
 
+// name is what the names of this lab's namespaces begin with.
+func name() string {
+	return cmp.Or(os.Getenv("LAB_NAME"), "lab")
+}
+
+// ClientHost returns the path of the client host's network namespace.
+func ClientHost() string { return "/run/netns/" + name() + "-cl" }
+
 // State returns the path of something under LAB_STATE.
 func State(elem ...string) string {
 	root := os.Getenv("LAB_STATE")
 	if root == "" {
-		root = "/var/tmp/krb-lab"
+		root = "/var/tmp/krb-" + name()
 	}
 	return filepath.Join(append([]string{root}, elem...)...)
 }
@@ -62,8 +71,8 @@ func Up(t testing.TB) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if there, err := os.Stat("/run/netns/lab-cl"); err != nil || !os.SameFile(here, there) {
-		t.Fatal("this test runs on the lab's client host: make lab-test, or ip netns exec lab-cl ./x.test")
+	if there, err := os.Stat(ClientHost()); err != nil || !os.SameFile(here, there) {
+		t.Fatal("this test runs on the lab's client host: make test-lab PACKAGES=./x")
 	}
 	Run(t, "status")
 }
