@@ -11,8 +11,8 @@ const nobody = "kerbagent-nobody"
 
 // Abandon ends a login that shall not succeed without harm to this host: it
 // answers the server with random bytes until it says OK or ERR. sw is what the
-// server asked for last, nil where no login packet has been sent or a token of
-// the caller's awaits its answer. The connection is closed in the end, with
+// server asked for last, nil where no login packet has been sent, or the caller's
+// last packet awaits its answer. The connection is closed in the end, with
 // COM_QUIT where the server let it in.
 //
 // It returns the *ServerError that ended the conversation (1045 most often),
@@ -49,7 +49,7 @@ func (c *Conn) refuse(sw *Switch) error {
 		}).Marshal()); err != nil {
 			return err
 		}
-	} else if !honest {
+	} else if !honest && c.stage != asked {
 		if sw == nil {
 			sw = c.pending
 		}

@@ -43,7 +43,7 @@ func (c *Conn) UseDatabase(ctx context.Context, name string) error {
 		if err := c.command(comInitDB, name); err != nil {
 			return err
 		}
-		b, err := c.readPacket(MaxAuthPacket)
+		b, err := c.readPacket(c.stream, MaxAuthPacket)
 		if err != nil {
 			return err
 		}
@@ -97,7 +97,7 @@ func (c *Conn) plainOK(b []byte) error {
 func (c *Conn) result() (string, error) {
 	left := maxResult
 	next := func() ([]byte, error) {
-		b, err := c.readPacket(left)
+		b, err := c.readPacket(c.stream, left)
 		left -= len(b)
 		return b, err
 	}

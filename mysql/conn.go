@@ -1,9 +1,11 @@
 package mysql
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"time"
@@ -35,7 +37,8 @@ type stage int
 const (
 	fresh     stage = iota
 	greeted         // the server waits for the login packet, or for TLS first
-	untrusted       // likewise, but the certificate did not verify: only Abandon is left
+	untrusted       // likewise, but only Abandon is left: the certificate did not verify, or the server is too old
+	asked           // the login packet was sent; the server speaks next
 	switched        // the server waits for the plugin's first packet
 	answered        // a token of the caller's was sent; the server speaks next
 	ready           // logged in
@@ -44,14 +47,17 @@ const (
 
 // Conn is one connection in its connection phase, and after a login one to send
 // commands on. It is not safe for concurrent use. Every step honours its ctx:
-// the deadline, and a cancel at once; a step whose ctx is done before it starts
-// leaves the connection as it was.
+// the deadline, and a cancel at once. A step whose ctx is done before it starts
+// leaves the connection as it was, and after one whose ctx ends while it waits for
+// the server, Abandon is still possible. Only in the TLS handshake, and where the
+// server takes no more bytes, does the end of a ctx break the connection.
 type Conn struct {
 	raw      net.Conn // as given: deadlines are set here
 	stream   net.Conn // raw, or TLS on it
 	tls      bool
-	seq      byte // of the next packet, ours or theirs
-	read     int  // packets of the connection phase
+	seq      byte   // of the next packet, ours or theirs
+	read     int    // packets of the connection phase
+	partial  []byte // of a packet that a ctx interrupted
 	stage    stage
 	greeting *Greeting
 	caps     Capability // agreed with the server
@@ -143,8 +149,8 @@ func (c *Conn) write(payload []byte) error {
 }
 
 // readPacket reads the next packet, which must have the next sequence number.
-func (c *Conn) readPacket(limit int) ([]byte, error) {
-	seq, payload, err := ReadPacket(c.stream, limit)
+func (c *Conn) readPacket(from io.Reader, limit int) ([]byte, error) {
+	seq, payload, err := ReadPacket(from, limit)
 	if err != nil {
 		c.broken = err
 		return nil, err
@@ -159,14 +165,22 @@ func (c *Conn) readPacket(limit int) ([]byte, error) {
 	return payload, nil
 }
 
-// readAuth reads a packet of the connection phase.
+// readAuth reads a packet of the connection phase. What has come of it when ctx ends
+// is kept, so that the conversation can still be ended well.
 func (c *Conn) readAuth() ([]byte, error) {
 	if c.read == maxAuthPackets {
 		c.broken = fmt.Errorf("%w: more than %d packets without an OK or ERR", ErrMalformed, maxAuthPackets)
 		return nil, c.broken
 	}
+	var seen bytes.Buffer
+	b, err := c.readPacket(io.TeeReader(io.MultiReader(bytes.NewReader(c.partial), c.stream), &seen), MaxAuthPacket)
+	c.partial = nil
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		c.partial, c.broken = seen.Bytes(), nil
+		return nil, err
+	}
 	c.read++
-	return c.readPacket(MaxAuthPacket)
+	return b, err
 }
 
 // readReply reads the answer to an authentication packet and keeps what it

@@ -14,7 +14,10 @@
 // application on it (ERROR 1129). So a connection that got a greeting is never
 // just closed: either it is logged in and ended by [Conn.Quit], or
 // [Conn.Abandon] answers the server with junk until it says ERR, which is not
-// counted. [Conn.Finished] tells whether the server has spoken. This holds for
+// counted. [Conn.Finished] tells whether the server has spoken. A ctx that ends
+// while the server is waited for does not prevent that: [Login] takes two seconds
+// more to end such a conversation, and database/sql's pool, which ends contexts
+// at will, is kept away from it altogether by the connector of mysql/kerberos. This holds for
 // a certificate that does not verify, too: [Conn.StartTLS] ends the handshake
 // first and verifies then, so that the connection can still be abandoned in a
 // well-formed way; nothing but Abandon is possible on it.

@@ -53,6 +53,9 @@ func ParseGreeting(b []byte) (*Greeting, error) {
 	if g.Capabilities.Has(LongPassword) {
 		g.Extended = 0 // reserved there
 	}
+	if len(f) == 0 && !g.Capabilities.Has(SecureConn) {
+		return g, nil // before MySQL 4.1 there is no second part
+	}
 	// The second part has at least 13 bytes, the last of them NUL.
 	tail, ok := f.bytes(max(13, total-scrambleHead))
 	if !ok {

@@ -86,12 +86,30 @@ func TestHostileGreeting(t *testing.T) {
 	}
 }
 
+// Greetings of before MySQL 5.5 are MySQL's, and too old: not malformed.
 func TestTooOld(t *testing.T) {
-	c := says(packet{0, hello(usual &^ mysql.PluginAuth)}, packet{2, (&mysql.ServerError{Number: 1045, State: "28000"}).Marshal()})
-	if _, err := toSwitch(t, c); !errors.Is(err, mysql.ErrTooOld) {
-		t.Errorf("got %v", err)
+	// MySQL 4.0 greets without the second part of the scramble.
+	first := append([]byte("\x0a4.0.27\x00\x07\x00\x00\x0012345678\x00\x2c\x20\x08\x02\x00"), make([]byte, 13)...)
+	// MySQL 5.0: CLIENT_SECURE_CONNECTION, thirteen zero bytes, twelve of the scramble.
+	second := append([]byte("\x0a5.0.51a\x00\x07\x00\x00\x0012345678\x00\x2c\xa2\x08\x02\x00"), make([]byte, 13)...)
+	for name, greeting := range map[string][]byte{
+		"4.0": first, "5.0": append(second, "123456789012\x00"...), "flags of 5.1": hello(usual &^ mysql.PluginAuth),
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := says(packet{0, greeting}, packet{2, (&mysql.ServerError{Number: 1045, State: "28000"}).Marshal()})
+			g, err := c.Greeting(t.Context())
+			if !errors.Is(err, mysql.ErrTooOld) || g == nil || g.Version == "" {
+				t.Fatalf("got %+v, %v", g, err)
+			}
+			if _, err := c.Respond(t.Context(), "alice", nil); err == nil {
+				t.Error("went on")
+			}
+			serverError(t, c.Abandon(t.Context(), nil), 1045)
+			if !c.Finished() {
+				t.Error("the end counts")
+			}
+		})
 	}
-	serverError(t, c.Abandon(t.Context(), nil), 1045)
 }
 
 func TestHostileSwitch(t *testing.T) {

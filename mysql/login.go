@@ -44,11 +44,8 @@ func Login(ctx context.Context, nc net.Conn, p Params) (*Conn, error) {
 	if err := c.loginAll(ctx, p); err != nil {
 		leave, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveWithin)
 		defer cancel()
-		if c.broken != nil || c.stage == fresh {
-			c.Close()
-		} else {
-			c.Abandon(leave, nil) // err says what happened; how the goodbye went adds nothing
-		}
+		c.Greeting(leave)     // where ctx ended before it was read; nothing otherwise
+		c.Abandon(leave, nil) // err says what happened; how the goodbye went adds nothing
 		return nil, err
 	}
 	return c, nil

@@ -13,7 +13,8 @@ const KerberosPlugin = "authentication_kerberos_client"
 
 // Greeting reads the server's first packet. An ERR in its place (1129 host
 // blocked, 1130 host not allowed, 1040 too many connections) is a *ServerError;
-// anything that is not MySQL's is ErrNotMySQL.
+// anything that is not MySQL's is ErrNotMySQL. With ErrTooOld it returns the
+// greeting too; only Abandon is possible then.
 func (c *Conn) Greeting(ctx context.Context) (*Greeting, error) {
 	err := c.step(ctx, "reading greeting", func() error {
 		if c.stage != fresh {
@@ -44,12 +45,16 @@ func (c *Conn) Greeting(ctx context.Context) (*Greeting, error) {
 		// flags: so it is set whatever the greeting has.
 		c.caps = c.greeting.Capabilities&wanted | LongPassword
 		c.stage = greeted
+		if !c.greeting.Capabilities.Has(required) { // before TLS: such a server may have none, which is not the point
+			c.stage = untrusted
+			return ErrTooOld
+		}
 		return nil
 	})
-	if err != nil {
+	if err != nil && !errors.Is(err, ErrTooOld) {
 		return nil, err
 	}
-	return c.greeting, nil
+	return c.greeting, err
 }
 
 // request asks for more capabilities in the coming login packet, where the
@@ -67,9 +72,6 @@ func (c *Conn) Respond(ctx context.Context, user string, attrs map[string]string
 		if c.stage != greeted {
 			return errOrder
 		}
-		if !c.greeting.Capabilities.Has(required) {
-			return ErrTooOld
-		}
 		if user == "" || len(user) > maxName || strings.ContainsRune(user, 0) {
 			return errors.New("the user name is empty, too long or has a NUL in it")
 		}
@@ -78,6 +80,7 @@ func (c *Conn) Respond(ctx context.Context, user string, attrs map[string]string
 		}).Marshal()); err != nil {
 			return err
 		}
+		c.stage = asked
 		r, err := c.readReply()
 		switch {
 		case err != nil:

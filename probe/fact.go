@@ -46,7 +46,7 @@ const (
 	FactETypes      Fact = "etypes"       // numbers that the KDC offers for the user, in its order
 	FactSalt        Fact = "salt"         // that the KDC gives for the user's key
 	FactPreauth     Fact = "preauth"      // "required", or "none" where the KDC gave a TGT without
-	FactServedBy    Fact = "served-realm" // realm in the server's own answer
+	FactServedBy    Fact = "served-realm" // realm in the server's answer: Windows echoes the one that was asked for, so it proves nothing
 	FactAskedFor    Fact = "asked-for"    // service name in the TGS-REQ that failed
 	FactHops        Fact = "hops"         // realms of the referral path, first the user's
 	FactKDC         Fact = "kdc"          // address that answered the login

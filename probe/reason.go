@@ -62,6 +62,7 @@ const (
 // What a database says or does.
 const (
 	ReasonDBNotMySQL       Reason = "db-not-mysql"
+	ReasonDBTooOld         Reason = "db-too-old"              // it has no pluggable authentication, as before MySQL 5.5
 	ReasonDBBlocked        Reason = "db-host-blocked"         // ERR 1129
 	ReasonDBHostDenied     Reason = "db-host-denied"          // ERR 1130
 	ReasonDBTooMany        Reason = "db-too-many-connections" // ERR 1040, 1203, 1226

@@ -44,7 +44,7 @@ func symptoms() []symptom {
 		{"`ERROR 2003 (HY000): Can't connect to MySQL server`, `ERROR 2005: Unknown MySQL server host`", []diagnose.Code{"db-silent", "db-refused", "db-not-mysql", "endpoint-unresolvable", "ipv6-broken"}},
 		{"`ERROR 2013`, `ERROR 2026 (HY000): SSL connection error`, `ERROR 3159`", []diagnose.Code{"db-tls-untrusted", "db-tls-required", "db-auth-timeout", "db-certificate-expiring"}},
 		{"`ERROR 1045 (28000): Access denied for user`", []diagnose.Code{"db-account-unknown", "db-ticket-rejected", "db-access-denied", "db-realm-mismatch", "db-server-unproven"}},
-		{"`ERROR 1524 (HY000): Plugin ... is not loaded`", []diagnose.Code{"db-plugin-missing"}},
+		{"`ERROR 1524 (HY000): Plugin ... is not loaded`", []diagnose.Code{"db-plugin-missing", "db-too-old"}},
 		{"`ERROR 1129`, `1130`, `1040`, `1203`, `1226`, `3118`, `4150`, `4151`", []diagnose.Code{"db-host-blocked", "db-host-denied", "db-too-many-connections", "db-account-locked"}},
 		{"kerbagent does not try, or says that it holds something back", []diagnose.Code{"login-paused", "login-record-impossible", "db-probing-paused", "secret-malformed"}},
 		{"All works, and should do so tomorrow", []diagnose.Code{"password-expiring", "db-certificate-expiring", "ticket-expiring", "krb5conf-drift", "krb5conf-writable", "clock-skew-one-kdc"}},

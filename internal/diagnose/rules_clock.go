@@ -161,5 +161,29 @@ func kpasswdBlocked(v *view) []match {
 			out = append(out, match{affects: bad, words: wordsOf(bad[0]).and(words{"seen": each(bad)}), evidence: evidenceOf(bad[0])})
 		}
 	}
-	return joined(out)
+	out = joined(out)
+	for _, m := range out {
+		m.words["seen"] += v.kpasswdDoubt(m.affects)
+	}
+	return out
+}
+
+// kpasswdDoubt is what has to be said of the silence of a domain controller's port
+// 464 while its port 88 answers: whether Windows answers a request that names no
+// account has not been seen. A connection that does not come to be leaves no doubt.
+func (v *view) kpasswdDoubt(failed []*probe.Result) string {
+	for _, r := range failed {
+		p := v.kpwAt[r.ID.Address]
+		connects := p.tcp == nil || reason(p.tcp, probe.ReasonTCPSilent, probe.ReasonClosed)
+		if kind := r.Facts[probe.FactKind]; kind != "aws-managed-ad" && kind != "active-directory" || !connects || !noneAnswered(p.results()) {
+			continue
+		}
+		for _, k := range v.kdcIn[r.Facts[probe.FactRealm]] {
+			if k.addr.Addr() == p.addr.Addr() && (answered(k.udp) || answered(k.tcp)) {
+				return "; the KDC at the same address answers on port 88, and no Windows domain controller has been seen to answer this probe, " +
+					"which names no account: this silence alone does not prove that port 464 is blocked"
+			}
+		}
+	}
+	return ""
 }

@@ -43,6 +43,15 @@ func databaseRules() []Rule {
 			return reason(r, probe.ReasonDBNotMySQL, probe.ReasonMalformed) || reason(r, probe.ReasonClosed) && !greeted
 		}),
 	}, {
+		Code: "db-too-old", Severity: Error,
+		Title: "database {database}: too old for Kerberos",
+		Means: "The server's greeting has no pluggable authentication (CLIENT_PLUGIN_AUTH), which came with MySQL 5.5. Such a server has no Kerberos plugin, and no client can log in with a ticket.",
+		Cause: "{endpoint} greets as version {version}, without CLIENT_PLUGIN_AUTH.",
+		Remedy: do("Check that {endpoint} is the right server; Kerberos needs Aurora MySQL 3.03 or later, MySQL Enterprise 8.0.26 or later, or MariaDB with its gssapi plugin.",
+			sql("SELECT VERSION()"), clusters, again),
+		DependsOn: causes,
+		match:     dbMatch(func(r *probe.Result) bool { return reason(r, probe.ReasonDBTooOld) }),
+	}, {
 		Code: "db-host-blocked", Severity: Error,
 		Title: "database {database}: has blocked this host (ERROR 1129)",
 		Means: "Too many connections from this host ended without a login (max_connect_errors); mostly a port check makes them. Every program on this host is locked out.",
@@ -198,6 +207,7 @@ func dbTrouble(rs []*probe.Result) match {
 	r := rs[0]
 	w := wordsOf(r)
 	w["seen"], w["errno"] = seen(rs), r.Facts[probe.FactErrNumber]
+	w["version"] = r.Facts[probe.FactVersion]
 	w["spn"], w["spnrealm"] = r.Facts[probe.FactSPN], r.Facts[probe.FactSPNRealm]
 	if r.Err != nil {
 		w["error"] = r.Err.Error()

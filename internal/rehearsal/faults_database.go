@@ -28,6 +28,7 @@ func databaseFaults() []Fault {
 	},
 		databaseFault("db-refused", mysqltest.Faults{Refuse: true}, "nothing listens on the database's port: refused"),
 		databaseFault("db-not-mysql", mysqltest.Faults{Banner: "SSH-2.0-OpenSSH_9.2p1\r\n"}, "an SSH server listens on the database's port: no MySQL greeting"),
+		databaseFault("db-too-old", mysqltest.Faults{Old: true}, "the database greets as MySQL 5.1 does: no pluggable authentication"),
 		databaseFault("db-host-blocked", mysqltest.Faults{Greeting: &mysql.ServerError{Number: 1129,
 			Message: "Host '10.0.9.100' is blocked because of many connection errors; unblock with 'mysqladmin flush-hosts'"}}, "the database greets with ERROR 1129"),
 		databaseFault("db-host-denied", mysqltest.Faults{Greeting: &mysql.ServerError{Number: 1130,

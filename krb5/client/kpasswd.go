@@ -29,24 +29,45 @@ func KpasswdProbe() []byte {
 }
 
 // ParseKpasswdReply reads the refusal that KpasswdProbe gets: no AP-REP and a
-// KRB-ERROR (RFC 3244 §2). Anything else is an error that wraps
-// kdcwire.ErrNotKerberos.
+// KRB-ERROR, or the KRB-ERROR alone (RFC 3244 §2). Anything else is an error that
+// wraps kdcwire.ErrNotKerberos.
 func ParseKpasswdReply(b []byte) (*kdcwire.KRBError, error) {
-	if len(b) < kpasswdHeader {
-		return nil, fmt.Errorf("reading kpasswd reply of %d bytes: %w", len(b), kdcwire.ErrNotKerberos)
+	proof, rest, err := splitKpasswdReply(b)
+	if err != nil {
+		return nil, err
 	}
-	if n := int(binary.BigEndian.Uint16(b)); n != len(b) {
-		return nil, fmt.Errorf("reading kpasswd reply: it says %d bytes and has %d: %w", n, len(b), kdcwire.ErrNotKerberos)
+	if len(proof) != 0 {
+		return nil, fmt.Errorf("reading kpasswd reply: an AP-REP of %d bytes for a broken request: %w", len(proof), kdcwire.ErrNotKerberos)
 	}
-	if v := binary.BigEndian.Uint16(b[2:]); v != kpasswdVersion {
-		return nil, fmt.Errorf("reading kpasswd reply: version %#x: %w", v, kdcwire.ErrNotKerberos)
-	}
-	if n := binary.BigEndian.Uint16(b[4:]); n != 0 {
-		return nil, fmt.Errorf("reading kpasswd reply: an AP-REP of %d bytes for a broken request: %w", n, kdcwire.ErrNotKerberos)
-	}
-	e, err := kdcwire.ParseError(b[kpasswdHeader:])
+	e, err := kdcwire.ParseError(rest)
 	if err != nil {
 		return nil, fmt.Errorf("reading kpasswd reply: %w", err)
 	}
 	return e, nil
+}
+
+// splitKpasswdReply returns the AP-REP, which is empty in a refusal, and what
+// follows it: a KRB-PRIV or a KRB-ERROR. A server that could not read the AP-REQ
+// may send the KRB-ERROR "without encapsulation" (RFC 3244 §2), as Active Directory
+// does for version 1 (says MIT's client). Its first byte tells: taken as a length
+// it would be 32,346 or so, longer than any reply.
+func splitKpasswdReply(b []byte) (proof, rest []byte, err error) {
+	if kdcwire.IsError(b) {
+		return nil, b, nil
+	}
+	if len(b) < kpasswdHeader {
+		return nil, nil, fmt.Errorf("reading kpasswd reply of %d bytes: %w", len(b), kdcwire.ErrNotKerberos)
+	}
+	if n := int(binary.BigEndian.Uint16(b)); n != len(b) {
+		return nil, nil, fmt.Errorf("reading kpasswd reply: its header announces %d bytes, it has %d: %w", n, len(b), kdcwire.ErrNotKerberos)
+	}
+	// Some servers repeat the version of the request, which MIT's client accepts.
+	if v := binary.BigEndian.Uint16(b[2:]); v != kpasswdVersion && v != kpasswdSetVersion {
+		return nil, nil, fmt.Errorf("reading kpasswd reply: version %#x: %w", v, kdcwire.ErrNotKerberos)
+	}
+	n := int(binary.BigEndian.Uint16(b[4:]))
+	if n > len(b)-kpasswdHeader {
+		return nil, nil, fmt.Errorf("reading kpasswd reply: an AP-REP of %d bytes in a reply of %d: %w", n, len(b), kdcwire.ErrNotKerberos)
+	}
+	return b[kpasswdHeader:][:n], b[kpasswdHeader+n:], nil
 }

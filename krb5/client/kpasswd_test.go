@@ -3,6 +3,7 @@ package client
 import (
 	"encoding/hex"
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/kerbagent/kerbagent/krb5/kdcwire"
@@ -35,6 +36,10 @@ func TestParseKpasswdReply(t *testing.T) {
 		name, in, realm string
 		code            int32
 	}{
+		// RFC 3244 §2: where the AP-REQ cannot be read, "the KRB-ERROR message is sent
+		// back without encapsulation"; MIT's, Heimdal's and Samba's clients expect it of AD.
+		{"Samba's without its header", sambaKpasswd[12:], "CORP.EXAMPLE.COM", 2},
+		{"MIT's without its header", mitKpasswd[12:], "MIT.TEST", 60},
 		{"Samba", sambaKpasswd, "CORP.EXAMPLE.COM", 2},
 		{"MIT", mitKpasswd, "MIT.TEST", 60},
 		{"Heimdal", heimdalKpasswd, "<unspecified realm>", 60},
@@ -69,6 +74,8 @@ func TestParseKpasswdReplyRefuses(t *testing.T) {
 		{"another version", change(3, 2)},
 		{"an AP-REP", change(5, 1)},
 		{"no KRB-ERROR", change(6, 0x7f)},
+		{"a bare KRB-ERROR cut short", samba[6 : len(samba)-1]},
+		{"a bare KRB-ERROR and more", append(slices.Clone(samba[6:]), 0)},
 		{"our own request", KpasswdProbe()},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

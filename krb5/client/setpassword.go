@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net/netip"
 	"time"
@@ -37,7 +38,13 @@ type PasswordError struct {
 	Text   string // what the server says: hostile text; empty where it is no text
 }
 
-// Error gives the result and the server's words.
+// ErrUnconfirmed is a change of a password that was answered with a KRB-ERROR of
+// code 0, "no error". Windows Server 2025 sends one after a change that it has made
+// (msktutil issue 228, SSSD issue 7751), but so could anybody. Only a login with the
+// new password tells whether it was set.
+var ErrUnconfirmed = errors.New("the server neither confirms nor refuses the change of the password")
+
+// Error returns the result and the server's text.
 func (e *PasswordError) Error() string {
 	what := "refused"
 	switch e.Result {
@@ -58,7 +65,8 @@ func (e *PasswordError) Error() string {
 // SetPassword sets the password of target, an account of the ticket's realm, at
 // one kpasswd server over TCP (RFC 3244, version 0xff80). Who the session is of
 // must have the right to. The error is a *PasswordError, a *kdcwire.KRBError, or
-// of the path; after an error of the path the password may have been set.
+// of the path. The password may have been set after an error of the path, and after
+// ErrUnconfirmed.
 func (s *Session) SetPassword(ctx context.Context, server netip.AddrPort, target Principal, newPassword []byte) error {
 	ticket, _, err := s.ServiceTicket(ctx, Principal{Name: "kadmin/changepw", Realm: s.tgt.Server.Realm})
 	if err != nil {
@@ -164,28 +172,18 @@ func addAddress(b *cryptobyte.Builder, n uint8, a netip.Addr) {
 // finish reads the reply: an AP-REP and a KRB-PRIV with the result, or a
 // KRB-ERROR whose e-data is the result.
 func (x *setting) finish(b []byte) error {
-	if len(b) < kpasswdHeader || int(binary.BigEndian.Uint16(b)) != len(b) {
-		return errSyntax("kpasswd reply", b)
+	apRep, rest, err := splitKpasswdReply(b)
+	if err != nil {
+		return err
 	}
-	n, rest := int(binary.BigEndian.Uint16(b[4:])), b[kpasswdHeader:]
-	if n == 0 {
-		e, err := kdcwire.ParseError(rest)
-		if err != nil {
-			return fmt.Errorf("reading kpasswd reply: %w", err)
-		}
-		if refused := resultOf(e.EData); refused != nil {
-			return fmt.Errorf("%w: %w", e, refused)
-		}
-		return e
+	if len(apRep) == 0 {
+		return refusedBy(rest)
 	}
-	if n > len(rest) {
-		return errSyntax("kpasswd reply", b)
-	}
-	proof, err := openAPRep(rest[:n], x.ticket.secret().key, x.time)
+	proof, err := openAPRep(apRep, x.ticket.secret().key, x.time)
 	if err != nil {
 		return fmt.Errorf("verifying kpasswd server: %w", err)
 	}
-	data, err := openPriv(rest[n:], x.subkey(), proof)
+	data, err := openPriv(rest, x.subkey(), proof)
 	if err != nil {
 		return fmt.Errorf("reading kpasswd reply: %w", err)
 	}
@@ -196,6 +194,22 @@ func (x *setting) finish(b []byte) error {
 		return nil
 	}
 	return resultOf(data)
+}
+
+// refusedBy reads a KRB-ERROR. Nothing in it is authenticated.
+func refusedBy(b []byte) error {
+	e, err := kdcwire.ParseError(b)
+	if err != nil {
+		return fmt.Errorf("reading kpasswd reply: %w", err)
+	}
+	result := resultOf(e.EData)
+	switch {
+	case result != nil && result.Result != PasswordSet:
+		return fmt.Errorf("%w: %w", e, result)
+	case e.Code == 0: // KDC_ERR_NONE
+		return fmt.Errorf("%w: %w", ErrUnconfirmed, e)
+	}
+	return e
 }
 
 // resultOf reads a result code and its text; nil where there is none. Active

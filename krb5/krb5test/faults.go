@@ -29,6 +29,7 @@ type Script struct {
 	UDPMax       int           // a ticket in a longer reply over UDP is 52 RESPONSE_TOO_BIG; 0: as the dialect has it
 	DropLarge    int           // requests and replies of more bytes vanish, on UDP and TCP
 	WrongRealm   bool          // a KDC of some other realm: 6 or 7 for every name of this one
+	Unconfirmed  bool          // a password is changed, and the answer is a KRB-ERROR of code 0, as of Windows Server 2025
 	SwallowReply bool          // requests with preauthentication are worked through and never answered
 
 	AnswerDelay   map[Kind]time.Duration // replies to requests of that kind come so much later

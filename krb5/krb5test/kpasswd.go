@@ -66,7 +66,10 @@ func (d desk) changePassword(b []byte) (reply []byte, n note) {
 // change checks who asks, and does it.
 func (d desk) change(version uint16, apReq, krbPriv []byte) ([]byte, *kpasswdError) {
 	unread := &kpasswdError{errGeneric, resultAuthError, "Failed reading application request"}
-	if d.realm.options.Dialect == Samba {
+	switch d.realm.options.Dialect {
+	case Windows: // its code and e-data have not been seen
+		unread = &kpasswdError{code: errGeneric, result: resultHardError}
+	case Samba:
 		unread = &kpasswdError{2, resultHardError, "gensec_update failed - NT_STATUS_LOGON_FAILURE\n"}
 	}
 	var ap messages.APReq
@@ -99,6 +102,9 @@ func (d desk) change(version uint16, apReq, krbPriv []byte) ([]byte, *kpasswdErr
 		return nil, &kpasswdError{errModified, resultAuthError, "Failed decrypting request"}
 	}
 	result, text := d.decide(version, part, data.UserData)
+	if result == resultSuccess && d.script.Unconfirmed {
+		return nil, &kpasswdError{code: 0, result: resultSuccess} // msktutil issue 228, SSSD issue 7751
+	}
 	return d.kpasswdReply(part, auth, sub, result, text)
 }
 
@@ -161,7 +167,7 @@ func (d desk) kpasswdReply(part messages.EncTicketPart, auth types.Authenticator
 }
 
 // kpasswdError answers with an AP-REP of no length and a KRB-ERROR whose e-data
-// is the result (RFC 3244 §2).
+// is the result (RFC 3244 §2), or with the KRB-ERROR alone.
 func (d desk) kpasswdError(k *kpasswdError) []byte {
 	e := messages.KRBError{
 		PVNO: 5, MsgType: asnAppTag.KRBError, ErrorCode: k.code, Realm: d.realm.name,
@@ -172,6 +178,9 @@ func (d desk) kpasswdError(k *kpasswdError) []byte {
 	b, err := e.Marshal()
 	if err != nil {
 		return nil
+	}
+	if d.realm.options.Dialect == Windows {
+		return b // "without encapsulation" (RFC 3244 §2); MIT's chpw.c says that Active Directory does so
 	}
 	return kpasswdMessage(nil, b)
 }

@@ -130,6 +130,25 @@ func TestKpasswdWithoutAccount(t *testing.T) {
 	}
 }
 
+func TestWindowsRefusesWithABareError(t *testing.T) {
+	r := castAt("A.TEST", Options{Now: when, Dialect: Windows})
+	b, _ := hex.DecodeString("000f000100056e0330010075023000")
+	if e := krbCode(t, toKpasswd(r, Script{}, b)); e.ErrorCode != 60 || e.Realm != "A.TEST" {
+		t.Errorf("%+v", e)
+	}
+}
+
+func TestUnconfirmedChangeIsMade(t *testing.T) {
+	r := castAt("A.TEST", Options{Now: when, Dialect: Windows})
+	before, _ := r.lookup("alice")
+	g := changer(t, r, "alice")
+	e := krbCode(t, toKpasswd(r, Script{Unconfirmed: true}, g.changeMessage(t, when(), 1, []byte("secret-2"))))
+	after, _ := r.lookup("alice")
+	if e.ErrorCode != 0 || !bytes.Equal(e.EData, []byte{0, 0}) || after.kvno != before.kvno+1 {
+		t.Errorf("%+v, kvno %d after %d", e, after.kvno, before.kvno)
+	}
+}
+
 func TestKpasswdSaysNothing(t *testing.T) {
 	r := castAt("A.TEST", Options{Now: when})
 	for name, b := range map[string][]byte{

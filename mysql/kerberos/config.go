@@ -58,8 +58,9 @@ type Config struct {
 	Locator client.Locator
 	Dialer  Dialer // nil: a net.Dialer
 
-	// Timeout bounds a whole login, tickets included. 0 is 15 s. Each KDC gets
-	// at most 5 s of it.
+	// Timeout bounds getting a ticket granting ticket, with waiting for a turn, and
+	// then the login at the database: each may take so long. 0 is 15 s. Each KDC
+	// gets at most 5 s of it.
 	Timeout time.Duration
 
 	// Driver is what the driver does once logged in; nil is mysql.NewConfig().

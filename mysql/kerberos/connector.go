@@ -1,9 +1,7 @@
 package kerberos
 
 import (
-	"context"
 	"database/sql/driver"
-	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -28,7 +26,7 @@ func NewConnector(cfg Config) (driver.Connector, error) {
 		return nil, err
 	}
 	user := client.Principal{Name: c.Principal, Realm: c.Realm}
-	l := &logins{cfg: &c, tickets: tickets{
+	l := &logins{cfg: &c, turns: make(chan struct{}, maxLogins), tickets: tickets{
 		cfg:  &c,
 		user: user,
 		client: &client.Client{
@@ -37,53 +35,6 @@ func NewConnector(cfg Config) (driver.Connector, error) {
 	}}
 	c.Driver.DialFunc = l.dial
 	return gomysql.NewConnector(c.Driver)
-}
-
-// logins makes logged-in connections.
-type logins struct {
-	cfg     *Config
-	tickets tickets
-}
-
-// dial is the driver's DialFunc: it logs in and hands over a connection that
-// lets the driver believe that it did.
-func (l *logins) dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, l.cfg.Timeout)
-	defer cancel()
-	// The ticket comes first: the server waits ten seconds after its switch,
-	// and a dead KDC can take as long.
-	session, err := l.tickets.session(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer session.Close()
-	raw, err := l.cfg.Dialer.DialContext(ctx, network, addr)
-	if err != nil {
-		return nil, err
-	}
-	auth := NewAuthenticator(Options{
-		User:         l.tickets.user,
-		Session:      func(context.Context) (*client.Session, error) { return session, nil },
-		AllowSPN:     l.cfg.AllowSPN,
-		ServiceRealm: l.cfg.ServiceRealm,
-		Mutual:       l.cfg.Mutual,
-		Now:          l.cfg.Now,
-	})
-	conn, err := mysql.Login(ctx, raw, mysql.Params{
-		User: l.cfg.User, TLS: l.cfg.TLS, Auth: auth, Attrs: l.attrs(), Capabilities: l.capabilities(),
-	})
-	if err != nil {
-		return nil, err
-	}
-	err = auth.Err()
-	if err == nil && l.cfg.Driver.DBName != "" {
-		err = conn.UseDatabase(ctx, l.cfg.Driver.DBName)
-	}
-	if err != nil {
-		conn.Quit(ctx)
-		return nil, err
-	}
-	return newReplay(conn.Session(), raw), nil
 }
 
 // capabilities are those that the driver wants for its settings.

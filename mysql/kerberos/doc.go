@@ -44,6 +44,14 @@
 // connection gets the same *RefusedError without a packet being sent, until the
 // file that the secret comes from has changed.
 //
+// # Contexts that end
+//
+// A server blocks this host, every program on it, after max_connect_errors logins
+// that broke off in the middle. So the end of a caller's context ends the caller's
+// wait and not the login: that goes on in the background within Config.Timeout, and
+// its connection is closed in good order. At most four logins of a connector are
+// under way at a time; further callers wait for their turn before anything is dialled.
+//
 // # The driver's settings
 //
 // Config.Driver takes a *mysql.Config for what happens after the login: DBName,

@@ -119,6 +119,12 @@ func (v *conversation) authenticate() error {
 		return v.badForm()
 	}
 	v.login = login
+	if v.faults.Old {
+		if len(login.Response) != 20 { // of its one way to authenticate
+			return v.badForm()
+		}
+		return v.deny()
+	}
 	v.mu.Lock()
 	v.lastLogin = *login
 	v.mu.Unlock()
@@ -143,6 +149,9 @@ func (v *conversation) greeting() *mysql.Greeting {
 	}
 	if !v.faults.NoTLS {
 		caps |= mysql.SSL
+	}
+	if v.faults.Old { // flags of a captured greeting of 5.1.73: 0xf7ff without TLS, nothing in the upper half
+		return &mysql.Greeting{Version: "5.1.73-log", ConnectionID: v.id, Capabilities: 0xf7ff, Charset: 8, Status: 2, Scramble: v.salt}
 	}
 	return &mysql.Greeting{
 		Version: v.cfg.Version, ConnectionID: v.id, Capabilities: caps, Charset: 45,

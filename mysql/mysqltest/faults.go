@@ -15,6 +15,7 @@ type Faults struct {
 	Silent   bool               // connections are taken, and not a byte is said
 	Banner   string             // said instead of the greeting; then silence
 	Greeting *mysql.ServerError // said instead of the greeting: 1129, 1130, 1040, …
+	Old      bool               // greets and refuses as MySQL 5.1 does: no plugins, no TLS
 
 	// TLS.
 

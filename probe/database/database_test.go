@@ -89,6 +89,7 @@ func TestProbe(t *testing.T) {
 		{name: "refused", user: "alice", faults: mysqltest.Faults{Refuse: true}, outcome: probe.Failed, reason: probe.ReasonRefused},
 		{name: "silent", user: "alice", faults: mysqltest.Faults{Silent: true}, outcome: probe.Failed, reason: probe.ReasonTCPSilent, unfinished: 1},
 		{name: "not MySQL", user: "alice", faults: mysqltest.Faults{Banner: "SSH-2.0-OpenSSH_9.6\r\n"}, outcome: probe.Failed, reason: probe.ReasonDBNotMySQL, unfinished: 1},
+		{name: "MySQL 5.1", user: "alice", faults: mysqltest.Faults{Old: true}, outcome: probe.Failed, reason: probe.ReasonDBTooOld, facts: probe.Facts{probe.FactVersion: "5.1.73-log"}},
 		{name: "blocked", user: "alice", faults: mysqltest.Faults{Greeting: &mysql.ServerError{Number: 1129}}, outcome: probe.Failed, reason: probe.ReasonDBBlocked, facts: probe.Facts{probe.FactErrNumber: "1129"}},
 		{name: "no account for this host", user: "alice", faults: mysqltest.Faults{Greeting: &mysql.ServerError{Number: 1130}}, outcome: probe.Failed, reason: probe.ReasonDBHostDenied},
 		{name: "full", user: "alice", faults: mysqltest.Faults{Greeting: &mysql.ServerError{Number: 1040}}, outcome: probe.Failed, reason: probe.ReasonDBTooMany},

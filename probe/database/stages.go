@@ -83,6 +83,9 @@ func Open(ctx context.Context, rec *probe.Recorder, d probe.Dialer, s Server, us
 		greeting, err = conn.Greeting(ctx)
 		return err
 	}); err != nil {
+		if greeting != nil {
+			rec.Fact(probe.FactVersion, greeting.Version)
+		}
 		finished = Leave(ctx, rec, conn, nil)
 		return fail(ReasonOf(err), err)
 	}
@@ -212,6 +215,8 @@ func ReasonOf(err error) probe.Reason {
 		return probe.ReasonDBRealmMismatch
 	case errors.As(err, &spn):
 		return probe.ReasonDBSPNUnexpected
+	case errors.Is(err, mysql.ErrTooOld):
+		return probe.ReasonDBTooOld
 	case errors.Is(err, mysql.ErrNotMySQL) && !errors.Is(err, io.EOF):
 		return probe.ReasonDBNotMySQL
 	}

@@ -1,7 +1,8 @@
 // Package kpasswd asks one password server at one address over one transport
 // to do something impossible, and takes its refusal as the sign of life: a
 // real RFC 3244 exchange that names no account, needs no secret and changes
-// nothing. The refusal also tells the server's realm and clock.
+// nothing. The refusal also has the server's clock, and a realm that is no proof of
+// which one it serves.
 //
 // It imports the vocabulary in probe, krb5/client for the messages and
 // probe/kdc for the exchange, and nothing else of kerbagent.

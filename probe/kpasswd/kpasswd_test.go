@@ -152,6 +152,21 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// Active Directory answers an AP-REQ that it cannot read with a KRB-ERROR alone
+// (RFC 3244 §2, and a comment in MIT's chpw.c): that is a sign of life too.
+func TestRefusalWithoutItsHeader(t *testing.T) {
+	both(t, func(t *testing.T, transport probe.Transport) {
+		bare := recorded(t, "samba")[6:]
+		res := run(probeOf(serve(t, transport, func([]byte) []byte { return framed(transport, bare) }), transport))
+		if res.Outcome != probe.OK || res.Facts[probe.FactKRBCode] != "2" {
+			t.Errorf("%s %s: %v", res.Outcome, res.Reason, res.Err)
+		}
+		if _, ok := res.Samples[probe.SampleSkew]; !ok {
+			t.Error("no clock")
+		}
+	})
+}
+
 // How the exchange itself can end is tested in probe/kdc, which it belongs to.
 func TestReasons(t *testing.T) {
 	good := recorded(t, "samba")
@@ -165,7 +180,7 @@ func TestReasons(t *testing.T) {
 		{"accepts and is silent", probe.TCP, nil, probe.ReasonTCPSilent},
 		{"a web server", probe.TCP, []byte("HTTP/1.1 400 Bad Request\r\n\r\n"), probe.ReasonMalformed},
 		{"an echo", probe.UDP, client.KpasswdProbe(), probe.ReasonMalformed},
-		{"a KDC's error", probe.UDP, good[6:], probe.ReasonMalformed},
+		{"half a bare refusal", probe.UDP, good[6:40], probe.ReasonMalformed},
 		{"half a refusal", probe.UDP, good[:40], probe.ReasonMalformed},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
