@@ -93,11 +93,11 @@ func (h *host) round(t *testing.T) {
 		t.Fatal(err)
 	}
 	results = append(results, probe.Begin(probe.ID{Kind: probe.Krb5Conf, Target: "/etc/krb5.conf"}, h.env.Now).OK())
-	var targets []metrics.Target
+	var targets []probe.Target
 	for _, r := range results {
-		targets = append(targets, metrics.Target{ID: r.ID, Facts: r.Facts})
+		targets = append(targets, probe.Target{ID: r.ID, Facts: r.Facts})
 	}
-	h.metrics.Plan(targets)
+	h.metrics.Track(targets)
 	for _, r := range results {
 		h.metrics.Observe(r)
 	}

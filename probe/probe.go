@@ -9,9 +9,11 @@
 package probe
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 )
@@ -43,6 +45,10 @@ const (
 	Login    Kind = "login"
 	Krb5Conf Kind = "krb5conf"
 )
+
+// Rungs returns the kinds in the order of the ladder, from the name to the
+// login; the krb5.conf, which stands beside it, comes last.
+func Rungs() []Kind { return []Kind{DNS, KDC, Kpasswd, Database, Login, Krb5Conf} }
 
 // Transport is how an address was asked; empty where a probe uses several or none.
 type Transport string
@@ -90,6 +96,14 @@ func (id ID) Family() string {
 	}
 }
 
+// Target is a probe that is planned. Facts are those that the plan gives it:
+// the realm, the user and the database of a login, the database of a database
+// probe.
+type Target struct {
+	ID    ID
+	Facts Facts
+}
+
 // Outcome is never a bare bool: a question that was not asked is neither good nor bad.
 type Outcome string
 
@@ -111,6 +125,23 @@ type Result struct {
 	Stages   []Stage
 	Facts    Facts
 	Samples  Samples
+}
+
+// Compare orders results as the ladder does: by rung, then by realm, address
+// and what is asked there.
+func Compare(a, b *Result) int {
+	if c := cmp.Compare(slices.Index(Rungs(), a.ID.Kind), slices.Index(Rungs(), b.ID.Kind)); c != 0 {
+		return c
+	}
+	if c := cmp.Compare(a.Facts[FactRealm], b.Facts[FactRealm]); c != 0 {
+		return c
+	}
+	return cmp.Or(
+		a.ID.Address.Compare(b.ID.Address),
+		cmp.Compare(a.ID.Target, b.ID.Target),
+		cmp.Compare(a.ID.Transport, b.ID.Transport),
+		cmp.Compare(a.ID.Variant, b.ID.Variant),
+	)
 }
 
 // Stage is one step of a probe, in wire order.

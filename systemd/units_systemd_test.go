@@ -69,13 +69,6 @@ func TestUnits(t *testing.T) {
 		}
 	})
 
-	t.Run("it may give its pages back", func(t *testing.T) {
-		h := h.in(t)
-		if out := h.sd("journalctl", "--no-pager", "-b", "-u", "kerbagent.service"); !strings.Contains(out, "the first round is over") || strings.Contains(out, "stay mapped") {
-			t.Error(out)
-		}
-	})
-
 	t.Run("a user of its own, without rights, with root's secret", func(t *testing.T) {
 		h := h.in(t)
 		status := h.sd("cat", "/proc/"+h.pid()+"/status")

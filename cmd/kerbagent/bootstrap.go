@@ -16,6 +16,7 @@ import (
 	"github.com/kerbagent/kerbagent/internal/agent"
 	"github.com/kerbagent/kerbagent/internal/bootstrap"
 	"github.com/kerbagent/kerbagent/internal/diagnose"
+	"github.com/kerbagent/kerbagent/internal/krb5file"
 	"github.com/kerbagent/kerbagent/internal/ledger"
 	"github.com/kerbagent/kerbagent/probe"
 )
@@ -170,11 +171,11 @@ func sleep(ctx context.Context, d time.Duration) error {
 // bootstrapKrb5Conf is the krb5.conf of this host, for bootstrap.
 func bootstrapKrb5Conf(ctx context.Context) bootstrap.Krb5Conf {
 	return func(cfg *config.Config, path string) (bool, func() error, error) {
-		f, err := agent.FindKrb5File(agent.Krb5Wish{Config: cfg, Path: path})
+		f, err := krb5file.Find(krb5file.Wish{Config: cfg, Path: path})
 		if err != nil {
 			return false, nil, err
 		}
-		change, err := f.Plan()
+		change, err := f.Change()
 		if err != nil {
 			return false, nil, err
 		}

@@ -17,6 +17,7 @@ import (
 	"github.com/kerbagent/kerbagent/internal/ledger"
 	"github.com/kerbagent/kerbagent/internal/recorder"
 	"github.com/kerbagent/kerbagent/internal/report"
+	"github.com/kerbagent/kerbagent/probe/exchange"
 )
 
 // Bounds of a bundle.
@@ -113,7 +114,7 @@ func (o *bundleOptions) freshReport(ctx context.Context, b *bundle, cfg *config.
 			return
 		}
 	}
-	env := agent.Env{Dialer: agent.HostDialer(), Now: time.Now, Resolver: resolver}
+	env := agent.Env{Dialer: exchange.HostDialer(), Now: time.Now, Resolver: resolver}
 	env.Ledger, env.LedgerErr = ledger.Open(o.stateDir, ledger.Options{})
 	ctx, cancel := context.WithTimeout(ctx, bundleTimeout)
 	defer cancel()

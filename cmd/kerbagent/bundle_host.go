@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kerbagent/kerbagent/config"
-	"github.com/kerbagent/kerbagent/internal/agent"
+	"github.com/kerbagent/kerbagent/internal/krb5file"
 )
 
 // maxHostFile caps a file of the system's that is copied.
@@ -22,7 +22,7 @@ const maxHostFile = 64 << 10
 
 // krb5conf adds the krb5.conf that programs read, with what it includes.
 func (o *bundleOptions) krb5conf(b *bundle, cfg *config.Config) {
-	f, err := agent.FindKrb5File(agent.Krb5Wish{Config: cfg, ConfigFile: o.config, KRB5Config: os.Getenv("KRB5_CONFIG")})
+	f, err := krb5file.Find(krb5file.Wish{Config: cfg, ConfigFile: o.config, KRB5Config: os.Getenv("KRB5_CONFIG")})
 	if err != nil {
 		b.lacks("krb5.conf", err)
 		return

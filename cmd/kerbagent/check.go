@@ -16,6 +16,7 @@ import (
 	"github.com/kerbagent/kerbagent/internal/agent"
 	"github.com/kerbagent/kerbagent/internal/ledger"
 	"github.com/kerbagent/kerbagent/internal/report"
+	"github.com/kerbagent/kerbagent/probe/exchange"
 )
 
 // checkOptions are the flags of check.
@@ -101,7 +102,7 @@ func (o *checkOptions) run(c *cobra.Command, s streams) error {
 
 // hostEnv is the world as this host has it.
 func hostEnv(cfg *config.Config, stateDir string, o ledger.Options) (agent.Env, error) {
-	env := agent.Env{Dialer: agent.HostDialer(), Now: time.Now, Resolver: cfg.Resolver}
+	env := agent.Env{Dialer: exchange.HostDialer(), Now: time.Now, Resolver: cfg.Resolver}
 	if len(env.Resolver) == 0 {
 		var err error
 		if env.Resolver, err = agent.HostResolver("/etc/resolv.conf"); err != nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/kerbagent/kerbagent/internal/agent"
 	"github.com/kerbagent/kerbagent/internal/report"
 	"github.com/kerbagent/kerbagent/probe"
+	"github.com/kerbagent/kerbagent/probe/exchange"
 )
 
 // surveyTimeout is enough for DNS over UDP and then TCP, twice in a row.
@@ -48,7 +49,7 @@ EXIT STATUS
   0  written
   3  it is not, or no realm is known`,
 		Args: noArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return o.run(c.Context(), s, agent.HostDialer()) },
+		RunE: func(c *cobra.Command, _ []string) error { return o.run(c.Context(), s, exchange.HostDialer()) },
 	}
 	f := c.Flags()
 	f.StringVar(&o.realm, "realm", "", "Kerberos `realm` (default: the one that this host's search domains have)")

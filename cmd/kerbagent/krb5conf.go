@@ -15,7 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kerbagent/kerbagent/config"
-	"github.com/kerbagent/kerbagent/internal/agent"
+	"github.com/kerbagent/kerbagent/internal/krb5file"
 	"github.com/kerbagent/kerbagent/internal/report"
 )
 
@@ -55,20 +55,20 @@ KRB5_CONFIG names, else /etc/krb5.conf.`,
 }
 
 // find says which file is meant, and gives the configuration where there is one.
-func (o *krb5confOptions) find(s streams) (agent.Krb5File, *config.Config, error) {
+func (o *krb5confOptions) find(s streams) (krb5file.File, *config.Config, error) {
 	switch o.style {
 	case "", string(config.Krb5File), string(config.Krb5Block), string(config.Krb5Snippet):
 	default:
-		return agent.Krb5File{}, nil, fmt.Errorf("--style %q is none of file, block, snippet", o.style)
+		return krb5file.File{}, nil, fmt.Errorf("--style %q is none of file, block, snippet", o.style)
 	}
-	w := agent.Krb5Wish{ConfigFile: o.config, Style: o.style, KRB5Config: os.Getenv("KRB5_CONFIG")}
+	w := krb5file.Wish{ConfigFile: o.config, Style: o.style, KRB5Config: os.Getenv("KRB5_CONFIG")}
 	if w.ConfigFile == "" {
 		w.ConfigFile = config.DefaultFile
 	}
 	if o.path != "" {
 		var err error
 		if w.Path, err = filepath.Abs(o.path); err != nil {
-			return agent.Krb5File{}, nil, fmt.Errorf("finding %s: %w", o.path, err)
+			return krb5file.File{}, nil, fmt.Errorf("finding %s: %w", o.path, err)
 		}
 	}
 	cfg, err := config.Load(w.ConfigFile)
@@ -76,16 +76,16 @@ func (o *krb5confOptions) find(s streams) (agent.Krb5File, *config.Config, error
 	case err == nil:
 		w.Config = cfg
 	case o.config != "" || !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission):
-		return agent.Krb5File{}, nil, err
+		return krb5file.File{}, nil, err
 	case errors.Is(err, fs.ErrPermission):
 		fmt.Fprintf(s.err, "kerbagent: %s is not readable for you, so nothing is known of realms and databases\n", w.ConfigFile)
 	}
-	f, err := agent.FindKrb5File(w)
+	f, err := krb5file.Find(w)
 	return f, w.Config, err
 }
 
 // verb makes a command that works on the file.
-func (o *krb5confOptions) verb(s streams, use, short string, run func(context.Context, agent.Krb5File) error) *cobra.Command {
+func (o *krb5confOptions) verb(s streams, use, short string, run func(context.Context, krb5file.File) error) *cobra.Command {
 	return &cobra.Command{Use: use, Short: short, Args: noArgs, RunE: func(c *cobra.Command, _ []string) error {
 		f, _, err := o.find(s)
 		if err != nil {
@@ -96,7 +96,7 @@ func (o *krb5confOptions) verb(s streams, use, short string, run func(context.Co
 }
 
 func (o *krb5confOptions) show(s streams) *cobra.Command {
-	return o.verb(s, "show", "Print what the file should be", func(_ context.Context, f agent.Krb5File) error {
+	return o.verb(s, "show", "Print what the file should be", func(_ context.Context, f krb5file.File) error {
 		text, err := f.Text()
 		if err != nil {
 			return err
@@ -107,8 +107,8 @@ func (o *krb5confOptions) show(s streams) *cobra.Command {
 }
 
 func (o *krb5confOptions) diff(s streams) *cobra.Command {
-	c := o.verb(s, "diff", "Print what apply would change", func(_ context.Context, f agent.Krb5File) error {
-		c, err := f.Plan()
+	c := o.verb(s, "diff", "Print what apply would change", func(_ context.Context, f krb5file.File) error {
+		c, err := f.Change()
 		if err != nil || !c.Needed() {
 			return err
 		}
@@ -129,7 +129,7 @@ func (o *krb5confOptions) diff(s streams) *cobra.Command {
 
 func (o *krb5confOptions) apply(s streams) *cobra.Command {
 	var order string
-	c := o.verb(s, "apply", "Make the file what it should be, and keep the old one", func(ctx context.Context, f agent.Krb5File) error {
+	c := o.verb(s, "apply", "Make the file what it should be, and keep the old one", func(ctx context.Context, f krb5file.File) error {
 		if order != "" {
 			var err error
 			if f, err = f.OrderedBy(order); err != nil {
@@ -170,7 +170,7 @@ file; the daemon, which measures them, hands another over by --order.`
 }
 
 func (o *krb5confOptions) rollback(s streams) *cobra.Command {
-	return o.verb(s, "rollback", "Take the last change back", func(ctx context.Context, f agent.Krb5File) error {
+	return o.verb(s, "rollback", "Take the last change back", func(ctx context.Context, f krb5file.File) error {
 		c, err := f.Rollback(ctx)
 		if err != nil {
 			return err

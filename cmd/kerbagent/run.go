@@ -22,6 +22,7 @@ import (
 	"github.com/kerbagent/kerbagent/internal/agent"
 	"github.com/kerbagent/kerbagent/internal/ledger"
 	"github.com/kerbagent/kerbagent/internal/web"
+	"github.com/kerbagent/kerbagent/probe/exchange"
 )
 
 // runOptions are the flags of run.
@@ -100,7 +101,7 @@ func (o *runOptions) run(ctx context.Context, s streams) error {
 	return agent.Run(ctx, agent.RunOptions{
 		Load:     o.load,
 		Resolver: func() ([]netip.AddrPort, error) { return agent.HostResolver("/etc/resolv.conf") },
-		Dialer:   agent.HostDialer(),
+		Dialer:   exchange.HostDialer(),
 		Host:     host,
 		Version:  version(),
 		StateDir: o.stateDir,

@@ -13,6 +13,7 @@ import (
 
 	"github.com/kerbagent/kerbagent/config"
 	"github.com/kerbagent/kerbagent/internal/agent"
+	"github.com/kerbagent/kerbagent/internal/krb5file"
 	"github.com/kerbagent/kerbagent/internal/ledger"
 	"github.com/kerbagent/kerbagent/internal/report"
 	"github.com/kerbagent/kerbagent/probe"
@@ -98,7 +99,7 @@ func (o *traceOptions) run(ctx context.Context, s streams, user, database string
 	return exitError(map[probe.Outcome]int{probe.Skipped: 1, probe.Failed: 2}[t.Live.Outcome])
 }
 
-func (o *traceOptions) logIn(ctx context.Context, s streams, cfg *config.Config, user, database string, t *agent.Trace) error {
+func (o *traceOptions) logIn(ctx context.Context, s streams, cfg *config.Config, user, database string, t *krb5file.Trace) error {
 	if cfg == nil {
 		return fmt.Errorf("--live tries a login of kerbagent.yaml, and there is none: write %s, or name one with --config", config.DefaultFile)
 	}
@@ -120,7 +121,7 @@ func (o *traceOptions) logIn(ctx context.Context, s streams, cfg *config.Config,
 }
 
 // traced prints MIT and gokrb5 in full, and of the others what differs from MIT.
-func traced(path string, t agent.Trace) string {
+func traced(path string, t krb5file.Trace) string {
 	var b strings.Builder
 	by := "by " + path
 	if t.NoFile {
@@ -191,7 +192,7 @@ type stepJSON struct {
 	Saw   string `json:"saw,omitempty"`
 }
 
-func tracedJSON(w io.Writer, path string, t agent.Trace) error {
+func tracedJSON(w io.Writer, path string, t krb5file.Trace) error {
 	out := traceJSON{Schema: 1, User: t.Principal(), Host: t.Host, File: path, NoFile: t.NoFile}
 	for _, r := range t.Readers {
 		reader := readerJSON{Reader: r.Reader, Steps: []stepJSON{}}

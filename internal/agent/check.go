@@ -4,13 +4,11 @@
 package agent
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -44,7 +42,7 @@ func Check(ctx context.Context, cfg *config.Config, env Env) ([]probe.Result, er
 		r.krb5Conf(ctx)
 	}
 	r.wg.Wait()
-	slices.SortStableFunc(r.results, ladderOrder)
+	slices.SortStableFunc(r.results, func(a, b probe.Result) int { return probe.Compare(&a, &b) })
 	return r.results, nil
 }
 
@@ -142,15 +140,4 @@ func (r *round) add(res probe.Result) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.results = append(r.results, res)
-}
-
-// ladderOrder sorts by rung, then by what is asked and where.
-func ladderOrder(a, b probe.Result) int {
-	rungs := []probe.Kind{probe.DNS, probe.KDC, probe.Kpasswd, probe.Database, probe.Login, probe.Krb5Conf}
-	return cmp.Or(
-		cmp.Compare(slices.Index(rungs, a.ID.Kind), slices.Index(rungs, b.ID.Kind)),
-		strings.Compare(a.Facts[probe.FactRealm], b.Facts[probe.FactRealm]),
-		a.ID.Address.Compare(b.ID.Address),
-		strings.Compare(a.ID.String(), b.ID.String()),
-	)
 }

@@ -17,15 +17,15 @@ import (
 	systemd "github.com/coreos/go-systemd/v22/daemon"
 
 	"github.com/kerbagent/kerbagent/config"
-	table "github.com/kerbagent/kerbagent/internal/latest"
+	"github.com/kerbagent/kerbagent/internal/diagnose"
+	"github.com/kerbagent/kerbagent/internal/keeper"
 	"github.com/kerbagent/kerbagent/internal/metrics"
 	"github.com/kerbagent/kerbagent/internal/recorder"
 	"github.com/kerbagent/kerbagent/internal/report"
+	"github.com/kerbagent/kerbagent/internal/results"
 	"github.com/kerbagent/kerbagent/internal/schedule"
 	"github.com/kerbagent/kerbagent/internal/web"
 	"github.com/kerbagent/kerbagent/probe"
-
-	"github.com/kerbagent/kerbagent/internal/diagnose"
 )
 
 // firstRound is how long a daemon may take until it says that it is ready,
@@ -77,7 +77,7 @@ type daemon struct {
 	recorder  *recorder.Recorder
 	metrics   *metrics.Metrics
 	sched     *schedule.Scheduler
-	table     *table.Table
+	table     *results.Store
 	pace      pace
 	overload  overload
 	dirty     chan struct{}
@@ -120,7 +120,7 @@ func newDaemon(o RunOptions) (*daemon, error) {
 	if o.clock == nil {
 		o.clock = o.Now
 	}
-	d := &daemon{o: o, started: o.Now(), table: table.New(o.Now), dirty: make(chan struct{}, 1), seed: maphash.MakeSeed(),
+	d := &daemon{o: o, started: o.Now(), table: results.New(o.Now), dirty: make(chan struct{}, 1), seed: maphash.MakeSeed(),
 		plan: newTasks(), names: map[string]*known{}, logins: map[string]*loginState{}, accounts: map[string]chan struct{}{},
 		issues: map[probe.ID]bool{}, prints: map[probe.ID]uint64{}, pulled: map[string]time.Time{}}
 	cfg, err := o.Load()
@@ -152,7 +152,7 @@ func (d *daemon) newSetup(cfg *config.Config) (*setup, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.keeper = NewKeeper(cfg, KeeperOptions{Host: d.o.Host, OrderFile: d.o.OrderFile, Now: d.o.Now})
+	s.keeper = keeper.New(cfg, keeper.Options{Host: d.o.Host, OrderFile: d.o.OrderFile, Now: d.o.Now})
 	return s, nil
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/kerbagent/kerbagent/config"
 	"github.com/kerbagent/kerbagent/internal/diagnose"
 	"github.com/kerbagent/kerbagent/lab/labtest"
+	"github.com/kerbagent/kerbagent/probe/exchange"
 )
 
 // The beat of a daemon in the lab.
@@ -49,7 +50,7 @@ func startInLab(t *testing.T, cfg *config.Config, change func(*RunOptions)) *lab
 		Resolver: func() ([]netip.AddrPort, error) {
 			return []netip.AddrPort{netip.MustParseAddrPort(labtest.Resolver + ":53")}, nil
 		},
-		Dialer: HostDialer(), Host: "app1", StateDir: filepath.Join(t.TempDir(), "state"), Log: slog.New(slog.NewTextHandler(io.Discard, nil)), perHour: 100_000,
+		Dialer: exchange.HostDialer(), Host: "app1", StateDir: filepath.Join(t.TempDir(), "state"), Log: slog.New(slog.NewTextHandler(io.Discard, nil)), perHour: 100_000,
 	}
 	if change != nil {
 		change(&o)

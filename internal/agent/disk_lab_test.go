@@ -18,6 +18,7 @@ import (
 	"github.com/kerbagent/kerbagent/internal/diagnose"
 	"github.com/kerbagent/kerbagent/lab/labtest"
 	"github.com/kerbagent/kerbagent/probe"
+	"github.com/kerbagent/kerbagent/probe/exchange"
 )
 
 // sent counts what may harm among what is sent.
@@ -67,7 +68,7 @@ func TestLabRunFullDisk(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	s := &sent{Dialer: HostDialer()}
+	s := &sent{Dialer: exchange.HostDialer()}
 	cfg := labConfig(t, "", labtest.Break(t, "none"))
 	cfg.Probes.Interval, cfg.Probes.Timeout, cfg.Logins[0].Interval = labTimeout, labTimeout/2, 2*labTimeout
 	l := startInLab(t, cfg, func(o *RunOptions) { o.Dialer, o.StateDir = s, filepath.Join(state, "kerbagent") })

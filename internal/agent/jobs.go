@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/kerbagent/kerbagent/config"
-	"github.com/kerbagent/kerbagent/internal/metrics"
+	"github.com/kerbagent/kerbagent/internal/keeper"
 	"github.com/kerbagent/kerbagent/internal/schedule"
 	"github.com/kerbagent/kerbagent/probe"
 	"github.com/kerbagent/kerbagent/probe/database"
@@ -28,7 +28,7 @@ type setup struct {
 	notes  []string
 	plan   planner
 	found  *discovery
-	keeper *Keeper
+	keeper *keeper.Keeper
 }
 
 // newSetup reads what the configuration refers to. Its error is of the
@@ -60,7 +60,7 @@ type task struct {
 	every time.Duration
 	limit time.Duration // of one run
 	about []string      // realms and databases: when something changes there, the job is pulled forward
-	asks  []metrics.Target
+	asks  []probe.Target
 	run   func(context.Context, *task)
 	state *taskState
 }
@@ -108,8 +108,8 @@ func (p *tasks) jobs(d *daemon) []schedule.Job {
 	return out
 }
 
-func (p *tasks) targets() []metrics.Target {
-	var out []metrics.Target
+func (p *tasks) targets() []probe.Target {
+	var out []probe.Target
 	for _, t := range p.order {
 		out = append(out, t.asks...)
 	}
@@ -186,7 +186,7 @@ func (d *daemon) questions(p *tasks, s *setup, questions []question) {
 	for _, q := range questions {
 		t := &task{key: q[0].ID().String(), every: s.cfg.Probes.Interval, limit: time.Duration(len(q))*s.cfg.Probes.Timeout + time.Second}
 		for _, one := range q {
-			t.asks = append(t.asks, metrics.Target{ID: one.ID(), Facts: factsOf(one)})
+			t.asks = append(t.asks, probe.Target{ID: one.ID(), Facts: factsOf(one)})
 		}
 		facts := t.asks[0].Facts
 		interval := t.every

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/kerbagent/kerbagent/config"
-	"github.com/kerbagent/kerbagent/internal/metrics"
+	"github.com/kerbagent/kerbagent/internal/krb5file"
 	"github.com/kerbagent/kerbagent/probe"
 	"github.com/kerbagent/kerbagent/probe/krb5conf"
 )
@@ -18,20 +18,20 @@ const krb5Key = "krb5conf"
 // krb5Task looks at the configured krb5.conf, and has it kept where that is
 // asked for.
 func (d *daemon) krb5Task(s *setup) *task {
-	f, err := FindKrb5File(Krb5Wish{Config: s.cfg, KRB5Config: os.Getenv("KRB5_CONFIG")})
+	f, err := krb5file.Find(krb5file.Wish{Config: s.cfg, KRB5Config: os.Getenv("KRB5_CONFIG")})
 	path := f.Main()
 	if err != nil {
 		path = s.cfg.Krb5Conf.Path
 	}
-	return &task{key: krb5Key, every: s.cfg.Probes.Interval, limit: s.cfg.Probes.Interval, asks: []metrics.Target{{ID: krb5conf.Probe{Path: path}.ID()}},
+	return &task{key: krb5Key, every: s.cfg.Probes.Interval, limit: s.cfg.Probes.Interval, asks: []probe.Target{{ID: krb5conf.Probe{Path: path}.ID()}},
 		run: func(ctx context.Context, t *task) { d.lookAtKrb5Conf(ctx, s, f, err, t.asks[0].ID) }}
 }
 
-func (d *daemon) lookAtKrb5Conf(ctx context.Context, s *setup, f Krb5File, err error, id probe.ID) {
+func (d *daemon) lookAtKrb5Conf(ctx context.Context, s *setup, f krb5file.File, err error, id probe.ID) {
 	var issues []probe.Result
 	var p krb5conf.Probe
 	if err == nil {
-		p, err = f.Probe(HostWorld, func(r probe.Result) { issues = append(issues, r) }, d.o.Now)
+		p, err = f.Probe(krb5file.HostWorld, func(r probe.Result) { issues = append(issues, r) }, d.o.Now)
 	}
 	res := probe.Result{}
 	if err != nil {
@@ -73,5 +73,5 @@ func (d *daemon) lookAtKrb5Conf(ctx context.Context, s *setup, f Krb5File, err e
 
 // sameKrb5 says that two configurations want the same of the krb5.conf.
 func sameKrb5(a, b *config.Config) bool {
-	return reflect.DeepEqual(a.Krb5Conf, b.Krb5Conf) && reflect.DeepEqual(SiteOf(a), SiteOf(b)) && a.Probes == b.Probes
+	return reflect.DeepEqual(a.Krb5Conf, b.Krb5Conf) && reflect.DeepEqual(krb5file.SiteOf(a), krb5file.SiteOf(b)) && a.Probes == b.Probes
 }

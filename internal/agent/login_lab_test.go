@@ -16,6 +16,7 @@ import (
 	"github.com/kerbagent/kerbagent/internal/ledger"
 	"github.com/kerbagent/kerbagent/lab/labtest"
 	"github.com/kerbagent/kerbagent/probe"
+	"github.com/kerbagent/kerbagent/probe/exchange"
 	"github.com/kerbagent/kerbagent/probe/login"
 )
 
@@ -35,7 +36,7 @@ func labLogin(tb testing.TB) login.Probe {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	env := Env{Dialer: HostDialer(), Now: time.Now, Resolver: []netip.AddrPort{netip.MustParseAddrPort(labtest.Resolver + ":53")}, Ledger: l}
+	env := Env{Dialer: exchange.HostDialer(), Now: time.Now, Resolver: []netip.AddrPort{netip.MustParseAddrPort(labtest.Resolver + ":53")}, Ledger: l}
 	db := cfg.Databases[0]
 	tlsConfig, err := tlsConfig(db)
 	if err != nil {

@@ -12,7 +12,6 @@ import (
 
 	"github.com/kerbagent/kerbagent/config"
 	"github.com/kerbagent/kerbagent/internal/ledger"
-	"github.com/kerbagent/kerbagent/internal/metrics"
 	"github.com/kerbagent/kerbagent/krb5/client"
 	"github.com/kerbagent/kerbagent/probe"
 	"github.com/kerbagent/kerbagent/probe/database"
@@ -36,7 +35,7 @@ func (d *daemon) loginTask(s *setup, l config.Login, beat time.Duration) *task {
 	p := s.plan.loginProbe(l, db, nil, s.found)
 	tells := slices.IndexFunc(s.cfg.Logins, func(o config.Login) bool { return o.Database == l.Database && o.Principal() == l.Principal() }) ==
 		slices.IndexFunc(s.cfg.Logins, func(o config.Login) bool { return o.Database == l.Database })
-	return &task{key: p.ID().String(), every: beat, limit: min(2*s.cfg.Probes.LoginTimeout(), beat), asks: []metrics.Target{{ID: p.ID(), Facts: p.Facts}},
+	return &task{key: p.ID().String(), every: beat, limit: min(2*s.cfg.Probes.LoginTimeout(), beat), asks: []probe.Target{{ID: p.ID(), Facts: p.Facts}},
 		run: func(ctx context.Context, t *task) { d.logIn(ctx, s, t, l, db, tells) }}
 }
 

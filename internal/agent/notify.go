@@ -45,9 +45,6 @@ func (d *daemon) status(headline string) {
 	if first {
 		state = append(state, systemd.SdNotifyReady)
 		d.o.Log.Info("the first round is over", "verdict", headline)
-		if err := releaseProgram(); err != nil { // it costs memory, and nothing else
-			d.o.Log.Info("the pages of the program stay mapped", "error", err)
-		}
 	}
 	d.notify(state...)
 }

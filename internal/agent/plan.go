@@ -12,6 +12,7 @@ import (
 	"github.com/kerbagent/kerbagent/probe"
 	"github.com/kerbagent/kerbagent/probe/database"
 	"github.com/kerbagent/kerbagent/probe/dns"
+	"github.com/kerbagent/kerbagent/probe/exchange"
 	"github.com/kerbagent/kerbagent/probe/kdc"
 	"github.com/kerbagent/kerbagent/probe/kpasswd"
 )
@@ -120,7 +121,7 @@ func (p planner) endpointDNS(db config.Database, server netip.AddrPort) []probe.
 // are none, or not all.
 func (p planner) aboutKDCs(realm config.Realm, servers []server, err error) []question {
 	var out []question
-	var unheard *dns.Error
+	var unheard *exchange.Error
 	if len(servers) == 0 && isAD(realm.Kind) && errors.As(err, &unheard) {
 		// DNS says nothing at all, and a directory's DNS servers are its domain
 		// controllers: asking them shows whether it is DNS alone. A login finds

@@ -168,7 +168,7 @@ func (d *daemon) replanLocked() {
 		d.metrics.Krb5ConfNotKept()
 	}
 	d.retain()
-	d.metrics.Plan(d.plan.targets())
+	d.metrics.Track(d.plan.targets())
 	d.sched.Set(d.plan.jobs(d))
 	for _, t := range d.plan.order {
 		if len(t.asks) == 0 && t.state.ran.IsZero() {

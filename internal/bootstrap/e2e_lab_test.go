@@ -21,9 +21,11 @@ import (
 	"github.com/kerbagent/kerbagent/internal/bootstrap/awstest"
 	"github.com/kerbagent/kerbagent/internal/bootstrap/mysqlfront"
 	"github.com/kerbagent/kerbagent/internal/diagnose"
+	"github.com/kerbagent/kerbagent/internal/krb5file"
 	"github.com/kerbagent/kerbagent/internal/ledger"
 	"github.com/kerbagent/kerbagent/lab/labtest"
 	"github.com/kerbagent/kerbagent/probe"
+	"github.com/kerbagent/kerbagent/probe/exchange"
 )
 
 // The accounts of these tests. The primary user is MariaDB's; the directory's
@@ -166,18 +168,18 @@ func (l *labHost) apply(t *testing.T) StepReport {
 	o := l.options()
 	o.Accounts, o.SQL = OpenDirectory, OpenDatabase
 	o.Krb5Conf = func(cfg *config.Config, path string) (bool, func() error, error) {
-		f, err := agent.FindKrb5File(agent.Krb5Wish{Config: cfg, Path: path})
+		f, err := krb5file.Find(krb5file.Wish{Config: cfg, Path: path})
 		if err != nil {
 			return false, nil, err
 		}
-		change, err := f.Plan()
+		change, err := f.Change()
 		return err == nil && change.Needed(), func() error { _, err := f.Apply(t.Context()); return err }, err
 	}
 	o.Verify = func(ctx context.Context, cfg *config.Config, prompted func(config.Login) ([]byte, error)) ([]probe.Result, diagnose.Report, error) {
 		// This host asks the domain controller first that did not make the users.
 		cfg.Realms = slices.Clone(cfg.Realms)
 		cfg.Realms[0].KDCs = []config.HostPort{{Host: labtest.DC2, Port: config.PortKDC}, {Host: labtest.DC1, Port: config.PortKDC}}
-		env := agent.Env{Dialer: agent.HostDialer(), Now: time.Now, Resolver: []netip.AddrPort{l.dns}, Prompted: prompted}
+		env := agent.Env{Dialer: exchange.HostDialer(), Now: time.Now, Resolver: []netip.AddrPort{l.dns}, Prompted: prompted}
 		if env.Ledger, env.LedgerErr = ledger.Open(o.StateDir, ledger.Options{}); env.LedgerErr != nil {
 			return nil, diagnose.Report{}, env.LedgerErr
 		}

@@ -23,21 +23,23 @@ const module = "github.com/kerbagent/kerbagent"
 func may() map[string][]string {
 	readers := []string{"internal/diagnose", "probe"}
 	return map[string][]string{
-		"cmd/": {"config", "dashboards", "internal/", "probe"},
-		"internal/agent": {"config", "dashboards", "internal/diagnose", "internal/latest", "internal/ledger", "internal/metrics", "internal/recorder",
+		"cmd/": {"config", "dashboards", "internal/", "probe", "probe/exchange"},
+		"internal/agent": {"config", "dashboards", "internal/diagnose", "internal/keeper", "internal/krb5file", "internal/results", "internal/ledger", "internal/metrics", "internal/recorder",
 			"internal/report", "internal/schedule", "internal/web", "probe", "probe/", "mysql", "mysql/kerberos", "krb5/"},
+		"internal/keeper":               {"config", "internal/krb5file", "probe", "krb5/conf", "krb5/conf/"},
+		"internal/krb5file":             {"config", "probe", "probe/krb5conf", "krb5/conf", "krb5/conf/", "krb5/keys"},
 		"internal/bootstrap":            {"config", "dashboards", "internal/agent", "internal/bootstrap/", "internal/diagnose", "internal/report", "probe"},
 		"internal/bootstrap/aduser":     {"krb5/client"},
 		"internal/bootstrap/awstest":    nil,
 		"internal/bootstrap/dbuser":     nil,
 		"internal/bootstrap/mysqlfront": nil,
 		"internal/rehearsal":            {"config", "dashboards", "internal/diagnose", "internal/ledger", "probe", "mysql", "mysql/", "krb5/"},
-		"internal/latest":               readers,
+		"internal/results":              readers,
 		"internal/metrics":              readers,
 		"internal/recorder":             {"internal/report", "probe"},
 		"internal/report":               readers,
 		"internal/schedule":             nil,
-		"internal/web":                  append(readers, "internal/latest", "internal/recorder", "internal/report"),
+		"internal/web":                  append(readers, "internal/results", "internal/recorder", "internal/report"),
 		"internal/diagnose":             {"probe"},
 		"internal/audit":                {"config", "probe", "krb5/"},
 		"internal/ledger":               nil,
@@ -48,9 +50,9 @@ func may() map[string][]string {
 		"packaging":                     nil,
 		"systemd":                       nil,
 		"probe":                         nil,
-		"probe/":                        {"probe", "mysql", "krb5/"},
+		"probe/":                        {"probe", "probe/exchange", "mysql", "krb5/"},
+		"probe/exchange":                {"probe", "krb5/kdcwire"},
 		"probe/database":                {"probe", "mysql", "mysql/kerberos"},
-		"probe/kpasswd":                 {"probe", "probe/kdc", "krb5/"},
 		"probe/login":                   {"probe", "probe/database", "mysql", "mysql/kerberos", "krb5/"},
 		"mysql":                         nil,
 		"mysql/mysqltest":               {"mysql"},
@@ -62,7 +64,7 @@ func may() map[string][]string {
 		"krb5/client":                   {"krb5/kdcwire", "krb5/keys"},
 		"krb5/krb5test":                 {"krb5/kdcwire", "krb5/keys"},
 		"lab/":                          {"lab/"},
-		"lab/bench":                     {"lab/capture", "mysql", "mysql/kerberos", "krb5/client", "probe", "probe/", "internal/diagnose", "internal/latest", "internal/metrics", "internal/schedule"},
+		"lab/bench":                     {"lab/capture", "mysql", "mysql/kerberos", "krb5/client", "probe", "probe/", "internal/diagnose", "internal/results", "internal/metrics", "internal/schedule"},
 	}
 }
 

@@ -28,7 +28,7 @@ func BenchmarkScrape(b *testing.B) {
 	for _, accept := range []string{"text/plain", "application/openmetrics-text;version=1.0.0", "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"} {
 		b.Run(accept[:strings.IndexAny(accept+";", ";")], func(b *testing.B) {
 			m := New(Options{})
-			m.Plan(large(300))
+			m.Track(large(300))
 			for _, t := range large(300) {
 				m.Observe(ran(t, probe.OK, "", probe.Samples{probe.SampleSkew: 0.1}, probe.Stage{Name: "as", Duration: time.Millisecond}))
 			}
@@ -62,7 +62,7 @@ func scrapeAll(m *Metrics) string {
 
 func BenchmarkObserve(b *testing.B) {
 	m := New(Options{})
-	m.Plan([]Target{kdcTCP})
+	m.Track([]probe.Target{kdcTCP})
 	r := ran(kdcTCP, probe.OK, "", probe.Samples{probe.SampleSkew: 0.1}, probe.Stage{Name: "connect", Duration: time.Millisecond}, probe.Stage{Name: "as", Duration: time.Millisecond})
 	b.ReportAllocs()
 	for b.Loop() {
@@ -76,8 +76,8 @@ func BenchmarkPlan(b *testing.B) {
 	one, other := large(5000), large(5001)[2:]
 	m := New(Options{})
 	for b.Loop() {
-		m.Plan(one)
-		m.Plan(other)
+		m.Track(one)
+		m.Track(other)
 	}
 	heap := func() uint64 {
 		runtime.GC()
@@ -87,7 +87,7 @@ func BenchmarkPlan(b *testing.B) {
 	}
 	m = New(Options{})
 	before := heap()
-	m.Plan(one)
+	m.Track(one)
 	for _, t := range one {
 		m.Observe(ran(t, probe.OK, "", nil, probe.Stage{Name: "connect"}, probe.Stage{Name: "as"}))
 	}
@@ -97,7 +97,7 @@ func BenchmarkPlan(b *testing.B) {
 
 // What the docs say a host has must be about so.
 func TestTypicalHost(t *testing.T) {
-	var targets []Target
+	var targets []probe.Target
 	at := func(last byte, port uint16) netip.AddrPort {
 		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 1, last}), port)
 	}
@@ -105,9 +105,9 @@ func TestTypicalHost(t *testing.T) {
 		questions := []string{"SOA:", "A:", "AAAA:", "SRV:_kerberos._udp.", "SRV:_kerberos._tcp.", "SRV:_kpasswd._udp.", "SRV:_kpasswd._tcp.", "SRV:_ldap._tcp."}
 		for _, dc := range append(dcs, 2) { // and this host's resolver
 			for i, q := range questions {
-				targets = append(targets, Target{ID: probe.ID{Kind: probe.DNS, Target: q + realm, Address: at(dc, 53), Transport: probe.UDP}})
+				targets = append(targets, probe.Target{ID: probe.ID{Kind: probe.DNS, Target: q + realm, Address: at(dc, 53), Transport: probe.UDP}})
 				if i == 0 || i == 4 {
-					targets = append(targets, Target{ID: probe.ID{Kind: probe.DNS, Target: q + realm, Address: at(dc, 53), Transport: probe.TCP}})
+					targets = append(targets, probe.Target{ID: probe.ID{Kind: probe.DNS, Target: q + realm, Address: at(dc, 53), Transport: probe.TCP}})
 				}
 			}
 		}
@@ -115,18 +115,18 @@ func TestTypicalHost(t *testing.T) {
 			for _, transport := range []probe.Transport{probe.UDP, probe.TCP} {
 				host := fmt.Sprintf("dc%d.%s", dc, realm)
 				targets = append(targets,
-					Target{ID: probe.ID{Kind: probe.KDC, Target: host, Address: at(dc, 88), Transport: transport}},
-					Target{ID: probe.ID{Kind: probe.KDC, Target: host, Address: at(dc, 88), Transport: transport, Variant: "large"}},
-					Target{ID: probe.ID{Kind: probe.Kpasswd, Target: host, Address: at(dc, 464), Transport: transport}})
+					probe.Target{ID: probe.ID{Kind: probe.KDC, Target: host, Address: at(dc, 88), Transport: transport}},
+					probe.Target{ID: probe.ID{Kind: probe.KDC, Target: host, Address: at(dc, 88), Transport: transport, Variant: "large"}},
+					probe.Target{ID: probe.ID{Kind: probe.Kpasswd, Target: host, Address: at(dc, 464), Transport: transport}})
 			}
 		}
 	}
 	for _, q := range []string{"A:orders.example.com", "AAAA:orders.example.com"} {
-		targets = append(targets, Target{ID: probe.ID{Kind: probe.DNS, Target: q, Address: at(2, 53), Transport: probe.UDP}})
+		targets = append(targets, probe.Target{ID: probe.ID{Kind: probe.DNS, Target: q, Address: at(2, 53), Transport: probe.UDP}})
 	}
 	targets = append(targets, writer, alice, etl, file)
 	m := New(Options{})
-	m.Plan(targets)
+	m.Track(targets)
 	stages := map[probe.Kind][]string{
 		probe.DNS: {"query"}, probe.KDC: {"as"}, probe.Kpasswd: {"kpasswd"}, probe.Database: {"db-connect", "db-greeting", "db-tls", "db-switch"},
 		probe.Login:    {"locate", "kdc-connect", "as", "as-preauth", "tgs", "db-connect", "db-greeting", "db-tls", "db-switch", "db-token", "query"},

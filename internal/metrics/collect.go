@@ -36,7 +36,7 @@ func (c perTarget) Describe(to chan<- *prometheus.Desc) {
 // series at most.
 func (c perTarget) Collect(to chan<- prometheus.Metric) {
 	c.m.mu.Lock()
-	groups := slices.Collect(maps.Values(c.m.plan.groups))
+	groups := slices.Collect(maps.Values(c.m.tracked.groups))
 	c.m.mu.Unlock()
 	var all []sample
 	for _, g := range groups {

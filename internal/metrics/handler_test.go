@@ -77,11 +77,11 @@ func TestFormats(t *testing.T) {
 }
 
 // large is a plan of n hosts, as if each were asked over two transports.
-func large(n int) []Target {
-	var targets []Target
+func large(n int) []probe.Target {
+	var targets []probe.Target
 	for i := range n {
 		for _, transport := range []probe.Transport{probe.UDP, probe.TCP} {
-			targets = append(targets, Target{ID: probe.ID{Kind: probe.KDC, Target: fmt.Sprintf("dc%d.corp.example.com", i), Transport: transport,
+			targets = append(targets, probe.Target{ID: probe.ID{Kind: probe.KDC, Target: fmt.Sprintf("dc%d.corp.example.com", i), Transport: transport,
 				Address: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 88)}})
 		}
 	}
@@ -121,7 +121,7 @@ func (n *nowhere) Write(b []byte) (int, error) { n.bytes += len(b); return len(b
 // by a handful of renderings.
 func TestManyAtOnceBesideSlowReaders(t *testing.T) {
 	m := New(Options{})
-	m.Plan(large(500))
+	m.Track(large(500))
 	h := m.Handler().(*pages)
 	h.readTime = time.Hour
 	rendered := &counting{Handler: h.render}
@@ -178,7 +178,7 @@ func TestManyAtOnceBesideSlowReaders(t *testing.T) {
 // A reader that has had its time loses its connection, and its place.
 func TestSlowReaderIsCutOff(t *testing.T) {
 	m := New(Options{})
-	m.Plan(large(1000))
+	m.Track(large(1000))
 	h := m.Handler().(*pages)
 	h.readTime = 1 // a nanosecond
 	server := httptest.NewServer(h)

@@ -40,7 +40,7 @@ Beside them: the usual ` + "`process_*`, and of `go_*`" + ` what tells of a leak
 
 | label | what it holds |
 | --- | --- |
-| ` + "`probe`" + ` | ` + code(words(kinds())) + ` |
+| ` + "`probe`" + ` | ` + code(words(probe.Rungs())) + ` |
 | ` + "`target`" + ` | the host asked, by its name; of ` + "`dns`" + ` the question (` + "`SRV:_kerberos._tcp.corp.example.com`" + `, the server is the address); of ` + "`login`" + ` ` + "`user@REALM@database`" + `; of ` + "`krb5conf`" + ` the file |
 | ` + "`address`, `transport`, `family`" + ` | address and port, ` + "`udp` or `tcp`, `ipv4` or `ipv6`" + `; empty where a probe has none |
 | ` + "`realm`" + ` | of ` + "`dns`, `kdc` and `kpasswd`" + ` the realm that is asked for; else empty |
@@ -77,7 +77,7 @@ metric_relabel_configs:
 | probe | ` + "`kerbagent_probe_failures_total`" + ` | ` + "`kerbagent_probe_skips_total`" + ` |
 | --- | --- | --- |
 `)
-	for _, k := range kinds() {
+	for _, k := range probe.Rungs() {
 		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", k, code(words(reasonsOf(k))), code(words(skipsOf(k))))
 	}
 	return b.String()
@@ -85,10 +85,6 @@ metric_relabel_configs:
 
 // typicalSeries is about what the host has that the docs speak of.
 const typicalSeries = 1800
-
-func kinds() []probe.Kind {
-	return []probe.Kind{probe.DNS, probe.KDC, probe.Kpasswd, probe.Database, probe.Login, probe.Krb5Conf}
-}
 
 func words[T ~string](in []T) []string {
 	out := make([]string, len(in))

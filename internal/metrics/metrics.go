@@ -41,7 +41,7 @@ type Metrics struct {
 	descs    map[string]*prometheus.Desc // of perTarget
 
 	mu         sync.Mutex
-	plan       plan
+	tracked    tracked
 	findings   map[labelled]prometheus.Gauge
 	breakers   map[string]bool // by user@REALM
 	unfinished map[string]int  // by database
@@ -118,7 +118,7 @@ func (m *Metrics) Breaker(user string, open bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.breakers[user] = open
-	if label, ok := m.plan.users[user]; ok {
+	if label, ok := m.tracked.users[user]; ok {
 		m.gauges[loginBreaker].WithLabelValues(label).Set(number(open))
 	}
 }
@@ -130,7 +130,7 @@ func (m *Metrics) Unfinished(database string, n int) {
 	defer m.mu.Unlock()
 	label := safe(database)
 	m.unfinished[label] = n
-	if m.plan.databases[label] != nil {
+	if m.tracked.databases[label] != nil {
 		m.gauges[unfinished].WithLabelValues(label).Set(float64(n))
 	}
 }

@@ -21,28 +21,28 @@ import (
 var (
 	noon     = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	corp     = probe.Facts{probe.FactRealm: "CORP.EXAMPLE.COM"}
-	question = Target{ID: probe.ID{Kind: probe.DNS, Target: "SRV:_kerberos._tcp.corp.example.com", Address: netip.MustParseAddrPort("10.0.1.10:53"), Transport: probe.UDP}, Facts: corp}
-	kdcUDP   = Target{ID: probe.ID{Kind: probe.KDC, Target: "dc1.corp.example.com", Address: netip.MustParseAddrPort("10.0.1.10:88"), Transport: probe.UDP}, Facts: corp}
-	kdcTCP   = Target{ID: probe.ID{Kind: probe.KDC, Target: "dc1.corp.example.com", Address: netip.MustParseAddrPort("[fd00::10]:88"), Transport: probe.TCP}, Facts: corp}
-	kdcLarge = Target{ID: probe.ID{Kind: probe.KDC, Target: "dc1.corp.example.com", Address: netip.MustParseAddrPort("10.0.1.10:88"), Transport: probe.UDP, Variant: "large"}, Facts: corp}
+	question = probe.Target{ID: probe.ID{Kind: probe.DNS, Target: "SRV:_kerberos._tcp.corp.example.com", Address: netip.MustParseAddrPort("10.0.1.10:53"), Transport: probe.UDP}, Facts: corp}
+	kdcUDP   = probe.Target{ID: probe.ID{Kind: probe.KDC, Target: "dc1.corp.example.com", Address: netip.MustParseAddrPort("10.0.1.10:88"), Transport: probe.UDP}, Facts: corp}
+	kdcTCP   = probe.Target{ID: probe.ID{Kind: probe.KDC, Target: "dc1.corp.example.com", Address: netip.MustParseAddrPort("[fd00::10]:88"), Transport: probe.TCP}, Facts: corp}
+	kdcLarge = probe.Target{ID: probe.ID{Kind: probe.KDC, Target: "dc1.corp.example.com", Address: netip.MustParseAddrPort("10.0.1.10:88"), Transport: probe.UDP, Variant: "large"}, Facts: corp}
 	writer   = database("10.0.3.20:3306")
 	reader   = database("10.0.3.21:3306")
 	alice    = login("alice@CORP.EXAMPLE.COM", "orders")
 	etl      = login("etl@ONPREM.LOCAL", "orders")
-	file     = Target{ID: probe.ID{Kind: probe.Krb5Conf, Target: "/etc/krb5.conf"}}
+	file     = probe.Target{ID: probe.ID{Kind: probe.Krb5Conf, Target: "/etc/krb5.conf"}}
 )
 
-func database(at string) Target {
-	return Target{ID: probe.ID{Kind: probe.Database, Target: "orders.example.com", Address: netip.MustParseAddrPort(at), Transport: probe.TCP},
+func database(at string) probe.Target {
+	return probe.Target{ID: probe.ID{Kind: probe.Database, Target: "orders.example.com", Address: netip.MustParseAddrPort(at), Transport: probe.TCP},
 		Facts: probe.Facts{probe.FactDatabase: "orders"}}
 }
 
-func login(user, db string) Target {
-	return Target{ID: probe.ID{Kind: probe.Login, Target: user + "@" + db}, Facts: probe.Facts{probe.FactUser: user, probe.FactDatabase: db}}
+func login(user, db string) probe.Target {
+	return probe.Target{ID: probe.ID{Kind: probe.Login, Target: user + "@" + db}, Facts: probe.Facts{probe.FactUser: user, probe.FactDatabase: db}}
 }
 
 // ran is a run that took 30 ms.
-func ran(t Target, o probe.Outcome, r probe.Reason, samples probe.Samples, stages ...probe.Stage) probe.Result {
+func ran(t probe.Target, o probe.Outcome, r probe.Reason, samples probe.Samples, stages ...probe.Stage) probe.Result {
 	facts := probe.Facts{}
 	for k, v := range t.Facts {
 		facts[k] = v
@@ -50,11 +50,11 @@ func ran(t Target, o probe.Outcome, r probe.Reason, samples probe.Samples, stage
 	return probe.Result{ID: t.ID, Outcome: o, Reason: r, Started: noon, Duration: 30 * time.Millisecond, Facts: facts, Samples: samples, Stages: stages}
 }
 
-func good(t Target) probe.Result { return ran(t, probe.OK, "", nil) }
+func good(t probe.Target) probe.Result { return ran(t, probe.OK, "", nil) }
 
-func bad(t Target, r probe.Reason) probe.Result { return ran(t, probe.Failed, r, nil) }
+func bad(t probe.Target, r probe.Reason) probe.Result { return ran(t, probe.Failed, r, nil) }
 
-func held(t Target, r probe.Reason) probe.Result { return ran(t, probe.Skipped, r, nil) }
+func held(t probe.Target, r probe.Reason) probe.Result { return ran(t, probe.Skipped, r, nil) }
 
 // scrape gives the text that a plain HTTP client sees, without what Go and
 // process say of themselves, and without waiting for a page to grow old.
@@ -102,7 +102,7 @@ func same(t *testing.T, got, want string) {
 // full is a small plan with good and bad results.
 func full(o Options) *Metrics {
 	m := New(o)
-	m.Plan([]Target{question, kdcUDP, kdcTCP, kdcLarge, writer, reader, alice, etl, file})
+	m.Track([]probe.Target{question, kdcUDP, kdcTCP, kdcLarge, writer, reader, alice, etl, file})
 	m.Observe(good(question))
 	m.Observe(ran(kdcUDP, probe.OK, "", probe.Samples{probe.SampleSkew: -1.5}, probe.Stage{Name: "as", Duration: 29 * time.Millisecond}))
 	m.Observe(bad(kdcTCP, probe.ReasonConnectTimeout))
@@ -171,7 +171,7 @@ kerbagent_password_expiry_timestamp_seconds{user="user-1"} 1.85e+09
 kerbagent_probe_success{address="",family="",probe="login",realm="",target="user-1@orders",transport="",variant=""} 1
 kerbagent_probe_success{address="",family="",probe="login",realm="",target="user-2@orders",transport="",variant=""} 0`)
 
-	m.Plan([]Target{etl}) // who was user-2 is user-1 now: nothing of the other's may be left to it
+	m.Track([]probe.Target{etl}) // who was user-2 is user-1 now: nothing of the other's may be left to it
 	same(t, series(t, m, "kerbagent_login_", "kerbagent_password", `kerbagent_probe_failures_total{probe="login",reason="krb-preauth-failed"`), `
 kerbagent_login_breaker_open{user="user-1"} 1
 kerbagent_probe_failures_total{probe="login",reason="krb-preauth-failed",target="user-1@orders"} 0`)
@@ -179,7 +179,7 @@ kerbagent_probe_failures_total{probe="login",reason="krb-preauth-failed",target=
 
 func TestSeriesGoWithTheirTargets(t *testing.T) {
 	m := full(Options{})
-	m.Plan(nil)
+	m.Track(nil)
 	empty := New(Options{})
 	targets := []string{"kerbagent_probe_", "kerbagent_kdc_", "kerbagent_login_", "kerbagent_password_", "kerbagent_certificate_", "kerbagent_database_", "kerbagent_ticket_"}
 	same(t, series(t, m, targets...), series(t, empty, targets...))
@@ -192,9 +192,9 @@ func TestSeriesGoWithTheirTargets(t *testing.T) {
 
 func TestWhatStaysKeepsItsCounts(t *testing.T) {
 	m := New(Options{})
-	m.Plan([]Target{kdcUDP, kdcTCP})
+	m.Track([]probe.Target{kdcUDP, kdcTCP})
 	m.Observe(bad(kdcTCP, probe.ReasonRefused))
-	m.Plan([]Target{kdcTCP, alice})
+	m.Track([]probe.Target{kdcTCP, alice})
 	m.Observe(bad(kdcTCP, probe.ReasonRefused))
 	same(t, series(t, m, `kerbagent_probe_failures_total{probe="kdc",reason="refused"`, `kerbagent_probe_duration_seconds_count{probe="kdc"`, "kerbagent_probe_success"), `
 kerbagent_probe_duration_seconds_count{probe="kdc",target="dc1.corp.example.com"} 2
@@ -206,7 +206,7 @@ kerbagent_probe_success{address="[fd00::10]:88",family="ipv6",probe="kdc",realm=
 // back is as broken as the try that broke it.
 func TestSkipped(t *testing.T) {
 	m := New(Options{})
-	m.Plan([]Target{kdcLarge, alice})
+	m.Track([]probe.Target{kdcLarge, alice})
 	shown := []string{"kerbagent_probe_success", "kerbagent_login_success", "kerbagent_probe_last_success", `kerbagent_probe_skips_total{probe="login",reason="paused"`}
 	m.Observe(good(kdcLarge))
 	m.Observe(bad(alice, probe.ReasonKRBPreauthFailed))
@@ -227,7 +227,7 @@ kerbagent_login_success{database="orders",user="alice@CORP.EXAMPLE.COM"} 1`)
 
 func TestExpiries(t *testing.T) {
 	m := New(Options{})
-	m.Plan([]Target{writer, reader, alice, file})
+	m.Track([]probe.Target{writer, reader, alice, file})
 	m.Observe(ran(writer, probe.OK, "", probe.Samples{probe.SampleCertExpiry: 2e9}))
 	m.Observe(ran(reader, probe.OK, "", probe.Samples{probe.SampleCertExpiry: 1.9e9}))
 	m.Observe(ran(alice, probe.OK, "", probe.Samples{probe.SamplePasswordExpiry: 1.85e9, probe.SampleTicketEnd: 1.8e9}))
@@ -240,7 +240,7 @@ kerbagent_certificate_expiry_timestamp_seconds{database="orders"} 1.9e+09
 kerbagent_password_expiry_timestamp_seconds{user="alice@CORP.EXAMPLE.COM"} 1.85e+09
 kerbagent_ticket_expiry_timestamp_seconds{probe="krb5conf",target="/etc/krb5.conf"} 1.7e+09`)
 
-	m.Plan([]Target{writer, alice}) // the address with the older certificate is gone
+	m.Track([]probe.Target{writer, alice}) // the address with the older certificate is gone
 	cached := ran(alice, probe.OK, "", probe.Samples{probe.SampleTicketEnd: 1.75e9})
 	cached.Facts[probe.FactSecretType] = "ccache" // no KDC was asked about the password
 	m.Observe(cached)
@@ -272,8 +272,8 @@ kerbagent_finding{code="kdc-tcp-blocked",severity="warning"} 0`)
 // no UTF-8 is no reason to fall over.
 func TestHostileWords(t *testing.T) {
 	m := New(Options{})
-	path := Target{ID: probe.ID{Kind: probe.Krb5Conf, Target: "/tmp/\xff\"\n"}}
-	m.Plan([]Target{alice, path})
+	path := probe.Target{ID: probe.ID{Kind: probe.Krb5Conf, Target: "/tmp/\xff\"\n"}}
+	m.Track([]probe.Target{alice, path})
 	m.Observe(good(path))
 	r := bad(alice, probe.ReasonDBAccessDenied)
 	r.Err = errors.New("evil")
@@ -293,14 +293,14 @@ kerbagent_probe_success{address="",family="",probe="login",realm="",target="alic
 func TestConcurrentUse(t *testing.T) {
 	m := New(Options{HideUsers: true})
 	h := m.Handler()
-	plans := [][]Target{{kdcUDP, alice, etl, writer}, {etl, alice}, {kdcUDP, kdcTCP, reader, file}}
+	plans := [][]probe.Target{{kdcUDP, alice, etl, writer}, {etl, alice}, {kdcUDP, kdcTCP, reader, file}}
 	var wg sync.WaitGroup
 	for i := range 4 {
 		wg.Go(func() {
 			for n := range 100 {
 				switch i {
 				case 0:
-					m.Plan(plans[n%len(plans)])
+					m.Track(plans[n%len(plans)])
 				case 1:
 					for _, target := range plans[0] {
 						m.Observe(bad(target, probe.ReasonRefused))
@@ -320,6 +320,6 @@ func TestConcurrentUse(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	m.Plan(plans[0])
+	m.Track(plans[0])
 	scrape(t, m)
 }

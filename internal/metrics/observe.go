@@ -10,7 +10,7 @@ func (m *Metrics) Observe(r probe.Result) {
 	if id.Kind == probe.Krb5Conf {
 		id.Variant = "" // an issue of the file, or a ticket: of the file's target
 	}
-	p := m.plan.points[id]
+	p := m.tracked.points[id]
 	if p == nil {
 		return
 	}
@@ -77,7 +77,7 @@ func (g *group) stage(name string) *histogram {
 // login takes in what only a login tells. Its facts are those of the plan, not
 // of the result: those a peer has had its words in.
 func (m *Metrics) login(p *point, r probe.Result) {
-	user := m.plan.users[p.facts[probe.FactUser]]
+	user := m.tracked.users[p.facts[probe.FactUser]]
 	if r.Outcome != probe.Skipped {
 		m.gauges[loginSuccess].WithLabelValues(user, safe(p.facts[probe.FactDatabase])).Set(number(r.Outcome == probe.OK))
 	}
@@ -103,7 +103,7 @@ func (m *Metrics) certified(p *point, r probe.Result) {
 // certificate shows the earliest end of a database's certificates.
 func (m *Metrics) certificate(database string) {
 	earliest := 0.0
-	for _, p := range m.plan.databases[database] {
+	for _, p := range m.tracked.databases[database] {
 		if end := p.certificateEnd; end != 0 && (earliest == 0 || end < earliest) {
 			earliest = end
 		}

@@ -131,9 +131,9 @@ func TestReasonsAreThoseOfTheProbes(t *testing.T) {
 	}
 	listed := map[probe.Reason]bool{}
 	for kind, sources := range map[probe.Kind][]string{
-		probe.DNS:      {root + "dns/*.go"},
-		probe.KDC:      {root + "kdc/*.go"},
-		probe.Kpasswd:  {root + "kpasswd/*.go", root + "kdc/exchange.go"},
+		probe.DNS:      {root + "dns/*.go", root + "exchange/exchange.go"},
+		probe.KDC:      {root + "kdc/*.go", root + "exchange/exchange.go"},
+		probe.Kpasswd:  {root + "kpasswd/*.go", root + "exchange/exchange.go"},
 		probe.Database: {root + "database/*.go"},
 		probe.Login:    {root + "login/*.go", root + "database/*.go"},
 	} {

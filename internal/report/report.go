@@ -115,18 +115,13 @@ func loginNames(r probe.Result) (user, database string) {
 	return user, database
 }
 
-// rungs is the order of the ladder.
-func rungs() []probe.Kind {
-	return []probe.Kind{probe.DNS, probe.KDC, probe.Kpasswd, probe.Database, probe.Login, probe.Krb5Conf}
-}
-
 // ladder sorts a copy of results: by rung, then target, address, transport.
 func ladder(results []probe.Result) []probe.Result {
 	out := slices.Clone(results)
 	slices.SortStableFunc(out, func(a, b probe.Result) int {
 		x, y := a.ID, b.ID
 		return cmp.Or(
-			cmp.Compare(slices.Index(rungs(), x.Kind), slices.Index(rungs(), y.Kind)),
+			cmp.Compare(slices.Index(probe.Rungs(), x.Kind), slices.Index(probe.Rungs(), y.Kind)),
 			cmp.Compare(x.Target, y.Target),
 			x.Address.Addr().Compare(y.Address.Addr()),
 			cmp.Compare(x.Address.Port(), y.Address.Port()),

@@ -12,7 +12,7 @@ import (
 
 // ladder writes one block a rung: a line a server, and under it what failed.
 func (p *page) ladder(results []probe.Result) {
-	for _, kind := range rungs() {
+	for _, kind := range probe.Rungs() {
 		var rung []probe.Result
 		for _, r := range results {
 			// What is wrong in a file line by line stands in the findings.

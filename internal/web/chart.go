@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/kerbagent/kerbagent/internal/latest"
+	"github.com/kerbagent/kerbagent/internal/results"
 	"github.com/kerbagent/kerbagent/probe"
 )
 
@@ -27,7 +27,7 @@ type chart struct {
 
 // newChart joins the histories of what was asked side by side: of each run the
 // longest time and the worst outcome. nil where there is nothing to show.
-func newChart(entries []*latest.Entry) *chart {
+func newChart(entries []*results.Entry) *chart {
 	runs := join(entries)
 	if len(runs) == 0 {
 		return nil
@@ -68,12 +68,12 @@ func newChart(entries []*latest.Entry) *chart {
 }
 
 // join puts histories on top of each other, the latest runs together.
-func join(entries []*latest.Entry) []latest.Point {
+func join(entries []*results.Entry) []results.Point {
 	most := 0
 	for _, e := range entries {
 		most = max(most, min(len(e.History), chartRuns))
 	}
-	runs := make([]latest.Point, most) // no outcome yet: not asked
+	runs := make([]results.Point, most) // no outcome yet: not asked
 	for _, e := range entries {
 		h := e.History[max(0, len(e.History)-chartRuns):]
 		for i, p := range h {

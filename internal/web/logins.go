@@ -6,8 +6,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/kerbagent/kerbagent/internal/latest"
 	"github.com/kerbagent/kerbagent/internal/recorder"
+	"github.com/kerbagent/kerbagent/internal/results"
 	"github.com/kerbagent/kerbagent/probe"
 )
 
@@ -44,7 +44,7 @@ type stage struct {
 }
 
 func logins(s State) loginPart {
-	var of []*latest.Entry
+	var of []*results.Entry
 	var states []state
 	for i := range s.Entries {
 		e := &s.Entries[i]
@@ -65,11 +65,11 @@ func stateOfLogin(o probe.Outcome) state {
 	return none
 }
 
-func newLogin(e *latest.Entry, now time.Time) loginRow {
+func newLogin(e *results.Entry, now time.Time) loginRow {
 	r := e.Result
 	row := loginRow{
 		ID: anchor("login", userOf(r), databaseOf(r)), User: clean(userOf(r), maxName), Database: clean(databaseOf(r), maxName), Reason: string(r.Reason), Took: span(r.Duration),
-		Stages: stages(r), Chart: newChart([]*latest.Entry{e}), Age: ago(now.Sub(r.Started)), Stale: stale(*e, now),
+		Stages: stages(r), Chart: newChart([]*results.Entry{e}), Age: ago(now.Sub(r.Started)), Stale: stale(*e, now),
 	}
 	if r.Err != nil {
 		row.Error = clean(r.Err.Error(), maxText)

@@ -14,8 +14,8 @@ import (
 	"time"
 
 	"github.com/kerbagent/kerbagent/internal/diagnose"
-	"github.com/kerbagent/kerbagent/internal/latest"
 	"github.com/kerbagent/kerbagent/internal/recorder"
+	"github.com/kerbagent/kerbagent/internal/results"
 	"github.com/kerbagent/kerbagent/internal/web"
 	"github.com/kerbagent/kerbagent/probe"
 )
@@ -235,7 +235,7 @@ func TestClock(t *testing.T) {
 		skew       float64
 		state, say string
 	}{{0.01, "ok", "same"}, {-3.2, "ok", "-3.2 s"}, {75, "partly", "+75.0 s"}, {-400, "failed", "-6.7 min"}, {1e9, "failed", "min"}} {
-		s := web.State{Host: "h", Now: time.Now(), Ready: true, Report: diagnose.Report{Verdict: diagnose.VerdictOK}, Entries: []latest.Entry{{Result: probe.Result{
+		s := web.State{Host: "h", Now: time.Now(), Ready: true, Report: diagnose.Report{Verdict: diagnose.VerdictOK}, Entries: []results.Entry{{Result: probe.Result{
 			ID:      probe.ID{Kind: probe.KDC, Target: "dc1", Address: netip.MustParseAddrPort("10.0.0.1:88"), Transport: probe.UDP},
 			Outcome: probe.OK, Started: time.Now(), Samples: probe.Samples{probe.SampleSkew: c.skew},
 		}}}}

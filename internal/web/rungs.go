@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/kerbagent/kerbagent/internal/diagnose"
-	"github.com/kerbagent/kerbagent/internal/latest"
+	"github.com/kerbagent/kerbagent/internal/results"
 	"github.com/kerbagent/kerbagent/probe"
 )
 
@@ -76,12 +76,12 @@ func newRung(k probe.Kind, s State) rung {
 }
 
 // group gathers what is asked of one server, in the order of the entries.
-func group(k probe.Kind, entries []latest.Entry) [][]*latest.Entry {
+func group(k probe.Kind, entries []results.Entry) [][]*results.Entry {
 	type key struct {
 		name string
 		addr netip.Addr
 	}
-	var out [][]*latest.Entry
+	var out [][]*results.Entry
 	index := map[key]int{}
 	for i := range entries {
 		e := &entries[i]
@@ -113,7 +113,7 @@ func serverName(r probe.Result) string {
 }
 
 // stateOfServer sums up what is asked of a server, its clock included.
-func stateOfServer(of []*latest.Entry) state {
+func stateOfServer(of []*results.Entry) state {
 	ok, bad := 0, 0
 	for _, e := range of {
 		switch e.Result.Outcome {
@@ -131,7 +131,7 @@ func stateOfServer(of []*latest.Entry) state {
 }
 
 // row makes the row of one server.
-func (r *rung) row(st state, of []*latest.Entry, now time.Time) serverRow {
+func (r *rung) row(st state, of []*results.Entry, now time.Time) serverRow {
 	first := of[0].Result
 	row := serverRow{
 		Name: clean(serverName(first), maxName), State: st, Cells: r.cells(of), Chart: newChart(of),
@@ -173,7 +173,7 @@ func column(id probe.ID) string {
 func columnOrder(c string) int { return slices.Index([]string{"udp", "tcp", "large"}, c) }
 
 // cells sums up a server's results, one for each column.
-func (r *rung) cells(of []*latest.Entry) []cell {
+func (r *rung) cells(of []*results.Entry) []cell {
 	out := make([]cell, len(r.Columns))
 	for i, c := range r.Columns {
 		out[i] = cell{Column: c, State: none, Text: "–"}
@@ -185,7 +185,7 @@ func (r *rung) cells(of []*latest.Entry) []cell {
 }
 
 // alike gives one line for all that failed in the same way.
-func alike(of []*latest.Entry) []failure {
+func alike(of []*results.Entry) []failure {
 	type sort struct {
 		transport probe.Transport
 		variant   string
@@ -229,7 +229,7 @@ type clock struct {
 	Text  string
 }
 
-func clockOf(of []*latest.Entry) *clock {
+func clockOf(of []*results.Entry) *clock {
 	for _, e := range of {
 		if v, measured := e.Result.Samples[probe.SampleSkew]; measured && e.Result.ID.Kind == probe.KDC {
 			return newClock(v)

@@ -12,10 +12,10 @@ import (
 
 	"github.com/kerbagent/kerbagent/internal/agent"
 	"github.com/kerbagent/kerbagent/internal/diagnose"
-	"github.com/kerbagent/kerbagent/internal/latest"
 	"github.com/kerbagent/kerbagent/internal/ledger"
 	"github.com/kerbagent/kerbagent/internal/recorder"
 	"github.com/kerbagent/kerbagent/internal/rehearsal"
+	"github.com/kerbagent/kerbagent/internal/results"
 	"github.com/kerbagent/kerbagent/internal/web"
 	"github.com/kerbagent/kerbagent/probe"
 )
@@ -72,20 +72,20 @@ func rehearse(t testing.TB, fault diagnose.Code) web.State {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	results, err := agent.Check(ctx, w.Config(), agent.Env{Dialer: w.Dialer(), Now: w.Now(), Resolver: []netip.AddrPort{w.Resolver()}, Ledger: l})
+	all, err := agent.Check(ctx, w.Config(), agent.Env{Dialer: w.Dialer(), Now: w.Now(), Resolver: []netip.AddrPort{w.Resolver()}, Ledger: l})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return after(results)
+	return after(all)
 }
 
 // after is the state once these results have come.
-func after(results []probe.Result) web.State {
+func after(all []probe.Result) web.State {
 	now := time.Now()
 	s := web.State{Host: "app1.corp.example.com", Version: "1.2.3", Now: now, Started: now.Add(-26 * time.Hour), Ready: true}
 	random := rand.New(rand.NewPCG(1, 2))
-	table := latest.New(func() time.Time { return now })
-	for _, r := range results {
+	table := results.New(func() time.Time { return now })
+	for _, r := range all {
 		interval := time.Minute
 		if r.ID.Kind == probe.Login {
 			interval = 5 * time.Minute

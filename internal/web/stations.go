@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/kerbagent/kerbagent/internal/diagnose"
-	"github.com/kerbagent/kerbagent/internal/latest"
+	"github.com/kerbagent/kerbagent/internal/results"
 	"github.com/kerbagent/kerbagent/probe"
 )
 
@@ -109,7 +109,7 @@ func hostStation(s State) station {
 func newStation(k probe.Kind, s State) station {
 	st := station{Anchor: string(k)}
 	st.Name, st.Port = rungName(k)
-	var of []*latest.Entry
+	var of []*results.Entry
 	addresses := map[netip.Addr]bool{} // of one server there may be several
 	ok, bad := 0, 0
 	for i := range s.Entries {
@@ -172,7 +172,7 @@ func severity(k probe.Kind, r diagnose.Report) diagnose.Severity {
 }
 
 // newLeg sums up the probes of one sort; false where there is none.
-func newLeg(name string, of []*latest.Entry, is func(probe.ID) bool) (leg, bool) {
+func newLeg(name string, of []*results.Entry, is func(probe.ID) bool) (leg, bool) {
 	var ok, bad, idle int
 	var slowest time.Duration
 	for _, e := range of {

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/kerbagent/kerbagent/internal/diagnose"
-	"github.com/kerbagent/kerbagent/internal/latest"
 	"github.com/kerbagent/kerbagent/internal/recorder"
+	"github.com/kerbagent/kerbagent/internal/results"
 	"github.com/kerbagent/kerbagent/probe"
 )
 
@@ -122,7 +122,7 @@ func (v *view) verdict(s State) {
 }
 
 // covers says what works, and that a path alone is no login.
-func covers(entries []latest.Entry) string {
+func covers(entries []results.Entry) string {
 	var works, bad, held int
 	name := ""
 	for _, e := range entries {
@@ -229,7 +229,7 @@ func remedy(text string) []block {
 }
 
 // stale says that a result is older than three beats: its probe does not run.
-func stale(e latest.Entry, now time.Time) bool {
+func stale(e results.Entry, now time.Time) bool {
 	return e.Interval > 0 && now.Sub(e.Result.Started) > 3*e.Interval
 }
 

@@ -16,9 +16,9 @@ import (
 	"time"
 
 	"github.com/kerbagent/kerbagent/internal/diagnose"
-	"github.com/kerbagent/kerbagent/internal/latest"
 	"github.com/kerbagent/kerbagent/internal/recorder"
 	"github.com/kerbagent/kerbagent/internal/report"
+	"github.com/kerbagent/kerbagent/internal/results"
 	"github.com/kerbagent/kerbagent/probe"
 )
 
@@ -28,10 +28,10 @@ type State struct {
 	Now, Started  time.Time
 	Ready         bool // the first full round is over
 	Report        diagnose.Report
-	Entries       []latest.Entry // in the ladder's order
-	Notes         []string       // what is held back, slowed or not recorded, one line each
-	HideUsers     bool           // "user-1" in place of each user name
-	Users         []string       // to hide, as in report.Input
+	Entries       []results.Entry // in the ladder's order
+	Notes         []string        // what is held back, slowed or not recorded, one line each
+	HideUsers     bool            // "user-1" in place of each user name
+	Users         []string        // to hide, as in report.Input
 }
 
 // Source is the agent. Its methods are called by several goroutines at once.

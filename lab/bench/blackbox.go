@@ -122,7 +122,7 @@ func besideBlackbox(b bench) error {
 	fmt.Printf("  blackbox exporter             %6.1f MiB, %6.1f MiB; %6.1f MiB and %6.1f MiB\n", mib(theirs.rss), mib(theirs.peak), mib(theirs.anon), mib(theirs.touched))
 	fmt.Printf("  kerbagent run                 %6.1f MiB, %6.1f MiB; %6.1f MiB and %6.1f MiB\n", mib(ours.rss), mib(ours.peak), mib(ours.anon), mib(ours.touched))
 	ratio := func(of func(*server) int) float64 { return float64(of(ours)) / float64(of(theirs)) }
-	fmt.Printf("  ours to theirs                %6.2f resident (at most 1), %.2f its own, %.2f its own and touched\n",
+	fmt.Printf("  ours to theirs                %6.2f resident, %.2f its own (at most 1), %.2f its own and touched\n",
 		ratio(func(s *server) int { return s.rss }), ratio(func(s *server) int { return s.anon }), ratio(func(s *server) int { return s.anon + s.touched }))
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/kerbagent/kerbagent/probe"
+	"github.com/kerbagent/kerbagent/probe/exchange"
 )
 
 // What one exchange may cost. The size is what DNS flag day 2020 settled on:
@@ -26,60 +27,39 @@ const (
 	headerSize = 12
 )
 
-// Error is why a question got no answer that can be read.
-type Error struct {
-	Reason probe.Reason
-	Err    error
-}
-
-// Error is the text of what happened.
-func (e *Error) Error() string { return e.Err.Error() }
-
-// Unwrap gives the cause.
-func (e *Error) Unwrap() error { return e.Err }
-
 // Ask sends q to one server over one transport, over UDP again while nothing
-// comes (probe.Resend). It returns an *Answer
-// for everything that the server said, an RCODE like NXDOMAIN included (see
-// Answer.Reason), and an *Error where it said nothing that can be read. ctx
-// should have a deadline.
+// comes (exchange.Resend). It returns an *Answer for everything that the server
+// said, an RCODE like NXDOMAIN included (see Answer.Reason), and an
+// *exchange.Error where it said nothing that can be read. ctx should have a
+// deadline.
 func Ask(ctx context.Context, d probe.Dialer, t probe.Transport, server netip.AddrPort, q Question) (*Answer, error) {
-	return ask(ctx, probe.Resend{Dialer: d}, t, server, q, func(_ string, step func() error) error { return step() })
+	return ask(ctx, exchange.Request{Address: server, Transport: t, Dialer: d}, q, nil)
 }
 
-// ask runs its steps through stage, so that the probe can time them.
-func ask(ctx context.Context, d probe.Dialer, t probe.Transport, server netip.AddrPort, q Question, stage func(string, func() error) error) (a *Answer, err error) {
+// ask puts q to the request's address. rec may be nil.
+func ask(ctx context.Context, r exchange.Request, q Question, rec *probe.Recorder) (*Answer, error) {
 	m, packed, err := q.pack()
 	if err != nil {
-		return nil, &Error{probe.ReasonInternal, fmt.Errorf("making the question %q: %w", q, err)}
+		return nil, &exchange.Error{Reason: probe.ReasonInternal, Err: fmt.Errorf("making the question %q: %w", q, err)}
 	}
-	if t == probe.UDP {
-		err = stage(StageQuery, func() error {
-			// Connecting sends nothing: what can fail is this host's routing table.
-			conn, err := d.DialContext(ctx, "udp", server.String())
-			if err != nil {
-				return pathError("opening a socket", err, probe.ReasonUDPSilent)
-			}
-			defer conn.Close()
-			a, err = exchangeUDP(ctx, conn, q, m.Id, packed)
-			return pathError("asking over UDP", err, probe.ReasonUDPSilent)
-		})
-		return a, err
+	c := &conn{question: q, id: m.Id}
+	r.Stage, r.Message = StageQuery, packed
+	r.Open = func(ctx context.Context, d probe.Dialer, t probe.Transport, at netip.AddrPort) (exchange.Conn, error) {
+		doing := "opening a socket"
+		if t == probe.TCP {
+			doing = "connecting"
+		}
+		var err error
+		if c.Conn, err = d.DialContext(ctx, string(t), at.String()); err != nil {
+			return nil, fmt.Errorf("%s: %w", doing, err)
+		}
+		c.transport = t
+		return c, nil
 	}
-	var conn net.Conn
-	err = stage(StageConnect, func() (err error) {
-		conn, err = d.DialContext(ctx, "tcp", server.String())
-		return pathError("connecting", err, probe.ReasonConnectTimeout)
-	})
-	if err != nil {
+	if _, err := r.Do(ctx, rec); err != nil {
 		return nil, err
 	}
-	defer conn.Close()
-	err = stage(StageQuery, func() (err error) {
-		a, err = exchangeTCP(ctx, conn, q, m.Id, packed)
-		return pathError("asking over TCP", err, probe.ReasonTCPSilent)
-	})
-	return a, err
+	return c.answer, nil
 }
 
 // pack makes the question's message, with an ID that nobody can guess.
@@ -94,66 +74,79 @@ func (q Question) pack() (*dns.Msg, []byte, error) {
 	return m, packed, err
 }
 
-func pathError(doing string, err error, silent probe.Reason) error {
-	if err == nil {
-		return nil
-	}
-	return &Error{probe.ReasonOf(err, silent), fmt.Errorf("%s: %w", doing, err)}
+// conn is a connection that waits for the answer to one question. It does its
+// own framing, by the transport that was asked for: dns.Conn frames by the
+// dynamic type of the connection, which is wrong for a datagram connection that
+// a Dialer has wrapped; and dns.Client cuts ctx's deadline to 2 s, ignores its
+// end, and takes any message as an answer.
+type conn struct {
+	net.Conn
+	transport probe.Transport
+	question  Question
+	id        uint16
+	answer    *Answer // once there is one
 }
 
-// The exchanges do their own framing, by the transport that was asked for.
-// dns.Conn frames by the dynamic type of the connection, which is wrong for a
-// datagram connection that a Dialer has wrapped; and dns.Client cuts ctx's
-// deadline to 2 s, ignores its end, and takes any message as an answer.
+// Exchange sends the question and reads its answer, which it returns as it came.
+func (c *conn) Exchange(ctx context.Context, packed []byte) (reply []byte, err error) {
+	release := bind(ctx, c.Conn)
+	defer release()
+	if c.transport == probe.UDP {
+		reply, err = c.exchangeUDP(ctx, packed)
+	} else {
+		reply, err = c.exchangeTCP(ctx, packed)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("asking over %s: %w", strings.ToUpper(string(c.transport)), err)
+	}
+	return reply, nil
+}
 
 // exchangeUDP waits for the one datagram that answers. Others are strays: old
 // answers, or forged ones. Silence behind strays is not called silence.
-func exchangeUDP(ctx context.Context, conn net.Conn, q Question, id uint16, packed []byte) (*Answer, error) {
-	release := bind(ctx, conn)
-	defer release()
-	if _, err := conn.Write(packed); err != nil {
+func (c *conn) exchangeUDP(ctx context.Context, packed []byte) ([]byte, error) {
+	if _, err := c.Write(packed); err != nil {
 		return nil, ended(ctx, err)
 	}
 	buf := make([]byte, udpBuffer)
 	var stray error
 	for range maxStrays {
-		n, err := conn.Read(buf)
+		n, err := c.Read(buf)
 		if err = ended(ctx, err); err != nil {
 			if stray != nil && probe.ReasonOf(err, probe.ReasonUDPSilent) == probe.ReasonUDPSilent {
 				return nil, stray
 			}
 			return nil, err
 		}
-		a, err := parse(q, id, buf[:n])
+		c.answer, err = parse(c.question, c.id, buf[:n])
 		if errors.Is(err, errStray) {
 			stray = err
 			continue
 		}
-		return a, err
+		return buf[:n], err
 	}
 	return nil, stray
 }
 
-func exchangeTCP(ctx context.Context, conn net.Conn, q Question, id uint16, packed []byte) (*Answer, error) {
-	release := bind(ctx, conn)
-	defer release()
+func (c *conn) exchangeTCP(ctx context.Context, packed []byte) ([]byte, error) {
 	framed := append(binary.BigEndian.AppendUint16(nil, uint16(len(packed))), packed...) // RFC 1035 §4.2.2
-	if _, err := conn.Write(framed); err != nil {
+	if _, err := c.Write(framed); err != nil {
 		return nil, ended(ctx, err)
 	}
 	var length [2]byte
-	if _, err := io.ReadFull(conn, length[:]); err != nil {
+	if _, err := io.ReadFull(c, length[:]); err != nil {
 		return nil, ended(ctx, err)
 	}
 	buf := make([]byte, binary.BigEndian.Uint16(length[:]))
-	if n, err := io.ReadFull(conn, buf); err != nil {
+	if n, err := io.ReadFull(c, buf); err != nil {
 		return nil, fmt.Errorf("after %d of %d bytes of the answer: %w", n, len(buf), ended(ctx, err))
 	}
-	a, err := parse(q, id, buf)
-	if err == nil && a.Truncated {
+	var err error
+	c.answer, err = parse(c.question, c.id, buf)
+	if err == nil && c.answer.Truncated {
 		return nil, errors.New("an answer cut short over TCP, where there is room")
 	}
-	return a, err
+	return buf, err
 }
 
 // bind makes the end of ctx the end of what conn is doing.

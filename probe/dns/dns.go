@@ -7,12 +7,12 @@
 // answer that was cut short over UDP fails as dns-truncated: it has to be
 // asked for over TCP, and that is another probe.
 //
-// It imports the vocabulary in probe and nothing else of kerbagent.
+// It imports the vocabulary in probe, probe/exchange to send, and nothing else
+// of kerbagent.
 package dns
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -22,13 +22,12 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/kerbagent/kerbagent/probe"
+	"github.com/kerbagent/kerbagent/probe/exchange"
 )
 
-// The stages of a run. UDP has no connect.
-const (
-	StageConnect = "connect"
-	StageQuery   = "query"
-)
+// StageQuery is waiting for the answer; over TCP it comes after
+// exchange.StageConnect.
+const StageQuery = "query"
 
 // Probe is one question to one server over one transport.
 type Probe struct {
@@ -52,17 +51,13 @@ func (p Probe) ID() probe.ID {
 // Run asks once.
 func (p Probe) Run(ctx context.Context) probe.Result {
 	rec := probe.Begin(p.ID(), p.Now)
-	for k, v := range p.Facts {
-		rec.Fact(k, v)
-	}
+	rec.Facts(p.Facts)
 	rec.Fact(probe.FactQuestion, p.Question.String())
 	ctx, cancel := probe.Limit(ctx, p.Timeout)
 	defer cancel()
-	a, err := ask(ctx, probe.Resend{Dialer: p.Dialer, Again: rec.Resends}, p.Transport, p.Server, p.Question, rec.Stage)
+	a, err := ask(ctx, exchange.Request{Address: p.Server, Transport: p.Transport, Dialer: p.Dialer}, p.Question, rec)
 	if err != nil {
-		var why *Error
-		errors.As(err, &why) // ask returns no other
-		return rec.Fail(why.Reason, err)
+		return exchange.Fail(rec, err)
 	}
 	rec.Fact(probe.FactRcode, a.RcodeName())
 	rec.Fact(probe.FactAuthoritative, strconv.FormatBool(a.Authoritative))

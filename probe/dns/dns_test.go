@@ -13,6 +13,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/kerbagent/kerbagent/probe"
+	"github.com/kerbagent/kerbagent/probe/exchange"
 )
 
 var srv = Question{"_kerberos._udp.Corp.Example.com", SRV}
@@ -201,7 +202,7 @@ func TestAskForOthers(t *testing.T) {
 	if diff := cmp.Diff(want, usable); diff != "" || a.TTL != time.Minute {
 		t.Error(diff, a.TTL)
 	}
-	var e *Error
+	var e *exchange.Error
 	if _, err := Ask(context.Background(), new(net.Dialer), probe.TCP, closed(t), srv); !errors.As(err, &e) || e.Reason != probe.ReasonRefused {
 		t.Error(err)
 	}

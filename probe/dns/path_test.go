@@ -14,6 +14,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/kerbagent/kerbagent/probe"
+	"github.com/kerbagent/kerbagent/probe/exchange"
 )
 
 func TestReasonsOfThePath(t *testing.T) {
@@ -32,18 +33,18 @@ func TestReasonsOfThePath(t *testing.T) {
 		stages    []string
 	}{
 		{"silent", probe.UDP, serve(t, probe.UDP, mute), nil, probe.ReasonUDPSilent, []string{StageQuery}},
-		{"accepts and is silent", probe.TCP, tcp(t, func(net.Conn) {}), nil, probe.ReasonTCPSilent, []string{StageConnect, StageQuery}},
-		{"does not connect", probe.TCP, deaf(t), nil, probe.ReasonConnectTimeout, []string{StageConnect}},
+		{"accepts and is silent", probe.TCP, tcp(t, func(net.Conn) {}), nil, probe.ReasonTCPSilent, []string{exchange.StageConnect, StageQuery}},
+		{"does not connect", probe.TCP, deaf(t), nil, probe.ReasonConnectTimeout, []string{exchange.StageConnect}},
 		{"port unreachable", probe.UDP, closed(t), nil, probe.ReasonRefused, []string{StageQuery}},
-		{"reset", probe.TCP, closed(t), nil, probe.ReasonRefused, []string{StageConnect}},
-		{"closes", probe.TCP, tcp(t, func(c net.Conn) { read(c); c.Close() }), nil, probe.ReasonClosed, []string{StageConnect, StageQuery}},
-		{"half an answer, then closes", probe.TCP, tcp(t, func(c net.Conn) { read(c); c.Write([]byte{0, 9, 1}); c.Close() }), nil, probe.ReasonClosed, []string{StageConnect, StageQuery}},
-		{"half an answer, then silent", probe.TCP, tcp(t, func(c net.Conn) { read(c); c.Write([]byte{0, 9, 1}) }), nil, probe.ReasonTCPSilent, []string{StageConnect, StageQuery}},
-		{"an empty answer", probe.TCP, tcp(t, func(c net.Conn) { read(c); c.Write([]byte{0, 0}) }), nil, probe.ReasonMalformed, []string{StageConnect, StageQuery}},
+		{"reset", probe.TCP, closed(t), nil, probe.ReasonRefused, []string{exchange.StageConnect}},
+		{"closes", probe.TCP, tcp(t, func(c net.Conn) { read(c); c.Close() }), nil, probe.ReasonClosed, []string{exchange.StageConnect, StageQuery}},
+		{"half an answer, then closes", probe.TCP, tcp(t, func(c net.Conn) { read(c); c.Write([]byte{0, 9, 1}); c.Close() }), nil, probe.ReasonClosed, []string{exchange.StageConnect, StageQuery}},
+		{"half an answer, then silent", probe.TCP, tcp(t, func(c net.Conn) { read(c); c.Write([]byte{0, 9, 1}) }), nil, probe.ReasonTCPSilent, []string{exchange.StageConnect, StageQuery}},
+		{"an empty answer", probe.TCP, tcp(t, func(c net.Conn) { read(c); c.Write([]byte{0, 0}) }), nil, probe.ReasonMalformed, []string{exchange.StageConnect, StageQuery}},
 		{"strays only", probe.UDP, serve(t, probe.UDP, raw(func(b []byte) []byte { b[0]++; return b })), nil, probe.ReasonMalformed, []string{StageQuery}},
 		{"no route", probe.UDP, closed(t), refusing(syscall.ENETUNREACH), probe.ReasonUnreachable, []string{StageQuery}},
-		{"no route for TCP", probe.TCP, closed(t), refusing(syscall.EHOSTUNREACH), probe.ReasonUnreachable, []string{StageConnect}},
-		{"not allowed to send", probe.TCP, closed(t), refusing(syscall.EPERM), probe.ReasonForbidden, []string{StageConnect}},
+		{"no route for TCP", probe.TCP, closed(t), refusing(syscall.EHOSTUNREACH), probe.ReasonUnreachable, []string{exchange.StageConnect}},
+		{"not allowed to send", probe.TCP, closed(t), refusing(syscall.EPERM), probe.ReasonForbidden, []string{exchange.StageConnect}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -8,8 +8,8 @@
 // is a matter of two probes: the small one is answered, and the large one ends
 // in udp-silent or tcp-silent.
 //
-// It imports the vocabulary in probe, krb5/client for the messages and
-// krb5/kdcwire for the exchange, and nothing else of kerbagent.
+// It imports the vocabulary in probe, probe/exchange to send, krb5/client for the
+// messages and krb5/kdcwire for the errors, and nothing else of kerbagent.
 package kdc
 
 import (
@@ -21,9 +21,11 @@ import (
 
 	"github.com/kerbagent/kerbagent/krb5/client"
 	"github.com/kerbagent/kerbagent/probe"
+	"github.com/kerbagent/kerbagent/probe/exchange"
 )
 
-// StageAS is waiting for the KDC's answer; over TCP it comes after StageConnect.
+// StageAS is waiting for the KDC's answer; over TCP it comes after
+// exchange.StageConnect.
 const StageAS = "as"
 
 // VariantLarge is the ID's variant of a probe with a large request.
@@ -59,21 +61,20 @@ func (p Probe) ID() probe.ID {
 // Run asks once.
 func (p Probe) Run(ctx context.Context) probe.Result {
 	rec := probe.Begin(p.ID(), p.Now)
-	for k, v := range p.Facts {
-		rec.Fact(k, v)
-	}
+	rec.Facts(p.Facts)
 	request, err := p.request()
 	if err != nil {
 		return rec.Fail(probe.ReasonInternal, fmt.Errorf("making an AS-REQ for %q: %w", p.User, err))
 	}
 	ctx, cancel := probe.Limit(ctx, p.Timeout)
 	defer cancel()
-	reply, halfway, silent, err := Exchange{Address: p.Address, Transport: p.Transport, Dialer: p.Dialer, Now: p.Now, Stage: StageAS, Request: request}.Do(ctx, rec)
+	reply, err := exchange.Request{Address: p.Address, Transport: p.Transport, Dialer: p.Dialer, Now: p.Now, Stage: StageAS,
+		Open: exchange.Kerberos, Message: request}.Do(ctx, rec)
 	if err != nil {
-		return rec.Fail(probe.ReasonOf(err, silent), err)
+		return exchange.Fail(rec, err)
 	}
-	rec.Sample(probe.SampleBytes, float64(len(reply)))
-	reason, err := learn(rec, reply, halfway)
+	rec.Sample(probe.SampleBytes, float64(len(reply.Message)))
+	reason, err := learn(rec, reply.Message, reply.Halfway)
 	if err != nil {
 		return rec.Fail(reason, err)
 	}

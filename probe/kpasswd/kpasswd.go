@@ -4,8 +4,8 @@
 // nothing. The refusal also has the server's clock, and a realm that is no proof of
 // which one it serves.
 //
-// It imports the vocabulary in probe, krb5/client for the messages and
-// probe/kdc for the exchange, and nothing else of kerbagent.
+// It imports the vocabulary in probe, probe/exchange to send and krb5/client for
+// the messages, and nothing else of kerbagent.
 package kpasswd
 
 import (
@@ -17,11 +17,11 @@ import (
 
 	"github.com/kerbagent/kerbagent/krb5/client"
 	"github.com/kerbagent/kerbagent/probe"
-	"github.com/kerbagent/kerbagent/probe/kdc"
+	"github.com/kerbagent/kerbagent/probe/exchange"
 )
 
 // StageKpasswd is waiting for the server's answer; over TCP it comes after
-// kdc.StageConnect.
+// exchange.StageConnect.
 const StageKpasswd = "kpasswd"
 
 // Probe is one exchange with one address over one transport.
@@ -45,24 +45,22 @@ func (p Probe) ID() probe.ID {
 // Run asks once. Any well-formed refusal is OK.
 func (p Probe) Run(ctx context.Context) probe.Result {
 	rec := probe.Begin(p.ID(), p.Now)
-	for k, v := range p.Facts {
-		rec.Fact(k, v)
-	}
+	rec.Facts(p.Facts)
 	ctx, cancel := probe.Limit(ctx, p.Timeout)
 	defer cancel()
-	reply, halfway, silent, err := kdc.Exchange{Address: p.Address, Transport: p.Transport, Dialer: p.Dialer, Now: p.Now,
-		Stage: StageKpasswd, Request: client.KpasswdProbe()}.Do(ctx, rec)
+	reply, err := exchange.Request{Address: p.Address, Transport: p.Transport, Dialer: p.Dialer, Now: p.Now, Stage: StageKpasswd,
+		Open: exchange.Kerberos, Message: client.KpasswdProbe()}.Do(ctx, rec)
 	if err != nil {
-		return rec.Fail(probe.ReasonOf(err, silent), err)
+		return exchange.Fail(rec, err)
 	}
-	rec.Sample(probe.SampleBytes, float64(len(reply)))
-	e, err := client.ParseKpasswdReply(reply)
+	rec.Sample(probe.SampleBytes, float64(len(reply.Message)))
+	e, err := client.ParseKpasswdReply(reply.Message)
 	if err != nil {
 		return rec.Fail(probe.ReasonMalformed, err)
 	}
 	rec.Fact(probe.FactKRBCode, strconv.Itoa(int(e.Code)))
 	rec.Fact(probe.FactKRBText, strings.TrimRight(e.EText, "\x00"))
 	rec.Fact(probe.FactServedBy, e.Realm)
-	rec.Sample(probe.SampleSkew, probe.Skew(e.STime, halfway).Seconds())
+	rec.Sample(probe.SampleSkew, probe.Skew(e.STime, reply.Halfway).Seconds())
 	return rec.OK()
 }

@@ -1,6 +1,6 @@
 //go:build lab
 
-package agent
+package keeper
 
 import (
 	"fmt"
@@ -14,9 +14,11 @@ import (
 	"time"
 
 	"github.com/kerbagent/kerbagent/config"
+	"github.com/kerbagent/kerbagent/internal/krb5file"
 	"github.com/kerbagent/kerbagent/krb5/client"
 	"github.com/kerbagent/kerbagent/lab/labtest"
 	"github.com/kerbagent/kerbagent/probe"
+	"github.com/kerbagent/kerbagent/probe/exchange"
 	"github.com/kerbagent/kerbagent/probe/kdc"
 )
 
@@ -38,8 +40,8 @@ func newLabKeeping(t *testing.T) *labKeeping {
 	if k.cfg, err = config.Parse(filepath.Join(dir, "kerbagent.yaml"), []byte(yaml)); err != nil {
 		t.Fatal(err)
 	}
-	k.o = KeeperOptions{OrderFile: filepath.Join(dir, "kdc-order")}
-	site := SiteOf(k.cfg)
+	k.o = Options{OrderFile: filepath.Join(dir, "kdc-order")}
+	site := krb5file.SiteOf(k.cfg)
 	for i := 0; i == 0 || !strings.HasPrefix(site.Rotated(k.o.Host)["CORP.EXAMPLE.COM"][0], "dc1"); i++ {
 		k.o.Host = fmt.Sprint("app", i)
 	}
@@ -67,7 +69,7 @@ func (k *labKeeping) round() {
 	for host, addrs := range map[string][]string{"dc1": {labtest.DC1, "fd77::10"}, "dc2": {labtest.DC2, "fd77:0:0:1::11"}} {
 		for _, addr := range addrs {
 			p := kdc.Probe{Host: host + ".corp.example.com", Address: netip.AddrPortFrom(netip.MustParseAddr(addr), 88), Transport: probe.TCP,
-				User: client.Principal{Name: "alice", Realm: "CORP.EXAMPLE.COM"}, Dialer: HostDialer(), Timeout: k.cfg.Probes.Timeout,
+				User: client.Principal{Name: "alice", Realm: "CORP.EXAMPLE.COM"}, Dialer: exchange.HostDialer(), Timeout: k.cfg.Probes.Timeout,
 				Facts: probe.Facts{probe.FactRealm: "CORP.EXAMPLE.COM"}}
 			wg.Go(func() {
 				if k.Observe(p.Run(k.t.Context())) {

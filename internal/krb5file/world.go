@@ -1,4 +1,4 @@
-package agent
+package krb5file
 
 import (
 	"os"

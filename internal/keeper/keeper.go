@@ -1,4 +1,7 @@
-package agent
+// Package keeper keeps the krb5.conf of a host: from the health of the KDCs it
+// decides their order, and asks for the change of the file. It writes nothing
+// but the order.
+package keeper
 
 import (
 	"context"
@@ -9,6 +12,7 @@ import (
 	"time"
 
 	"github.com/kerbagent/kerbagent/config"
+	"github.com/kerbagent/kerbagent/internal/krb5file"
 	"github.com/kerbagent/kerbagent/krb5/conf"
 	"github.com/kerbagent/kerbagent/krb5/conf/apply"
 	"github.com/kerbagent/kerbagent/probe"
@@ -22,15 +26,15 @@ const DefaultOrderFile = "/run/kerbagent/kdc-order"
 // asked for: what is in the way may take a person some time.
 const askAgainAtMost = 10 * time.Minute
 
-// KeeperOptions is what a Keeper needs beside the configuration.
-type KeeperOptions struct {
+// Options is what a Keeper needs beside the configuration.
+type Options struct {
 	Host      string           // name of this host: it chooses the KDC that the host begins at
 	OrderFile string           // empty: DefaultOrderFile
 	Now       func() time.Time // nil: time.Now
 }
 
-// KeeperState is how the krb5.conf stands after a Beat.
-type KeeperState struct {
+// State is how the krb5.conf stands after a Beat.
+type State struct {
 	InSync  bool                // it is what kerbagent would write, the order of KDCs apart
 	Changed bool                // it has become so since the Beat before, as it was asked for
 	Order   map[string][]string // for each realm with several KDCs: the order that it should have
@@ -42,9 +46,9 @@ type KeeperState struct {
 // the KDCs in a file of its own, at which the one-shot of the root user starts
 // (kerbagent krb5conf apply --order). All methods of a nil Keeper do nothing.
 type Keeper struct {
-	file Krb5File
+	file krb5file.File
 	err  error // why there is no such file
-	o    KeeperOptions
+	o    Options
 	beat time.Duration
 
 	mu     sync.Mutex
@@ -57,9 +61,9 @@ type Keeper struct {
 	times    int // that it was asked for
 }
 
-// NewKeeper gives the Keeper of a configuration; nil where the krb5.conf is not
+// New gives the Keeper of a configuration; nil where the krb5.conf is not
 // to be kept.
-func NewKeeper(cfg *config.Config, o KeeperOptions) *Keeper {
+func New(cfg *config.Config, o Options) *Keeper {
 	if cfg.Krb5Conf == nil || cfg.Krb5Conf.Mode != config.Krb5Maintain {
 		return nil
 	}
@@ -70,9 +74,10 @@ func NewKeeper(cfg *config.Config, o KeeperOptions) *Keeper {
 		o.Now = time.Now
 	}
 	k := &Keeper{o: o, beat: cfg.Probes.Interval, realms: map[string]*realmHealth{}}
-	k.file, k.err = FindKrb5File(Krb5Wish{Config: cfg, KRB5Config: os.Getenv("KRB5_CONFIG")})
-	inFile := k.file.orderNow()
-	for realm, kdcs := range k.file.site.Rotated(o.Host) {
+	k.file, k.err = krb5file.Find(krb5file.Wish{Config: cfg, KRB5Config: os.Getenv("KRB5_CONFIG")})
+	inFile := k.file.OrderNow()
+	site := k.file.Site()
+	for realm, kdcs := range site.Rotated(o.Host) {
 		k.realms[realm] = newRealmHealth(kdcs, inFile[realm], k.beat)
 	}
 	return k
@@ -96,25 +101,25 @@ func (k *Keeper) Observe(res probe.Result) bool {
 
 // Beat looks at the krb5.conf and asks for what is to be changed in it, by
 // writing the order file. An error says why nothing can be asked for.
-func (k *Keeper) Beat(context.Context) (KeeperState, error) {
+func (k *Keeper) Beat(context.Context) (State, error) {
 	if k == nil {
-		return KeeperState{}, nil
+		return State{}, nil
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.err != nil {
-		return KeeperState{}, k.err
+		return State{}, k.err
 	}
 	order := conf.Order{}
 	for realm, r := range k.realms {
 		order[realm] = r.order()
 	}
-	st := KeeperState{Order: order}
+	st := State{Order: order}
 	wanted, err := k.file.Ordered(order)
 	if err != nil {
 		return st, err
 	}
-	c, err := wanted.Plan()
+	c, err := wanted.Change()
 	if err != nil {
 		return st, err
 	}
@@ -123,7 +128,7 @@ func (k *Keeper) Beat(context.Context) (KeeperState, error) {
 		notes = append(notes, k.file.Main()+" was changed outside of what kerbagent keeps; that is left as it is")
 	}
 	if c.Needed() {
-		asIs, err := k.file.Plan()
+		asIs, err := k.file.Change()
 		if err != nil {
 			return st, err
 		}
@@ -159,15 +164,9 @@ func (k *Keeper) ask(order conf.Order) error {
 }
 
 // edited reports whether what is not kerbagent's has changed since the Beat
-// before. In style file all of it is kerbagent's.
+// before.
 func (k *Keeper) edited(text string) bool {
-	outside := ""
-	switch k.file.style {
-	case conf.Block:
-		outside, _ = conf.Without(text) // Plan has found the markers to be in order
-	case conf.Snippet:
-		outside, _, _ = (conf.Disk{}).ReadFile(k.file.main) // likewise readable
-	}
+	outside := k.file.Outside(text)
 	changed := k.outside != nil && *k.outside != outside
 	k.outside = &outside
 	return changed

@@ -1,4 +1,4 @@
-package agent
+package krb5file
 
 import (
 	"cmp"
@@ -45,7 +45,7 @@ type TraceStep struct{ What, Value, Place, Saw string }
 
 // Trace gives what each library that reads the file would do. The database is
 // a name of the configuration, or a host; no server is asked.
-func (f Krb5File) Trace(cfg *config.Config, user, database string) (Trace, error) {
+func (f File) Trace(cfg *config.Config, user, database string) (Trace, error) {
 	t := Trace{User: user, Host: database}
 	if name, realm, ok := strings.Cut(user, "@"); ok {
 		t.User, t.Realm = name, realm

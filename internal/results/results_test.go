@@ -1,4 +1,4 @@
-package latest
+package results
 
 import (
 	"net/netip"
@@ -21,7 +21,7 @@ func run(minute int, outcome probe.Outcome, reason probe.Reason) probe.Result {
 	return probe.Result{ID: id(probe.KDC, "dc1"), Outcome: outcome, Reason: reason, Started: at(minute), Duration: time.Second}
 }
 
-func table() *Table { return New(func() time.Time { return at(1000) }) }
+func table() *Store { return New(func() time.Time { return at(1000) }) }
 
 func TestSinceWhenItFails(t *testing.T) {
 	for _, c := range []struct {

@@ -1,4 +1,4 @@
-package agent
+package keeper
 
 import (
 	"errors"
@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/kerbagent/kerbagent/config"
+	"github.com/kerbagent/kerbagent/internal/krb5file"
 	"github.com/kerbagent/kerbagent/krb5/conf"
 	"github.com/kerbagent/kerbagent/krb5/conf/apply"
 	"github.com/kerbagent/kerbagent/probe"
@@ -23,7 +24,7 @@ type keeping struct {
 	now  time.Time
 	cfg  *config.Config
 	path string // of the krb5.conf
-	o    KeeperOptions
+	o    Options
 }
 
 func newKeeping(t *testing.T, style string) *keeping {
@@ -42,15 +43,15 @@ func newKeeping(t *testing.T, style string) *keeping {
 	if k.cfg, err = config.Load(yaml); err != nil {
 		t.Fatal(err)
 	}
-	k.o = KeeperOptions{Host: "app2", OrderFile: filepath.Join(dir, "run", "kdc-order"), Now: func() time.Time { return k.now }}
+	k.o = Options{Host: "app2", OrderFile: filepath.Join(dir, "run", "kdc-order"), Now: func() time.Time { return k.now }}
 	k.restart()
 	return k
 }
 
-func (k *keeping) restart() { k.Keeper = NewKeeper(k.cfg, k.o) }
+func (k *keeping) restart() { k.Keeper = New(k.cfg, k.o) }
 
 // beat passes an interval and looks.
-func (k *keeping) beat() KeeperState {
+func (k *keeping) beat() State {
 	k.t.Helper()
 	k.now = k.now.Add(k.cfg.Probes.Interval)
 	st, err := k.Beat(k.t.Context())
@@ -77,7 +78,7 @@ func (k *keeping) oneShot() {
 	if err != nil {
 		k.t.Fatal(err)
 	}
-	f, err := FindKrb5File(Krb5Wish{Config: k.cfg, KRB5Config: os.Getenv("KRB5_CONFIG")})
+	f, err := krb5file.Find(krb5file.Wish{Config: k.cfg, KRB5Config: os.Getenv("KRB5_CONFIG")})
 	if err != nil {
 		k.t.Fatal(err)
 	}
@@ -282,8 +283,14 @@ func TestKeeperHearsOnlyKDCs(t *testing.T) {
 			}
 		}
 	}
-	if NewKeeper(parsed(t, "krb5_conf: {path: /x}\n"), KeeperOptions{}) != nil || NewKeeper(parsed(t, ""), KeeperOptions{}) != nil {
-		t.Error("a Keeper where nothing is to be kept")
+	for _, more := range []string{"krb5_conf: {path: /x}\n", ""} {
+		cfg, err := config.Parse("/etc/kerbagent/kerbagent.yaml", []byte("realms: {A.TEST: {kdcs: [dc1.a.test]}}\n"+more))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if New(cfg, Options{}) != nil {
+			t.Error("a Keeper where nothing is to be kept")
+		}
 	}
 	var none *Keeper
 	if st, err := none.Beat(t.Context()); err != nil || st.Order != nil || none.Observe(dead) {

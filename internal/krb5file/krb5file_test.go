@@ -1,20 +1,14 @@
-package agent
+package krb5file
 
 import (
-	"context"
-	"net/netip"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/kerbagent/kerbagent/config"
 	"github.com/kerbagent/kerbagent/internal/diagnose"
 	"github.com/kerbagent/kerbagent/krb5/conf"
-	"github.com/kerbagent/kerbagent/probe"
 )
 
 const krb5Yaml = `
@@ -54,31 +48,31 @@ func TestSiteOf(t *testing.T) {
 	}
 }
 
-func TestFindKrb5File(t *testing.T) {
+func TestFind(t *testing.T) {
 	const block = "krb5_conf: {path: /x/krb5.conf, style: block}\n"
 	for _, c := range []struct {
 		name        string
 		yaml        string // "-" for no configuration
-		w           Krb5Wish
+		w           Wish
 		owned, main string
 		roots       int
 		refused     string
 	}{
-		{"nothing said", "-", Krb5Wish{}, "/etc/krb5.conf", "/etc/krb5.conf", 1, ""},
-		{"the environment", "-", Krb5Wish{KRB5Config: "/a:/b"}, "/a", "/a", 2, ""},
-		{"a flag", "-", Krb5Wish{KRB5Config: "/a", Path: "/c"}, "/c", "/c", 1, ""},
-		{"the configuration before the environment", block, Krb5Wish{KRB5Config: "/a"}, "/x/krb5.conf", "/x/krb5.conf", 1, ""},
-		{"a flag before both", block, Krb5Wish{Path: "/c"}, "/c", "/c", 1, ""},
-		{"a snippet", "", Krb5Wish{Style: "snippet", Path: "/d/k", KRB5Config: "/a"}, "/d/k", "/a", 1, ""},
-		{"a snippet that is the main file", "", Krb5Wish{Style: "snippet", Path: "/etc/krb5.conf"}, "", "", 0, "is the main krb5.conf"},
-		{"a snippet nowhere", "", Krb5Wish{Style: "snippet"}, "", "", 0, "give --path"},
-		{"two styles", block, Krb5Wish{Style: "file"}, "", "", 0, "krb5_conf.style block"},
+		{"nothing said", "-", Wish{}, "/etc/krb5.conf", "/etc/krb5.conf", 1, ""},
+		{"the environment", "-", Wish{KRB5Config: "/a:/b"}, "/a", "/a", 2, ""},
+		{"a flag", "-", Wish{KRB5Config: "/a", Path: "/c"}, "/c", "/c", 1, ""},
+		{"the configuration before the environment", block, Wish{KRB5Config: "/a"}, "/x/krb5.conf", "/x/krb5.conf", 1, ""},
+		{"a flag before both", block, Wish{Path: "/c"}, "/c", "/c", 1, ""},
+		{"a snippet", "", Wish{Style: "snippet", Path: "/d/k", KRB5Config: "/a"}, "/d/k", "/a", 1, ""},
+		{"a snippet that is the main file", "", Wish{Style: "snippet", Path: "/etc/krb5.conf"}, "", "", 0, "is the main krb5.conf"},
+		{"a snippet nowhere", "", Wish{Style: "snippet"}, "", "", 0, "give --path"},
+		{"two styles", block, Wish{Style: "file"}, "", "", 0, "krb5_conf.style block"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if c.yaml != "-" {
 				c.w.Config = parsed(t, c.yaml)
 			}
-			f, err := FindKrb5File(c.w)
+			f, err := Find(c.w)
 			switch {
 			case c.refused != "":
 				if err == nil || !strings.Contains(err.Error(), c.refused) {
@@ -102,34 +96,6 @@ func TestEveryIssueHasARule(t *testing.T) {
 	for _, c := range codes {
 		if _, ok := diagnose.Lookup(diagnose.Code(c)); !ok {
 			t.Errorf("%s has no rule", c)
-		}
-	}
-}
-
-// check looks at the file only where the configuration names it.
-func TestCheckLooksAtTheConfiguredFile(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "krb5.conf")
-	if err := os.WriteFile(path, []byte("[libdefaults\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for more, want := range map[string]string{"": "", "krb5_conf: {path: " + path + "}\n": "krb5conf-unparsable"} {
-		cfg := parsed(t, more)
-		cfg.Realms, cfg.Databases, cfg.Logins = cfg.Realms[:1], nil, nil
-		cfg.Realms[0].DNSServers, cfg.Realms[0].Kind = nil, config.MIT
-		ctx, cancel := context.WithCancel(context.Background())
-		cancel() // nobody is to be asked
-		results, err := Check(ctx, cfg, Env{Dialer: HostDialer(), Now: time.Now, Resolver: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:1")}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		got := ""
-		for _, r := range results {
-			if r.ID.Kind == probe.Krb5Conf && r.ID.Variant == "" {
-				got = string(r.Reason)
-			}
-		}
-		if got != want {
-			t.Errorf("with %q: %q, want %q", more, got, want)
 		}
 	}
 }

@@ -7,13 +7,6 @@ import (
 	"github.com/kerbagent/kerbagent/probe"
 )
 
-// Target is a probe that is planned. Facts are those of its plan: the realm, the
-// user and the database of a login, the database of a database probe.
-type Target struct {
-	ID    probe.ID
-	Facts probe.Facts
-}
-
 // place is the label values of one probe, in the order of the table.
 type place [7]string
 
@@ -25,8 +18,8 @@ func (at place) group() subject { return subject{at[0], at[1]} }
 
 func (at place) kdc() subject { return subject{at[1], at[2]} }
 
-// plan is what there are series of.
-type plan struct {
+// tracked is what there are series of.
+type tracked struct {
 	users     map[string]string   // user@REALM → label
 	databases map[string][]*point // label → its probes and logins
 	groups    map[subject]*group
@@ -65,34 +58,34 @@ type stage struct {
 	took histogram
 }
 
-// Plan says what is probed from now on. What is gone loses its series at once;
+// Track says what is probed from now on. What is gone loses its series at once;
 // what is new has every reason at 0. A result of a probe that is not planned is
 // not counted: it ended after it was given up.
 //
 // Where users are hidden and one's name passes to another, since the logins are
 // others or stand in another order, all series of targets begin anew.
-func (m *Metrics) Plan(targets []Target) {
+func (m *Metrics) Track(targets []probe.Target) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	users := m.labels(targets)
-	if m.hideUsers && passedOn(m.plan.users, users) {
-		m.sweep(plan{})
-		m.plan = plan{}
+	if m.hideUsers && passedOn(m.tracked.users, users) {
+		m.sweep(tracked{})
+		m.tracked = tracked{}
 	}
-	next := m.newPlan(targets, users)
+	next := m.newTracked(targets, users)
 	m.sweep(next)
-	m.plan = next
-	for user, label := range m.plan.users {
+	m.tracked = next
+	for user, label := range m.tracked.users {
 		m.gauges[loginBreaker].WithLabelValues(label).Set(number(m.breakers[user]))
 	}
-	for d := range m.plan.databases {
+	for d := range m.tracked.databases {
 		m.gauges[unfinished].WithLabelValues(d).Set(float64(m.unfinished[d]))
 		m.certificate(d)
 	}
 }
 
 // labels gives the users their labels, in the order of their logins.
-func (m *Metrics) labels(targets []Target) map[string]string {
+func (m *Metrics) labels(targets []probe.Target) map[string]string {
 	users := map[string]string{}
 	for _, t := range targets {
 		user := t.Facts[probe.FactUser]
@@ -122,13 +115,13 @@ func passedOn(before, now map[string]string) bool {
 	return false
 }
 
-// newPlan takes over what stays.
-func (m *Metrics) newPlan(targets []Target, users map[string]string) plan {
-	old := make(map[place]*point, len(m.plan.points))
-	for _, p := range m.plan.points {
+// newTracked takes over what stays.
+func (m *Metrics) newTracked(targets []probe.Target, users map[string]string) tracked {
+	old := make(map[place]*point, len(m.tracked.points))
+	for _, p := range m.tracked.points {
 		old[p.at] = p
 	}
-	next := plan{users: users, databases: map[string][]*point{}, groups: map[subject]*group{}, points: make(map[probe.ID]*point, len(targets))}
+	next := tracked{users: users, databases: map[string][]*point{}, groups: map[subject]*group{}, points: make(map[probe.ID]*point, len(targets))}
 	fresh := make(map[place]*point, len(targets))
 	for _, t := range targets {
 		if t.ID.Kind == probe.Krb5Conf && t.ID.Variant != "" {
@@ -153,7 +146,7 @@ func (m *Metrics) newPlan(targets []Target, users map[string]string) plan {
 }
 
 // place gives the labels of a planned probe. A login's target has its user in it.
-func (m *Metrics) place(t Target, users map[string]string) place {
+func (m *Metrics) place(t probe.Target, users map[string]string) place {
 	target := t.ID.Target
 	if m.hideUsers && t.ID.Kind == probe.Login {
 		target = users[t.Facts[probe.FactUser]] + "@" + t.Facts[probe.FactDatabase]
@@ -170,12 +163,12 @@ func (m *Metrics) place(t Target, users map[string]string) place {
 	return place{string(t.ID.Kind), safe(target), address, string(t.ID.Transport), t.ID.Family(), t.ID.Variant, realm}
 }
 
-// joined puts a probe into its group of the next plan.
-func (m *Metrics) joined(next plan, p *point) *group {
+// joined puts a probe into its group of the next tracked.
+func (m *Metrics) joined(next tracked, p *point) *group {
 	s := p.at.group()
 	g := next.groups[s]
 	if g == nil {
-		if g = m.plan.groups[s]; g == nil {
+		if g = m.tracked.groups[s]; g == nil {
 			g = newGroup(s)
 		}
 		g.points = nil
@@ -199,7 +192,7 @@ func atZero(reasons []probe.Reason) []tally {
 }
 
 // sweep deletes the client library's series of all that next has not.
-func (m *Metrics) sweep(next plan) {
+func (m *Metrics) sweep(next tracked) {
 	kdcs, logins := map[subject]bool{}, map[place]bool{}
 	for _, p := range next.points {
 		switch probe.Kind(p.at[0]) {
@@ -209,27 +202,27 @@ func (m *Metrics) sweep(next plan) {
 			logins[p.at] = true
 		}
 	}
-	for _, p := range m.plan.points {
+	for _, p := range m.tracked.points {
 		switch kind := probe.Kind(p.at[0]); {
 		case kind == probe.KDC && !kdcs[p.at.kdc()]:
 			s := p.at.kdc()
 			m.gauges[clockSkew].DeleteLabelValues(s[:]...)
 		case kind == probe.Login && !logins[p.at]:
-			m.gauges[loginSuccess].DeleteLabelValues(m.plan.users[p.facts[probe.FactUser]], safe(p.facts[probe.FactDatabase]))
+			m.gauges[loginSuccess].DeleteLabelValues(m.tracked.users[p.facts[probe.FactUser]], safe(p.facts[probe.FactDatabase]))
 		}
 	}
-	for s := range m.plan.groups {
+	for s := range m.tracked.groups {
 		if next.groups[s] == nil {
 			m.gauges[ticketExpiry].DeleteLabelValues(s[:]...)
 		}
 	}
-	for user, label := range m.plan.users {
+	for user, label := range m.tracked.users {
 		if _, ok := next.users[user]; !ok {
 			m.gauges[loginBreaker].DeleteLabelValues(label)
 			m.gauges[passwordExpiry].DeleteLabelValues(label)
 		}
 	}
-	for d := range m.plan.databases {
+	for d := range m.tracked.databases {
 		if next.databases[d] == nil {
 			m.gauges[unfinished].DeleteLabelValues(d)
 			m.gauges[certificateExpiry].DeleteLabelValues(d)

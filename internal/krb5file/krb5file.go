@@ -1,4 +1,7 @@
-package agent
+// Package krb5file is the krb5.conf of this host: which file is meant, what it
+// should be, what it is, and what each library makes of it for one login. It
+// asks no server.
+package krb5file
 
 import (
 	"cmp"
@@ -6,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -18,9 +20,9 @@ import (
 	"github.com/kerbagent/kerbagent/probe/krb5conf"
 )
 
-// Krb5File is one krb5.conf: where it is, how much of it is kerbagent's, and
+// File is one krb5.conf: where it is, how much of it is kerbagent's, and
 // what the configured logins need of it.
-type Krb5File struct {
+type File struct {
 	main  string   // that programs read
 	roots []string // what they read in its place; several where KRB5_CONFIG is a list
 	owned string   // that kerbagent writes: main, or the snippet that it includes
@@ -33,8 +35,8 @@ type Krb5File struct {
 	order conf.Order // of the KDCs; nil where none was given
 }
 
-// Krb5Wish is what was asked for by flags, beside the configuration.
-type Krb5Wish struct {
+// Wish is what was asked for by flags, beside the configuration.
+type Wish struct {
 	Config     *config.Config // nil where there is none
 	ConfigFile string         // its path, for messages
 	Path       string         // --path, absolute
@@ -42,10 +44,10 @@ type Krb5Wish struct {
 	KRB5Config string         // of the environment
 }
 
-// FindKrb5File says which file is meant. Path comes first; then the one that
+// Find says which file is meant. Path comes first; then the one that
 // the configuration has; then what libkrb5 reads.
-func FindKrb5File(w Krb5Wish) (Krb5File, error) {
-	f := Krb5File{style: conf.WholeFile}
+func Find(w Wish) (File, error) {
+	f := File{style: conf.WholeFile}
 	var configured *config.Krb5Conf
 	if w.Config != nil {
 		f.known, f.from, f.site, configured = true, w.ConfigFile, SiteOf(w.Config), w.Config.Krb5Conf
@@ -103,14 +105,31 @@ func SiteOf(cfg *config.Config) conf.Site {
 }
 
 // Path is the file that kerbagent writes.
-func (f Krb5File) Path() string { return f.owned }
+func (f File) Path() string { return f.owned }
 
 // Main is the file that programs read: Path, but for a snippet.
-func (f Krb5File) Main() string { return f.main }
+func (f File) Main() string { return f.main }
+
+// Site returns what the configured logins need of the file.
+func (f File) Site() conf.Site { return f.site }
+
+// Outside returns what is not kerbagent's of a text of the file, or of the main
+// file where kerbagent writes a snippet. In style file all of it is kerbagent's.
+func (f File) Outside(text string) string {
+	switch f.style {
+	case conf.Block:
+		outside, _ := conf.Without(text) // whoever read the text has found its markers to be in order
+		return outside
+	case conf.Snippet:
+		outside, _, _ := (conf.Disk{}).ReadFile(f.main)
+		return outside
+	}
+	return ""
+}
 
 // Ordered gives the file with its KDCs in an order that comes from outside the
 // configuration: a permutation of those that it names, in mode maintain.
-func (f Krb5File) Ordered(o conf.Order) (Krb5File, error) {
+func (f File) Ordered(o conf.Order) (File, error) {
 	if !f.keeps {
 		return f, errors.New("an order of KDCs is for krb5_conf.mode maintain, and the configuration has another")
 	}
@@ -124,7 +143,7 @@ func (f Krb5File) Ordered(o conf.Order) (Krb5File, error) {
 // OrderedBy is Ordered with what the daemon has left in a file. The process that
 // runs this may write what the daemon may not, so it takes nothing but the order
 // from there, and the rest from a configuration that is nobody else's to write.
-func (f Krb5File) OrderedBy(path string) (Krb5File, error) {
+func (f File) OrderedBy(path string) (File, error) {
 	if err := apply.Guarded(f.from); err != nil {
 		return f, fmt.Errorf("the configuration decides what is written, so it must be root's alone: %w", err)
 	}
@@ -135,8 +154,8 @@ func (f Krb5File) OrderedBy(path string) (Krb5File, error) {
 	return f.Ordered(o)
 }
 
-// orderNow is the order that the file has now.
-func (f Krb5File) orderNow() conf.Order {
+// OrderNow returns the order that the KDCs have in the file now.
+func (f File) OrderNow() conf.Order {
 	text, _, err := (conf.Disk{}).ReadFile(f.owned)
 	if err != nil {
 		return nil
@@ -148,13 +167,13 @@ func (f Krb5File) orderNow() conf.Order {
 // Text is what the file should be: all of it, or the part that is kerbagent's.
 // In mode maintain the KDCs stay in the order that they have, unless Ordered
 // gave another: it is the daemon's business, and no drift.
-func (f Krb5File) Text() (string, error) {
+func (f File) Text() (string, error) {
 	if !f.known {
 		return "", fmt.Errorf("what should stand in %s is made from kerbagent.yaml, and there is none: write %s, or name one with --config", f.owned, config.DefaultFile)
 	}
 	order := f.order
 	if order == nil && f.keeps {
-		order = f.orderNow()
+		order = f.OrderNow()
 	}
 	site, err := f.site.InOrder(order)
 	if err != nil {
@@ -165,7 +184,7 @@ func (f Krb5File) Text() (string, error) {
 
 // Probe looks at the file. What kerbagent would write is compared only where
 // it keeps the file, or has written it before.
-func (f Krb5File) Probe(world func(*conf.Set) (conf.Env, *krb5conf.Ticket), onIssue func(probe.Result), now func() time.Time) (krb5conf.Probe, error) {
+func (f File) Probe(world func(*conf.Set) (conf.Env, *krb5conf.Ticket), onIssue func(probe.Result), now func() time.Time) (krb5conf.Probe, error) {
 	p := krb5conf.Probe{Path: f.main, Roots: f.roots, Site: f.site, Style: f.style, Snippet: f.owned, Orders: f.keeps, OnIssue: onIssue, Now: now}
 	p.World = func(set *conf.Set) (conf.Env, *krb5conf.Ticket) {
 		env, ticket := world(set)
@@ -188,7 +207,7 @@ func (f Krb5File) Probe(world func(*conf.Set) (conf.Env, *krb5conf.Ticket), onIs
 }
 
 // wrote says that the file has the line by which kerbagent begins its text.
-func (f Krb5File) wrote(text string) bool {
+func (f File) wrote(text string) bool {
 	have, _, err := (conf.Disk{}).ReadFile(f.owned)
 	mark, _, _ := strings.Cut(text, "\n")
 	return err == nil && strings.Contains(have, mark)
@@ -196,7 +215,7 @@ func (f Krb5File) wrote(text string) bool {
 
 // Lint looks at the file once, as the user who runs this, and gives what is
 // wrong with it, one result an issue, and the file's own first.
-func (f Krb5File) Lint(ctx context.Context, now func() time.Time) ([]probe.Result, error) {
+func (f File) Lint(ctx context.Context, now func() time.Time) ([]probe.Result, error) {
 	var issues []probe.Result
 	p, err := f.Probe(HostWorld, func(r probe.Result) { issues = append(issues, r) }, now)
 	if err != nil {
@@ -205,19 +224,19 @@ func (f Krb5File) Lint(ctx context.Context, now func() time.Time) ([]probe.Resul
 	return append([]probe.Result{probe.Safely(ctx, p)}, issues...), nil
 }
 
-// Plan gives the change that Apply would make, and writes nothing.
-func (f Krb5File) Plan() (*apply.Change, error) {
+// Change returns the change that Apply would make, and writes nothing.
+func (f File) Change() (*apply.Change, error) {
 	req, err := f.request()
 	if err != nil {
 		return nil, err
 	}
 	c, err := apply.Plan(req)
-	return c, f.refusal(err)
+	return c, f.explained(err)
 }
 
 // Apply makes the file what it should be. MIT's library is asked about it first,
 // where it is there.
-func (f Krb5File) Apply(ctx context.Context) (*apply.Change, error) {
+func (f File) Apply(ctx context.Context) (*apply.Change, error) {
 	req, err := f.request()
 	if err != nil {
 		return nil, err
@@ -226,20 +245,20 @@ func (f Krb5File) Apply(ctx context.Context) (*apply.Change, error) {
 		req.Validate = validate
 	}
 	c, err := apply.Apply(ctx, req)
-	return c, f.refusal(err)
+	return c, f.explained(err)
 }
 
 // Rollback takes the last change back.
-func (f Krb5File) Rollback(ctx context.Context) (*apply.Change, error) {
+func (f File) Rollback(ctx context.Context) (*apply.Change, error) {
 	req := apply.Request{Path: f.owned, Style: f.style, Main: f.main, Site: f.site}
 	if validate, ok := apply.MITValidator(ctx); ok {
 		req.Validate = validate
 	}
 	c, err := apply.Rollback(ctx, req)
-	return c, f.refusal(err)
+	return c, f.explained(err)
 }
 
-func (f Krb5File) request() (apply.Request, error) {
+func (f File) request() (apply.Request, error) {
 	if len(f.roots) > 1 && f.style != conf.Snippet {
 		return apply.Request{}, fmt.Errorf("KRB5_CONFIG names %d files (%s): say which one with --path", len(f.roots), strings.Join(f.roots, ", "))
 	}
@@ -247,9 +266,9 @@ func (f Krb5File) request() (apply.Request, error) {
 	return apply.Request{Path: f.owned, Style: f.style, Text: text, Main: f.main, Site: f.site}, err
 }
 
-// refusal adds the next action to an error that does not say it, and makes one
+// explained adds the next action to an error that does not say it, and makes one
 // line of it.
-func (f Krb5File) refusal(err error) error {
+func (f File) explained(err error) error {
 	if err == nil {
 		return nil
 	}
@@ -285,31 +304,17 @@ func (f Krb5File) refusal(err error) error {
 	if next != "" {
 		text += ": " + next
 	}
-	return &krb5Refusal{text, err}
+	return &refusal{text, err}
 }
 
-// krb5Refusal is an error in one line, with what to do next.
-type krb5Refusal struct {
+// refusal is an error in one line, with what to do next.
+type refusal struct {
 	text string
 	err  error
 }
 
 // Error is the whole line.
-func (r *krb5Refusal) Error() string { return r.text }
+func (r *refusal) Error() string { return r.text }
 
 // Unwrap gives the error behind it.
-func (r *krb5Refusal) Unwrap() error { return r.err }
-
-// krb5Conf looks at the configured krb5.conf.
-func (r *round) krb5Conf(ctx context.Context) {
-	f, err := FindKrb5File(Krb5Wish{Config: r.cfg, KRB5Config: os.Getenv("KRB5_CONFIG")})
-	var p krb5conf.Probe
-	if err == nil {
-		p, err = f.Probe(HostWorld, r.add, r.env.Now)
-	}
-	if err != nil {
-		r.add(probe.Begin(probe.ID{Kind: probe.Krb5Conf, Target: r.cfg.Krb5Conf.Path}, r.env.Now).Fail(probe.ReasonInternal, err))
-		return
-	}
-	r.put(ctx, question{p})
-}
+func (r *refusal) Unwrap() error { return r.err }

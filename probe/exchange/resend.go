@@ -1,4 +1,4 @@
-package probe
+package exchange
 
 import (
 	"bytes"
@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/kerbagent/kerbagent/probe"
 )
 
 // Resend is a Dialer whose UDP connections send their last datagram once more if
@@ -19,11 +21,11 @@ import (
 //
 // What must be said once only, such as a proof of a password, is not for it.
 type Resend struct {
-	Dialer Dialer // nil: a plain net.Dialer
-	Again  func() // told of the second sending, by the goroutine that reads; may be nil
+	Dialer probe.Dialer // nil: a plain net.Dialer
+	Again  func()       // told of the second sending, by the goroutine that reads; may be nil
 }
 
-// DialContext is Dialer's.
+// DialContext dials as Dialer does.
 func (r Resend) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	d := r.Dialer
 	if d == nil {
@@ -48,7 +50,7 @@ type resending struct {
 	deadline time.Time
 }
 
-// SetDeadline is net.Conn's.
+// SetDeadline sets the deadline of the connection, as net.Conn has it.
 func (c *resending) SetDeadline(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

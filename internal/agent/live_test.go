@@ -9,13 +9,14 @@ import (
 	"testing"
 
 	"github.com/kerbagent/kerbagent/internal/diagnose"
+	"github.com/kerbagent/kerbagent/internal/krb5file"
 	"github.com/kerbagent/kerbagent/internal/ledger"
 	"github.com/kerbagent/kerbagent/internal/rehearsal"
 	"github.com/kerbagent/kerbagent/probe"
 )
 
 // liveWorld is a rehearsal, and a krb5.conf that its configuration calls for.
-func liveWorld(t *testing.T, fault diagnose.Code) (Krb5File, *rehearsal.World, Env) {
+func liveWorld(t *testing.T, fault diagnose.Code) (krb5file.File, *rehearsal.World, Env) {
 	t.Helper()
 	w, err := rehearsal.Start(t.Context(), rehearsal.Options{Fault: fault})
 	if err != nil {
@@ -26,7 +27,7 @@ func liveWorld(t *testing.T, fault diagnose.Code) (Krb5File, *rehearsal.World, E
 	if env.Ledger, err = ledger.Open(w.StateDir(), ledger.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	f, err := FindKrb5File(Krb5Wish{Config: w.Config(), Path: filepath.Join(t.TempDir(), "krb5.conf")})
+	f, err := krb5file.Find(krb5file.Wish{Config: w.Config(), Path: filepath.Join(t.TempDir(), "krb5.conf")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +59,7 @@ func TestLiveBesideTrace(t *testing.T) {
 			"KDCs of " + login.Realm: res.Facts[probe.FactKDC], "realm of the database": login.Realm,
 			"service": res.Facts[probe.FactSPN], "types of the service ticket": "aes256-cts-hmac-sha1-96",
 		} {
-			i := slices.IndexFunc(r.Steps, func(s TraceStep) bool { return s.What == what })
+			i := slices.IndexFunc(r.Steps, func(s krb5file.TraceStep) bool { return s.What == what })
 			if i < 0 || want == "" || r.Steps[i].Saw != want {
 				t.Errorf("%s: %s: %+v, want %q", r.Reader, what, r.Steps, want)
 			}

@@ -1,7 +1,7 @@
-// Package latest keeps what each probe saw last, since when it fails, and a
+// Package results keeps what each probe saw last, since when it fails, and a
 // short history for small charts. It reads results and decides nothing about
 // them.
-package latest
+package results
 
 import (
 	"time"

@@ -1,7 +1,6 @@
-package latest
+package results
 
 import (
-	"cmp"
 	"slices"
 	"sync"
 	"time"
@@ -14,9 +13,9 @@ import (
 // usual beat.
 const historyLength = 60
 
-// Table holds the latest result of each probe. It may be used by several
+// Store holds the latest result of each probe. It may be used by several
 // goroutines.
-type Table struct {
+type Store struct {
 	now func() time.Time
 
 	mu      sync.Mutex
@@ -26,7 +25,6 @@ type Table struct {
 // entry is an Entry with its history packed: there may be ten thousand.
 type entry struct {
 	Entry
-	name   string // of the ID, to sort by
 	points []point
 	next   int // where the next point goes, once there are historyLength
 }
@@ -40,18 +38,18 @@ type point struct {
 func outcomes() []probe.Outcome { return []probe.Outcome{probe.OK, probe.Failed, probe.Skipped} }
 
 // New gives an empty table.
-func New(now func() time.Time) *Table {
-	return &Table{now: now, entries: map[probe.ID]*entry{}}
+func New(now func() time.Time) *Store {
+	return &Store{now: now, entries: map[probe.ID]*entry{}}
 }
 
 // Put takes the result of a run. changed says that it is another outcome or
 // reason than the run before had, or that there was none.
-func (t *Table) Put(res probe.Result, interval time.Duration) (changed bool) {
+func (t *Store) Put(res probe.Result, interval time.Duration) (changed bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	e := t.entries[res.ID]
 	if e == nil {
-		e, changed = &entry{name: res.ID.String()}, true
+		e, changed = &entry{}, true
 		t.entries[res.ID] = e
 	}
 	changed = changed || e.Result.Outcome != res.Outcome || e.Result.Reason != res.Reason
@@ -87,7 +85,7 @@ func (e *entry) history() []Point {
 }
 
 // Retain forgets the probes that are not to be kept.
-func (t *Table) Retain(keep func(probe.ID) bool) {
+func (t *Store) Retain(keep func(probe.ID) bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for id := range t.entries {
@@ -98,7 +96,7 @@ func (t *Table) Retain(keep func(probe.ID) bool) {
 }
 
 // Entries gives a copy of all, in the ladder's order.
-func (t *Table) Entries() []Entry {
+func (t *Store) Entries() []Entry {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	var out []Entry
@@ -111,7 +109,7 @@ func (t *Table) Entries() []Entry {
 }
 
 // Snapshot gives the latest results to be explained, in the ladder's order.
-func (t *Table) Snapshot(limits diagnose.Limits) diagnose.Snapshot {
+func (t *Store) Snapshot(limits diagnose.Limits) diagnose.Snapshot {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := diagnose.Snapshot{Now: t.now(), FailingSince: map[probe.ID]time.Time{}, Limits: limits}
@@ -124,20 +122,11 @@ func (t *Table) Snapshot(limits diagnose.Limits) diagnose.Snapshot {
 	return s
 }
 
-func (t *Table) sorted() []*entry {
-	rungs := []probe.Kind{probe.DNS, probe.KDC, probe.Kpasswd, probe.Database, probe.Login, probe.Krb5Conf}
+func (t *Store) sorted() []*entry {
 	all := make([]*entry, 0, len(t.entries))
 	for _, e := range t.entries {
 		all = append(all, e)
 	}
-	slices.SortFunc(all, func(a, b *entry) int {
-		x, y := &a.Result, &b.Result
-		return cmp.Or(
-			cmp.Compare(slices.Index(rungs, x.ID.Kind), slices.Index(rungs, y.ID.Kind)),
-			cmp.Compare(x.Facts[probe.FactRealm], y.Facts[probe.FactRealm]),
-			x.ID.Address.Compare(y.ID.Address),
-			cmp.Compare(a.name, b.name),
-		)
-	})
+	slices.SortFunc(all, func(a, b *entry) int { return probe.Compare(&a.Result, &b.Result) })
 	return all
 }
