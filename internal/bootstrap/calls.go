@@ -117,3 +117,13 @@ func (c rdsCalls) DescribeEvents(ctx context.Context, in *rds.DescribeEventsInpu
 func (c iamCalls) ListAttachedRolePolicies(ctx context.Context, in *iam.ListAttachedRolePoliciesInput, o ...func(*iam.Options)) (*iam.ListAttachedRolePoliciesOutput, error) {
 	return c.listAttachedRolePolicies(ctx, in, o...)
 }
+
+// newCluster is what CreateDBCluster is given here.
+type newCluster struct {
+	id, version, subnetGroup string
+	groups                   []string
+	domain, role             string
+	primary                  string
+	password                 Secret // empty: RDS makes and keeps one
+	tags                     map[string]string
+}

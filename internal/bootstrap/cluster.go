@@ -2,44 +2,12 @@ package bootstrap
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
-	"strings"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/rds"
-	"github.com/aws/aws-sdk-go-v2/service/rds/types"
-	"github.com/aws/smithy-go"
 
 	"github.com/kerbagent/kerbagent/config"
 )
-
-// engineName is the only engine that this is about.
-const engineName = "aurora-mysql"
-
-// clusterStep is the guide's step 5, but for the readers of a cluster that was there.
-type clusterStep struct {
-	*world
-	rds   rdsCalls
-	ec2   ec2Calls
-	vault vault
-}
-
-// foundCluster is what the other steps need of it. Without a host there is none yet.
-type foundCluster struct {
-	host      string // the writer's endpoint
-	port      int32
-	instances []foundInstance
-	secret    string // ARN of the primary user's password, where RDS keeps it
-	primary   string // the primary user
-}
-
-type foundInstance struct {
-	id, host string
-	writer   bool
-}
 
 func (s *clusterStep) name() string { return "cluster" }
 
@@ -75,131 +43,6 @@ func (s *clusterStep) look(ctx context.Context) (view, error) {
 		}
 	}
 	return s.membership(ctx, v, c, instances)
-}
-
-func describeCluster(ctx context.Context, api rdsCalls, id string) (*types.DBCluster, error) {
-	out, err := api.describeDBClusters(ctx, &rds.DescribeDBClustersInput{DBClusterIdentifier: aws.String(id)})
-	switch {
-	case is[*types.DBClusterNotFoundFault](err):
-		return nil, nil
-	case err != nil:
-		return nil, fmt.Errorf("reading the cluster %s: %w", id, err)
-	case len(out.DBClusters) != 1:
-		return nil, nil
-	}
-	return &out.DBClusters[0], nil
-}
-
-// ours keeps a new cluster from being an old one of the same name.
-func (s *clusterStep) ours(c *types.DBCluster) error {
-	want := s.Config.Cluster
-	if want.Mode == config.ClusterModify || slices.ContainsFunc(c.TagList, func(t types.Tag) bool { return aws.ToString(t.Key) == ourTag }) {
-		return nil
-	}
-	return advise("to join it to the directory, write mode: modify; for a new one, take another identifier",
-		"mode %s makes a cluster, and there is one called %s that kerbagent did not make", want.Mode, want.Identifier)
-}
-
-// status says what a cluster's state asks for: to wait, to give up, or nothing.
-// The words are those of "Viewing DB cluster status" in the Aurora user guide.
-func (s *clusterStep) status(status string) (*Wait, error) {
-	id := s.Config.Cluster.Identifier
-	switch status {
-	case "available":
-		return nil, nil
-	case "stopped", "stopping":
-		return nil, advise("start it: aws rds start-db-cluster --region "+s.region+" --db-cluster-identifier "+id, "the cluster %s is %s", id, status)
-	case "deleting", "deleted":
-		return nil, advise("wait until it is gone, or name another cluster", "the cluster %s is being deleted", id)
-	case "failed", "migration-failed", "cloning-failed", "incompatible-restore", "incompatible-parameters", "incompatible-network", "incompatible-option-group",
-		"inaccessible-encryption-credentials", "inaccessible-encryption-credentials-recoverable", "restore-error", "create-failed", "storage-full":
-		return nil, advise("see its events: aws rds describe-events --region "+s.region+" --source-type db-cluster --source-identifier "+id+" --duration 1440", "the cluster %s is %s", id, status)
-	}
-	return &Wait{For: fmt.Sprintf("the cluster %s to become available (it is %s)", id, plain(status)), Usual: "some minutes; a restore, up to hours", Every: 30 * time.Second, Budget: s.Config.Cluster.Wait}, nil
-}
-
-// instances reads the members, the writer first, and checks that they can do Kerberos.
-func (s *clusterStep) instances(ctx context.Context, c *types.DBCluster) ([]types.DBInstance, error) {
-	var out []types.DBInstance
-	in := &rds.DescribeDBInstancesInput{Filters: []types.Filter{{Name: aws.String("db-cluster-id"), Values: []string{aws.ToString(c.DBClusterIdentifier)}}}}
-	for p := rds.NewDescribeDBInstancesPaginator(s.rds, in); p.HasMorePages(); {
-		page, err := p.NextPage(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("reading the instances of %s: %w", s.Config.Cluster.Identifier, err)
-		}
-		out = append(out, page.DBInstances...)
-	}
-	writer := writerOf(c)
-	slices.SortStableFunc(out, func(a, b types.DBInstance) int {
-		switch {
-		case aws.ToString(a.DBInstanceIdentifier) == writer:
-			return -1
-		case aws.ToString(b.DBInstanceIdentifier) == writer:
-			return 1
-		}
-		return strings.Compare(aws.ToString(a.DBInstanceIdentifier), aws.ToString(b.DBInstanceIdentifier))
-	})
-	return out, nil
-}
-
-func writerOf(c *types.DBCluster) string {
-	for _, m := range c.DBClusterMembers {
-		if aws.ToBool(m.IsClusterWriter) {
-			return aws.ToString(m.DBInstanceIdentifier)
-		}
-	}
-	return ""
-}
-
-// supports asks AWS whether a version on an instance class has Kerberos.
-func (s *clusterStep) supports(ctx context.Context, version, class string) error {
-	in := &rds.DescribeOrderableDBInstanceOptionsInput{Engine: aws.String(engineName), EngineVersion: aws.String(version), DBInstanceClass: aws.String(class)}
-	known := false
-	for p := rds.NewDescribeOrderableDBInstanceOptionsPaginator(s.rds, in); p.HasMorePages(); {
-		page, err := p.NextPage(ctx)
-		if err != nil {
-			return fmt.Errorf("asking which instances have Kerberos: %w", err)
-		}
-		for _, o := range page.OrderableDBInstanceOptions {
-			known = true
-			if aws.ToBool(o.SupportsKerberosAuthentication) {
-				return nil
-			}
-		}
-	}
-	next := "take Aurora MySQL 3.03.0 or later (8.4.7 or later), and an instance class that has it in this Region"
-	if !known {
-		return advise(next, "%s has no Aurora MySQL %s on %s", s.region, version, class)
-	}
-	return advise(next, "Aurora MySQL %s on %s has no Kerberos in %s", version, class, s.region)
-}
-
-// remember keeps what the other steps need.
-func (s *clusterStep) remember(c *types.DBCluster, instances []types.DBInstance) {
-	f := foundCluster{host: aws.ToString(c.Endpoint), port: aws.ToInt32(c.Port), primary: aws.ToString(c.MasterUsername)}
-	if c.MasterUserSecret != nil {
-		f.secret = aws.ToString(c.MasterUserSecret.SecretArn)
-	}
-	for _, i := range instances {
-		if i.Endpoint != nil {
-			f.instances = append(f.instances, foundInstance{aws.ToString(i.DBInstanceIdentifier), aws.ToString(i.Endpoint.Address), aws.ToString(i.DBInstanceIdentifier) == writerOf(c)})
-		}
-	}
-	s.cluster = f
-}
-
-// roleLag tells a refusal that passes from one that stays: for a role that IAM
-// has, but RDS has not seen yet, RDS has no code of its own, only this message
-// under a general one (seen in terraform-provider-aws issue 43741).
-func roleLag(err error) error {
-	var api smithy.APIError
-	if errors.As(err, &api) && (api.ErrorCode() == "InvalidParameterCombination" || api.ErrorCode() == "InvalidParameterValue") && strings.Contains(api.ErrorMessage(), "IAM role") {
-		return &notYetError{err}
-	}
-	if code(err) == "DomainNotFoundFault" { // a directory that is minutes old
-		return &notYetError{err}
-	}
-	return err
 }
 
 func (s *clusterStep) needs() []permission {

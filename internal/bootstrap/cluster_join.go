@@ -51,7 +51,7 @@ func (s *clusterStep) joining() string {
 	return fmt.Sprintf("join the cluster %s to %s now, not in its maintenance window", s.Config.Cluster.Identifier, s.Config.Directory.Name)
 }
 
-// join gives the request that turns Kerberos on, or on again after a failure,
+// join returns the request that turns Kerberos on, or on again after a failure,
 // where nothing stands in its way.
 func (s *clusterStep) join(ctx context.Context, v view, c *types.DBCluster, instances []types.DBInstance, status string) (view, error) {
 	id := s.Config.Cluster.Identifier

@@ -83,14 +83,6 @@ func optional(s string) *string {
 	return &s
 }
 
-func (w *world) rdsTags() []types.Tag {
-	var out []types.Tag
-	for _, t := range w.dsTags() {
-		out = append(out, types.Tag{Key: t.Key, Value: t.Value})
-	}
-	return out
-}
-
 // create sends the one request of the mode.
 func (s *clusterStep) create(ctx context.Context, password Secret) (err error) {
 	want, id, domain, role := s.Config.Cluster, aws.String(s.Config.Cluster.Identifier), aws.String(s.directory.id), aws.String(s.Config.Role.Name)
@@ -101,10 +93,10 @@ func (s *clusterStep) create(ctx context.Context, password Secret) (err error) {
 	case config.ClusterRestoreSnapshot:
 		_, err = s.rds.restoreDBClusterFromSnapshot(ctx, &rds.RestoreDBClusterFromSnapshotInput{DBClusterIdentifier: id, Domain: domain, DomainIAMRoleName: role,
 			Engine: aws.String(engineName), EngineVersion: optional(want.EngineVersion), SnapshotIdentifier: aws.String(want.Snapshot),
-			DBSubnetGroupName: optional(want.SubnetGroup), VpcSecurityGroupIds: want.SecurityGroups, Tags: s.rdsTags()})
+			DBSubnetGroupName: optional(want.SubnetGroup), VpcSecurityGroupIds: want.SecurityGroups, Tags: tagList(s.tags(), rdsTag)})
 	case config.ClusterRestoreTime:
 		in := &rds.RestoreDBClusterToPointInTimeInput{DBClusterIdentifier: id, Domain: domain, DomainIAMRoleName: role, SourceDBClusterIdentifier: aws.String(want.Source),
-			DBSubnetGroupName: optional(want.SubnetGroup), VpcSecurityGroupIds: want.SecurityGroups, Tags: s.rdsTags()}
+			DBSubnetGroupName: optional(want.SubnetGroup), VpcSecurityGroupIds: want.SecurityGroups, Tags: tagList(s.tags(), rdsTag)}
 		if want.RestoreTo.IsZero() {
 			in.UseLatestRestorableTime = aws.Bool(true)
 		} else {
@@ -132,7 +124,7 @@ func (s *clusterStep) complete(ctx context.Context, c *types.DBCluster, have []t
 		if !ok {
 			missing = append(missing, change{key: "instance-" + id, what: "create the instance " + id, act: func(ctx context.Context) error {
 				_, err := s.rds.createDBInstance(ctx, &rds.CreateDBInstanceInput{DBInstanceIdentifier: aws.String(id), DBClusterIdentifier: aws.String(want.Identifier),
-					DBInstanceClass: aws.String(want.InstanceClass), Engine: aws.String(engineName), Tags: s.rdsTags()})
+					DBInstanceClass: aws.String(want.InstanceClass), Engine: aws.String(engineName), Tags: tagList(s.tags(), rdsTag)})
 				if is[*types.DBInstanceAlreadyExistsFault](err) {
 					return nil
 				}
@@ -160,3 +152,5 @@ func (s *clusterStep) complete(ctx context.Context, c *types.DBCluster, have []t
 	}
 	return nil, wait, nil
 }
+
+func rdsTag(key, value *string) types.Tag { return types.Tag{Key: key, Value: value} }

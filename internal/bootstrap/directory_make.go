@@ -3,13 +3,17 @@ package bootstrap
 import (
 	"context"
 	"fmt"
-	"slices"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/directoryservice"
 	"github.com/aws/aws-sdk-go-v2/service/directoryservice/types"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 )
+
+// directorySettle is how long a directory that was asked for is looked for
+// before it is asked for again: a second one costs money every hour.
+const directorySettle = 5 * time.Minute
 
 // lookMissing says how a directory comes to be where there is none.
 func (s *directoryStep) lookMissing(ctx context.Context) (view, error) {
@@ -82,7 +86,7 @@ func (s *directoryStep) create(ctx context.Context, password Secret) error {
 		Name: aws.String(want.Name), ShortName: aws.String(want.ShortName), Password: aws.String(string(password.Reveal())),
 		Edition:     types.DirectoryEdition(want.Edition),
 		VpcSettings: &types.DirectoryVpcSettings{VpcId: aws.String(want.VPC), SubnetIds: want.Subnets},
-		Tags:        s.dsTags(),
+		Tags:        tagList(s.tags(), directoryTag),
 	}
 	if want.Description != "" {
 		in.Description = aws.String(want.Description)
@@ -98,32 +102,4 @@ func (s *directoryStep) create(ctx context.Context, password Secret) error {
 	return s.state.made(s.madeAs(), aws.ToString(out.DirectoryId))
 }
 
-func (w *world) dsTags() []types.Tag {
-	var out []types.Tag
-	for key, value := range w.tags() {
-		out = append(out, types.Tag{Key: aws.String(key), Value: aws.String(value)})
-	}
-	slices.SortFunc(out, func(a, b types.Tag) int {
-		if aws.ToString(a.Key) < aws.ToString(b.Key) {
-			return -1
-		}
-		return 1
-	})
-	return out
-}
-
-// needs are the permissions of step 1. Those of EC2 are what Directory Service
-// uses in the caller's name (AWS: CreateMicrosoftAD, "Before you call").
-func (s *directoryStep) needs() []permission {
-	out := []permission{watch("ds:DescribeDirectories", "*"), watch("ds:DescribeDomainControllers", "*")}
-	if s.Config.Directory.ID != "" {
-		return out
-	}
-	out = append(out, watch("ds:ListTagsForResource", "*"), watch("ds:GetDirectoryLimits", "*"), watch("ec2:DescribeSubnets", "*"),
-		act("ds:CreateMicrosoftAD", "*"), act("ds:AddTagsToResource", "*"))
-	for _, a := range []string{"DescribeVpcs", "DescribeNetworkInterfaces", "CreateSecurityGroup", "CreateNetworkInterface", "CreateTags",
-		"AuthorizeSecurityGroupIngress", "AuthorizeSecurityGroupEgress", "RevokeSecurityGroupEgress"} {
-		out = append(out, act("ec2:"+a, "*"))
-	}
-	return append(out, s.vault.needs(s.Config.Directory.AdminPassword, true)...)
-}
+func directoryTag(key, value *string) types.Tag { return types.Tag{Key: key, Value: value} }

@@ -4,49 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	"github.com/aws/smithy-go"
-	smithyhttp "github.com/aws/smithy-go/transport/http"
-
 	"github.com/kerbagent/kerbagent/config"
 )
 
-// Exit is how a bootstrap ends, as a script sees it.
-type Exit int
-
-// The exit codes of `kerbagent bootstrap`.
-const (
-	ExitDone        Exit = 0 // all is there, and a login was verified
-	ExitWaiting     Exit = 1 // for somebody else, or ended early: run it again
-	ExitFailed      Exit = 2
-	ExitUsage       Exit = 3 // or configuration
-	ExitCredentials Exit = 4 // expired or missing: log in and run it again
-	ExitPermission  Exit = 5
-	ExitLocked      Exit = 6 // another bootstrap is at it
-)
-
-// Error is what ended a bootstrap: at which step, what, and what to do next.
-type Error struct {
-	Exit   Exit   `json:"exit"`
-	Step   string `json:"step"`
-	Text   string `json:"text"`
-	Next   string `json:"next,omitempty"`
-	Policy string `json:"policy,omitempty"` // JSON of the permission that is missing
-	Err    error  `json:"-"`
-}
-
-// Error is the step and what went wrong.
-func (e *Error) Error() string { return e.Step + ": " + e.Text }
-
-// Unwrap gives the error behind it.
-func (e *Error) Unwrap() error { return e.Err }
+var errNoSecret = errors.New("there is no such secret")
 
 // adviceError is an error with what to do about it.
 type adviceError struct {
@@ -56,10 +21,10 @@ type adviceError struct {
 	err  error // behind it; nil: none
 }
 
-// Error is what went wrong.
+// Error returns what went wrong.
 func (e *adviceError) Error() string { return e.text }
 
-// Unwrap gives the error behind it.
+// Unwrap returns the error behind it.
 func (e *adviceError) Unwrap() error { return e.err }
 
 func advise(next, format string, args ...any) error {
@@ -81,7 +46,7 @@ func hint(err error, next string) error {
 // blockedError says that somebody else has something to do.
 type blockedError struct{ what string }
 
-// Error is what they have to do.
+// Error returns what they have to do.
 func (e *blockedError) Error() string { return e.what }
 
 // tiredError is a wait that took longer than its budget.
@@ -90,19 +55,10 @@ type tiredError struct {
 	after time.Duration
 }
 
-// Error says what was waited for.
+// Error returns what was waited for.
 func (e *tiredError) Error() string {
 	return fmt.Sprintf("waited %s for %s, which usually takes %s", e.after.Round(time.Second), e.wait.For, e.wait.Usual)
 }
-
-// credentialsError is of the chain that finds or refreshes credentials.
-type credentialsError struct{ err error }
-
-// Error is the chain's.
-func (e *credentialsError) Error() string { return e.err.Error() }
-
-// Unwrap gives the chain's error.
-func (e *credentialsError) Unwrap() error { return e.err }
 
 // problem puts an error into a script's words.
 func problem(step string, err error) *Error {
@@ -147,112 +103,21 @@ func problem(step string, err error) *Error {
 	return e
 }
 
-func credentialCodes() []string {
-	return []string{"ExpiredToken", "ExpiredTokenException", "RequestExpired", "InvalidClientTokenId", "UnrecognizedClientException",
-		"AuthFailure", "SignatureDoesNotMatch", "InvalidSignatureException", "InvalidAccessKeyId", "MissingAuthenticationToken"}
+// lockedError says that somebody else is at it.
+type lockedError struct{ by string }
+
+// Error names the holder of the lock.
+func (e *lockedError) Error() string { return "another bootstrap holds the lock: " + e.by }
+
+// unreadableError is a password that whoever runs this may not read: a watcher,
+// as a rule.
+type unreadableError struct {
+	ref config.BootstrapSecret
+	err error
 }
 
-func deniedCodes() []string {
-	return []string{"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "InsufficientPermissionsException"}
-}
+// Error names the secret.
+func (e *unreadableError) Error() string { return "reading " + e.ref.String() + ": " + e.err.Error() }
 
-// code is AWS's word for an error, empty where it is none of AWS's.
-func code(err error) string {
-	var api smithy.APIError
-	if errors.As(err, &api) {
-		return api.ErrorCode()
-	}
-	return ""
-}
-
-// text is an error in one line: AWS's own message with the request's id, which
-// its support asks for, in place of the SDK's chain.
-func text(err error) string {
-	var api smithy.APIError
-	var op *smithy.OperationError
-	if !errors.As(err, &api) {
-		return strings.Join(strings.Split(err.Error(), "\n"), "; ")
-	}
-	s := api.ErrorCode() + ": " + api.ErrorMessage()
-	if errors.As(err, &op) {
-		s = op.Operation() + ": " + s
-	}
-	var id interface{ ServiceRequestID() string }
-	if errors.As(err, &id) && id.ServiceRequestID() != "" {
-		s += " (request " + id.ServiceRequestID() + ")"
-	}
-	return s
-}
-
-// missing is the permission that a refusal is about, with the resource as AWS
-// names it, "*" where it does not. AWS names it in most
-// messages; the rest is told by the operation that was refused.
-func missing(err error) permission {
-	p := permission{resource: "*"}
-	var api smithy.APIError
-	var op *smithy.OperationError
-	if errors.As(err, &api) {
-		// The services' common wording, from IAM's troubleshooting page.
-		m := regexp.MustCompile(`not authorized to perform:? ([a-z0-9-]+:[A-Za-z]+)(?: on resource:? ([^\s"]+))?`).FindStringSubmatch(api.ErrorMessage())
-		if m != nil {
-			p.action = m[1]
-			if at := strings.TrimRight(m[2], "."); at != "" {
-				p.resource = at
-			}
-			return p
-		}
-	}
-	if errors.As(err, &op) {
-		prefix := map[string]string{"Directory Service": "ds", "Secrets Manager": "secretsmanager"}[op.Service()]
-		if prefix == "" {
-			prefix = strings.ToLower(op.Service())
-		}
-		p.action = prefix + ":" + op.Operation()
-	}
-	return p
-}
-
-// throttled says that AWS refused for the number of requests.
-func throttled(err error) bool {
-	_, ok := retry.DefaultThrottleErrorCodes[code(err)]
-	return ok
-}
-
-// passes says that an error is one of those that go away by themselves.
-func passes(err error) bool {
-	var status *smithyhttp.ResponseError
-	var sending *smithyhttp.RequestSendError
-	var network net.Error
-	var reading *smithy.DeserializationError
-	var clock interface{ RetryableError() bool }
-	busy := []string{"InvalidDBClusterStateFault", "InvalidDBInstanceState", "InvalidDBInstanceStateFault", "ConcurrentModification",
-		"DirectoryUnavailableException", "ServiceException", "ServiceFailure", "InternalError", "InternalFailure", "InternalServiceError", "ServiceUnavailable", "Unavailable"}
-	var credentials *credentialsError
-	switch {
-	case errors.As(err, &credentials): // of a refresh: those of the start are not waited for
-		return passes(credentials.err)
-	case throttled(err), slices.Contains(busy, code(err)):
-		return true
-	case slices.Contains(credentialCodes(), code(err)):
-		return false
-	case errors.As(err, &status) && status.HTTPStatusCode() >= 500:
-		return true
-	case code(err) != "":
-		return false
-	}
-	return errors.As(err, &sending) || errors.As(err, &network) || errors.As(err, &reading) || errors.As(err, &clock) && clock.RetryableError() ||
-		is[*aws.RequestCanceledError](err)
-}
-
-// refused says that AWS has answered and done nothing. Without an answer, or
-// with one that says that AWS itself failed, that is not known.
-func refused(err error) bool {
-	var status *smithyhttp.ResponseError
-	if is[*credentialsError](err) || is[*notYetError](err) {
-		return true
-	}
-	if c := code(err); c == "" || c == "ServiceException" || c == "ServiceFailure" {
-		return false
-	}
-	return !errors.As(err, &status) || status.HTTPStatusCode() < 500 || throttled(err)
-}
+// Unwrap returns AWS's refusal.
+func (e *unreadableError) Unwrap() error { return e.err }

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
@@ -34,12 +33,6 @@ type holder struct {
 	Host  string    `json:"host"`
 	Since time.Time `json:"since"`
 }
-
-// lockedError says that somebody else is at it.
-type lockedError struct{ by string }
-
-// Error says who.
-func (e *lockedError) Error() string { return "another bootstrap holds the lock: " + e.by }
 
 // take gets the lock, or the one back that an earlier run of this host left.
 func (l *lock) take(ctx context.Context) error {
@@ -169,10 +162,4 @@ func (l *lock) release(ctx context.Context) error {
 // gone says that there is no lock, or that it is on its way out.
 func gone(err error) bool {
 	return is[*types.ResourceNotFoundException](err) || is[*types.InvalidRequestException](err) || deniedByName(err, lockName)
-}
-
-// is says whether a typed error of the SDK is in the chain.
-func is[T error](err error) bool {
-	var t T
-	return errors.As(err, &t)
 }

@@ -86,6 +86,11 @@ func (s *readersStep) look(ctx context.Context) (view, error) {
 			left = append(left, reader)
 		}
 	}
+	return s.remaining(v, done, left, joined), nil
+}
+
+// remaining adds to v what was rebooted and what is still to be rebooted.
+func (s *readersStep) remaining(v view, done, left []string, joined time.Time) view {
 	slices.Sort(left)
 	slices.Sort(done)
 	v.is = fmt.Sprintf("%d rebooted, %d to reboot", len(done), len(left))
@@ -95,7 +100,7 @@ func (s *readersStep) look(ctx context.Context) (view, error) {
 	for _, reader := range left {
 		v.do = append(v.do, change{key: "reboot-" + reader, what: "reboot the reader " + reader, settle: rebootSettle, act: func(ctx context.Context) error { return s.reboot(ctx, reader, joined) }})
 	}
-	return v, nil
+	return v
 }
 
 func (s *readersStep) instance(ctx context.Context, id string) (*types.DBInstance, error) {
@@ -114,7 +119,8 @@ func (s *readersStep) instance(ctx context.Context, id string) (*types.DBInstanc
 // Names in the state file. Both times are AWS's, and are compared with AWS's:
 // this host's clock may be another one.
 func newestBefore(cluster string) string { return "newest/" + cluster } // when the newest instance was made that was there at the join
-func eventsUntil(reader string) string   { return "events/" + reader }  // the last event of before its reboot was asked for
+
+func eventsUntil(reader string) string { return "events/" + reader } // the last event of before its reboot was asked for
 
 // reboot asks for it, once. Where its events end is in the state file before it
 // is sent: what comes after them tells of it, if the answer is lost.

@@ -2,10 +2,8 @@ package bootstrap
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/url"
-	"path"
 	"slices"
 	"strings"
 
@@ -17,11 +15,6 @@ import (
 // inlinePolicy is the name of the guide's role policy, where it is used in
 // place of the managed one.
 const inlinePolicy = "kerbagent-directory-access"
-
-// roleActions are the guide's: what Aurora does with a directory.
-func roleActions() []string {
-	return []string{"ds:DescribeDirectories", "ds:AuthorizeApplication", "ds:UnauthorizeApplication", "ds:GetAuthorizedApplicationDetails"}
-}
 
 // roleStep is the guide's step 3: the role by which Aurora reaches the directory.
 type roleStep struct {
@@ -122,9 +115,7 @@ func (s *roleStep) create(ctx context.Context, principals []string) error {
 	}
 	in := &iam.CreateRoleInput{RoleName: aws.String(s.Config.Role.Name), AssumeRolePolicyDocument: aws.String(trust), Path: aws.String("/"),
 		Description: aws.String("Lets Aurora reach the directory for Kerberos logins")}
-	for key, value := range s.tags() {
-		in.Tags = append(in.Tags, types.Tag{Key: aws.String(key), Value: aws.String(value)})
-	}
+	in.Tags = tagList(s.tags(), iamTag)
 	_, err = s.iam.createRole(ctx, in)
 	if err != nil && !is[*types.EntityAlreadyExistsException](err) {
 		return fmt.Errorf("creating the role: %w", err)
@@ -170,77 +161,6 @@ func (s *roleStep) principals() ([]string, error) {
 		"in the Region %s Aurora uses a service principal of its own, whose name AWS does not publish", s.region)
 }
 
-// trusted reads the service principals that may assume a role by a trust policy.
-func trusted(document string) ([]string, error) {
-	var doc struct {
-		Statement oneOrMany[struct {
-			Effect    string
-			Action    oneOrMany[string]
-			Principal struct{ Service oneOrMany[string] }
-			Condition map[string]any
-		}]
-	}
-	if err := json.Unmarshal([]byte(document), &doc); err != nil {
-		return nil, err
-	}
-	var out []string
-	for _, st := range doc.Statement {
-		if st.Effect == "Allow" && slices.ContainsFunc(st.Action, assumes) && len(st.Condition) == 0 {
-			out = append(out, st.Principal.Service...)
-		}
-	}
-	return out, nil
-}
-
-// assumes says whether an action of a policy, whose case is nothing and which may
-// have wildcards, is sts:AssumeRole.
-func assumes(action string) bool {
-	ok, err := path.Match(strings.ToLower(action), "sts:assumerole")
-	return err == nil && ok
-}
-
-func lackingPrincipals(document string, want []string) []string {
-	have, err := trusted(document)
-	if err != nil {
-		return want
-	}
-	return slices.DeleteFunc(slices.Clone(want), func(p string) bool { return slices.Contains(have, p) })
-}
-
-// addPrincipals adds a statement for services to a trust policy, which is left
-// as it is otherwise; an empty one is begun.
-func addPrincipals(document string, services []string) (string, error) {
-	doc := map[string]any{"Version": "2012-10-17"}
-	if document != "" {
-		if err := json.Unmarshal([]byte(document), &doc); err != nil {
-			return "", err
-		}
-	}
-	list, ok := doc["Statement"].([]any)
-	if one, is := doc["Statement"].(map[string]any); !ok && is {
-		list = []any{one}
-	}
-	doc["Statement"] = append(list, map[string]any{"Effect": "Allow", "Principal": map[string]any{"Service": services}, "Action": "sts:AssumeRole"})
-	b, err := json.Marshal(doc)
-	return string(b), err
-}
-
-// oneOrMany reads what IAM lets stand alone or in a list.
-type oneOrMany[T any] []T
-
-// UnmarshalJSON takes one value or a list of them. A principal may be the text "*".
-func (o *oneOrMany[T]) UnmarshalJSON(b []byte) error {
-	if len(b) > 0 && b[0] == '[' {
-		return json.Unmarshal(b, (*[]T)(o))
-	}
-	var one T
-	if err := json.Unmarshal(b, &one); err != nil {
-		return err
-	}
-	*o = []T{one}
-	return nil
-}
-
 func (s *roleStep) needs() []permission {
 	at := s.arn("iam", "", "role/"+s.Config.Role.Name)
 	out := []permission{watch("iam:GetRole", at), act("iam:CreateRole", at), act("iam:TagRole", at)}
@@ -252,3 +172,5 @@ func (s *roleStep) needs() []permission {
 	}
 	return append(out, watch("iam:ListAttachedRolePolicies", at), act("iam:AttachRolePolicy", at))
 }
+
+func iamTag(key, value *string) types.Tag { return types.Tag{Key: key, Value: value} }

@@ -10,44 +10,12 @@ import (
 	"time"
 
 	"github.com/kerbagent/kerbagent/config"
-	"github.com/kerbagent/kerbagent/internal/report"
 )
 
-// Accounts are the users of a directory, seen and made as its Admin.
-type Accounts interface {
-	// Find looks for a user by name, whatever its case; false: there is none.
-	Find(ctx context.Context, name string) (Account, bool, error)
-	// Create makes a user, disabled and without a password, in the OU where the
-	// Admin may. One that is there already is an error.
-	Create(ctx context.Context, name string) error
-	// SetPassword gives a user its password.
-	SetPassword(ctx context.Context, name string, password Secret) error
-	// Enable lets a user log in.
-	Enable(ctx context.Context, name string) error
-	// At is the domain controller that all of this is asked of.
-	At() netip.Addr
-	Close() error
-}
-
-// Account is a user as the directory has it.
-type Account struct {
-	Name        string // exactly as the directory writes it
-	Disabled    bool
-	HasPassword bool // one was set since it was made
-}
-
-// AccountsAt says which directory, and as whom.
-type AccountsAt struct {
-	Realm       string
-	ShortName   string       // the OU of that name is the Admin's
-	Controllers []netip.Addr // tried in turn
-	Admin       string
-	Password    Secret
-}
-
-// OpenAccounts connects to a directory. A password that is refused is not tried
-// again: the Admin can be locked out too.
-type OpenAccounts func(context.Context, AccountsAt) (Accounts, error)
+// spreadBudget is how long a domain controller may not know a user yet. Those of
+// one site tell each other within 15 seconds to some minutes; after this, what a
+// check says is the truth.
+const spreadBudget = 10 * time.Minute
 
 // usersStep is the guide's step 4: the directory's users.
 type usersStep struct {
@@ -117,7 +85,8 @@ func (s *usersStep) look(ctx context.Context) (v view, err error) {
 // givenPassword names in the state file when we were about to give a user its
 // password; enabledUser, when it was enabled after that.
 func givenPassword(principal string) string { return "password/" + principal }
-func enabledUser(principal string) string   { return "enabled/" + principal }
+
+func enabledUser(principal string) string { return "enabled/" + principal }
 
 // changes are what a user lacks. One that is enabled is somebody's: it is left
 // alone.
@@ -171,7 +140,7 @@ func (s *usersStep) create(ctx context.Context, name, principal string) error {
 	return s.accounts.Create(ctx, name)
 }
 
-// lately gives the domain controller that a user was created on, while another
+// lately returns the domain controller that a user was created on, while another
 // one may not know of it.
 func (s *usersStep) lately(u config.BootstrapUser) (netip.Addr, bool) {
 	principal := u.Name + "@" + s.Config.Directory.Realm()
@@ -233,6 +202,3 @@ func (s *usersStep) needs() []permission {
 	}
 	return out
 }
-
-// plain makes a peer's text harmless to a terminal.
-func plain(s string) string { return report.Terminal(s) }

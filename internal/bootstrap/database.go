@@ -9,30 +9,6 @@ import (
 	"github.com/kerbagent/kerbagent/config"
 )
 
-// SQL is a database, talked to as its primary user.
-type SQL interface {
-	// Missing gives the statements that a user lacks, in order; none: it is as
-	// configured. A user who has a password and is not to be converted is an error.
-	Missing(ctx context.Context, want config.BootstrapDatabaseUser) ([]string, error)
-	// Run runs one of them.
-	Run(ctx context.Context, statement string) error
-	// PluginActive says whether this instance has loaded authentication_kerberos.
-	PluginActive(ctx context.Context) (bool, error)
-	Close() error
-}
-
-// Server is a database server and its primary user.
-type Server struct {
-	Host     string
-	Port     uint16
-	User     string
-	Password Secret
-	CAFile   string // empty: the system's
-}
-
-// OpenSQL connects over TLS that is verified. It logs in once.
-type OpenSQL func(context.Context, Server) (SQL, error)
-
 // databaseStep is the guide's step 6: the database's users.
 type databaseStep struct {
 	*world

@@ -23,42 +23,6 @@ func ways() []way {
 	return []way{{"tcp", 53}, {"udp", 53}, {"tcp", 88}, {"udp", 88}, {"tcp", 389}, {"udp", 389}, {"tcp", 445}, {"tcp", 464}, {"udp", 464}}
 }
 
-// on says whether a rule is for a port.
-func on(r types.IpPermission, protocol string, port int32) bool {
-	return aws.ToString(r.IpProtocol) == "-1" || aws.ToString(r.IpProtocol) == protocol && aws.ToInt32(r.FromPort) <= port && aws.ToInt32(r.ToPort) >= port
-}
-
-// covers says whether rules let all of a network through. protocol -1 asks for
-// a rule for everything.
-func covers(rules []types.IpPermission, protocol string, port int32, network netip.Prefix) bool {
-	return slices.ContainsFunc(rules, func(r types.IpPermission) bool {
-		if !on(r, protocol, port) {
-			return false
-		}
-		var ranges []string
-		for _, x := range r.IpRanges {
-			ranges = append(ranges, aws.ToString(x.CidrIp))
-		}
-		for _, x := range r.Ipv6Ranges {
-			ranges = append(ranges, aws.ToString(x.CidrIpv6))
-		}
-		return slices.ContainsFunc(ranges, func(text string) bool {
-			p, err := netip.ParsePrefix(text)
-			return err == nil && p.Contains(network.Addr()) && p.Bits() <= network.Bits()
-		})
-	})
-}
-
-// pairs says whether rules let everything on a port through to another group.
-func pairs(rules []types.IpPermission, protocol string, port int32, group string) bool {
-	return slices.ContainsFunc(rules, func(r types.IpPermission) bool {
-		if !on(r, protocol, port) {
-			return false
-		}
-		return slices.ContainsFunc(r.UserIdGroupPairs, func(p types.UserIdGroupPair) bool { return aws.ToString(p.GroupId) == group })
-	})
-}
-
 // unjudged are the peers of rules for a way that are known by name alone.
 func (s *clusterStep) unjudged(rules []types.IpPermission, w way) []string {
 	var out []string

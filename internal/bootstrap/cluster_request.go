@@ -15,15 +15,8 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// newCluster is what CreateDBCluster is given here.
-type newCluster struct {
-	id, version, subnetGroup string
-	groups                   []string
-	domain, role             string
-	primary                  string
-	password                 Secret // empty: RDS makes and keeps one
-	tags                     map[string]string
-}
+// engineName is the only engine that this is about.
+const engineName = "aurora-mysql"
 
 // form is the request as RDS's query protocol has it. It names no port: one that
 // changes later breaks Kerberos.

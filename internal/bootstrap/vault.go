@@ -1,0 +1,125 @@
+package bootstrap
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
+
+	"github.com/kerbagent/kerbagent/config"
+)
+
+// needs are the permissions to read a password, and to make it.
+func (v vault) needs(ref config.BootstrapSecret, made bool) []permission {
+	switch {
+	case ref.Manager == "":
+		return nil
+	case made && !strings.HasPrefix(ref.Manager, "arn:"):
+		return v.onSecret(ref.Manager, "GetSecretValue", "CreateSecret", "TagResource")
+	}
+	return v.onSecret(ref.Manager, "GetSecretValue")
+}
+
+// vault reads passwords from where the configuration says that they are.
+type vault struct {
+	sm secretsCalls
+	*world
+}
+
+// read returns a password. One that Secrets Manager does not have is errNoSecret.
+func (v vault) read(ctx context.Context, ref config.BootstrapSecret) (Secret, error) {
+	if ref.Manager == "" {
+		b, err := ref.Local.Password()
+		return Secret{b}, err
+	}
+	out, err := v.sm.getSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: aws.String(ref.Manager)})
+	switch {
+	case is[*types.ResourceNotFoundException](err), deniedByName(err, ref.Manager):
+		return Secret{}, fmt.Errorf("%s: %w", ref, errNoSecret)
+	case is[*types.InvalidRequestException](err):
+		return Secret{}, advise("restore it: aws secretsmanager restore-secret --region "+v.region+" --secret-id "+quote(ref.Manager), "the secret %s is marked for deletion", ref)
+	case slices.Contains(deniedCodes(), code(err)):
+		return Secret{}, &unreadableError{ref, err}
+	case err != nil:
+		return Secret{}, fmt.Errorf("reading %s: %w", ref, err)
+	}
+	b := []byte(aws.ToString(out.SecretString))
+	if len(b) == 0 {
+		b = out.SecretBinary
+	}
+	if ref.Key != "" {
+		var object map[string]any
+		if err := json.Unmarshal(b, &object); err != nil {
+			return Secret{}, advise("leave #"+ref.Key+" out, or store a JSON object", "the secret %s is not a JSON object", ref)
+		}
+		text, ok := object[ref.Key].(string)
+		if !ok {
+			return Secret{}, advise("correct the name after #", "the secret %s has no text under that key", ref)
+		}
+		b = []byte(text)
+	}
+	if len(b) == 0 || bytes.ContainsAny(b, "\r\n\x00") {
+		return Secret{}, advise("store the password alone, without a line end", "the secret %s is empty or has a line end in it", ref)
+	}
+	return Secret{b}, nil
+}
+
+// storage is the change that makes a password where there is none yet.
+func (v vault) storage(ref config.BootstrapSecret, whose string, fits func([]byte) error) (change, error) {
+	if strings.HasPrefix(ref.Manager, "arn:") {
+		return change{}, advise("write its name in place of the ARN to have it made", "there is no secret %s", ref)
+	}
+	return change{
+		key:  "secret-" + ref.Manager,
+		what: fmt.Sprintf("make a password for %s and store it in Secrets Manager as %s", whose, ref.Manager),
+		act: func(ctx context.Context) error {
+			password, err := generate(fits)
+			if err != nil {
+				return err
+			}
+			if ref.Key != "" {
+				if password, err = json.Marshal(map[string]string{ref.Key: string(password)}); err != nil {
+					return fmt.Errorf("storing %s: %w", ref, err)
+				}
+			}
+			in := &secretsmanager.CreateSecretInput{Name: aws.String(ref.Manager), SecretString: aws.String(string(password)),
+				Description: aws.String("Password of " + whose + ", made by kerbagent bootstrap")}
+			// The same request is the same token: it cannot make two.
+			sum := sha256.Sum256([]byte(v.state.Lock + "\x00" + ref.Manager))
+			in.ClientRequestToken = aws.String(hex.EncodeToString(sum[:16]))
+			in.Tags = tagList(v.tags(), secretTag)
+			_, err = v.sm.createSecret(ctx, in)
+			if err != nil && !is[*types.ResourceExistsException](err) {
+				return fmt.Errorf("storing %s: %w", ref, err)
+			}
+			return nil // what stands there counts: it is read before it is used
+		},
+	}, nil
+}
+
+// readOrStore returns a password, or the change that makes it.
+func (v vault) readOrStore(ctx context.Context, ref config.BootstrapSecret, whose string, fits func([]byte) error) (Secret, *change, error) {
+	s, err := v.read(ctx, ref)
+	if errors.Is(err, errNoSecret) {
+		c, err := v.storage(ref, whose, fits)
+		return Secret{}, &c, err
+	}
+	if err != nil {
+		return Secret{}, nil, err
+	}
+	if err := fits(s.text); err != nil {
+		return Secret{}, nil, advise("change it in "+ref.String(), "the password of %s in %s will not do: %s", whose, ref, err)
+	}
+	return s, nil, nil
+}
+
+func secretTag(key, value *string) types.Tag { return types.Tag{Key: key, Value: value} }

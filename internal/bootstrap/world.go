@@ -1,0 +1,122 @@
+package bootstrap
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+)
+
+// world is what the steps share: the wish, the means, and what was found so far.
+type world struct {
+	Options
+	began                      time.Time
+	state                      *state
+	account, partition, region string
+	directory                  foundDirectory // by the directory's step
+	cluster                    foundCluster   // by the cluster's step
+}
+
+// identify asks who we are, which tells the partition too.
+func (w *world) identify(ctx context.Context) error {
+	w.region = w.AWS.region
+	out, err := w.AWS.sts.getCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	if err != nil {
+		return fmt.Errorf("asking AWS who we are: %w", err)
+	}
+	a, err := arn.Parse(aws.ToString(out.Arn))
+	if err != nil {
+		return fmt.Errorf("asking AWS who we are: %w", err)
+	}
+	w.account, w.partition = aws.ToString(out.Account), a.Partition
+	if want := w.Config.Region; want != "" && want != w.region {
+		return &Error{Exit: ExitUsage, Step: "start", Text: fmt.Sprintf("bootstrap.region is %s and --region %s", want, w.region), Next: "leave the flag out"}
+	}
+	return nil
+}
+
+func (w *world) tell(ev Event) {
+	if w.Progress != nil {
+		w.Progress(ev)
+	}
+}
+
+// ourTag marks what a bootstrap made; its value is the directory's name.
+const ourTag = "kerbagent:bootstrap"
+
+// tags returns what is put on everything that is made.
+func (w *world) tags() map[string]string {
+	out := map[string]string{ourTag: w.Config.Directory.Name}
+	maps.Copy(out, w.Config.Tags)
+	return out
+}
+
+// tagList returns tags in order, each as the service at hand has them.
+func tagList[T any](tags map[string]string, tag func(key, value *string) T) []T {
+	var out []T
+	for _, key := range slices.Sorted(maps.Keys(tags)) {
+		out = append(out, tag(aws.String(key), aws.String(tags[key])))
+	}
+	return out
+}
+
+// partitionOf is the partition of a Region, for ARNs where nobody can be asked.
+func partitionOf(region string) string {
+	for _, p := range [][2]string{{"cn-", "aws-cn"}, {"us-gov-", "aws-us-gov"}, {"us-isob-", "aws-iso-b"}, {"us-iso-", "aws-iso"},
+		{"eu-isoe-", "aws-iso-e"}, {"us-isof-", "aws-iso-f"}, {"eusc-", "aws-eusc"}} {
+		if strings.HasPrefix(region, p[0]) {
+			return p[1]
+		}
+	}
+	return "aws"
+}
+
+// foundCluster is what the other steps need of it. Without a host there is none yet.
+type foundCluster struct {
+	host      string // the writer's endpoint
+	port      int32
+	instances []foundInstance
+	secret    string // ARN of the primary user's password, where RDS keeps it
+	primary   string // the primary user
+}
+
+type foundInstance struct {
+	id, host string
+	writer   bool
+}
+
+// foundDirectory is what the other steps need of it. Without an id there is none yet.
+type foundDirectory struct {
+	id        string // d-…
+	shortName string
+	vpc       string
+	group     string // security group of its domain controllers; empty where it is another account's
+	addresses []netip.Addr
+	shared    bool // another account's
+}
+
+// arn makes one of this account; region is empty for what is of no Region.
+func (w *world) arn(service, region, what string) string {
+	return "arn:" + w.partition + ":" + service + ":" + region + ":" + w.account + ":" + what
+}
+
+// onSecret returns actions on a secret, whose ARN ends in six characters that
+// Secrets Manager chooses.
+func (w *world) onSecret(name string, actions ...string) []permission {
+	at := name
+	if !strings.HasPrefix(name, "arn:") {
+		at = w.arn("secretsmanager", w.region, "secret:"+name+"-??????")
+	}
+	var out []permission
+	for _, a := range actions {
+		out = append(out, act("secretsmanager:"+a, at))
+	}
+	return out
+}
