@@ -20,6 +20,7 @@ const (
 // as far as a file alone can be.
 type Bootstrap struct {
 	File          string            // the file that it was read from, absolute
+	Account       string            // the AWS account, twelve digits; nothing is changed in another one, or while it is empty
 	Region        string            // empty: the flag's, or the AWS configuration's
 	Tags          map[string]string // for everything that is made
 	Directory     BootstrapDirectory
@@ -85,10 +86,14 @@ func (t BootstrapTrust) Realm() string { return strings.ToUpper(t.Domain) }
 
 // BootstrapRole is step 3: the IAM role by which Aurora reaches the directory.
 type BootstrapRole struct {
-	Name       string
-	Inline     bool     // the guide's two documents in place of the managed policy
-	Principals []string // service principals to trust; empty: those that AWS documents for the Region
-	Repair     bool     // mend the trust policy of a role that we did not make
+	Name        string
+	Path        string   // of a role that is made: /
+	Manage      bool     // false: the role is somebody else's; it is read and passed, and never made or changed
+	Inline      bool     // the guide's role policy in place of the managed one
+	Boundary    string   // ARN of the permissions boundary of a role that is made; empty: none
+	Principals  []string // service principals to trust; empty: those that AWS documents for the Region
+	Repair      bool     // give a role that we did not make the access to the directory that it lacks
+	RepairTrust bool     // let a service into a role's trust policy that is not in it yet
 }
 
 // BootstrapUser is one of step 4: a user of the directory.

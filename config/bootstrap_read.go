@@ -10,7 +10,7 @@ import (
 
 // The keys of the bootstrap part, object by object.
 func bootstrapKeys() []string {
-	return []string{"region", "tags", "directory", "trust", "role", "users", "cluster", "database_users", "client"}
+	return []string{"account", "region", "tags", "directory", "trust", "role", "users", "cluster", "database_users", "client"}
 }
 func bootstrapDirectoryKeys() []string {
 	return []string{"id", "name", "short_name", "description", "edition", "vpc", "subnets", "admin_password", "adopt"}
@@ -18,7 +18,9 @@ func bootstrapDirectoryKeys() []string {
 func bootstrapTrustKeys() []string {
 	return []string{"domain", "short_name", "direction", "selective_auth", "dns_servers", "networks", "password"}
 }
-func bootstrapRoleKeys() []string { return []string{"name", "policy", "principals", "repair"} }
+func bootstrapRoleKeys() []string {
+	return []string{"name", "path", "manage", "policy", "permissions_boundary", "principals", "repair", "repair_trust"}
+}
 func bootstrapUserKeys() []string { return []string{"name", "password"} }
 func bootstrapDatabaseUserKeys() []string {
 	return []string{"user", "host", "grants", "convert", "password_file", "keytab", "ccache"}
@@ -32,6 +34,7 @@ func (d *document) bootstrap(v value, dir string) *Bootstrap {
 	if !mapping(v) {
 		return b
 	}
+	b.Account, _ = read(f["account"], parseAWSAccount)
 	b.Region, _ = read(f["region"], parseAWSRegion)
 	for _, e := range f["tags"].entries("a tag, e.g. team: database") {
 		text, ok := e.text()
@@ -143,17 +146,27 @@ func (d *document) bootstrapTrust(v value, directory BootstrapDirectory, dir str
 func (d *document) bootstrapRole(v value) BootstrapRole {
 	f := v.fields(bootstrapRoleKeys()...)
 	policy := readOr(f["policy"], "managed", func(s string) (string, error) { return parseWord(s, "managed", "inline") })
-	return BootstrapRole{
+	out := BootstrapRole{
 		Name: readOr(f["name"], DefaultRoleName, func(s string) (string, error) {
 			if s == "" || len(s) > 64 || strings.Trim(s, awsNameRunes+"+=,@_") != "" {
 				return "", fmt.Errorf("%q is not the name of an IAM role; write the name alone, not its ARN", s)
 			}
 			return s, nil
 		}),
-		Inline:     policy == "inline",
-		Principals: readAll(f["principals"], "rds.amazonaws.com", func(s string) (string, error) { return s, checkHost(s) }),
-		Repair:     readOr(f["repair"], false, parseBool),
+		Inline:      policy == "inline",
+		Principals:  readAll(f["principals"], "rds.amazonaws.com", func(s string) (string, error) { return s, checkHost(s) }),
+		Path:        readOr(f["path"], "/", parseIAMPath),
+		Manage:      readOr(f["manage"], true, parseBool),
+		Repair:      readOr(f["repair"], false, parseBool),
+		RepairTrust: readOr(f["repair_trust"], false, parseBool),
 	}
+	out.Boundary, _ = read(f["permissions_boundary"], parsePolicyARN)
+	for _, key := range []string{"policy", "permissions_boundary", "repair", "repair_trust"} {
+		if f[key].set() && !out.Manage {
+			f[key].problem("has no use beside manage: false: kerbagent neither makes nor changes that role")
+		}
+	}
+	return out
 }
 
 func (d *document) bootstrapUsers(v value, directory BootstrapDirectory, dir string) []BootstrapUser {

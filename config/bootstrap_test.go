@@ -13,6 +13,7 @@ import (
 
 const goodBootstrap = `# realms and databases are not there yet
 bootstrap:
+  account: "012345678901"
   region: us-east-1
   tags: {team: database}
   directory: {name: Corp.example.com, edition: Enterprise, vpc: vpc-00000001, subnets: [subnet-0000000a, subnet-0000000b], admin_password: "secretsmanager:kerbagent/corp/admin"}
@@ -30,12 +31,12 @@ func TestParseBootstrap(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := &Bootstrap{
-		File: "/etc/kerbagent/kerbagent.yaml", Region: "us-east-1", Tags: map[string]string{"team": "database"},
+		File: "/etc/kerbagent/kerbagent.yaml", Account: "012345678901", Region: "us-east-1", Tags: map[string]string{"team": "database"},
 		Directory: BootstrapDirectory{Name: "corp.example.com", ShortName: "CORP", Edition: "Enterprise", VPC: "vpc-00000001", Subnets: []string{"subnet-0000000a", "subnet-0000000b"},
 			AdminPassword: BootstrapSecret{Manager: "kerbagent/corp/admin"}},
 		Trust: &BootstrapTrust{Domain: "onprem.local", ShortName: "ONPREM", TwoWay: true, DNSServers: []netip.Addr{netip.MustParseAddr("192.0.2.53")},
 			Networks: []netip.Prefix{netip.MustParsePrefix("192.0.2.53/32")}, Password: BootstrapSecret{Local: SecretRef{credential: "trust"}}},
-		Role:  BootstrapRole{Name: DefaultRoleName},
+		Role:  BootstrapRole{Name: DefaultRoleName, Path: "/", Manage: true},
 		Users: []BootstrapUser{{Name: "alice", Password: BootstrapSecret{Local: SecretRef{path: "/etc/kerbagent/alice"}}}},
 		Cluster: BootstrapCluster{Mode: ClusterRestoreTime, Identifier: "orders", Source: "shop", RestoreTo: time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC), InstanceClass: "db.r6g.large",
 			Instances: 1, SubnetGroup: "databases", SecurityGroups: []string{"sg-00000001"}, PrimaryUser: "admin", PrimaryPassword: BootstrapSecret{Manager: "orders", Key: "password"}, Wait: 6 * time.Hour},
@@ -70,6 +71,9 @@ func TestBootstrapProblems(t *testing.T) {
 	for _, c := range []struct{ name, from, to, path, words string }{
 		{"no bootstrap part", "bootstrap:", "realms:", "bootstrap", "is missing"},
 		{"unknown key", "region: us-east-1", "regin: us-east-1", "bootstrap.regin", `is "region" meant?`},
+		{"an account that is none", `"012345678901"`, "12345", "bootstrap.account", "twelve digits"},
+		{"a boundary that is none", "users: [", "role: {permissions_boundary: limits}\n  users: [", "bootstrap.role.permissions_boundary", "not the ARN of a policy"},
+		{"a change to somebody's role", "users: [", "role: {manage: false, repair: true}\n  users: [", "bootstrap.role.repair", "no use beside manage: false"},
 		{"a Region that is none", "us-east-1", "Virginia", "bootstrap.region", "is not a Region"},
 		{"a tag of AWS's", "team: database", `"aws:team": x`, `bootstrap.tags."aws:team"`, "is not a tag"},
 		{"one subnet", ", subnet-0000000b]", "]", "bootstrap.directory.subnets", "two subnets"},

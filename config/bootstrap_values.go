@@ -21,6 +21,32 @@ func parseBool(s string) (bool, error) {
 	return false, fmt.Errorf("%q is neither true nor false", s)
 }
 
+// parseAWSAccount reads the number of an account. YAML takes one without quotes
+// for a number, and one that begins with 0 for an octal one: its text counts.
+func parseAWSAccount(s string) (string, error) {
+	if len(s) != 12 || strings.Trim(s, "0123456789") != "" {
+		return "", fmt.Errorf("%q is not an AWS account; write its twelve digits in quotes", s)
+	}
+	return s, nil
+}
+
+// parseIAMPath reads the path of a role: / or /something/.
+func parseIAMPath(s string) (string, error) {
+	if s == "" || len(s) > 512 || s[0] != '/' || s[len(s)-1] != '/' || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' || r == '*' || r == '?' }) {
+		return "", fmt.Errorf("%q is not the path of a role; write one like /service/, or /", s)
+	}
+	return s, nil
+}
+
+// parsePolicyARN reads the ARN of a managed policy.
+func parsePolicyARN(s string) (string, error) {
+	parts := strings.SplitN(s, ":", 6)
+	if len(parts) != 6 || parts[0] != "arn" || parts[2] != "iam" || !strings.HasPrefix(parts[5], "policy/") || strings.Trim(s, awsNameRunes+":/_+=,@") != "" {
+		return "", fmt.Errorf("%q is not the ARN of a policy; write one like arn:aws:iam::123456789012:policy/boundary", s)
+	}
+	return s, nil
+}
+
 func parseAWSRegion(s string) (string, error) {
 	if strings.Count(s, "-") < 2 || strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
 		return "", fmt.Errorf("%q is not a Region; write one like us-east-1", s)

@@ -82,7 +82,7 @@ func TestInterruptAtAPrompt(t *testing.T) {
 			args := []string{"check", "--realm", "CORP.EXAMPLE.COM", "--user", "nobody", "--database", "db.invalid", "--state-dir", t.TempDir()}
 			return run(ctx, args, s.in, io.Discard, s.err) == 3
 		}},
-		"a yes": {"Do it?", false, func(ctx context.Context, s streams) bool { return !agreed(ctx, s) }},
+		"a yes": {"Apply this plan?", false, func(ctx context.Context, s streams) bool { return !agreed(ctx, s) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, terminal := terminalPair(t)

@@ -26,7 +26,7 @@ type bootstrapOptions struct {
 	config, region, profile string
 	stateDir                string
 	output                  string
-	takeLock                bool
+	takeLock, yes           bool
 }
 
 func newBootstrap(s streams) *cobra.Command {
@@ -39,15 +39,19 @@ directory, trust, role, users, cluster, database users, and this host's files. I
 looks before it does anything, waits for what takes its time, and can be ended and
 run again at any moment. The last thing it does is to log the users in.
 
-  kerbagent bootstrap plan     what there is, and what would be done; changes nothing
-  kerbagent bootstrap apply    do it, after a question
-  kerbagent bootstrap status   how far it is
-  kerbagent bootstrap policy   the least IAM policy for it
-  kerbagent bootstrap          apply without a question, for provisioning
+  kerbagent bootstrap plan     show what exists and what would be done; change nothing
+  kerbagent bootstrap apply    show the plan, ask for confirmation, then apply
+  kerbagent bootstrap status   show the progress
+  kerbagent bootstrap policy   print the IAM policy that it needs
+  kerbagent bootstrap          the same as apply; without a terminal it does not ask (for provisioning)
+
+It changes only the AWS account that the file names (bootstrap.account). If the
+credentials lead to another account, or the file names none, it stops with 3.
 
 It reads the bootstrap part of kerbagent.yaml:
 
   bootstrap:
+    account: "123456789012"
     region: us-east-1
     directory: {name: corp.example.com, short_name: CORP, vpc: vpc-…, subnets: [subnet-…, subnet-…],
                 admin_password: "secretsmanager:kerbagent/corp/admin"}
@@ -72,6 +76,7 @@ EXIT STATUS
 	f.StringVar(&o.profile, "profile", "", "`name` of a profile of the AWS configuration")
 	f.StringVar(&o.stateDir, "state-dir", "", "`directory` for the record of what was asked for (default: "+defaultStateDir()+")")
 	f.StringVarP(&o.output, "output", "o", "human", "how to print the result: `human` or json")
+	f.BoolVar(&o.yes, "yes", false, "answer the question of apply: do not ask")
 	f.BoolVar(&o.takeLock, "take-lock", false, "take the lock from a bootstrap that is dead")
 	c.AddCommand(o.plan(s), o.status(s), o.policy(s), o.applyVerb(s))
 	return c
@@ -90,31 +95,32 @@ func (o *bootstrapOptions) status(s streams) *cobra.Command {
 }
 
 func (o *bootstrapOptions) applyVerb(s streams) *cobra.Command {
-	yes := false
-	c := &cobra.Command{Use: "apply", Short: "Make what is missing, and log in", Args: noArgs, RunE: func(c *cobra.Command, _ []string) error {
-		return o.apply(c.Context(), s, !yes)
+	return &cobra.Command{Use: "apply", Short: "Show the plan, ask for confirmation, then make what is missing and log in", Args: noArgs, RunE: func(c *cobra.Command, _ []string) error {
+		return o.apply(c.Context(), s, true)
 	}}
-	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
-	return c
 }
 
 func (o *bootstrapOptions) policy(s streams) *cobra.Command {
 	var readOnly bool
 	var account string
-	c := &cobra.Command{Use: "policy", Short: "Print the least IAM policy for what is configured; asks nobody", Args: noArgs, RunE: func(*cobra.Command, []string) error {
+	c := &cobra.Command{Use: "policy", Short: "Print the IAM policy that the configuration needs; calls nothing", Args: noArgs, RunE: func(*cobra.Command, []string) error {
 		cfg, err := o.load()
 		if err != nil {
 			return err
 		}
+		account = cmp.Or(account, cfg.Account)
 		region := cmp.Or(cfg.Region, o.region, os.Getenv("AWS_REGION"))
 		if region == "" {
 			return errors.New("no Region is known: write bootstrap.region, or give --region")
+		}
+		for _, warning := range bootstrap.PolicyWarnings(cfg) {
+			fmt.Fprintln(s.err, "warning: "+warning)
 		}
 		_, err = fmt.Fprintln(s.out, bootstrap.Policy(cfg, region, account, readOnly))
 		return err
 	}}
 	c.Flags().BoolVar(&readOnly, "read-only", false, "only what plan and status need of AWS")
-	c.Flags().StringVar(&account, "account", "", "`number` of the AWS account (default: the policy is good in any)")
+	c.Flags().StringVar(&account, "account", "", "`number` of the AWS account (default: bootstrap.account, else the policy is valid in any)")
 	return c
 }
 
@@ -196,19 +202,22 @@ func (o *bootstrapOptions) look(ctx context.Context, s streams, plan bool) error
 	return o.end(s, rep, err)
 }
 
-func (o *bootstrapOptions) apply(ctx context.Context, s streams, ask bool) error {
+// apply makes what is missing. It asks on a terminal; without one it does not, and
+// with must it then does nothing.
+func (o *bootstrapOptions) apply(ctx context.Context, s streams, must bool) error {
 	opts, err := o.options(ctx)
 	if err != nil {
 		return o.end(s, bootstrap.Report{}, err)
 	}
-	if ask {
+	// Without an account in the file there is nothing to ask: Apply refuses.
+	if asks := term.IsTerminal(int(s.in.Fd())); !o.yes && (asks || must) && opts.Config.Account != "" {
 		rep, err := bootstrap.Plan(ctx, opts)
 		if err != nil {
 			return o.end(s, rep, err)
 		}
 		printBootstrap(s.err, rep, true)
-		if !agreed(ctx, s) {
-			return errors.New("nothing was done; apply --yes does not ask")
+		if !asks || !agreed(ctx, s) {
+			return errors.New("nothing was done; with --yes it does not ask")
 		}
 	}
 	_, tty := terminal(s.err)
@@ -219,12 +228,9 @@ func (o *bootstrapOptions) apply(ctx context.Context, s streams, ask bool) error
 	return o.end(s, rep, err)
 }
 
-// agreed asks on the terminal; without one, nobody agrees.
+// agreed asks on the terminal.
 func agreed(ctx context.Context, s streams) bool {
-	if !term.IsTerminal(int(s.in.Fd())) {
-		return false
-	}
-	fmt.Fprint(s.err, "Do it? Only \"yes\" is taken for one: ")
+	fmt.Fprint(s.err, "\nApply this plan? Only \"yes\" is accepted: ")
 	answer, err := ask(ctx, s.in, false)
 	return err == nil && strings.EqualFold(strings.TrimSpace(string(answer)), "yes")
 }

@@ -30,7 +30,11 @@ func printBootstrap(w io.Writer, rep bootstrap.Report, plan bool) {
 	if rep.Account == "" {
 		return
 	}
-	fmt.Fprintf(w, "AWS account %s, %s\n\n", report.Terminal(rep.Account), report.Terminal(rep.Region))
+	account := rep.Account
+	if rep.Alias != "" {
+		account += " (" + rep.Alias + ")"
+	}
+	fmt.Fprintf(w, "AWS account %s, %s\n\n", report.Terminal(account), report.Terminal(rep.Region))
 	for _, s := range rep.Steps {
 		mark := "to do"
 		switch {
@@ -51,6 +55,16 @@ func printBootstrap(w io.Writer, rep bootstrap.Report, plan bool) {
 		for _, n := range s.Notes {
 			printLines(w, "note: "+n)
 		}
+	}
+	if plan {
+		for _, s := range rep.Steps {
+			for _, b := range s.Billed {
+				fmt.Fprintln(w, "AWS bills: "+report.Terminal(b))
+			}
+		}
+	}
+	for _, n := range rep.Notes {
+		fmt.Fprintln(w, "note: "+report.Terminal(n))
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
@@ -15,13 +16,27 @@ import (
 
 // notYetError is a refusal that has been seen to pass: what AWS was told a
 // moment ago has not reached all of it.
-type notYetError struct{ err error }
+type notYetError struct {
+	err    error
+	budget time.Duration // how long it has been seen to last
+}
 
 // Error returns what was refused.
 func (e *notYetError) Error() string { return e.err.Error() }
 
 // Unwrap returns AWS's error.
 func (e *notYetError) Unwrap() error { return e.err }
+
+// linkedRoleError is RDS's refusal to make its own service-linked role in the
+// caller's name: of a permission that is missing, or of a role that is on its
+// way. Its text does not tell which.
+type linkedRoleError struct{ err error }
+
+// Error returns what was refused.
+func (e *linkedRoleError) Error() string { return text(e.err) }
+
+// Unwrap returns AWS's error.
+func (e *linkedRoleError) Unwrap() error { return e.err }
 
 // credentialsError is of the chain that finds or refreshes credentials.
 type credentialsError struct{ err error }
@@ -74,6 +89,10 @@ func text(err error) string {
 // messages; the rest is told by the operation that was refused.
 func missing(err error) permission {
 	p := permission{resource: "*"}
+	if is[*linkedRoleError](err) {
+		p.action = "iam:CreateServiceLinkedRole"
+		return p
+	}
 	var api smithy.APIError
 	var op *smithy.OperationError
 	if errors.As(err, &api) {

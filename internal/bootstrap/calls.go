@@ -57,6 +57,10 @@ type ec2Calls struct {
 
 // iamCalls are those of iam.
 type iamCalls struct {
+	listAccountAliases       call[iam.ListAccountAliasesInput, iam.ListAccountAliasesOutput, iam.Options]
+	getPolicy                call[iam.GetPolicyInput, iam.GetPolicyOutput, iam.Options]
+	getPolicyVersion         call[iam.GetPolicyVersionInput, iam.GetPolicyVersionOutput, iam.Options]
+	listRolePolicies         call[iam.ListRolePoliciesInput, iam.ListRolePoliciesOutput, iam.Options]
 	getRole                  call[iam.GetRoleInput, iam.GetRoleOutput, iam.Options]
 	createRole               call[iam.CreateRoleInput, iam.CreateRoleOutput, iam.Options]
 	updateAssumeRolePolicy   call[iam.UpdateAssumeRolePolicyInput, iam.UpdateAssumeRolePolicyOutput, iam.Options]
@@ -116,6 +120,11 @@ func (c rdsCalls) DescribeEvents(ctx context.Context, in *rds.DescribeEventsInpu
 // ListAttachedRolePolicies is the SDK's, for its paginator.
 func (c iamCalls) ListAttachedRolePolicies(ctx context.Context, in *iam.ListAttachedRolePoliciesInput, o ...func(*iam.Options)) (*iam.ListAttachedRolePoliciesOutput, error) {
 	return c.listAttachedRolePolicies(ctx, in, o...)
+}
+
+// ListRolePolicies is the SDK's, for its paginator.
+func (c iamCalls) ListRolePolicies(ctx context.Context, in *iam.ListRolePoliciesInput, o ...func(*iam.Options)) (*iam.ListRolePoliciesOutput, error) {
+	return c.listRolePolicies(ctx, in, o...)
 }
 
 // newCluster is what CreateDBCluster is given here.

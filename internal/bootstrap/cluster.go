@@ -46,7 +46,7 @@ func (s *clusterStep) look(ctx context.Context) (view, error) {
 }
 
 func (s *clusterStep) needs() []permission {
-	pass := permission{action: "iam:PassRole", resource: s.arn("iam", "", "role/"+s.Config.Role.Name), service: "rds.amazonaws.com,directoryservice.rds.amazonaws.com"}
+	pass := act("iam:PassRole", s.arn("iam", "", "role"+s.Config.Role.Path+s.Config.Role.Name)).when(condition{"StringEquals", "iam:PassedToService", "rds.amazonaws.com,directoryservice.rds.amazonaws.com"})
 	out := []permission{watch("rds:DescribeDBClusters", "*"), watch("rds:DescribeDBInstances", "*"), watch("rds:DescribeOrderableDBInstanceOptions", "*"),
 		watch("ec2:DescribeSecurityGroups", "*"), pass}
 	for _, a := range map[config.ClusterMode][]string{
@@ -57,9 +57,13 @@ func (s *clusterStep) needs() []permission {
 	}[s.Config.Cluster.Mode] {
 		out = append(out, act("rds:"+a, "*"))
 	}
+	if s.Config.Cluster.Mode != config.ClusterModify { // for RDS's own role, where the account never had a database
+		out = append(out, act("iam:CreateServiceLinkedRole", s.arn("iam", "", "role/aws-service-role/rds.amazonaws.com/AWSServiceRoleForRDS")).
+			when(condition{"StringEquals", "iam:AWSServiceName", "rds.amazonaws.com"}))
+	}
 	if s.Config.Cluster.Mode == config.ClusterCreate && s.Config.Cluster.PrimaryPassword.IsZero() {
 		at := s.arn("secretsmanager", s.region, "secret:rds!cluster-*")
-		out = append(out, act("secretsmanager:CreateSecret", at), act("secretsmanager:TagResource", at))
+		out = append(out, act("secretsmanager:CreateSecret", at), act("secretsmanager:TagResource", at), act("kms:DescribeKey", s.arn("kms", s.region, "key/*")))
 	}
 	return append(out, s.vault.needs(s.Config.Cluster.PrimaryPassword, s.Config.Cluster.Mode == config.ClusterCreate)...)
 }

@@ -103,7 +103,7 @@ func (s *clusterStep) join(ctx context.Context, v view, c *types.DBCluster, inst
 		}
 		_, err := s.rds.modifyDBCluster(ctx, &rds.ModifyDBClusterInput{DBClusterIdentifier: aws.String(id), Domain: aws.String(s.directory.id),
 			DomainIAMRoleName: aws.String(s.Config.Role.Name), ApplyImmediately: aws.Bool(true)})
-		return roleLag(err)
+		return notYet(err)
 	}})
 	return v, nil
 }

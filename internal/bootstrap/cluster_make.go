@@ -15,7 +15,7 @@ import (
 // lookMissing says how a cluster comes to be where there is none.
 func (s *clusterStep) lookMissing(ctx context.Context) (view, error) {
 	want := s.Config.Cluster
-	v := view{is: "there is no cluster " + want.Identifier}
+	v := view{is: "there is no cluster " + want.Identifier, billed: []string{fmt.Sprintf("the cluster %s: %d of %s, with storage and backups", want.Identifier, want.Instances, want.InstanceClass)}}
 	if want.Mode == config.ClusterModify {
 		return v, advise("correct cluster.identifier; or write mode: create", "there is no cluster %s in %s", want.Identifier, s.region)
 	}
@@ -47,7 +47,7 @@ func (s *clusterStep) lookMissing(ctx context.Context) (view, error) {
 		if code(err) == "DBClusterAlreadyExistsFault" {
 			return nil // ours of before, or not: the next look tells
 		}
-		return roleLag(err)
+		return notYet(err)
 	}})
 	for n := range want.Instances {
 		v.do = append(v.do, change{what: "create the instance " + s.instanceID(n)})

@@ -28,7 +28,7 @@ func (s *directoryStep) lookMissing(ctx context.Context) (view, error) {
 		}
 		gone = ": " + id + ", which kerbagent made, is gone"
 	}
-	v := view{is: "there is no directory " + want.Name + " in " + want.VPC + gone}
+	v := view{billed: []string{fmt.Sprintf("the directory %s: AWS Managed Microsoft AD, %s edition, two domain controllers", want.Name, want.Edition)}, is: "there is no directory " + want.Name + " in " + want.VPC + gone}
 	if err := s.fits(ctx); err != nil {
 		return v, err
 	}

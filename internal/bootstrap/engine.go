@@ -19,6 +19,9 @@ func start(ctx context.Context, o Options, changes bool) (*engine, error) {
 	if err := w.identify(ctx); err != nil {
 		return nil, problem("start", err)
 	}
+	if err := w.inAccount(changes); err != nil {
+		return nil, err
+	}
 	var err error
 	if w.state, err = openState(o.StateDir, w.account, w.region, changes); err != nil {
 		return nil, problem("start", err)
@@ -47,6 +50,10 @@ func (e *engine) report() Report {
 // plan looks at each step once.
 func (e *engine) plan(ctx context.Context) (Report, error) {
 	rep := e.report()
+	rep.Alias = e.alias(ctx)
+	if e.Config.Account == "" {
+		rep.Notes = append(rep.Notes, "apply changes nothing before the file names the account: under bootstrap:, write "+accountLine(e.account))
+	}
 	for _, s := range e.steps {
 		v, err := s.look(ctx)
 		var unreadable *unreadableError
@@ -55,7 +62,7 @@ func (e *engine) plan(ctx context.Context) (Report, error) {
 			continue
 		}
 		if err != nil {
-			p := problem(s.name(), err)
+			p := e.problem(s, err)
 			rep.Steps, rep.Error = append(rep.Steps, StepReport{Step: s.name(), Is: p.Text}), p
 			return rep, p
 		}
@@ -70,7 +77,7 @@ func (e *engine) apply(ctx context.Context) (Report, error) {
 	for _, s := range e.steps {
 		v, err := e.settle(ctx, s)
 		if err != nil {
-			p := problem(s.name(), err)
+			p := e.problem(s, err)
 			rep.Steps, rep.Error = append(rep.Steps, v.report(s.name())), p
 			return rep, p
 		}
@@ -123,4 +130,19 @@ func (e *engine) recount(step string, v view, err error) error {
 	return e.state.forgetBut(step, func(key string) bool {
 		return slices.ContainsFunc(v.do, func(c change) bool { return step+"/"+c.key == key })
 	})
+}
+
+// problem puts an error of a step into a script's words. A permission that is
+// missing is printed as the whole policy has it, with its conditions: without
+// them it would be more than the step needs.
+func (e *engine) problem(s step, err error) *Error {
+	p := problem(s.name(), err)
+	if p.Exit != ExitPermission {
+		return p
+	}
+	own := slices.DeleteFunc(s.needs(), func(n permission) bool { return n.action != missing(err).action })
+	if len(own) > 0 {
+		p.Policy = policyText(compile(own))
+	}
+	return p
 }

@@ -85,7 +85,7 @@ func problem(step string, err error) *Error {
 		e.Exit, e.Next = ExitLocked, "wait for it to end; if it is dead, run it again on that host, or anywhere with --take-lock"
 	case errors.As(err, &credentials), slices.Contains(credentialCodes(), code(err)):
 		e.Exit, e.Next = ExitCredentials, "log in again (aws sso login, or new keys) and run it again: it goes on where it stopped"
-	case slices.Contains(deniedCodes(), code(err)):
+	case slices.Contains(deniedCodes(), code(err)), is[*linkedRoleError](err):
 		p := missing(err)
 		if !strings.HasPrefix(p.resource, "arn:") {
 			p.resource = "*"

@@ -109,7 +109,7 @@ func (p *patience) excuse(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case errors.As(err, &notYet):
-		budget = notYetBudget
+		budget = notYet.budget
 	case !passes(err):
 		return err
 	}

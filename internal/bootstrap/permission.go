@@ -10,8 +10,17 @@ import (
 type permission struct {
 	action   string
 	resource string
-	reads    bool   // it changes nothing: the watcher's too
-	service  string // iam:PassedToService, for iam:PassRole
+	reads    bool      // it changes nothing: the watcher's too
+	only     condition // zero: always
+}
+
+// condition holds a permission to what it is for.
+type condition struct{ operator, key, values string } // values are separated by commas
+
+// when returns the permission held to a condition.
+func (p permission) when(c condition) permission {
+	p.only = c
+	return p
 }
 
 func watch(action, resource string) permission {
@@ -34,30 +43,36 @@ type statement struct {
 
 // compile puts actions with the same resources into one statement.
 func compile(all []permission) policy {
-	type place struct{ resources, service string }
-	resources := map[string][]string{} // by service of the condition and action
+	type action struct {
+		name string
+		only condition
+	}
+	type place struct {
+		resources string
+		only      condition
+	}
+	resources := map[action][]string{}
 	for _, p := range all {
-		key := p.service + "\x00" + p.action
+		key := action{p.action, p.only}
 		if !slices.Contains(resources[key], p.resource) {
 			resources[key] = append(resources[key], p.resource)
 		}
 	}
 	actions := map[place][]string{}
 	for key, list := range resources {
-		service, action, _ := strings.Cut(key, "\x00")
 		if slices.Contains(list, "*") {
 			list = []string{"*"}
 		}
 		slices.Sort(list)
-		at := place{strings.Join(list, "\x00"), service}
-		actions[at] = append(actions[at], action)
+		at := place{strings.Join(list, "\x00"), key.only}
+		actions[at] = append(actions[at], key.name)
 	}
 	out := policy{Version: "2012-10-17"}
 	for at, list := range actions {
 		slices.Sort(list)
 		st := statement{Effect: "Allow", Action: list, Resource: strings.Split(at.resources, "\x00")}
-		if at.service != "" {
-			st.Condition = map[string]map[string][]string{"StringEquals": {"iam:PassedToService": strings.Split(at.service, ",")}}
+		if at.only != (condition{}) {
+			st.Condition = map[string]map[string][]string{at.only.operator: {at.only.key: strings.Split(at.only.values, ",")}}
 		}
 		out.Statement = append(out.Statement, st)
 	}

@@ -6,7 +6,7 @@ import (
 	"github.com/kerbagent/kerbagent/config"
 )
 
-// Policy is the least IAM policy for what is configured, from nothing to a
+// Policy returns the IAM policy for what is configured, from nothing to a
 // login; readOnly: for a watcher, which looks and never changes. account may be
 // empty: then the policy is for any.
 func Policy(cfg *config.Bootstrap, region, account string, readOnly bool) string {
@@ -18,9 +18,26 @@ func Policy(cfg *config.Bootstrap, region, account string, readOnly bool) string
 	for _, s := range w.steps() {
 		all = append(all, s.needs()...)
 	}
+	all = append(all, watch("iam:ListAccountAliases", "*"))
 	all = append(all, w.onSecret(lockName, "CreateSecret", "GetSecretValue", "DeleteSecret")...)
 	if readOnly {
 		all = slices.DeleteFunc(all, func(p permission) bool { return !p.reads })
 	}
 	return policyText(compile(all))
+}
+
+// PolicyWarnings returns what whoever grants the policy should know: how its
+// holder could get more than it is for.
+func PolicyWarnings(cfg *config.Bootstrap) []string {
+	var out []string
+	r := cfg.Role
+	if r.Manage && r.Inline && r.Boundary == "" {
+		out = append(out, "its holder may write any policy into the role "+r.Name+" (iam:PutRolePolicy), and so get any permission in the account. "+
+			"Write role.permissions_boundary, or use policy: managed, or have an administrator make the role and write role.manage: false")
+	}
+	if r.Manage && r.RepairTrust {
+		out = append(out, "its holder may take the role "+r.Name+" with all that it may do (iam:UpdateAssumeRolePolicy, for role.repair_trust). "+
+			"Grant it only where that role has no other use, and leave role.repair_trust out afterwards")
+	}
+	return out
 }

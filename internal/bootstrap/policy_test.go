@@ -47,8 +47,12 @@ func (h *host) life() error {
 // What is printed is enough for everything, and there is nothing in it that the
 // bootstrap can do without.
 func TestPolicyIsSufficientAndNecessary(t *testing.T) {
-	// Only for a trust that somebody has taken the forwarder from, or changed it.
-	sometimes := []string{"ds:CreateConditionalForwarder", "ds:UpdateConditionalForwarder"}
+	sometimes := []string{
+		"ds:CreateConditionalForwarder", "ds:UpdateConditionalForwarder", // for a trust that somebody has taken the forwarder from, or changed it
+		"iam:GetPolicy", "iam:GetPolicyVersion", "iam:GetRolePolicy", // for a role that is somebody's, with policies of theirs
+		"iam:ListAccountAliases",      // a courtesy: without it the account has no name in the question
+		"iam:CreateServiceLinkedRole", // where the account never had a database
+	}
 	for _, s := range scenarios() {
 		t.Run(s.name, func(t *testing.T) {
 			h := newHost(t, newCloud(t, awstest.Options{}), s.file)

@@ -8,8 +8,10 @@ import (
 type Report struct {
 	Schema  int          `json:"schema"` // 1
 	Account string       `json:"account"`
+	Alias   string       `json:"alias,omitempty"` // of the account, where a plan may read it
 	Region  string       `json:"region"`
 	Steps   []StepReport `json:"steps"`
+	Notes   []string     `json:"notes,omitempty"` // on the whole
 	// Error is what ended it, with the exit code and what to do; nil: all went well.
 	Error *Error `json:"error,omitempty"`
 }
@@ -43,6 +45,7 @@ type StepReport struct {
 	Is      string   `json:"is"`                // what there is, in words
 	Missing []string `json:"missing,omitempty"` // what would be done, or was not done any more
 	Waiting string   `json:"waiting,omitempty"` // what AWS is still at
+	Billed  []string `json:"billed,omitempty"`  // what would be made that AWS bills by the hour
 	Notes   []string `json:"notes,omitempty"`
 }
 

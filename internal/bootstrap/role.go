@@ -1,6 +1,7 @@
 package bootstrap
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/url"
@@ -16,106 +17,278 @@ import (
 // place of the managed one.
 const inlinePolicy = "kerbagent-directory-access"
 
+// roleActions returns the guide's: what Aurora does with a directory.
+func roleActions() []string {
+	return []string{"ds:DescribeDirectories", "ds:AuthorizeApplication", "ds:UnauthorizeApplication", "ds:GetAuthorizedApplicationDetails"}
+}
+
 // roleStep is the guide's step 3: the role by which Aurora reaches the directory.
 type roleStep struct {
 	*world
 	iam iamCalls
+	rds rdsCalls
 }
 
 func (s *roleStep) name() string { return "role" }
 
+// look finds the role, or says how it is made. One that is there has to let
+// Aurora in and to reach the directory; where it does not, what is missing is
+// said, or mended where the file consents to it.
 func (s *roleStep) look(ctx context.Context) (view, error) {
 	name := s.Config.Role.Name
 	v := view{is: "there is no role " + name}
-	principals, err := s.principals()
+	services, err := s.services()
 	if err != nil {
 		return v, err
 	}
-	access := change{key: "access", what: "give it the managed policy AmazonRDSDirectoryServiceAccess", act: s.attach}
-	if s.Config.Role.Inline {
-		access = change{key: "access", what: "give it the policy " + inlinePolicy, act: s.put}
-	}
-	out, err := s.iam.getRole(ctx, &iam.GetRoleInput{RoleName: aws.String(name)})
-	if is[*types.NoSuchEntityException](err) {
-		v.do = []change{{key: "create", what: fmt.Sprintf("create the role %s for %s", name, strings.Join(principals, " and ")),
-			act: func(ctx context.Context) error { return s.create(ctx, principals) }}, access}
+	role, err := s.find(ctx)
+	switch {
+	case err != nil:
+		return v, err
+	case role == nil && !s.Config.Role.Manage:
+		return v, advise("correct role.name; or leave role.manage out to have it made", "there is no role %s", name)
+	case role == nil:
+		v.do = []change{{key: "create", what: fmt.Sprintf("create the role %s for %s", name, strings.Join(services, " and ")),
+			act: func(ctx context.Context) error { return s.create(ctx, services) }}, s.access()}
 		return v, nil
 	}
-	if err != nil {
-		return v, fmt.Errorf("reading the role %s: %w", name, err)
-	}
 	v.is = "the role " + name
-	ours := s.Config.Role.Repair || slices.ContainsFunc(out.Role.Tags, func(t types.Tag) bool { return aws.ToString(t.Key) == ourTag })
-	trust, err := url.QueryUnescape(strings.ReplaceAll(aws.ToString(out.Role.AssumeRolePolicyDocument), "+", "%2B"))
-	if err != nil {
-		return v, fmt.Errorf("reading the trust policy of %s: %w", name, err)
-	}
-	if lacking := lackingPrincipals(trust, principals); len(lacking) > 0 {
-		mended, err := addPrincipals(trust, lacking)
+	var troubles []trouble
+	for _, judge := range []func(context.Context, *types.Role, []string) (view, *trouble, error){s.entry, s.reach} {
+		part, t, err := judge(ctx, role, services)
 		if err != nil {
-			return v, fmt.Errorf("reading the trust policy of %s: %w", name, err)
+			return v, err
 		}
-		if !ours {
-			return v, advise("to have it mended, write role.repair: true; or take another role", "the role %s is not kerbagent's, and does not let %s in", name, strings.Join(lacking, " and "))
+		v.do, v.notes = append(v.do, part.do...), append(v.notes, part.notes...)
+		if t != nil {
+			troubles = append(troubles, *t)
 		}
-		v.do = append(v.do, change{key: "trust", what: "let " + strings.Join(lacking, " and ") + " use the role " + name, act: func(ctx context.Context) error {
-			_, err := s.iam.updateAssumeRolePolicy(ctx, &iam.UpdateAssumeRolePolicyInput{RoleName: aws.String(name), PolicyDocument: aws.String(mended)})
-			return err
-		}})
 	}
-	has, err := s.hasAccess(ctx)
+	if len(v.do) == 0 && len(troubles) == 0 {
+		return v, nil
+	}
+	// A cluster has joined by it: it does what it has to, whatever it looks like.
+	joined, err := s.joined(ctx)
 	if err != nil {
 		return v, err
 	}
-	if !has {
-		if !ours {
-			return v, advise("attach it, or write role.repair: true to have it attached; or take another role",
-				"the role %s is not kerbagent's, and has no access to the directory (%s)", name, access.what)
+	if joined {
+		for _, c := range v.do {
+			troubles = append(troubles, trouble{what: "by what is known here, this is missing: " + c.what})
 		}
-		v.do = append(v.do, access)
+		v.do = nil
+		for _, t := range troubles {
+			v.notes = append(v.notes, t.what+"; the cluster "+s.Config.Cluster.Identifier+" has joined by it all the same, so it is left as it is")
+		}
+		return v, nil
+	}
+	if len(troubles) > 0 {
+		return v, advise(troubles[0].next, "%s", troubles[0].what)
 	}
 	return v, nil
+}
+
+// trouble is what a role lacks that is not mended, and what to do about it.
+type trouble struct{ what, next string }
+
+// find returns the role, or nil.
+func (s *roleStep) find(ctx context.Context) (*types.Role, error) {
+	out, err := s.iam.getRole(ctx, &iam.GetRoleInput{RoleName: aws.String(s.Config.Role.Name)})
+	switch {
+	case is[*types.NoSuchEntityException](err):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("reading the role %s: %w", s.Config.Role.Name, err)
+	}
+	return out.Role, nil
+}
+
+// entry judges whether the role's trust policy lets Aurora use it.
+func (s *roleStep) entry(_ context.Context, role *types.Role, services []string) (v view, t *trouble, err error) {
+	name := s.Config.Role.Name
+	text, err := unescape(role.AssumeRolePolicyDocument)
+	if err != nil {
+		return v, nil, fmt.Errorf("reading the trust policy of %s: %w", name, err)
+	}
+	policy, err := parsePolicy(text)
+	if err != nil {
+		return v, nil, fmt.Errorf("reading the trust policy of %s: %w", name, err)
+	}
+	c := caller{s.account, s.arn("rds", s.region, "cluster:"+s.Config.Cluster.Identifier)}
+	by := map[verdict][]string{}
+	for _, service := range services {
+		by[policy.letsIn(service, c)] = append(by[policy.letsIn(service, c)], service)
+	}
+	if list := by[unjudged]; len(list) > 0 {
+		v.notes = append(v.notes, fmt.Sprintf("the trust policy of %s lets %s in under conditions that kerbagent cannot evaluate: if the join fails, look there first", name, strings.Join(list, " and ")))
+	}
+	if list := by[excluded]; len(list) > 0 {
+		return v, &trouble{fmt.Sprintf("the trust policy of %s names %s, and its conditions or a Deny statement keep it out (the request is for account %s and %s)", name, strings.Join(list, " and "), c.account, c.arn),
+			"have the conditions of the role corrected; kerbagent does not widen them. Or take another role"}, nil
+	}
+	missing := by[lacking]
+	if len(missing) == 0 {
+		return v, nil, nil
+	}
+	if !s.Config.Role.RepairTrust {
+		return v, &trouble{fmt.Sprintf("the role %s does not let %s in", name, strings.Join(missing, " and ")),
+			"have it let in, or take another role; to have it done here, see what the role may do, and write role.repair_trust: true"}, nil
+	}
+	mended, err := letIn(text, missing, services)
+	if err != nil {
+		return v, nil, fmt.Errorf("reading the trust policy of %s: %w", name, err)
+	}
+	v.do = []change{{key: "trust", what: "let " + strings.Join(missing, " and ") + " use the role " + name + ", with all that it may do", act: func(ctx context.Context) error {
+		_, err := s.iam.updateAssumeRolePolicy(ctx, &iam.UpdateAssumeRolePolicyInput{RoleName: aws.String(name), PolicyDocument: aws.String(mended)})
+		return err
+	}}}
+	return v, nil, nil
+}
+
+// reach judges whether the role's policies let it use the directory.
+func (s *roleStep) reach(ctx context.Context, role *types.Role, _ []string) (v view, t *trouble, err error) {
+	name := s.Config.Role.Name
+	if !s.Config.Role.Manage {
+		v.notes = append(v.notes, "what the role "+name+" may do is not looked at (role.manage: false): it needs "+strings.Join(roleActions(), ", "))
+		return v, nil, nil
+	}
+	if b := role.PermissionsBoundary; b != nil && aws.ToString(b.PermissionsBoundaryArn) != s.Config.Role.Boundary {
+		v.notes = append(v.notes, "the role "+name+" has the permissions boundary "+plain(aws.ToString(b.PermissionsBoundaryArn))+", which has to allow what it needs: "+strings.Join(roleActions(), ", "))
+	}
+	has, err := s.hasAccess(ctx)
+	switch {
+	case err != nil || has == granted:
+		return v, nil, err
+	case has == unjudged:
+		v.notes = append(v.notes, "the policies of "+name+" let it reach the directory under conditions that kerbagent cannot evaluate: if the join fails, look there first")
+		return v, nil, nil
+	case has == excluded:
+		return v, &trouble{"a policy of the role " + name + " denies what Aurora does with a directory (" + strings.Join(roleActions(), ", ") + ")", "have that corrected, or take another role"}, nil
+	}
+	ours := s.Config.Role.Repair || slices.ContainsFunc(role.Tags, func(t types.Tag) bool { return aws.ToString(t.Key) == ourTag })
+	if !ours {
+		return v, &trouble{fmt.Sprintf("the role %s is not kerbagent's, and has no access to the directory (it needs %s)", name, strings.Join(roleActions(), ", ")),
+			"give it the managed policy AmazonRDSDirectoryServiceAccess, or write role.repair: true to have that done here; or take another role"}, nil
+	}
+	v.do = []change{s.access()}
+	return v, nil, nil
+}
+
+// access is the change that lets the role reach the directory.
+func (s *roleStep) access() change {
+	if s.Config.Role.Inline {
+		return change{key: "access", what: "give it the policy " + inlinePolicy, act: s.put}
+	}
+	return change{key: "access", what: "give it the managed policy AmazonRDSDirectoryServiceAccess", act: s.attach}
 }
 
 func (s *roleStep) managed() string {
 	return "arn:" + s.partition + ":iam::aws:policy/service-role/AmazonRDSDirectoryServiceAccess"
 }
 
-func (s *roleStep) hasAccess(ctx context.Context) (bool, error) {
+// hasAccess weighs all policies of the role, as far as one is needed to decide:
+// the managed one is known by its ARN, all others are read.
+func (s *roleStep) hasAccess(ctx context.Context) (verdict, error) {
 	name := aws.String(s.Config.Role.Name)
-	if s.Config.Role.Inline {
-		out, err := s.iam.getRolePolicy(ctx, &iam.GetRolePolicyInput{RoleName: name, PolicyName: aws.String(inlinePolicy)})
-		if is[*types.NoSuchEntityException](err) {
-			return false, nil
-		}
-		if err != nil {
-			return false, fmt.Errorf("reading the role's policy: %w", err)
-		}
-		have, err := url.QueryUnescape(strings.ReplaceAll(aws.ToString(out.PolicyDocument), "+", "%2B"))
-		return have == s.document(), err
-	}
+	var texts []string
 	for p := iam.NewListAttachedRolePoliciesPaginator(s.iam, &iam.ListAttachedRolePoliciesInput{RoleName: name}); p.HasMorePages(); {
 		page, err := p.NextPage(ctx)
 		if err != nil {
-			return false, fmt.Errorf("reading the role's policies: %w", err)
+			return lacking, fmt.Errorf("reading the role's policies: %w", err)
 		}
 		for _, a := range page.AttachedPolicies {
 			if aws.ToString(a.PolicyArn) == s.managed() {
-				return true, nil
+				return granted, nil
 			}
+			text, err := s.attached(ctx, a.PolicyArn)
+			if err != nil {
+				return lacking, err
+			}
+			texts = append(texts, text)
+		}
+	}
+	for p := iam.NewListRolePoliciesPaginator(s.iam, &iam.ListRolePoliciesInput{RoleName: name}); p.HasMorePages(); {
+		page, err := p.NextPage(ctx)
+		if err != nil {
+			return lacking, fmt.Errorf("reading the role's policies: %w", err)
+		}
+		for _, n := range page.PolicyNames {
+			out, err := s.iam.getRolePolicy(ctx, &iam.GetRolePolicyInput{RoleName: name, PolicyName: aws.String(n)})
+			if err != nil {
+				return lacking, fmt.Errorf("reading the role's policy %s: %w", n, err)
+			}
+			text, err := unescape(out.PolicyDocument)
+			if err != nil {
+				return lacking, fmt.Errorf("reading the role's policy %s: %w", n, err)
+			}
+			texts = append(texts, text)
+		}
+	}
+	return s.weigh(texts)
+}
+
+// attached reads the text of a managed policy in its version that counts.
+func (s *roleStep) attached(ctx context.Context, arn *string) (string, error) {
+	p, err := s.iam.getPolicy(ctx, &iam.GetPolicyInput{PolicyArn: arn})
+	if err != nil {
+		return "", fmt.Errorf("reading the policy %s: %w", aws.ToString(arn), err)
+	}
+	out, err := s.iam.getPolicyVersion(ctx, &iam.GetPolicyVersionInput{PolicyArn: arn, VersionId: p.Policy.DefaultVersionId})
+	if err != nil {
+		return "", fmt.Errorf("reading the policy %s: %w", aws.ToString(arn), err)
+	}
+	return unescape(out.PolicyVersion.Document)
+}
+
+// weigh returns the least verdict of the actions that the role needs.
+func (s *roleStep) weigh(texts []string) (verdict, error) {
+	var policies []document
+	for _, text := range texts {
+		d, err := parsePolicy(text)
+		if err != nil {
+			return lacking, fmt.Errorf("reading a policy of the role: %w", err)
+		}
+		policies = append(policies, d)
+	}
+	directory := s.arn("ds", s.region, "directory/"+cmp.Or(s.directory.id, "d-"))
+	out := granted
+	for _, action := range roleActions() {
+		on := []string{"*", directory}
+		if action == "ds:DescribeDirectories" { // knows no resources (Service Authorization Reference)
+			on = on[:1]
+		}
+		switch v := allows(policies, action, on...); {
+		case v == excluded:
+			return v, nil
+		case v < out:
+			out = v
+		}
+	}
+	return out, nil
+}
+
+// joined says whether the cluster is a member of the directory by this role.
+func (s *roleStep) joined(ctx context.Context) (bool, error) {
+	c, err := describeCluster(ctx, s.rds, s.Config.Cluster.Identifier)
+	if err != nil || c == nil {
+		return false, err
+	}
+	for _, m := range c.DomainMemberships {
+		status := aws.ToString(m.Status)
+		if aws.ToString(m.IAMRoleName) == s.Config.Role.Name && (status == "kerberos-enabled" || status == "joined") {
+			return true, nil
 		}
 	}
 	return false, nil
 }
 
-func (s *roleStep) create(ctx context.Context, principals []string) error {
-	trust, err := addPrincipals("", principals)
+func (s *roleStep) create(ctx context.Context, services []string) error {
+	trust, err := letIn("", services, nil)
 	if err != nil {
 		return err
 	}
-	in := &iam.CreateRoleInput{RoleName: aws.String(s.Config.Role.Name), AssumeRolePolicyDocument: aws.String(trust), Path: aws.String("/"),
-		Description: aws.String("Lets Aurora reach the directory for Kerberos logins")}
-	in.Tags = tagList(s.tags(), iamTag)
+	in := &iam.CreateRoleInput{RoleName: aws.String(s.Config.Role.Name), AssumeRolePolicyDocument: aws.String(trust), Path: aws.String(s.Config.Role.Path),
+		PermissionsBoundary: optional(s.Config.Role.Boundary), Description: aws.String("Lets Aurora reach the directory for Kerberos logins"), Tags: tagList(s.tags(), iamTag)}
 	_, err = s.iam.createRole(ctx, in)
 	if err != nil && !is[*types.EntityAlreadyExistsException](err) {
 		return fmt.Errorf("creating the role: %w", err)
@@ -129,20 +302,17 @@ func (s *roleStep) attach(ctx context.Context) error {
 }
 
 func (s *roleStep) put(ctx context.Context) error {
-	_, err := s.iam.putRolePolicy(ctx, &iam.PutRolePolicyInput{RoleName: aws.String(s.Config.Role.Name), PolicyName: aws.String(inlinePolicy), PolicyDocument: aws.String(s.document())})
+	// The guide's role policy.
+	text := policyText(policy{Version: "2012-10-17", Statement: []statement{{Effect: "Allow", Action: roleActions(), Resource: []string{"*"}}}})
+	_, err := s.iam.putRolePolicy(ctx, &iam.PutRolePolicyInput{RoleName: aws.String(s.Config.Role.Name), PolicyName: aws.String(inlinePolicy), PolicyDocument: aws.String(text)})
 	return err
 }
 
-// document is the guide's role policy.
-func (s *roleStep) document() string {
-	return policyText(policy{Version: "2012-10-17", Statement: []statement{{Effect: "Allow", Action: roleActions(), Resource: []string{"*"}}}})
-}
-
-// principals are the services that the role must trust. They depend on the
+// services returns those that the role must trust. They depend on the
 // Region (Aurora user guide, "Kerberos authentication: Region and version
 // availability"): opt-in Regions have one of their own, and for Regions opened
 // after il-central-1 its name for Aurora MySQL is not written anywhere.
-func (s *roleStep) principals() ([]string, error) {
+func (s *roleStep) services() ([]string, error) {
 	if given := s.Config.Role.Principals; len(given) > 0 {
 		return given, nil
 	}
@@ -161,16 +331,35 @@ func (s *roleStep) principals() ([]string, error) {
 		"in the Region %s Aurora uses a service principal of its own, whose name AWS does not publish", s.region)
 }
 
-func (s *roleStep) needs() []permission {
-	at := s.arn("iam", "", "role/"+s.Config.Role.Name)
-	out := []permission{watch("iam:GetRole", at), act("iam:CreateRole", at), act("iam:TagRole", at)}
-	if s.Config.Role.Repair {
-		out = append(out, act("iam:UpdateAssumeRolePolicy", at))
-	}
-	if s.Config.Role.Inline {
-		return append(out, watch("iam:GetRolePolicy", at), act("iam:PutRolePolicy", at))
-	}
-	return append(out, watch("iam:ListAttachedRolePolicies", at), act("iam:AttachRolePolicy", at))
+// unescape decodes a policy as IAM sends it: percent-encoded (RFC 3986).
+func unescape(text *string) (string, error) {
+	return url.PathUnescape(aws.ToString(text))
 }
 
 func iamTag(key, value *string) types.Tag { return types.Tag{Key: key, Value: value} }
+
+// needs are the permissions of step 3. Those that write a policy are held to
+// what they are for: whoever may attach any policy to a role, or write any into
+// it, may do anything.
+func (s *roleStep) needs() []permission {
+	r := s.Config.Role
+	at := s.arn("iam", "", "role"+r.Path+r.Name)
+	// Of a role that is not there nobody knows the path.
+	out := []permission{watch("iam:GetRole", at), watch("iam:GetRole", s.arn("iam", "", "role/"+r.Name))}
+	if !r.Manage {
+		return out
+	}
+	limit := condition{}
+	if r.Boundary != "" {
+		limit = condition{"StringEquals", "iam:PermissionsBoundary", r.Boundary}
+	}
+	out = append(out, watch("iam:ListAttachedRolePolicies", at), watch("iam:ListRolePolicies", at), watch("iam:GetRolePolicy", at),
+		watch("iam:GetPolicy", "*"), watch("iam:GetPolicyVersion", "*"), act("iam:CreateRole", at).when(limit), act("iam:TagRole", at))
+	if r.RepairTrust {
+		out = append(out, act("iam:UpdateAssumeRolePolicy", at))
+	}
+	if r.Inline {
+		return append(out, act("iam:PutRolePolicy", at).when(limit))
+	}
+	return append(out, act("iam:AttachRolePolicy", at).when(condition{"ArnEquals", "iam:PolicyARN", s.managed()}))
+}

@@ -19,6 +19,7 @@ type view struct {
 	do      []change // what is missing, in order
 	wait    *Wait    // first wait for this
 	blocked string   // somebody else has to do this first; lines
+	billed  []string // what is missing that AWS bills by the hour, once it is made
 	notes   []string // for the operator
 	seen    bool     // what was asked for before shows by now, though it is not done
 }
@@ -41,11 +42,12 @@ const (
 	outageBudget  = 10 * time.Minute // of errors that pass, in a row
 	outageEvery   = 10 * time.Second
 	notYetBudget  = 5 * time.Minute // of refusals that IAM's and DNS's delays explain
+	linkedBudget  = time.Minute     // of the refusal that a service-linked role which is on its way explains
 	releaseBudget = 15 * time.Second
 )
 
 func (v view) report(name string) StepReport {
-	r := StepReport{Step: name, Is: v.is, Notes: v.notes, Done: len(v.do) == 0 && v.wait == nil && v.blocked == ""}
+	r := StepReport{Step: name, Is: v.is, Billed: v.billed, Notes: v.notes, Done: len(v.do) == 0 && v.wait == nil && v.blocked == ""}
 	for _, c := range v.do {
 		r.Missing = append(r.Missing, c.what)
 	}

@@ -11,7 +11,7 @@ func (w *world) steps() []step {
 	if w.Config.Trust != nil {
 		steps = append(steps, &trustStep{world: w, ds: w.AWS.directory, ec2: w.AWS.ec2, vault: vault})
 	}
-	steps = append(steps, &roleStep{world: w, iam: w.AWS.iam})
+	steps = append(steps, &roleStep{world: w, iam: w.AWS.iam, rds: w.AWS.rds})
 	if len(w.Config.Users) > 0 {
 		steps = append(steps, &usersStep{world: w, vault: vault})
 	}

@@ -63,7 +63,7 @@ func TestWhatIsWrong(t *testing.T) {
 		}, ExitFailed, []string{"join the cluster orders", "3 times"}},
 		{"a role of somebody's that does not let Aurora in", nil, func(c *awstest.Cloud, _ *host) {
 			c.AddRole(awstest.Role{Name: "rds-directoryservice-kerberos-access-role", Trust: `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}`})
-		}, ExitFailed, []string{"directoryservice.rds.amazonaws.com", "role.repair"}},
+		}, ExitFailed, []string{"directoryservice.rds.amazonaws.com", "role.repair_trust"}},
 		{"a permission is missing", nil, func(_ *awstest.Cloud, h *host) {
 			h.as(awstest.Everything, `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"ds:CreateMicrosoftAD","Resource":"*"}]}`)
 		}, ExitPermission, []string{"ds:CreateMicrosoftAD", `"Action": [`}},

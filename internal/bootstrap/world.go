@@ -11,6 +11,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 )
 
@@ -40,6 +41,32 @@ func (w *world) identify(ctx context.Context) error {
 		return &Error{Exit: ExitUsage, Step: "start", Text: fmt.Sprintf("bootstrap.region is %s and --region %s", want, w.region), Next: "leave the flag out"}
 	}
 	return nil
+}
+
+// inAccount refuses to change an account that the file does not name, and to
+// look at another one than it names.
+func (w *world) inAccount(changes bool) error {
+	want := w.Config.Account
+	switch {
+	case want == w.account || want == "" && !changes:
+		return nil
+	case want == "":
+		return &Error{Exit: ExitUsage, Step: "start", Text: "the configuration names no AWS account, and the credentials lead to " + w.account,
+			Next: "if that account is meant, write under bootstrap: " + accountLine(w.account)}
+	}
+	return &Error{Exit: ExitUsage, Step: "start", Text: fmt.Sprintf("bootstrap.account is %s, and the credentials lead to the AWS account %s", want, w.account),
+		Next: "use credentials of " + want + " (AWS_PROFILE, or --profile); or, if the other account is meant, write under bootstrap: " + accountLine(w.account)}
+}
+
+func accountLine(account string) string { return `account: "` + account + `"` }
+
+// alias returns the account's alias, empty where it has none or nobody lets us read it.
+func (w *world) alias(ctx context.Context) string {
+	out, err := w.AWS.iam.listAccountAliases(ctx, &iam.ListAccountAliasesInput{})
+	if err != nil || len(out.AccountAliases) == 0 {
+		return ""
+	}
+	return out.AccountAliases[0]
 }
 
 func (w *world) tell(ev Event) {

@@ -36,6 +36,7 @@ const (
 
 // The file that a test begins with; %s is the cluster's part.
 const setup = `bootstrap:
+  account: "123456789012"
   region: us-east-1
   tags: {team: database}
   directory: {name: corp.example.com, short_name: CORP, edition: Standard, vpc: vpc-00000001, subnets: [subnet-0000000a, subnet-0000000b], admin_password: "secretsmanager:kerbagent/corp/admin"}

@@ -36,6 +36,11 @@ type Options struct {
 	// NoLinkedRole: RDS was never used in the account, so the first cluster needs
 	// iam:CreateServiceLinkedRole.
 	NoLinkedRole bool
+	// NoSource: RDS sends no aws:SourceAccount and aws:SourceArn when it takes a
+	// role; unverified whether it does.
+	NoSource bool
+	// Alias of the account. "": it has none.
+	Alias string
 	// LenientSecrets: who may read a secret of some name is told where there is
 	// none. Else that is AccessDeniedException, unless all secrets may be read;
 	// unverified how far AWS's policy evaluation goes there.

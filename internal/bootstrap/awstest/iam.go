@@ -26,6 +26,9 @@ func iamActions() map[string]action {
 		"ListAttachedRolePolicies": {run: listAttachedRolePolicies},
 		"ListRolePolicies":         {run: listRolePolicies},
 		"GetRolePolicy":            {run: getRolePolicy},
+		"GetPolicy":                {run: getPolicy},
+		"GetPolicyVersion":         {run: getPolicyVersion},
+		"ListAccountAliases":       {run: listAccountAliases},
 	}
 }
 
@@ -46,15 +49,22 @@ type xmlRole struct {
 	ARN                      string `xml:"Arn"`
 	CreateDate               string
 	AssumeRolePolicyDocument string
+	PermissionsBoundary      *xmlBoundary
 	Description              string   `xml:",omitempty"`
 	MaxSessionDuration       int      `xml:",omitempty"`
 	Tags                     []xmlTag `xml:"Tags>member"`
 }
 
+type xmlBoundary struct{ PermissionsBoundaryType, PermissionsBoundaryArn string }
+
 // roleAnswer writes a role. Policy documents are percent-encoded (RFC 3986), as
 // IAM gives them.
 func (r *request) roleAnswer(o *Role) any {
-	return struct{ Role xmlRole }{xmlRole{Path: o.Path, RoleName: o.Name, RoleID: o.ID, ARN: r.cloud.roleARN(o), CreateDate: o.Created.UTC().Format("2006-01-02T15:04:05Z"),
+	var boundary *xmlBoundary
+	if o.Boundary != "" {
+		boundary = &xmlBoundary{"Policy", o.Boundary}
+	}
+	return struct{ Role xmlRole }{xmlRole{PermissionsBoundary: boundary, Path: o.Path, RoleName: o.Name, RoleID: o.ID, ARN: r.cloud.roleARN(o), CreateDate: o.Created.UTC().Format("2006-01-02T15:04:05Z"),
 		AssumeRolePolicyDocument: percent(o.Trust), Description: o.Description, MaxSessionDuration: 3600, Tags: xmlTags(o.Tags)}}
 }
 
@@ -73,6 +83,10 @@ func (r *request) role(action string, context ...string) (*Role, error) {
 	if o != nil {
 		arn = r.cloud.roleARN(o)
 	}
+	if o != nil && o.Boundary != "" {
+		// The boundary that the role has (Service Authorization Reference, IAM).
+		context = append(context, "iam:PermissionsBoundary", o.Boundary)
+	}
 	if err := r.allow("iam:"+action, arn, context...); err != nil {
 		return nil, err
 	}
@@ -88,10 +102,14 @@ func createRole(r *request) (any, error) {
 		return nil, err
 	}
 	o := &Role{Name: f.text("RoleName"), Path: f.text("Path"), Description: f.text("Description"), Trust: f.text("AssumeRolePolicyDocument"),
-		Tags: f.tags("Tags.member"), Inline: map[string]string{}, Created: r.now, Changed: r.now}
+		Boundary: f.text("PermissionsBoundary"), Tags: f.tags("Tags.member"), Inline: map[string]string{}, Created: r.now, Changed: r.now}
 	def(&o.Path, "/")
 	arn := r.cloud.roleARN(o)
-	if err := r.allow("iam:CreateRole", arn); err != nil {
+	var context []string
+	if o.Boundary != "" {
+		context = []string{"iam:PermissionsBoundary", o.Boundary}
+	}
+	if err := r.allow("iam:CreateRole", arn, context...); err != nil {
 		return nil, err
 	}
 	if len(o.Tags) > 0 {
@@ -143,7 +161,7 @@ func attachRolePolicy(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if arn != "arn:"+r.cloud.options.Partition+managedName {
+	if _, known := r.cloud.managed(r.state, arn); !known {
 		return nil, failing(404, "NoSuchEntity", "Policy %s does not exist or is not attachable.", arn)
 	}
 	if err := r.form.done(); err != nil {
@@ -241,12 +259,12 @@ func getRolePolicy(r *request) (any, error) {
 }
 
 // access says whether a role's policies allow it what RDS needs of Directory Service.
-func (c *Cloud) access(o *Role) bool {
+func (c *Cloud) access(o *Role, directory string) bool {
 	var policies []*policy
 	documents := slices.Collect(maps.Values(o.Inline))
 	for _, a := range o.Attached {
-		if a == "arn:"+c.options.Partition+managedName {
-			documents = append(documents, serviceRoleAccess)
+		if document, known := c.managed(c.state, a); known {
+			documents = append(documents, document)
 		}
 	}
 	for _, d := range documents {
@@ -255,9 +273,79 @@ func (c *Cloud) access(o *Role) bool {
 		}
 	}
 	for _, a := range []string{"DescribeDirectories", "AuthorizeApplication", "UnauthorizeApplication", "GetAuthorizedApplicationDetails"} {
-		if decide(policies, Permission{Action: "ds:" + a, Resource: "*"}) != allowed {
+		on := c.regional("ds", "directory/"+directory)
+		if a == "DescribeDirectories" {
+			on = "*" // it knows no resources (Service Authorization Reference, Directory Service)
+		}
+		if decide(policies, Permission{Action: "ds:" + a, Resource: on}) != allowed {
 			return false
+		}
+		if document, known := c.managed(c.state, o.Boundary); o.Boundary != "" {
+			limit, err := parsePolicy(document)
+			if !known || err != nil || decide([]*policy{limit}, Permission{Action: "ds:" + a, Resource: on}) != allowed {
+				return false
+			}
 		}
 	}
 	return true
+}
+
+// managed finds a managed policy: AWS's own for Aurora, one that administers
+// everything, or a customer's.
+func (c *Cloud) managed(st *state, arn string) (document string, known bool) {
+	aws := "arn:" + c.options.Partition
+	switch arn {
+	case aws + managedName:
+		return serviceRoleAccess, true
+	case aws + ":iam::aws:policy/AdministratorAccess":
+		return Everything, true
+	}
+	document, known = st.Policies[arn]
+	return document, known
+}
+
+func getPolicy(r *request) (any, error) {
+	arn := r.form.text("PolicyArn")
+	if err := r.allow("iam:GetPolicy", arn); err != nil {
+		return nil, err
+	}
+	if _, known := r.cloud.managed(r.state, arn); !known {
+		return nil, failing(404, "NoSuchEntity", "Policy %s was not found.", arn)
+	}
+	type policy struct {
+		ARN              string `xml:"Arn"`
+		PolicyName       string
+		DefaultVersionID string `xml:"DefaultVersionId"`
+	}
+	return struct{ Policy policy }{policy{arn, arn[strings.LastIndex(arn, "/")+1:], "v1"}}, r.form.done()
+}
+
+func getPolicyVersion(r *request) (any, error) {
+	arn, version := r.form.text("PolicyArn"), r.form.text("VersionId")
+	if err := r.allow("iam:GetPolicyVersion", arn); err != nil {
+		return nil, err
+	}
+	document, known := r.cloud.managed(r.state, arn)
+	if !known || version != "v1" {
+		return nil, failing(404, "NoSuchEntity", "Policy %s version %s was not found.", arn, version)
+	}
+	type policyVersion struct {
+		Document, VersionId string
+		IsDefaultVersion    bool
+	}
+	return struct{ PolicyVersion policyVersion }{policyVersion{percent(document), version, true}}, r.form.done()
+}
+
+func listAccountAliases(r *request) (any, error) {
+	if err := r.allow("iam:ListAccountAliases", "*"); err != nil {
+		return nil, err
+	}
+	var aliases []string
+	if a := r.cloud.options.Alias; a != "" {
+		aliases = []string{a}
+	}
+	return struct {
+		Aliases     []string `xml:"AccountAliases>member"`
+		IsTruncated bool
+	}{Aliases: aliases}, r.form.done()
 }

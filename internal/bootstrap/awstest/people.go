@@ -48,6 +48,14 @@ func (c *Cloud) SetPolicies(accessKey string, policies ...string) error {
 	return nil
 }
 
+// Allows says whether the policies of whoever has an access key allow something.
+func (c *Cloud) Allows(accessKey string, p Permission) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	who := c.people[accessKey]
+	return who != nil && decide(who.policies, p) == allowed
+}
+
 func (c *Cloud) add(p *principal, policies []string) error {
 	parsed, err := parsePolicies(policies)
 	if err != nil {

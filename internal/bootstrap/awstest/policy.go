@@ -205,12 +205,12 @@ func wild(pattern, text string) bool {
 }
 
 // trusts says whether a role's trust policy lets a service assume the role.
-func (p *policy) trusts(service string) bool {
+func (p *policy) trusts(service string, context map[string]string) bool {
 	found := false
 	for _, s := range p.Statement {
 		named := slices.Contains(s.Principal["Service"], service)
 		assume := slices.ContainsFunc(s.Action, func(a string) bool { return wild(strings.ToLower(a), "sts:assumerole") })
-		if !named || !assume || len(s.Condition) > 0 {
+		if !named || !assume || !s.conditions(context) {
 			continue
 		}
 		if s.Effect == "Deny" {

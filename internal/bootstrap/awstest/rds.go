@@ -48,10 +48,10 @@ func rdsActions() map[string]action {
 func engineVersions() []EngineVersion {
 	classes := []string{"db.r6g.large", "db.r6g.xlarge", "db.serverless", "db.t4g.medium"}
 	return []EngineVersion{
-		{auroraMySQL, "5.7.mysql_aurora.2.11.4", false, classes},
-		{auroraMySQL, "8.0.mysql_aurora.3.02.3", false, classes},
-		{auroraMySQL, defaultVersion, true, classes},
-		{auroraMySQL, "8.0.mysql_aurora.3.08.0", true, classes},
+		{auroraMySQL, "5.7.mysql_aurora.2.11.4", false, classes, false},
+		{auroraMySQL, "8.0.mysql_aurora.3.02.3", false, classes, false},
+		{auroraMySQL, defaultVersion, true, classes, false},
+		{auroraMySQL, "8.0.mysql_aurora.3.08.0", true, classes, false},
 	}
 }
 
@@ -135,10 +135,15 @@ func (r *request) manageSecret(k *Cluster, kmsKey string) error {
 			return err
 		}
 	}
-	if kmsKey != "" {
-		if err := r.allow("kms:DescribeKey", r.cloud.regional("kms", "key/"+kmsKey)); err != nil {
-			return err
-		}
+	// With the default key too (Aurora user guide, "Password management with
+	// Secrets Manager", permissions).
+	key := kmsKey
+	def(&key, "0a000000-0000-4000-8000-00000000d0f4")
+	if !strings.HasPrefix(key, "arn:") {
+		key = r.cloud.regional("kms", "key/"+key)
+	}
+	if err := r.allow("kms:DescribeKey", key); err != nil {
+		return err
 	}
 	s.put(r.cloud.newUUID(), `{"username":"`+k.Master+`","password":"`+r.cloud.newUUID()+`"}`, r.now)
 	s.KMSKey = kmsKey

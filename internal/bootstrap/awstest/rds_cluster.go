@@ -56,7 +56,7 @@ func restoreFromSnapshot(r *request) (any, error) {
 		return nil, bad("InvalidDBClusterSnapshotStateFault", "The snapshot is not available.")
 	}
 	k := &Cluster{Engine: f.text("Engine"), Version: f.text("EngineVersion"), Master: s.Master, RestoredFrom: s.ID}
-	def(&k.Version, s.Version)
+	// The API model: "If not specified, the default version" (aws-sdk-go issue 3786 found the snapshot's).
 	if err := r.begin("RestoreDBClusterFromSnapshot", k); err != nil {
 		return nil, err
 	}
@@ -64,20 +64,28 @@ func restoreFromSnapshot(r *request) (any, error) {
 		return nil, err
 	}
 	k.Encrypted = s.Encrypted
-	return r.finish(k, clusterRestoring)
+	was := s.ParameterGroup
+	def(&was, k.ParameterGroup)
+	return r.restored(k, was)
 }
 
 func restoreToPointInTime(r *request) (any, error) {
 	f := r.form
-	if err := f.need("DBClusterIdentifier", "SourceDBClusterIdentifier"); err != nil {
+	if err := f.need("DBClusterIdentifier"); err != nil {
 		return nil, err
 	}
-	id := f.text("SourceDBClusterIdentifier")
+	id, resource := f.text("SourceDBClusterIdentifier"), f.text("SourceDbClusterResourceId")
+	if (id == "") == (resource == "") {
+		return nil, bad("InvalidParameterCombination", "Exactly one of SourceDBClusterIdentifier and SourceDbClusterResourceId must be given.")
+	}
 	id = id[strings.LastIndex(id, ":")+1:]
 	if err := r.allow("rds:RestoreDBClusterToPointInTime", r.cloud.regional("rds", "cluster:"+id)); err != nil {
 		return nil, err
 	}
 	source := r.Clusters[id]
+	if resource != "" { // of a cluster that was deleted (terraform-provider-aws issue 38549)
+		source = r.Gone[resource]
+	}
 	if source == nil {
 		return nil, failing(404, "DBClusterNotFoundFault", "DBCluster %s not found.", id)
 	}
@@ -98,7 +106,19 @@ func restoreToPointInTime(r *request) (any, error) {
 	if err := f.done(); err != nil {
 		return nil, err
 	}
-	return r.finish(k, clusterRestoring)
+	return r.restored(k, source.ParameterGroup)
+}
+
+// restored keeps a cluster that is being restored from one with a parameter
+// group. One that was initialized with other parameters than it gets now
+// (lower_case_table_names can be set only then) does not start: believed.
+func (r *request) restored(k *Cluster, was string) (any, error) {
+	answer, err := r.finish(k, clusterRestoring)
+	if strings.HasPrefix(was, "lowercase") && k.ParameterGroup != was {
+		id := k.ID
+		r.cloud.after(r.now.Add(clusterRestoring), func(st *state, _ time.Time) { st.Clusters[id].Status = "incompatible-parameters" })
+	}
+	return answer, err
 }
 
 // begin is what the calls that make a cluster have in common, up to the last check.
@@ -117,13 +137,18 @@ func (r *request) begin(action string, k *Cluster) error {
 	if !r.LinkedRole {
 		role := r.cloud.arn("iam", "", "role/aws-service-role/rds.amazonaws.com/AWSServiceRoleForRDS")
 		if err := r.allow("iam:CreateServiceLinkedRole", role, "iam:AWSServiceName", "rds.amazonaws.com"); err != nil {
-			return err
+			// RDS does not pass the refusal on (reported for eks-workshop-v2, issue 1609).
+			return bad("InvalidParameterValue", "Unable to create the resource. Verify that you have permission to create service linked role. Otherwise wait and try again later")
 		}
 		r.LinkedRole = true
 	}
 	k.SubnetGroup, k.Groups, k.ParameterGroup = f.text("DBSubnetGroupName"), f.list("VpcSecurityGroupIds.VpcSecurityGroupId"), f.text("DBClusterParameterGroupName")
 	k.KMSKey, k.DeletionProtection, k.IAMAuth = f.text("KmsKeyId"), f.boolean("DeletionProtection"), f.boolean("EnableIAMDatabaseAuthentication")
 	k.Encrypted, k.Backup = f.boolean("StorageEncrypted"), f.number("BackupRetentionPeriod")
+	k.ExtendedSupport = f.text("EngineLifecycleSupport") != "open-source-rds-extended-support-disabled" // the model: enabled by default
+	if least, most := f.text("ServerlessV2ScalingConfiguration.MinCapacity"), f.text("ServerlessV2ScalingConfiguration.MaxCapacity"); least != "" || most != "" {
+		k.Capacity = least + "-" + most
+	}
 	def(&k.SubnetGroup, "default")
 	def(&k.Version, defaultVersion)
 	group := r.SubnetGroups[k.SubnetGroup]

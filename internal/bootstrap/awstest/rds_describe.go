@@ -52,6 +52,7 @@ type xmlCluster struct {
 	KmsKeyId                         string `xml:",omitempty"`
 	DeletionProtection               bool
 	IAMDatabaseAuthenticationEnabled bool
+	GlobalClusterIdentifier          string `xml:",omitempty"`
 }
 
 func (r *request) describeCluster(k *Cluster) xmlCluster {
@@ -67,6 +68,11 @@ func (r *request) describeCluster(k *Cluster) xmlCluster {
 	}
 	for _, id := range k.Members {
 		x.Members = append(x.Members, xmlMember{id, id == k.Writer, "in-sync", 1})
+	}
+	for global, members := range r.GlobalMembers {
+		if slices.Contains(members, x.DBClusterArn) {
+			x.GlobalClusterIdentifier = global
+		}
 	}
 	if k.Domain != "" {
 		x.Memberships = []xmlMembership{{k.Domain, k.Member, k.DomainFQDN, k.DomainRole}}
@@ -217,6 +223,9 @@ func describeOrderable(r *request) (any, error) {
 	var list []item
 	for _, v := range sorted(r.Versions) {
 		for _, class := range v.Classes {
+			if v.Deprecated { // believed: it is left out here, and in DescribeDBEngineVersions without IncludeAll
+				continue
+			}
 			if fits("Engine", v.Engine) && fits("EngineVersion", v.Version) && fits("DBInstanceClass", class) {
 				list = append(list, item{v.Engine, v.Version, class, "general-public-license", true, true, v.Kerberos})
 			}

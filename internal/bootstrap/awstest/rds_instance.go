@@ -34,6 +34,8 @@ func createDBInstance(r *request) (any, error) {
 		return nil, failing(404, "DBClusterNotFoundFault", "DBCluster %s not found.", i.Cluster)
 	case k.Status != "available":
 		return nil, bad("InvalidDBClusterStateFault", "DBCluster %s is not currently in the available state.", k.ID)
+	case i.Class == "db.serverless" && k.Capacity == "":
+		return nil, bad("InvalidParameterValue", "Set the Serverless v2 scaling configuration on the parent DB cluster before creating a Serverless v2 DB instance.")
 	case f.text("Engine") != k.Engine || !slices.Contains(r.Versions[k.Version].Classes, i.Class):
 		return nil, bad("InvalidParameterCombination", "RDS does not support creating a DB instance with the following combination: DBInstanceClass=%s, Engine=%s, EngineVersion=%s",
 			i.Class, f.text("Engine"), k.Version)

@@ -33,7 +33,11 @@ func (r *request) wish(k *Cluster, domain, role string) error {
 	case domain == "" || role == "":
 		return bad("InvalidParameterCombination", "Domain and DomainIAMRoleName must be given together.")
 	}
-	if err := r.allow("iam:PassRole", r.cloud.arn("iam", "", "role/"+role), "iam:PassedToService", r.cloud.options.PassedToService); err != nil {
+	arn := r.cloud.arn("iam", "", "role/"+role)
+	if o := r.Roles[role]; o != nil {
+		arn = r.cloud.roleARN(o)
+	}
+	if err := r.allow("iam:PassRole", arn, "iam:PassedToService", r.cloud.options.PassedToService); err != nil {
 		return err
 	}
 	d := r.Directories[domain]
@@ -46,20 +50,26 @@ func (r *request) wish(k *Cluster, domain, role string) error {
 		return bad("InvalidParameterValue", "The domain name %s is too long.", d.Name)
 	case r.Versions[k.Version] == nil || !r.Versions[k.Version].Kerberos:
 		return bad("InvalidParameterCombination", "Kerberos authentication is not supported for engine %s version %s.", k.Engine, k.Version)
-	case !r.cloud.assumable(r.Roles[role]):
+	case !r.cloud.assumable(r.Roles[role], k.ID):
 		return bad("InvalidParameterCombination", badRole)
 	}
 	k.Domain, k.DomainRole, k.DomainFQDN, k.FailReason = domain, role, d.Name, r.reason
 	return nil
 }
 
-// assumable says whether RDS sees a role and is trusted by it.
-func (c *Cloud) assumable(o *Role) bool {
+// assumable says whether RDS sees a role and is trusted by it. With its request
+// come aws:SourceAccount and aws:SourceArn (Aurora user guide, "Preventing
+// cross-service confused deputy problems"); that the ARN is the cluster's is a guess.
+func (c *Cloud) assumable(o *Role, cluster string) bool {
 	if o == nil || c.now().Before(o.Changed.Add(c.options.RoleDelay)) {
 		return false
 	}
 	p, err := parsePolicy(o.Trust)
-	return err == nil && p.trusts(c.options.RolePrincipal) && p.trusts("rds.amazonaws.com")
+	context := map[string]string{"aws:SourceAccount": c.options.Account, "aws:SourceArn": c.regional("rds", "cluster:"+cluster)}
+	if c.options.NoSource {
+		context = nil
+	}
+	return err == nil && p.trusts(c.options.RolePrincipal, context) && p.trusts("rds.amazonaws.com", context)
 }
 
 // join plans the membership of a cluster. It does not get on without a writer.
@@ -95,7 +105,7 @@ func (c *Cloud) joined(st *state, k *Cluster) {
 
 func (c *Cloud) joins(st *state, k *Cluster) bool {
 	d, role := st.Directories[k.Domain], st.Roles[k.DomainRole]
-	if k.FailReason != "" || d == nil || d.Stage != "Active" || role == nil || !c.access(role) {
+	if k.FailReason != "" || d == nil || d.Stage != "Active" || role == nil || !c.access(role, d.ID) {
 		return false
 	}
 	if own := st.vpcOf(k); own != d.VPC && d.Type == "MicrosoftAD" && !st.leads(own, d.VPC) {

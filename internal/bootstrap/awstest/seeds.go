@@ -102,6 +102,21 @@ func (c *Cloud) AddCluster(k Cluster, instances ...string) {
 	c.remember()
 }
 
+// DeleteCluster takes a cluster away and keeps its automated backups. It returns
+// its resource id.
+func (c *Cloud) DeleteCluster(id string) (resource string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	k := c.state.Clusters[id]
+	delete(c.state.Clusters, id)
+	for _, i := range k.Members {
+		delete(c.state.Instances, i)
+	}
+	c.state.Gone[k.ResourceID] = k
+	c.remember()
+	return k.ResourceID
+}
+
 // AddSnapshot gives the account a snapshot of a cluster that is available.
 func (c *Cloud) AddSnapshot(s Snapshot) {
 	c.mu.Lock()
@@ -144,6 +159,24 @@ func (c *Cloud) AddRole(r Role) {
 	r.Created = c.now()
 	c.state.Roles[r.Name] = &r
 	c.remember()
+}
+
+// RemoveRole takes a role away.
+func (c *Cloud) RemoveRole(name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.state.Roles, name)
+	c.remember()
+}
+
+// AddPolicy gives the account a customer managed policy and returns its ARN.
+func (c *Cloud) AddPolicy(name, document string) (arn string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	arn = c.arn("iam", "", "policy/"+name)
+	c.state.Policies[arn] = document
+	c.remember()
+	return arn
 }
 
 // AddSecret gives the account a secret with a text.

@@ -12,8 +12,10 @@ type state struct {
 	Directories   map[string]*Directory
 	Trusts        map[string]*Trust
 	Roles         map[string]*Role
-	LinkedRole    bool // RDS's service-linked role exists
+	Policies      map[string]string // customer managed: documents by ARN
+	LinkedRole    bool              // RDS's service-linked role exists
 	Clusters      map[string]*Cluster
+	Gone          map[string]*Cluster // deleted, with automated backups kept; by resource id
 	Instances     map[string]*Instance
 	Snapshots     map[string]*Snapshot
 	SubnetGroups  map[string]*SubnetGroup
@@ -31,8 +33,8 @@ type state struct {
 
 func newState() *state {
 	st := &state{
-		Directories: map[string]*Directory{}, Trusts: map[string]*Trust{}, Roles: map[string]*Role{},
-		Clusters: map[string]*Cluster{}, Instances: map[string]*Instance{}, Snapshots: map[string]*Snapshot{},
+		Directories: map[string]*Directory{}, Trusts: map[string]*Trust{}, Roles: map[string]*Role{}, Policies: map[string]string{},
+		Gone: map[string]*Cluster{}, Clusters: map[string]*Cluster{}, Instances: map[string]*Instance{}, Snapshots: map[string]*Snapshot{},
 		SubnetGroups: map[string]*SubnetGroup{}, GlobalMembers: map[string][]string{}, Versions: map[string]*EngineVersion{},
 		Secrets: map[string]*Secret{}, VPCs: map[string]*VPC{}, Subnets: map[string]*Subnet{}, Groups: map[string]*SecurityGroup{},
 		RouteTables: map[string]*RouteTable{}, Peerings: map[string]*Peering{}, OtherSides: map[string]*otherSide{},
@@ -98,6 +100,7 @@ type otherSide struct{ Password string }
 type Role struct {
 	Name, ID, Path, Description string
 	Trust                       string            // policy document
+	Boundary                    string            // ARN of a managed policy; empty: none
 	Attached                    []string          // ARNs of managed policies
 	Inline                      map[string]string // documents by name
 	Tags                        map[string]string
@@ -113,6 +116,8 @@ type Cluster struct {
 	Master, MasterPassword                  string
 	MasterSecret, MasterSecretStatus        string // ARN, where RDS keeps the password
 	Database, ParameterGroup                string
+	Capacity                                string // of serverless instances: "0.5-16"; empty: none
+	ExtendedSupport                         bool
 	Encrypted, DeletionProtection, IAMAuth  bool
 	KMSKey                                  string
 	Backup                                  int // days
@@ -147,6 +152,7 @@ type Event struct {
 // Snapshot of a cluster.
 type Snapshot struct {
 	ID, Cluster, Engine, Version, Status, Master string
+	ParameterGroup                               string // of its cluster; RDS does not tell
 	Encrypted                                    bool
 	Created                                      time.Time
 }
@@ -162,6 +168,7 @@ type EngineVersion struct {
 	Engine, Version string
 	Kerberos        bool
 	Classes         []string
+	Deprecated      bool // it runs, and cannot be ordered any more
 }
 
 // Secret of Secrets Manager.
