@@ -102,7 +102,7 @@ func folder(t *testing.T) string {
 	return dir
 }
 
-func write(t *testing.T, name, text string, mode os.FileMode) string {
+func put(t *testing.T, name, text string, mode os.FileMode) string {
 	t.Helper()
 	if err := os.WriteFile(name, []byte(text), mode); err != nil {
 		t.Fatal(err)
@@ -115,7 +115,7 @@ func write(t *testing.T, name, text string, mode os.FileMode) string {
 func TestFileOfOthersIsNeverOpened(t *testing.T) {
 	onlyRoot(t)
 	dir := folder(t)
-	shadow := write(t, filepath.Join(dir, "shadow"), "root:"+planted, 0o600)
+	shadow := put(t, filepath.Join(dir, "shadow"), "root:"+planted, 0o600)
 	watch, err := unix.InotifyInit1(unix.IN_NONBLOCK | unix.IN_CLOEXEC)
 	if err != nil {
 		t.Fatal(err)
@@ -150,7 +150,7 @@ func TestOwnFileSystem(t *testing.T) {
 	if out, err := exec.Command("unshare", "-m", "true").CombinedOutput(); err != nil {
 		t.Skipf("LEFT OUT: no right to make a mount namespace: %s", out)
 	}
-	cache := write(t, filepath.Join("/tmp", fmt.Sprintf("krb5cc_audit_test_%d", os.Getpid())), "not a cache", 0o600)
+	cache := put(t, filepath.Join("/tmp", fmt.Sprintf("krb5cc_audit_test_%d", os.Getpid())), "not a cache", 0o600)
 	t.Cleanup(func() { os.Remove(cache) })
 	pid := program(t, nil, []string{"KRB5CCNAME=FILE:" + cache}, "unshare", "-m", "sh", "-c", `mount -t tmpfs none /tmp && exec "$@"`, "sh")
 	if a := audited(t, Options{}, pid); !slices.Contains(codes(a), "app-private-tmp") {
@@ -161,9 +161,9 @@ func TestOwnFileSystem(t *testing.T) {
 // What a program was started with decides which file it reads and what it says.
 func TestSettingsOfAProgram(t *testing.T) {
 	dir := t.TempDir()
-	kept := write(t, filepath.Join(dir, "kept.conf"), "[libdefaults]\n default_realm = CORP.EXAMPLE.COM\n[domain_realm]\n db.example.net = CORP.EXAMPLE.COM\n", 0o644)
-	wrong := write(t, filepath.Join(dir, "wrong.conf"), "[libdefaults]\n default_realm = CORP.EXAMPLE.COM\n[domain_realm]\n db.example.net = OTHER.TEST\n", 0o644)
-	unfound := write(t, filepath.Join(dir, "unfound.conf"), "[libdefaults]\n default_realm = CORP.EXAMPLE.COM\n dns_lookup_kdc = false\n", 0o644)
+	kept := put(t, filepath.Join(dir, "kept.conf"), "[libdefaults]\n default_realm = CORP.EXAMPLE.COM\n[domain_realm]\n db.example.net = CORP.EXAMPLE.COM\n", 0o644)
+	wrong := put(t, filepath.Join(dir, "wrong.conf"), "[libdefaults]\n default_realm = CORP.EXAMPLE.COM\n[domain_realm]\n db.example.net = OTHER.TEST\n", 0o644)
+	unfound := put(t, filepath.Join(dir, "unfound.conf"), "[libdefaults]\n default_realm = CORP.EXAMPLE.COM\n dns_lookup_kdc = false\n", 0o644)
 	cfg := &config.Config{
 		Realms:    []config.Realm{{Name: "CORP.EXAMPLE.COM", Kind: config.ActiveDirectory}},
 		Databases: []config.Database{{Name: "orders", Host: "db.example.net", Port: 3306, Realm: "CORP.EXAMPLE.COM"}},

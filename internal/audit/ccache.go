@@ -115,10 +115,10 @@ func (c *inspection) judgeCacheFile(from, file string, keytab bool) {
 	switch {
 	case err == nil:
 		c.judgeTickets(file, b, keytab)
+	case missing(err) && keytab:
+		c.judgeNewCache(from, file)
 	case missing(err):
-		if !keytab {
-			c.noCache(from, file)
-		}
+		c.noCache(from, file)
 	case notSeen(err):
 		c.note("%v", err)
 	case closed(err):
@@ -127,6 +127,15 @@ func (c *inspection) judgeCacheFile(from, file string, keytab bool) {
 			Fix:   "get the ticket as the program's own user, into a cache of its own: two users cannot share one"})
 	default:
 		c.unusable(from, file, err.Error())
+	}
+}
+
+// judgeNewCache says whether the library can keep the ticket that it gets with
+// a keytab: MIT's gives up where it cannot write the cache.
+func (c *inspection) judgeNewCache(from, file string) {
+	st, err := c.root.stat(path.Dir(file))
+	if err == nil && !c.p.Who.may(&st, write|search) || closed(err) || missing(err) {
+		c.unusable(from, file, fmt.Sprintf("user %d cannot create it there, so the ticket that the keytab gets cannot be kept", c.p.Who.UID))
 	}
 }
 

@@ -25,6 +25,7 @@ type idRange struct{ first, count uint64 }
 // Rights, as one class of a mode has them.
 const (
 	read   = 4
+	write  = 2
 	search = 1
 )
 
@@ -37,7 +38,7 @@ const (
 // may says whether the process can do what with a file, by owner, group and
 // mode, as path_resolution(7) has it. Access control lists are not known here.
 func (id Identity) may(st *unix.Stat_t, what uint32) bool {
-	if (id.has(capDACOverride) || id.has(capDACReadSearch)) && id.owns(st.Uid) {
+	if (id.has(capDACOverride) || id.has(capDACReadSearch) && what&write == 0) && id.owns(st.Uid) {
 		return true
 	}
 	switch {

@@ -22,8 +22,14 @@ func (c *inspection) judgeRealm() {
 		if host.Realm == "" {
 			how = fmt.Sprintf("asks the user's own realm, %s, for the database's ticket", own)
 		}
-		c.add(Issue{Code: "app-realm-unmapped", Severity: Error, Place: c.facts.Krb5Conf,
-			Cause: fmt.Sprintf("The database %s is in the realm %s; the program's library %s, and gets no ticket.", db.Host, db.Realm, how),
+		// MySQL's and MariaDB's own plugins take the realm from the server's
+		// announcement, where it has one, and ask the file only where it has none.
+		severity, then := Error, "and gets no ticket"
+		if c.reading.Reader == conf.MIT || c.reading.Reader == conf.Heimdal {
+			severity, then = Warning, "and gets no ticket where the database announces its service without a realm"
+		}
+		c.add(Issue{Code: "app-realm-unmapped", Severity: severity, Place: c.facts.Krb5Conf,
+			Cause: fmt.Sprintf("The database %s is in the realm %s; the program's library %s, %s.", db.Host, db.Realm, how, then),
 			Fix:   fmt.Sprintf("add the line %s = %s to [domain_realm]", db.Host, db.Realm)})
 	}
 	if entry, ok := c.reading.Realm(db.Realm); (!ok || len(usable(entry.KDCs)) == 0) && !c.reading.DNSLookupKDC.Value {

@@ -1,0 +1,249 @@
+//go:build lab
+
+package audit
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/kerbagent/kerbagent/config"
+	"github.com/kerbagent/kerbagent/lab/labtest"
+)
+
+const (
+	labRealm = "CORP.EXAMPLE.COM"
+	appUser  = 64100 // of the applications in this test; no account has that number
+)
+
+// app is how an application is started.
+type app struct {
+	env  []string
+	wrap []string // a program that starts it
+	uid  uint32
+	lib  []string // what it has loaded; nil for MariaDB's client with MIT's Kerberos
+}
+
+func (a app) command(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	args = slices.Concat(a.wrap, args)
+	cmd := exec.CommandContext(t.Context(), args[0], args[1:]...)
+	cmd.Env = append([]string{"PATH=/usr/bin:/bin:/usr/sbin:/sbin", "HOME=/nonexistent", "PASSWORD=" + planted}, a.env...)
+	cmd.Dir = "/"
+	if a.uid != 0 {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: a.uid, Gid: a.uid}}
+	}
+	return cmd
+}
+
+// login tries what the application would: the truth is MariaDB's own client.
+func (a app) login(t *testing.T) (string, error) {
+	t.Helper()
+	out, err := a.command(t, "mariadb", "--no-defaults", "-h", labtest.Endpoint, "-u", "alice", "--ssl-ca="+labtest.CA(), "--connect-timeout=20",
+		"-e", "SELECT CURRENT_USER()").CombinedOutput()
+	return strings.TrimSpace(string(out)), err
+}
+
+// start has the application run, with its libraries loaded, and wait.
+func (a app) start(t *testing.T) (pid int) {
+	t.Helper()
+	lib := a.lib
+	if lib == nil {
+		lib = []string{"libmariadb.so.3", "libgssapi_krb5.so.2"}
+	}
+	load := fmt.Sprintf("import ctypes\nfor l in %q.split(): ctypes.CDLL(l)\nprint('running', flush=True)\ninput()", strings.Join(lib, " "))
+	cmd := a.command(t, "/usr/bin/python3", "-c", load)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { in.Close(); _ = cmd.Wait() })
+	if line, _ := bufio.NewReader(out).ReadString('\n'); line != "running\n" {
+		t.Fatalf("the application says %q", line)
+	}
+	return cmd.Process.Pid
+}
+
+func labOptions() Options {
+	return Options{Config: &config.Config{
+		Realms:    []config.Realm{{Name: labRealm, Kind: config.ActiveDirectory}},
+		Databases: []config.Database{{Name: "orders", Host: labtest.Endpoint, Port: 3306, Realm: labRealm}},
+		Krb5Conf:  &config.Krb5Conf{Path: "/etc/krb5.conf"},
+	}}
+}
+
+// ticket gets one as a user, into a cache of that user's.
+func ticket(t *testing.T, dir, name string, uid uint32, args ...string) string {
+	t.Helper()
+	cache := filepath.Join(dir, name)
+	args = append([]string{"-c", cache, "-k", "-t", labtest.Keytab("alice")}, args...)
+	cmd := exec.CommandContext(t.Context(), "kinit", append(args, "alice@"+labRealm)...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("kinit: %v\n%s", err, out)
+	}
+	if err := os.Chown(cache, int(uid), int(uid)); err != nil {
+		t.Fatal(err)
+	}
+	return cache
+}
+
+// Applications that are broken, each in one way: MariaDB's own client cannot
+// log in as they are started, and the first thing that the audit says is why.
+// With that one thing mended it logs in, and nothing is said.
+func TestLabBrokenApplications(t *testing.T) {
+	labtest.Up(t)
+	dir := folder(t)
+	good, err := os.ReadFile("/etc/krb5.conf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := func(name, text string, mode os.FileMode) string { return put(t, filepath.Join(dir, name), text, mode) }
+	edited := func(name, old, changed string) string {
+		text := strings.ReplaceAll(string(good), old, changed)
+		if text == string(good) {
+			t.Fatalf("%s: %q does not stand in the lab's krb5.conf", name, old)
+		}
+		return file(name, text, 0o644)
+	}
+	keytab := func(from, name string, uid int, mode os.FileMode) string {
+		b, err := os.ReadFile(labtest.Keytab(from))
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := file(name, string(b), mode)
+		if err := os.Chown(at, uid, uid); err != nil {
+			t.Fatal(err)
+		}
+		return at
+	}
+	caches := 0
+	fresh := func() string { // a cache with service tickets would hide what a new login meets
+		caches++
+		return "KRB5CCNAME=FILE:" + ticket(t, dir, fmt.Sprintf("cc%d", caches), appUser)
+	}
+	own := filepath.Join(dir, "own")
+	if err := errors.Join(os.Mkdir(own, 0o700), os.Chown(own, appUser, appUser)); err != nil {
+		t.Fatal(err)
+	}
+	none := "KRB5CCNAME=FILE:" + filepath.Join(dir, "none")
+	inTmp := ticket(t, "/tmp", fmt.Sprintf("krb5cc_audit_%d", os.Getpid()), appUser)
+	t.Cleanup(func() { os.Remove(inTmp) })
+	private := []string{"unshare", "-m", "sh", "-c", `mount -t tmpfs -o mode=1777 none /tmp && exec "$@"`, "sh"}
+	healthy := app{env: []string{fresh()}, uid: appUser}
+	conf := func(name string) app { return app{env: []string{fresh(), "KRB5_CONFIG=" + name}, uid: appUser} }
+	cached := func(name string, uid uint32) app { return app{env: []string{name}, uid: uid} }
+	keyed := func(name string) app {
+		return app{env: []string{"KRB5CCNAME=FILE:" + filepath.Join(own, filepath.Base(name)), "KRB5_CLIENT_KTNAME=" + name}, uid: appUser}
+	}
+	for _, c := range []struct {
+		code           string
+		broken, mended app
+	}{
+		{"app-ccache-missing", cached(none, appUser), healthy},
+		{"app-ccache-foreign", cached("KRB5CCNAME=FILE:"+ticket(t, dir, "root", 0), appUser), healthy},
+		{"app-ccache-unusable", cached("KRB5CCNAME=KCM:", appUser), healthy},
+		{"app-ccache-unusable", cached("KRB5CCNAME=FILE:"+keytab("alice", "nocache", appUser, 0o600), appUser), healthy},
+		{"app-private-tmp", app{env: []string{"KRB5CCNAME=FILE:" + inTmp}, wrap: private}, app{env: []string{"KRB5CCNAME=FILE:" + inTmp}}},
+		{"app-krb5conf-unreadable", conf(file("unreadable.conf", string(good), 0o600)), healthy},
+		{"app-realm-unmapped", conf(edited("nokdc.conf", "dns_lookup_kdc = true", "dns_lookup_kdc = false")), healthy},
+		{"app-keytab-unreadable", keyed(keytab("alice", "locked.keytab", 0, 0o600)), keyed(keytab("alice", "open.keytab", appUser, 0o600))},
+		{"app-keytab-unreadable", keyed(filepath.Join(dir, "none.keytab")), keyed(keytab("alice", "there.keytab", appUser, 0o600))},
+		{"app-ccache-unusable", app{env: []string{none, "KRB5_CLIENT_KTNAME=" + keytab("alice", "nowhere.keytab", appUser, 0o600)}, uid: appUser}, healthy},
+		{"app-plugin-missing", app{env: []string{fresh(), "MARIADB_PLUGIN_DIR=" + dir}, uid: appUser}, healthy},
+	} {
+		t.Run(c.code, func(t *testing.T) {
+			if out, err := c.broken.login(t); err == nil {
+				t.Fatalf("this is not broken: the client logs in: %s", out)
+			}
+			got := codes(audited(t, labOptions(), c.broken.start(t)))
+			got = slices.DeleteFunc(got, func(s string) bool { return s == "app-krb5conf-other" }) // it is so, and no cause
+			if len(got) == 0 || got[0] != c.code {
+				t.Errorf("%v, want %s first", got, c.code)
+			}
+			if out, err := c.mended.login(t); err != nil {
+				t.Fatalf("this is not mended: %v\n%s", err, out)
+			}
+			if got := codes(audited(t, labOptions(), c.mended.start(t))); len(got) > 0 {
+				t.Errorf("mended, and the audit says %v", got)
+			}
+		})
+	}
+}
+
+// A ticket is said to end when MIT's own library says so.
+func TestLabTicketEnds(t *testing.T) {
+	labtest.Up(t)
+	dir := folder(t)
+	a := app{env: []string{"KRB5CCNAME=FILE:" + ticket(t, dir, "short", 0, "-l", "30m")}}
+	pid := a.start(t)
+	o := labOptions()
+	if got := codes(audited(t, o, pid)); !slices.Equal(got, []string{"app-ccache-expiring"}) {
+		t.Errorf("half an hour before the end: %v", got)
+	}
+	o.Now = func() time.Time { return time.Now().Add(time.Hour) }
+	if got := codes(audited(t, o, pid)); !slices.Equal(got, []string{"app-ccache-expired"}) {
+		t.Errorf("half an hour after the end: %v", got)
+	}
+}
+
+// An application that has a connection to the database is found by it.
+func TestLabConnectedApplicationIsFound(t *testing.T) {
+	labtest.Up(t)
+	a := app{env: []string{"KRB5CCNAME=FILE:" + ticket(t, folder(t), "cc", 0)}}
+	cmd := a.command(t, "mariadb", "--no-defaults", "-h", labtest.Endpoint, "-u", "alice", "--ssl-ca="+labtest.CA(), "-N", "--unbuffered")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { in.Close(); _ = cmd.Wait() })
+	fmt.Fprintln(in, "SELECT CURRENT_USER();")
+	if line, _ := bufio.NewReader(out).ReadString('\n'); !strings.HasPrefix(line, "alice@") {
+		t.Fatalf("the client says %q", line)
+	}
+	o := labOptions()
+	o.Now = time.Now
+	o.Addresses = func(ctx context.Context, host string) ([]netip.Addr, error) {
+		addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+		for i := range addrs {
+			addrs[i] = addrs[i].Unmap()
+		}
+		return addrs, err
+	}
+	r, err := Run(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(r.Applications, func(a Application) bool { return slices.Contains(a.PIDs, cmd.Process.Pid) })
+	if i < 0 {
+		t.Fatalf("the client is not among %+v (unread %q)", r.Applications, r.Unread)
+	}
+	if a := r.Applications[i]; a.Database != "orders" || a.Facts.Reader != "mit" || a.Facts.CacheUser != "alice@"+labRealm || len(a.Issues) > 0 {
+		t.Errorf("%+v", a)
+	}
+}
