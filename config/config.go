@@ -95,6 +95,7 @@ type Realm struct {
 	DNSServers     []netip.AddrPort // the realm's own DNS servers; empty where none is configured
 	KDCs           []HostPort       // empty: found by SRV, else the addresses of Domain
 	KpasswdServers []HostPort       // empty: as KDCs; where KDCs are configured, their hosts on port 464
+	SRVPorts       []uint16         // ports beside 88 and 464 that SRV records may name
 	TrustedBy      []string         // realms whose services this realm's users may reach, all configured
 }
 

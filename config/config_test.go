@@ -113,7 +113,7 @@ func TestEveryKey(t *testing.T) {
 		Realms: []Realm{
 			{Name: "CORP.EXAMPLE.COM", Kind: AWSManagedAD, DNSServers: addrs("10.0.1.10:53", "10.0.2.10:5353", "[fd00::10]:53", "[fd00::11]:53"),
 				KDCs:           []HostPort{{"dc1.corp.example.com", 88}, {"dc2.corp.example.com", 8888}, {"10.0.1.10", 88}, {"fd00::10", 88}},
-				KpasswdServers: []HostPort{{"dc1.corp.example.com", 464}}},
+				KpasswdServers: []HostPort{{"dc1.corp.example.com", 464}}, SRVPorts: []uint16{1088, 1464}},
 			{Name: "ONPREM.LOCAL", Kind: ActiveDirectory, KDCs: []HostPort{{"dc.onprem.local", 88}, {"dc.onprem.local", 8888}},
 				KpasswdServers: []HostPort{{"dc.onprem.local", 464}}, TrustedBy: []string{"CORP.EXAMPLE.COM"}},
 			{Name: "MIT.TEST", Kind: MIT},

@@ -57,6 +57,15 @@ func parseHostPort(s string, port uint16) (HostPort, error) {
 	return HostPort{strings.ToLower(host), port}, nil
 }
 
+// parsePort reads a port number.
+func parsePort(s string) (uint16, error) {
+	n, err := strconv.ParseUint(s, 10, 16)
+	if err != nil || n == 0 {
+		return 0, fmt.Errorf("%q is no port; write a number from 1 to 65535", s)
+	}
+	return uint16(n), nil
+}
+
 // parseAddrPort reads an IP address with or without a port.
 func parseAddrPort(s string, port uint16) (netip.AddrPort, error) {
 	hp, err := parseHostPort(s, port)

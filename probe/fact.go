@@ -12,6 +12,8 @@ const (
 	FactKind     Fact = "kind"     // of the realm: aws-managed-ad, active-directory, mit, heimdal
 	FactSource   Fact = "source"   // how the name or address was come by: one of the Source values
 	FactEndpoint Fact = "endpoint" // host:port of the database
+	FactOddPort  Fact = "odd-port" // "true" where only an SRV record names the port, and it is not the protocol's own
+	FactLeftOut  Fact = "left-out" // what DNS names and kerbagent does not ask: "12 hosts and 40 addresses"
 )
 
 // Values of FactSource.

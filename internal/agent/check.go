@@ -94,12 +94,13 @@ func (r *round) database(ctx context.Context, db config.Database, tlsConfig *tls
 		logins++
 		r.put(ctx, question{p})
 	}
-	addrs, err := r.found.addresses(ctx, r.env.Resolver, db.Host)
+	at, err := r.found.endpoint(ctx, db)
 	if err != nil {
 		r.put(ctx, question{r.plan.lack(probe.Database, db.Host, databaseFacts(db), err)})
 		return
 	}
-	addrs = r.plan.routable(addrs)
+	r.put(ctx, r.plan.aboutLimits(probe.Database, db.Host, databaseFacts(db), at)...)
+	addrs := r.plan.routable(at[0].addrs)
 	for _, addr := range addrs[min(logins, 1, len(addrs)):] { // the login covers the first
 		r.put(ctx, question{r.plan.databaseProbe(db, netip.AddrPortFrom(addr, db.Port), tlsConfig)})
 	}

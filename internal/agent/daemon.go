@@ -80,6 +80,7 @@ type daemon struct {
 	table     *results.Store
 	pace      pace
 	overload  overload
+	ports     newPorts
 	dirty     chan struct{}
 	seed      maphash.Seed
 	reloading sync.Mutex

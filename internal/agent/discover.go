@@ -54,6 +54,7 @@ type found[T any] struct {
 	once  sync.Once
 	value T
 	err   error
+	left  int           // how many addresses are left out of value
 	ttl   time.Duration // of the answers that it is made of
 	until time.Time     // under discovery.mu: when it is over; zero: never
 }
@@ -65,6 +66,9 @@ type server struct {
 	source string // a probe.Source value
 	addrs  []netip.Addr
 	err    error // why it has no address
+
+	priority uint16  // of its SRV record
+	left     leftOut // what is not asked: further addresses of it, and, with the last server, further hosts
 }
 
 var errNoAddress = errors.New("no DNS server has an address for it")
@@ -86,16 +90,16 @@ func (d *discovery) dnsFor(realm string) []netip.AddrPort {
 // addresses of the realm's domain.
 func (d *discovery) kdcsOf(ctx context.Context, realm string) ([]server, error) {
 	r, _ := d.cfg.Realm(realm)
-	return d.serversOf(ctx, d.kdcs, realm, r.KDCs, "_kerberos", config.PortKDC)
+	return d.serversOf(ctx, d.kdcs, realm, r.KDCs, "_kerberos", config.PortKDC, d.share(mostKDCs))
 }
 
 // kpasswdOf finds the kpasswd servers of a realm likewise.
 func (d *discovery) kpasswdOf(ctx context.Context, realm string) ([]server, error) {
 	r, _ := d.cfg.Realm(realm)
-	return d.serversOf(ctx, d.kpasswd, realm, r.KpasswdServers, "_kpasswd", config.PortKpasswd)
+	return d.serversOf(ctx, d.kpasswd, realm, r.KpasswdServers, "_kpasswd", config.PortKpasswd, d.share(mostKpasswd))
 }
 
-func (d *discovery) serversOf(ctx context.Context, known map[string]*found[[]server], realm string, given []config.HostPort, service string, port uint16) ([]server, error) {
+func (d *discovery) serversOf(ctx context.Context, known map[string]*found[[]server], realm string, given []config.HostPort, service string, port uint16, most int) ([]server, error) {
 	f := once(ctx, d, known, realm, func(f *found[[]server]) {
 		at := d.dnsFor(realm)
 		f.ttl = longestTTL
@@ -105,6 +109,7 @@ func (d *discovery) serversOf(ctx context.Context, known map[string]*found[[]ser
 			f.value, f.ttl, f.err = d.findBySRV(ctx, at, realm, service, port)
 		}
 		f.ttl = min(f.ttl, d.resolveAll(ctx, at, f.value))
+		capAll(f.value, most)
 	})
 	return f.value, f.err
 }
@@ -114,12 +119,16 @@ func once[T any](ctx context.Context, d *discovery, searches map[string]*found[T
 	d.mu.Lock()
 	f := searches[key]
 	if f == nil || !f.until.IsZero() && !time.Now().Before(f.until) {
+		maps.DeleteFunc(searches, func(_ string, f *found[T]) bool { return !f.until.IsZero() && !time.Now().Before(f.until) })
 		f = &found[T]{}
 		searches[key] = f
 	}
 	d.mu.Unlock()
 	f.once.Do(func() {
-		search(f)
+		func() {
+			defer rescue(&f.err)
+			search(f)
+		}()
 		if !d.ages {
 			return
 		}
@@ -167,6 +176,7 @@ func (d *discovery) findBySRV(ctx context.Context, at []netip.AddrPort, realm, s
 	wg.Go(func() { domains = d.lookUp(ctx, at, domain) })
 	wg.Wait()
 	var out []server
+	had := map[config.HostPort]bool{}
 	ttl := longestTTL
 	for _, a := range []*dns.Answer{tcp, udp} {
 		if a == nil {
@@ -176,14 +186,15 @@ func (d *discovery) findBySRV(ctx context.Context, at []netip.AddrPort, realm, s
 			ttl = min(ttl, a.TTL)
 		}
 		for _, srv := range a.Services {
-			s := server{host: srv.Host, port: srv.Port, source: probe.SourceSRV, addrs: a.Glue[srv.Host]}
-			if srv.Usable() && dns.HostName(srv.Host) && !slices.ContainsFunc(out, func(o server) bool { return o.host == s.host && o.port == s.port }) {
-				out = append(out, s)
+			s := server{host: srv.Host, port: srv.Port, source: probe.SourceSRV, priority: srv.Priority}
+			s.addrs, s.left.addresses = capAddresses(a.Glue[srv.Host])
+			if at := (config.HostPort{Host: s.host, Port: s.port}); srv.Usable() && !had[at] {
+				had[at], out = true, append(out, s)
 			}
 		}
 	}
 	if len(out) == 0 && len(domains.value) > 0 {
-		out, ttl = []server{{host: domain, port: port, source: probe.SourceDomain, addrs: domains.value}}, domains.ttl
+		out, ttl = []server{{host: domain, port: port, source: probe.SourceDomain, addrs: domains.value, left: leftOut{addresses: domains.left}}}, domains.ttl
 	}
 	if len(out) == 0 {
 		ttl = 0
@@ -191,7 +202,7 @@ func (d *discovery) findBySRV(ctx context.Context, at []netip.AddrPort, realm, s
 			err = fmt.Errorf("%s has neither SRV records nor addresses", domain)
 		}
 	}
-	return out, ttl, err
+	return capHosts(out), ttl, err
 }
 
 // resolveAll fills in the addresses of servers, side by side, and gives the
@@ -207,7 +218,7 @@ func (d *discovery) resolveAll(ctx context.Context, at []netip.AddrPort, all []s
 		}
 		wg.Go(func() {
 			f := d.lookUp(ctx, at, s.host)
-			s.addrs, ttls[i], s.err = f.value, f.ttl, f.err
+			s.addrs, s.left.addresses, ttls[i], s.err = slices.Clone(f.value), f.left, f.ttl, f.err
 		})
 	}
 	wg.Wait()
@@ -220,12 +231,22 @@ func (d *discovery) addresses(ctx context.Context, at []netip.AddrPort, host str
 	return f.value, f.err
 }
 
+// endpoint returns a database as the one server that it is.
+func (d *discovery) endpoint(ctx context.Context, db config.Database) ([]server, error) {
+	f := d.lookUp(ctx, d.resolver, db.Host)
+	if f.err != nil {
+		return nil, f.err
+	}
+	return []server{{host: db.Host, port: db.Port, addrs: f.value, left: leftOut{addresses: f.left}}}, nil
+}
+
 func (d *discovery) lookUp(ctx context.Context, at []netip.AddrPort, host string) *found[[]netip.Addr] {
 	if ip, err := netip.ParseAddr(host); err == nil {
 		return &found[[]netip.Addr]{value: []netip.Addr{ip}, ttl: longestTTL}
 	}
 	return once(ctx, d, d.names, fmt.Sprint(strings.ToLower(host), at), func(f *found[[]netip.Addr]) {
 		f.value, f.ttl, f.err = d.findAddresses(ctx, at, host)
+		f.value, f.left = capAddresses(f.value)
 	})
 }
 
@@ -258,7 +279,8 @@ func (d *discovery) findAddresses(ctx context.Context, at []netip.AddrPort, host
 // has something in it, or, when all have spoken or had their time, any answer.
 // A server that stays silent over UDP, or cuts its answer short, is asked over
 // TCP too.
-func (d *discovery) ask(ctx context.Context, at []netip.AddrPort, q dns.Question) (*dns.Answer, error) {
+func (d *discovery) ask(ctx context.Context, at []netip.AddrPort, q dns.Question) (_ *dns.Answer, err error) {
+	defer rescue(&err)
 	if len(at) == 0 {
 		return nil, errors.New("no DNS server is known: name one with --dns-server, or in /etc/resolv.conf")
 	}
@@ -298,7 +320,14 @@ func (d *discovery) ask(ctx context.Context, at []netip.AddrPort, q dns.Question
 	return last.answer, last.err
 }
 
-func (d *discovery) askOne(ctx context.Context, server netip.AddrPort, q dns.Question) (*dns.Answer, error) {
+// exchange asks one server over one transport.
+func (d *discovery) exchange(ctx context.Context, t probe.Transport, server netip.AddrPort, q dns.Question) (_ *dns.Answer, err error) {
+	defer rescue(&err)
+	return dns.Ask(ctx, d.dialer, t, server, q)
+}
+
+func (d *discovery) askOne(ctx context.Context, server netip.AddrPort, q dns.Question) (_ *dns.Answer, err error) {
+	defer rescue(&err)
 	ctx, cancel := context.WithCancel(ctx)
 	var asking sync.WaitGroup
 	defer asking.Wait()
@@ -309,11 +338,11 @@ func (d *discovery) askOne(ctx context.Context, server netip.AddrPort, q dns.Que
 	}
 	udp, tcp := make(chan reply, 1), make(chan reply, 1)
 	asking.Go(func() {
-		a, err := dns.Ask(ctx, d.dialer, probe.UDP, server, q)
+		a, err := d.exchange(ctx, probe.UDP, server, q)
 		udp <- reply{a, err}
 	})
 	overTCP := func() {
-		a, err := dns.Ask(ctx, d.dialer, probe.TCP, server, q)
+		a, err := d.exchange(ctx, probe.TCP, server, q)
 		tcp <- reply{a, err}
 	}
 	patience := time.NewTimer(askTCP)

@@ -144,6 +144,7 @@ func (d *daemon) tasks(s *setup) *tasks {
 		if k.asked && len(k.servers) == 0 {
 			d.questions(p, s, []question{{s.plan.lack(probe.Database, db.Host, databaseFacts(db), k.err)}})
 		}
+		d.questions(p, s, s.plan.aboutLimits(probe.Database, db.Host, databaseFacts(db), k.servers))
 		d.questions(p, s, d.atAddresses(s, db, slices.Concat(k.servers, lost)))
 		d.letGo(p, s, d.atAddresses(s, db, gone))
 	}
@@ -219,8 +220,15 @@ func (d *daemon) ask(ctx context.Context, s *setup, q question, interval time.Du
 	if id.Kind == probe.KDC && (d.overload.spares(id.Address) || interval > s.cfg.Probes.Interval && !d.pace.take(id.String(), interval)) {
 		return
 	}
+	odd := factsOf(q[0])[probe.FactOddPort] != ""
+	if odd && !d.ports.take(id.Address, time.Now()) {
+		return
+	}
 	q.ask(d.o.Now, func(p probe.Probe) probe.Result {
 		res := probe.Safely(ctx, p)
+		if odd && res.Outcome == probe.OK {
+			d.ports.answered(id.Address)
+		}
 		if id.Kind == probe.KDC {
 			d.overload.heard(res, s.cfg.Probes.Interval)
 			if s.keeper.Observe(res) {
@@ -241,8 +249,8 @@ func (d *daemon) realmNames(s *setup, r config.Realm) *task {
 		if ctx.Err() != nil {
 			return false
 		}
-		a := d.learn("kdc "+r.Name, kdcs, kdcErr)
-		b := d.learn("kpasswd "+r.Name, kpasswd, kpasswdErr)
+		a := d.learn("kdc "+r.Name, kdcs, kdcErr, s.found.share(mostKDCs))
+		b := d.learn("kpasswd "+r.Name, kpasswd, kpasswdErr, s.found.share(mostKpasswd))
 		return a || b
 	})
 }
@@ -250,15 +258,11 @@ func (d *daemon) realmNames(s *setup, r config.Realm) *task {
 // databaseNames is the job that finds a database's addresses likewise.
 func (d *daemon) databaseNames(s *setup, db config.Database) *task {
 	return d.namesTask(s, databaseNamesKey(db.Name), db.Name, func(ctx context.Context) bool {
-		addrs, err := s.found.addresses(ctx, s.plan.env.Resolver, db.Host)
+		at, err := s.found.endpoint(ctx, db)
 		if ctx.Err() != nil {
 			return false
 		}
-		var at []server
-		if err == nil {
-			at = []server{{host: db.Host, port: db.Port, addrs: addrs}}
-		}
-		return d.learn("database "+db.Name, at, err)
+		return d.learn("database "+db.Name, at, err, 2*mostAddresses)
 	})
 }
 
@@ -301,16 +305,19 @@ func factsOf(p probe.Probe) probe.Facts {
 		return p.Facts
 	case lacking:
 		return p.facts
+	case limits:
+		return p.facts
 	}
 	return nil
 }
 
 // notAmong leaves out what is asked at one of the servers' addresses anyway.
 func notAmong(questions []question, servers []server) []question {
-	return slices.DeleteFunc(questions, func(q question) bool {
-		at := q[0].ID().Address
-		return at.IsValid() && slices.ContainsFunc(spots(servers), func(s spot) bool { return netip.AddrPortFrom(s.addr, s.port) == at })
-	})
+	asked := map[netip.AddrPort]bool{}
+	for _, s := range spots(servers) {
+		asked[netip.AddrPortFrom(s.addr, s.port)] = true
+	}
+	return slices.DeleteFunc(questions, func(q question) bool { return asked[q[0].ID().Address] })
 }
 
 // without leaves out the questions of one type.

@@ -33,11 +33,13 @@ type known struct {
 	servers []server // as they were found last
 	err     error
 	before  []former
+	most    int // how many addresses there may be, former ones among them; 0: any number
 }
 
 // update takes in what was found, and reports whether anything is different.
 func (k *known) update(servers []server, err error, now time.Time) (changed bool) {
 	found, unresolved := spots(servers), map[string]bool{}
+	stands := setOf(found)
 	for _, s := range servers {
 		if s.err != nil {
 			unresolved[s.host] = true
@@ -45,17 +47,21 @@ func (k *known) update(servers []server, err error, now time.Time) (changed bool
 	}
 	var before []former
 	for _, f := range k.before {
-		if !slices.Contains(found, f.spot) && now.Sub(f.since) < keepGone {
+		if !stands[f.spot] && now.Sub(f.since) < keepGone {
 			f.lost = len(servers) == 0 || unresolved[f.host]
 			before = append(before, f)
 		}
 	}
 	for _, s := range spots(k.servers) {
-		if !slices.Contains(found, s) {
+		if !stands[s] {
 			before = append(before, former{spot: s, since: now, lost: len(servers) == 0 || unresolved[s.host]})
 		}
 	}
-	changed = !slices.Equal(found, spots(k.servers)) || !slices.Equal(before, k.before) || text(err) != text(k.err) || lacks(servers) != lacks(k.servers)
+	if room := max(k.most-len(found), 0); k.most > 0 && len(before) > room {
+		before = before[len(before)-room:] // the latest
+	}
+	changed = !slices.Equal(found, spots(k.servers)) || !slices.Equal(before, k.before) || text(err) != text(k.err) || lacks(servers) != lacks(k.servers) ||
+		leftOutOf(servers) != leftOutOf(k.servers)
 	k.servers, k.err, k.before = servers, err, before
 	return changed
 }
@@ -81,6 +87,14 @@ func spots(servers []server) []spot {
 		}
 	}
 	return out
+}
+
+func setOf(spots []spot) map[spot]bool {
+	set := make(map[spot]bool, len(spots))
+	for _, s := range spots {
+		set[s] = true
+	}
+	return set
 }
 
 // lacks names the servers without an address.

@@ -40,6 +40,15 @@ func realmFacts(r config.Realm) probe.Facts {
 	return probe.Facts{probe.FactRealm: r.Name, probe.FactKind: string(r.Kind)}
 }
 
+// serverFacts are a realm's, with how the server was found.
+func serverFacts(r config.Realm, s server) probe.Facts {
+	facts := with(realmFacts(r), probe.FactSource, s.source)
+	if oddPort(r, s) {
+		facts[probe.FactOddPort] = "true"
+	}
+	return facts
+}
+
 func with(f probe.Facts, k probe.Fact, v string) probe.Facts {
 	out := probe.Facts{k: v}
 	for have, value := range f {
@@ -133,15 +142,19 @@ func (p planner) aboutKDCs(realm config.Realm, servers []server, err error) []qu
 	if len(servers) == 0 {
 		out = append(out, question{p.lack(probe.KDC, realm.Domain(), with(realmFacts(realm), probe.FactSource, probe.SourceDomain), err)})
 	}
+	out = append(out, p.aboutLimits(probe.KDC, realm.Domain(), realmFacts(realm), servers)...)
 	var asked []netip.Addr
 	for _, s := range servers {
-		if len(s.addrs) == 0 {
+		if len(s.addrs) == 0 && s.left.addresses == 0 {
 			out = append(out, question{p.lack(probe.KDC, s.host, with(realmFacts(realm), probe.FactSource, s.source), s.err)})
 		}
 		for _, addr := range p.routable(s.addrs) {
-			for _, t := range []probe.Transport{probe.UDP, probe.TCP} {
-				small, large := p.kdcProbes(realm, s, netip.AddrPortFrom(addr, s.port), t)
-				out = append(out, question{small, large})
+			small, large := p.kdcProbes(realm, s, netip.AddrPortFrom(addr, s.port), probe.UDP)
+			first, second := p.kdcProbes(realm, s, netip.AddrPortFrom(addr, s.port), probe.TCP)
+			if oddPort(realm, s) {
+				out = append(out, question{first, second, small, large})
+			} else {
+				out = append(out, question{small, large}, question{first, second})
 			}
 			asked = append(asked, addr)
 		}
@@ -161,7 +174,7 @@ func (p planner) aboutKDCs(realm config.Realm, servers []server, err error) []qu
 func (p planner) kdcProbes(r config.Realm, s server, addr netip.AddrPort, t probe.Transport) (small, large probe.Probe) {
 	user := p.userOf(r)
 	ask := kdc.Probe{Host: s.host, Address: addr, Transport: t, User: user, Dialer: p.env.Dialer, Timeout: p.cfg.Probes.Timeout, Now: p.env.Now,
-		Facts: with(with(realmFacts(r), probe.FactSource, s.source), probe.FactUser, user.String())}
+		Facts: with(serverFacts(r, s), probe.FactUser, user.String())}
 	askMore := ask
 	askMore.Large = true
 	return ask, askMore
@@ -179,17 +192,23 @@ func (p planner) userOf(r config.Realm) client.Principal {
 
 // aboutKpasswd asks the kpasswd servers of a realm, as they were found.
 func (p planner) aboutKpasswd(realm config.Realm, servers []server) []question {
-	var out []question
+	out := p.aboutLimits(probe.Kpasswd, realm.Domain(), realmFacts(realm), servers)
 	for _, s := range servers {
 		for _, addr := range p.routable(s.addrs) {
-			out = append(out, apart(p.kpasswdProbes(realm, s, netip.AddrPortFrom(addr, s.port)))...)
+			probes := p.kpasswdProbes(realm, s, netip.AddrPortFrom(addr, s.port))
+			if oddPort(realm, s) {
+				slices.Reverse(probes) // TCP first
+				out = append(out, probes)
+			} else {
+				out = append(out, apart(probes)...)
+			}
 		}
 	}
 	return out
 }
 
 func (p planner) kpasswdProbes(r config.Realm, s server, addr netip.AddrPort) []probe.Probe {
-	facts := with(realmFacts(r), probe.FactSource, s.source)
+	facts := serverFacts(r, s)
 	transports := []probe.Transport{probe.UDP, probe.TCP}
 	if r.Kind == config.Heimdal { // its kpasswdd has no TCP
 		transports = transports[:1]

@@ -16,7 +16,9 @@ import (
 // it is answered. A large message that is lost means something only after a
 // small one was answered; and Samba's KDC, whose processes share a socket, now
 // and then cuts a large datagram short that comes together with a small one,
-// so that the two side by side would show a fault that is none.
+// so that the two side by side would show a fault that is none. At a port that
+// only an SRV record names, one request over TCP goes first: DNS alone must not
+// decide where more than that is sent.
 type question []probe.Probe
 
 // ask asks in turn by way of run. What is not asked is a result as well, and
@@ -30,7 +32,7 @@ func (q question) ask(now func() time.Time, run func(probe.Probe) probe.Result, 
 		}
 		rec := probe.Begin(p.ID(), now)
 		rec.Fact(probe.FactRealm, res.Facts[probe.FactRealm])
-		res = rec.Skip(probe.ReasonNotAsked, errors.New("the small exchange before it was not answered"))
+		res = rec.Skip(probe.ReasonNotAsked, errors.New("the exchange before it was not answered"))
 		skipped(res)
 	}
 }

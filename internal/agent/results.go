@@ -122,12 +122,12 @@ func (d *daemon) ended(t *task) {
 }
 
 // learn takes in which servers there are.
-func (d *daemon) learn(name string, servers []server, err error) (changed bool) {
+func (d *daemon) learn(name string, servers []server, err error, most int) (changed bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	k := d.known(name)
 	first := !k.asked
-	k.asked = true
+	k.asked, k.most = true, most
 	return k.update(servers, err, time.Now()) || first
 }
 

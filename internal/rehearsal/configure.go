@@ -18,8 +18,8 @@ func (w *World) configure(kind config.Kind) error {
 	}
 	w.settings = settings{
 		realms: []realmSettings{
-			{name: corpRealm, kind: kind, dns: []string{w.dc1.dns.addr.String(), w.dc2.dns.addr.String()}},
-			{name: onpremRealm, kind: kind, dns: []string{w.dcOnprem.dns.addr.String()}, trustedBy: []string{corpRealm}},
+			{name: corpRealm, kind: kind, dns: []string{w.dc1.dns.addr.String(), w.dc2.dns.addr.String()}, ports: portsOf(w.dc1, w.dc2)},
+			{name: onpremRealm, kind: kind, dns: []string{w.dcOnprem.dns.addr.String()}, ports: portsOf(w.dcOnprem), trustedBy: []string{corpRealm}},
 		},
 		endpoint: w.endpoint(),
 		dbRealm:  corpRealm,

@@ -3,6 +3,8 @@ package rehearsal
 import (
 	"errors"
 	"net/netip"
+	"slices"
+	"strconv"
 	"syscall"
 
 	"github.com/kerbagent/kerbagent/krb5/krb5test"
@@ -74,6 +76,16 @@ func endAll(ends []func() error) error {
 		errs = append(errs, ends[i]())
 	}
 	return errors.Join(errs...)
+}
+
+// portsOf are the ports that SRV records name, as kerbagent.yaml writes them.
+func portsOf(controllers ...*controller) []string {
+	var out []string
+	for _, c := range controllers {
+		out = append(out, strconv.Itoa(int(c.kdcPort)), strconv.Itoa(int(c.kpasswdPort)))
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // ip is the address by which the machine is known.

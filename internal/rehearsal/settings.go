@@ -23,6 +23,7 @@ type realmSettings struct {
 	kind      config.Kind
 	dns       []string
 	kdcs      []string // found by DNS where empty
+	ports     []string // that its SRV records name
 	trustedBy []string
 }
 
@@ -44,6 +45,7 @@ func (s *settings) yaml() string {
 		if len(r.kdcs) > 0 {
 			fmt.Fprintf(&b, "    kdcs: %s\n", flow(r.kdcs))
 		}
+		fmt.Fprintf(&b, "    srv_ports: [%s]\n", strings.Join(r.ports, ", "))
 		if len(r.trustedBy) > 0 {
 			fmt.Fprintf(&b, "    trusted_by: %s\n", flow(r.trustedBy))
 		}

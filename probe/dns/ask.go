@@ -173,6 +173,7 @@ func parse(q Question, id uint16, b []byte) (*Answer, error) {
 	if len(b) < headerSize || binary.BigEndian.Uint16(b) != id || b[2]&0x80 == 0 {
 		return nil, fmt.Errorf("%w: %d bytes", errStray, len(b))
 	}
+	defuse(b)
 	m := new(dns.Msg)
 	if err := m.Unpack(b); err != nil {
 		// A server that cuts a record in two says so with TC: what came is
