@@ -52,7 +52,7 @@ func (p planner) materials(l config.Login) func() (login.Material, error) {
 		m, err := p.material(l)
 		mu.Lock()
 		defer mu.Unlock()
-		if err == nil && m.Secret != nil && last.Secret != nil && hmac.Equal(m.Identity, last.Identity) {
+		if err == nil && l.SecretKind != config.Keytab && m.Secret != nil && last.Secret != nil && hmac.Equal(m.Identity, last.Identity) {
 			return last, nil
 		}
 		last = m
@@ -90,7 +90,7 @@ func (p planner) material(l config.Login) (login.Material, error) {
 		if err != nil {
 			return m, fmt.Errorf("reading keytab %s: %w", l.Secret, err)
 		}
-		m.Identity, m.Secret, m.KVNO = b, client.FromKeytab(kt), newestKVNO(kt, l)
+		m.Identity, m.Secret, m.KVNO = kt.Identity(l.User, l.Realm), client.FromKeytab(kt), newestKVNO(kt, l)
 	case config.CCache:
 		b, err := l.Secret.Read()
 		if err != nil {

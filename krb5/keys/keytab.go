@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"strings"
@@ -195,4 +196,23 @@ func keySize(etype int32) int {
 	default:
 		return 0
 	}
+}
+
+// Identity returns what a principal would prove itself with: its newest key of each
+// encryption type, in the order of the types. It is a secret. A keytab that is
+// written anew with the same keys has the same identity; one without a key of the
+// principal's has none.
+func (kt *Keytab) Identity(name, realm string) []byte {
+	types := kt.ETypes(name, realm)
+	slices.Sort(types)
+	var id []byte
+	for _, etype := range slices.Compact(types) {
+		if e, ok := kt.Find(name, realm, etype, 0); ok {
+			key := e.key.reveal()
+			id = binary.BigEndian.AppendUint32(id, uint32(etype))
+			id = binary.BigEndian.AppendUint32(id, uint32(len(key)))
+			id = append(id, key...)
+		}
+	}
+	return id
 }

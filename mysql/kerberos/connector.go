@@ -15,12 +15,12 @@ import (
 // NewConnector makes a connector for sql.OpenDB. It does no I/O: the first
 // connection does. The error names everything that is wrong with cfg.
 //
-// Errors of a connection are a *RefusedError, a *SecretError, a
+// Errors of a connection are a *RefusedError, a *WaitError, a *SecretError, a
 // *client.StepError where a KDC was asked; a *NotKerberosError, *SPNError,
 // *RealmError or ErrNoProof where the database is not what it should be; a
 // *mysql.ServerError of package mysql here where it refused; a
 // *tls.CertificateVerificationError; or one of package net.
-func NewConnector(cfg Config) (driver.Connector, error) {
+func NewConnector(cfg Config) (*Connector, error) {
 	c, err := cfg.checked()
 	if err != nil {
 		return nil, err
@@ -34,8 +34,23 @@ func NewConnector(cfg Config) (driver.Connector, error) {
 		},
 	}}
 	c.Driver.DialFunc = l.dial
-	return gomysql.NewConnector(c.Driver)
+	base, err := gomysql.NewConnector(c.Driver)
+	if err != nil {
+		return nil, err
+	}
+	return &Connector{Connector: base, logins: l}, nil
 }
+
+// Connector makes connections for sql.OpenDB.
+type Connector struct {
+	driver.Connector
+	logins *logins
+}
+
+// Forget lets the next connection try the secret again, whatever the KDC said to it
+// before: for a program that knows better, such as one whose operator has unlocked
+// the account. A secret that is wrong all the same costs the account another try.
+func (c *Connector) Forget() { c.logins.tickets.forget() }
 
 // capabilities are those that the driver wants for its settings.
 func (l *logins) capabilities() mysql.Capability {

@@ -39,10 +39,13 @@
 // # A wrong password
 //
 // Directories lock an account after a few wrong passwords, and a connection pool
-// retries for ever. So one refusal by the KDC (wrong password, account locked,
-// disabled or expired, password expired) is final for a connector: every further
-// connection gets the same *RefusedError without a packet being sent, until the
-// file that the secret comes from has changed.
+// retries forever. So a refusal of a proof with the secret (wrong password, account
+// locked, disabled or expired, password expired) is final for a connector: every
+// further connection gets the same *RefusedError without a packet being sent, until
+// the secret has changed. A proof that gets no answer may have counted against the
+// account: after two of them in 30 minutes, connections get a *WaitError. Any other
+// answer, which a forger can send as well as a KDC, holds for a minute.
+// [Connector.Forget] ends all of these.
 //
 // # Contexts that end
 //

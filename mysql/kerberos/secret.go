@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"syscall"
 
 	"github.com/kerbagent/kerbagent/krb5/client"
 	"github.com/kerbagent/kerbagent/krb5/keys"
@@ -31,10 +32,12 @@ func (e *SecretError) Error() string {
 // Unwrap gives the cause.
 func (e *SecretError) Unwrap() error { return e.Err }
 
-// Longest files that are read. A keytab has some hundred bytes an account.
+// Longest files that are read. A keytab has some hundred bytes an account, a cache
+// some thousand a ticket.
 const (
 	maxPassword = 1 << 10
 	maxKeytab   = 1 << 20
+	maxCCache   = 1 << 20
 )
 
 // fingerprint tells one state of a secret from another, in memory only.
@@ -61,7 +64,7 @@ func (c *Config) readSecret() (client.Secret, fingerprint, error) {
 		if err != nil {
 			return nil, fingerprint{}, &SecretError{Path: c.Keytab, Err: err}
 		}
-		return client.FromKeytab(kt), sha256.Sum256(b), nil
+		return client.FromKeytab(kt), sha256.Sum256(kt.Identity(c.Principal, c.Realm)), nil
 	default:
 		return client.Password(c.Password), sha256.Sum256(c.Password), nil
 	}
@@ -83,11 +86,16 @@ func misshapen(b []byte) string {
 }
 
 func readFile(path string, limit int64) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a FIFO without a writer would block
 	if err != nil {
 		return nil, &SecretError{Path: path, Err: withoutPath(err)}
 	}
 	defer f.Close()
+	if info, err := f.Stat(); err != nil {
+		return nil, &SecretError{Path: path, Err: withoutPath(err)}
+	} else if !info.Mode().IsRegular() {
+		return nil, &SecretError{Path: path, What: "is no regular file"}
+	}
 	b, err := io.ReadAll(io.LimitReader(f, limit+1))
 	if err != nil {
 		return nil, &SecretError{Path: path, Err: withoutPath(err)}
@@ -109,9 +117,13 @@ func withoutPath(err error) error {
 
 // readCache takes the ticket granting ticket out of the credential cache.
 func (c *Config) readCache(user client.Principal) (*client.Ticket, error) {
-	cc, err := keys.ReadCCache(c.CCache)
+	b, err := readFile(c.CCache, maxCCache)
 	if err != nil {
-		return nil, &SecretError{Path: c.CCache, Err: withoutPath(err)}
+		return nil, err
+	}
+	cc, err := keys.ParseCCache(b)
+	if err != nil {
+		return nil, &SecretError{Path: c.CCache, Err: err}
 	}
 	tgt, err := client.CachedTGT(cc)
 	if err != nil {

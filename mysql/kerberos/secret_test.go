@@ -1,11 +1,14 @@
 package kerberos_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -76,7 +79,8 @@ func TestRefusedAccounts(t *testing.T) {
 				cfg := w.config(t)
 				cfg.Realm, cfg.KDCs = "OTHER.TEST", map[string][]string{"OTHER.TEST": {kdc.Addr().String()}}
 				db, err := connect(t, cfg)
-				if !errors.As(err, new(*kerberos.RefusedError)) {
+				var step *client.StepError
+				if !errors.As(err, &step) || errors.As(err, new(*kerberos.RefusedError)) != (step.Step == client.StepPreauth) {
 					t.Errorf("got %v", err)
 				}
 				db.PingContext(t.Context())
@@ -84,6 +88,149 @@ func TestRefusedAccounts(t *testing.T) {
 					t.Errorf("the KDC was asked %d times", n)
 				}
 			})
+		}
+	}
+}
+
+// What answers a request without credentials, a forger's KRB-ERROR say, is never
+// final, and is asked for once a minute.
+func TestErrorWithoutCredentialsIsNotFinal(t *testing.T) {
+	for _, code := range []int32{1, 6, 12, 18, 23, 24, 29, 31, 37, 60, 68} {
+		t.Run(fmt.Sprint(code), func(t *testing.T) {
+			w := newWorld(t, mysqltest.Config{})
+			w.faults.Set(krb5test.Script{ErrorCode: code})
+			db, err := connect(t, w.config(t))
+			if errors.As(err, new(*kerberos.RefusedError)) || errors.As(err, new(*kerberos.WaitError)) {
+				t.Fatalf("got %v", err)
+			}
+			w.faults.Set(krb5test.Script{})
+			var wait *kerberos.WaitError
+			if err := db.PingContext(t.Context()); !errors.As(err, &wait) || wait.Until.Sub(w.clock.now()) > time.Minute {
+				t.Errorf("got %v", err)
+			}
+			if n := w.kdc.Requests().AS; n != 1 {
+				t.Errorf("the KDC was asked %d times within a minute", n)
+			}
+			w.clock.advance(time.Minute + time.Second)
+			if err := db.PingContext(t.Context()); err != nil {
+				t.Errorf("a minute later: %v", err)
+			}
+		})
+	}
+}
+
+// Answers that get lost may have been refusals: two in 30 minutes, however often the
+// pool asks, and the account is never locked.
+func TestLostAnswersDoNotLockTheAccount(t *testing.T) {
+	w := newWorld(t, mysqltest.Config{})
+	w.faults.Set(krb5test.Script{SwallowReply: true})
+	cfg := w.config(t)
+	cfg.Password, cfg.Timeout = []byte("wrong"), 100*time.Millisecond
+	db := pool(t, cfg)
+	for range 6 {
+		if err := db.PingContext(t.Context()); err == nil {
+			t.Fatal("logged in")
+		}
+	}
+	if n := w.kdc.Requests().Preauth["alice"]; n != 2 {
+		t.Errorf("%d attempts on the account", n)
+	}
+	if n, locked := w.corp.Failures("alice"); n != 2 || locked {
+		t.Errorf("%d wrong passwords, locked: %v", n, locked)
+	}
+	w.clock.advance(29 * time.Minute)
+	if err := db.PingContext(t.Context()); !errors.As(err, new(*kerberos.WaitError)) || w.kdc.Requests().Preauth["alice"] != 2 {
+		t.Errorf("after 29 minutes: %v", err)
+	}
+	w.clock.advance(2 * time.Minute)
+	db.PingContext(t.Context())
+	if n := w.kdc.Requests().Preauth["alice"]; n != 3 {
+		t.Errorf("after 31 minutes: %d attempts", n)
+	}
+}
+
+func TestForget(t *testing.T) {
+	w := newWorld(t, mysqltest.Config{})
+	if err := w.corp.Change("alice", krb5test.Locked); err != nil {
+		t.Fatal(err)
+	}
+	connector, err := kerberos.NewConnector(w.config(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := connector.Connect(t.Context()); !errors.As(err, new(*kerberos.RefusedError)) {
+		t.Fatalf("locked: %v", err)
+	}
+	if err := w.corp.Change("alice", krb5test.Good); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := connector.Connect(t.Context()); !errors.As(err, new(*kerberos.RefusedError)) {
+		t.Errorf("before Forget: %v", err)
+	}
+	connector.Forget()
+	c, err := connector.Connect(t.Context())
+	if err != nil {
+		t.Fatalf("after Forget: %v", err)
+	}
+	c.Close()
+}
+
+// A keytab that is written anew with the keys that were refused is no new secret.
+func TestRewrittenKeytabIsTheSameSecret(t *testing.T) {
+	w := newWorld(t, mysqltest.Config{})
+	old, err := w.corp.Keytab("alice")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.corp.SetPassword("alice", "changed"); err != nil {
+		t.Fatal(err)
+	}
+	cfg := w.config(t)
+	cfg.Password, cfg.Keytab = nil, write(t, "alice.keytab", old)
+	db, err := connect(t, cfg)
+	if !errors.As(err, new(*kerberos.RefusedError)) {
+		t.Fatalf("got %v", err)
+	}
+	again := append(bytes.Clone(old), old[2:]...) // the same entries twice
+	if err := os.WriteFile(cfg.Keytab, again, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.PingContext(t.Context()); !errors.As(err, new(*kerberos.RefusedError)) || w.kdc.Requests().Preauth["alice"] != 1 {
+		t.Errorf("got %v after %d attempts", err, w.kdc.Requests().Preauth["alice"])
+	}
+	right, err := w.corp.Keytab("alice")
+	if err == nil {
+		err = os.WriteFile(cfg.Keytab, right, 0o600)
+	}
+	if err == nil {
+		err = db.PingContext(t.Context())
+	}
+	if err != nil {
+		t.Errorf("with the right keys: %v", err)
+	}
+}
+
+// A FIFO at a secret's path would block whoever opens it.
+func TestSecretThatIsNoFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "fifo")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, set := range map[string]func(*kerberos.Config, string){
+		"password file": func(c *kerberos.Config, path string) { c.PasswordFile = path },
+		"keytab":        func(c *kerberos.Config, path string) { c.Keytab = path },
+		"ccache":        func(c *kerberos.Config, path string) { c.CCache = path },
+	} {
+		for _, path := range []string{path, t.TempDir(), "/dev/zero"} {
+			w := newWorld(t, mysqltest.Config{})
+			cfg := w.config(t)
+			cfg.Password = nil
+			set(&cfg, path)
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			if err := pool(t, cfg).PingContext(ctx); !errors.As(err, new(*kerberos.SecretError)) {
+				t.Errorf("%s at %s: %v", name, path, err)
+			}
+			cancel()
 		}
 	}
 }

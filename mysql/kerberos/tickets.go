@@ -2,54 +2,12 @@ package kerberos
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
 
 	"github.com/kerbagent/kerbagent/krb5/client"
-	"github.com/kerbagent/kerbagent/krb5/kdcwire"
 )
-
-// RefusedError says that the KDC refused the user's secret. The same secret is
-// not sent again: a further try could lock the account.
-type RefusedError struct {
-	Err error // a *client.StepError
-}
-
-// Error gives the cause.
-func (e *RefusedError) Error() string {
-	return fmt.Sprintf("refused by the KDC, and not tried again until the secret changes: %v", e.Err)
-}
-
-// Unwrap gives the cause.
-func (e *RefusedError) Unwrap() error { return e.Err }
-
-// KRB-ERROR codes that will be the same for the next try with this secret, and
-// may cost the account its last tries (RFC 4120 §7.5.9).
-const (
-	errNameExpired   = 1
-	errRevoked       = 18 // locked or disabled
-	errKeyExpired    = 23
-	errPreauthFailed = 24
-	errIntegrity     = 31 // what some KDCs say in place of 24
-)
-
-func isRefusal(err error) bool {
-	if errors.Is(err, client.ErrReplyKey) {
-		return true // the reply does not decrypt: the secret is not the account's
-	}
-	var k *kdcwire.KRBError
-	if !errors.As(err, &k) {
-		return false
-	}
-	switch k.Code {
-	case errNameExpired, errRevoked, errKeyExpired, errPreauthFailed, errIntegrity:
-		return true
-	default:
-		return false
-	}
-}
 
 // A ticket is replaced when a quarter of its life is left, at most renewAhead.
 const renewAhead = 5 * time.Minute
@@ -61,11 +19,10 @@ type tickets struct {
 	user   client.Principal
 	client *client.Client
 
-	mu      sync.Mutex
-	tgt     *client.Ticket
-	flight  *flight       // a login under way
-	refused *RefusedError // what the KDC said to the secret of the fingerprint
-	secret  fingerprint
+	mu     sync.Mutex
+	tgt    *client.Ticket
+	flight *flight // a login under way
+	tried  tried
 }
 
 // flight is a login that several connections may wait for.
@@ -117,8 +74,8 @@ func (t *tickets) land(ctx context.Context, f *flight) {
 	close(f.done)
 }
 
-// get reads the secret and asks the KDC, unless it has refused that very secret.
-// It runs once at a time.
+// get reads the secret and asks the KDC, unless what it said to that very secret
+// holds that back. It runs once at a time.
 func (t *tickets) get(ctx context.Context) (*client.Ticket, error) {
 	if t.cfg.CCache != "" {
 		return t.cfg.readCache(t.user)
@@ -127,16 +84,13 @@ func (t *tickets) get(ctx context.Context) (*client.Ticket, error) {
 	if err != nil {
 		return nil, err
 	}
-	if t.refused != nil && t.secret == print {
-		return nil, t.refused
+	if err := t.holds(print); err != nil {
+		return nil, err
 	}
-	t.refused = nil
-	session, err := t.client.TGT(ctx, t.user, secret)
-	if err != nil {
-		if isRefusal(err) {
-			t.refused, t.secret = &RefusedError{Err: err}, print
-			return nil, t.refused
-		}
+	c, sent := *t.client, false
+	c.BeforePreauth = func() error { sent = true; return nil }
+	session, err := c.TGT(ctx, t.user, secret)
+	if err = t.learn(err, sent); err != nil {
 		return nil, err
 	}
 	defer session.Close()
