@@ -58,6 +58,7 @@ const (
 	FactSecretType  Fact = "secret"       // password, keytab or ccache: never the value
 	FactFailedAt    Fact = "failed-at"    // the stage group that failed: as, tgs, database
 	FactFailedRealm Fact = "failed-realm" // the realm whose KDCs were being asked when it failed
+	FactRefusedAt   Fact = "refused-at"   // RFC 3339: the login was not tried now; this is when it was refused, and how
 	FactReferral    Fact = "referral"     // what was found out after error 7: "no-trust", "unknown-there", "exists-there"
 )
 

@@ -48,8 +48,10 @@ one, until its file changes.
 EXIT STATUS
   0  all well
   1  degraded: something is broken, logins still work
-  2  failed: a login is broken, or a path that every login needs
-  3  nothing could be asked: usage, configuration, internal error`,
+  2  failed: a login is broken or is paused because it was refused, or a path that
+     every login needs is broken
+  3  unknown: nothing could be asked (usage, configuration, internal error), the
+     run was interrupted or --timeout was reached, or a login was not tried`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return o.run(c, s) },
 	}
@@ -118,7 +120,7 @@ func hostEnv(cfg *config.Config, stateDir string, o ledger.Options) (agent.Env, 
 
 // climb runs the ladder once and prints what it saw.
 func climb(ctx context.Context, cfg *config.Config, env agent.Env, timeout time.Duration, o output, s streams) error {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("--timeout of %v reached", timeout))
 	defer cancel()
 	live := o.live(s.err, cfg.HideUsers)
 	if live != nil {

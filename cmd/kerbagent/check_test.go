@@ -101,9 +101,15 @@ func TestCheckWithAFile(t *testing.T) {
 func TestARefusedPasswordIsTriedOnce(t *testing.T) {
 	w := newWorld(t)
 	config, secret := w.aliceAlone("not her password")
-	for i, want := range []string{"password-wrong", "login-paused", "login-paused"} {
-		if r, _ := w.check(config); first(r) != want {
-			t.Fatalf("run %d: %+v, want %s", i+1, r.Findings, want)
+	for i := range 3 {
+		r, exit := w.check(config)
+		if first(r) != "password-wrong" || exit != 2 || r.Verdict != "failed" {
+			t.Fatalf("run %d: exit %d, verdict %s, %+v", i+1, exit, r.Verdict, r.Findings)
+		}
+		for _, x := range r.Results {
+			if at := x.Evidence["refused-at"]; x.Probe == "login" && (at != nil) != (i > 0) {
+				t.Errorf("run %d: the login was refused at %v", i+1, at)
+			}
 		}
 	}
 	if r, _ := w.check(config, "--ignore-breaker"); first(r) != "password-wrong" {

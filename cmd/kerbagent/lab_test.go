@@ -121,7 +121,7 @@ func TestLabBreaker(t *testing.T) {
 	labtest.Up(t)
 	flags := labtest.Break(t, "password-wrong")
 	state := t.TempDir()
-	for i, want := range []string{"password-wrong", "login-paused", "login-paused", "login-paused"} {
+	for i, want := range []string{"password-wrong", "password-wrong", "password-wrong", "password-wrong"} {
 		if r, _ := labCheck(t, state, flags...); first(r) != want {
 			t.Fatalf("run %d: %+v, want %s", i+1, r.Findings, want)
 		}

@@ -35,11 +35,6 @@ func (d *daemon) snapshot() diagnose.Snapshot {
 			r.Outcome, r.Reason, r.Err = probe.Skipped, probe.ReasonNotAsked, errOutdated
 		}
 		results = append(results, r)
-		if r.ID.Kind == probe.Login && r.Outcome == probe.Skipped {
-			if st := d.logins[r.ID.Target]; st != nil && st.refusal != nil {
-				results = append(results, *st.refusal)
-			}
-		}
 	}
 	snap.Results = results
 	return snap

@@ -62,6 +62,7 @@ type round struct {
 
 	mu      sync.Mutex
 	results []probe.Result
+	turns   map[string]*sync.Mutex // by user@REALM: one login at a time
 }
 
 // realm asks about one realm: its DNS at once, its servers as they are found.
@@ -69,10 +70,17 @@ func (r *round) realm(ctx context.Context, realm config.Realm) {
 	r.put(ctx, r.plan.aboutDNS(realm)...)
 	r.wg.Go(func() {
 		servers, err := r.found.kdcsOf(ctx, realm.Name)
+		if ctx.Err() != nil {
+			servers, err = nil, ctx.Err() // half of an answer names other servers than the whole
+		}
 		r.put(ctx, r.plan.aboutKDCs(realm, servers, err)...)
 	})
 	r.wg.Go(func() {
 		servers, _ := r.found.kpasswdOf(ctx, realm.Name) // that there is none, the DNS probes say
+		if ctx.Err() != nil {
+			r.put(ctx, question{r.plan.lack(probe.Kpasswd, realm.Domain(), realmFacts(realm), ctx.Err())})
+			return
+		}
 		r.put(ctx, r.plan.aboutKpasswd(realm, servers)...)
 	})
 }
@@ -89,10 +97,15 @@ func (r *round) database(ctx context.Context, db config.Database, tlsConfig *tls
 		}
 		p := r.plan.loginProbe(l, db, endpoint, r.found)
 		if logins == 0 { // one connection is enough to tell of the database
-			p.OnDatabase = r.add
+			p.OnDatabase = func(res probe.Result) { r.add(whole(ctx, res)) }
 		}
 		logins++
-		r.put(ctx, question{p})
+		r.wg.Go(func() {
+			turn := r.turn(l.Principal())
+			turn.Lock() // the record has room for one attempt of an account at a time
+			defer turn.Unlock()
+			r.ask(ctx, p)
+		})
 	}
 	at, err := r.found.endpoint(ctx, db)
 	if err != nil {
@@ -104,6 +117,19 @@ func (r *round) database(ctx context.Context, db config.Database, tlsConfig *tls
 	for _, addr := range addrs[min(logins, 1, len(addrs)):] { // the login covers the first
 		r.put(ctx, question{r.plan.databaseProbe(db, netip.AddrPortFrom(addr, db.Port), tlsConfig)})
 	}
+}
+
+// turn returns the lock that an account's logins take one after another.
+func (r *round) turn(user string) *sync.Mutex {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.turns == nil {
+		r.turns = map[string]*sync.Mutex{}
+	}
+	if r.turns[user] == nil {
+		r.turns[user] = &sync.Mutex{}
+	}
+	return r.turns[user]
 }
 
 // endpoint is where a database's logins go: the first of its addresses.
@@ -129,10 +155,19 @@ func (r *round) ask(ctx context.Context, p probe.Probe) probe.Result {
 	if r.env.Progress != nil {
 		r.env.Progress.Started(p.ID())
 	}
-	res := probe.Safely(ctx, p)
+	res := recall(whole(ctx, probe.Safely(ctx, p)), nil)
 	r.add(res)
 	if r.env.Progress != nil {
 		r.env.Progress.Finished(res.ID)
+	}
+	return res
+}
+
+// whole returns a result as it is, or that it was cut short: whatever a probe
+// has seen when its round is ended under it is no answer.
+func whole(ctx context.Context, res probe.Result) probe.Result {
+	if ctx.Err() != nil && (res.Reason == probe.ReasonCanceled || res.Reason == probe.ReasonUnresolvable) {
+		res.Outcome, res.Reason, res.Err = probe.Skipped, probe.ReasonCanceled, fmt.Errorf("not finished: %w", context.Cause(ctx))
 	}
 	return res
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/kerbagent/kerbagent/config"
 	"github.com/kerbagent/kerbagent/internal/diagnose"
+	"github.com/kerbagent/kerbagent/internal/ledger"
 	"github.com/kerbagent/kerbagent/internal/rehearsal"
 	"github.com/kerbagent/kerbagent/probe"
 )
@@ -129,20 +130,24 @@ func TestRunTriesARefusedPasswordOnce(t *testing.T) {
 	state := filepath.Join(t.TempDir(), "state")
 	r := startIn(t, w, state, nil)
 	r.untilReady()
-	r.until("held back", func() bool { return r.login("alice").Reason == probe.ReasonPaused })
+	r.until("paused", func() bool { return r.login("alice").Facts[probe.FactRefusedAt] != "" })
 	for range 2 {
 		r.until("password-wrong", r.has("password-wrong"))
 		if v := r.d.State().Report.Verdict; v != diagnose.VerdictFailed {
 			t.Errorf("verdict %s while a login is held back", v)
 		}
 		if !slices.ContainsFunc(r.d.State().Notes, func(n string) bool {
-			return strings.Contains(n, "login of alice@CORP.EXAMPLE.COM to orders is held back")
+			return strings.Contains(n, "login of alice@CORP.EXAMPLE.COM to orders is paused: krb-preauth-failed at ")
 		}) {
 			t.Errorf("notes %q", r.d.State().Notes)
 		}
 		if !strings.Contains(r.get("/metrics"), `kerbagent_login_breaker_open{user="alice@CORP.EXAMPLE.COM"} 1`) {
 			t.Error("the breaker is not open in /metrics")
 		}
+		r.until("the page says that the login fails", func() bool {
+			return strings.Contains(r.get("/metrics"), `kerbagent_login_success{database="orders",user="alice@CORP.EXAMPLE.COM"} 0`) &&
+				strings.Contains(r.get("/"), "not tried again since")
+		})
 		r.stop()
 		r = startIn(t, w, state, nil)
 		r.untilReady()
@@ -159,7 +164,43 @@ func TestRunTriesARefusedPasswordOnce(t *testing.T) {
 	if err := os.WriteFile(file, []byte("another wrong one"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r.until("the first try waits", func() bool { return strings.Contains(text(r.login("alice").Err), "first try") })
+	r.until("the first try waits", func() bool {
+		return slices.ContainsFunc(r.d.State().Notes, func(n string) bool { return strings.Contains(n, "waits") && strings.Contains(n, ledger.ReasonSpread) })
+	})
+	if r.login("alice").Outcome != probe.Failed || r.d.State().Report.Verdict != diagnose.VerdictFailed {
+		t.Errorf("while a changed secret waits for its first try: %+v, verdict %s", r.login("alice"), r.d.State().Report.Verdict)
+	}
+}
+
+// A login that waits only for its hour keeps its latest verdict; one that has
+// none yet is not ok.
+func TestRunAtItsHourlyBudgetKeepsTheLatestVerdict(t *testing.T) {
+	w, err := rehearsal.Start(t.Context(), rehearsal.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	state := filepath.Join(t.TempDir(), "state")
+	r := startIn(t, w, state, nil)
+	r.until("well", func() bool { return r.d.Ready() == nil && r.d.State().Report.Verdict == diagnose.VerdictOK })
+	r.stop()
+	good := r.login("alice")
+	held := good
+	held.Outcome, held.Reason = probe.Skipped, probe.ReasonNotAsked
+	held.Err = heldBack(&ledger.PausedError{Since: time.Now(), Reason: ledger.ReasonHourly, Until: time.Now().Add(time.Minute)})
+	r.d.loggedIn(t.Context(), r.d.logins[held.ID.Target], held, time.Minute)
+	if got := r.login("alice"); got.Outcome != probe.OK || !got.Started.Equal(good.Started) {
+		t.Errorf("the latest verdict was lost: %+v", got)
+	}
+	if !slices.ContainsFunc(r.d.State().Notes, func(n string) bool { return strings.Contains(n, "waits") && strings.Contains(n, ledger.ReasonHourly) }) {
+		t.Errorf("notes %q", r.d.State().Notes)
+	}
+	// After a restart nothing is known of a login that must wait.
+	r = startIn(t, w, state, func(o *RunOptions, _ *config.Config) { o.perHour = 2 })
+	r.until("the verdict is unknown", func() bool { return r.d.Ready() == nil && r.d.State().Report.Verdict == diagnose.VerdictUnknown })
+	if page := r.get("/"); !strings.Contains(page, "UNKNOWN") || !strings.Contains(page, "no login was tried") {
+		t.Error("the page does not say that nothing is known of the logins")
+	}
 }
 
 // Without a place for the record nothing is tried, and that is said; with one

@@ -114,8 +114,10 @@ func heldBack(err error) error {
 	var busy *ledger.BusyError
 	reason := probe.ReasonNoRecord
 	switch {
-	case errors.As(err, &paused):
+	case errors.As(err, &paused) && !paused.Waits():
 		reason = probe.ReasonPaused
+	case paused != nil:
+		reason = probe.ReasonNotAsked
 	case errors.As(err, &busy):
 		reason = probe.ReasonNotAsked
 	}

@@ -262,8 +262,7 @@ func (a runAccount) Paused(secret []byte) error {
 	}
 	a.delayed(wait)
 	now := a.d.o.Now()
-	return &probe.HeldBack{Reason: probe.ReasonPaused, Err: &ledger.PausedError{Since: now, Until: now.Add(wait),
-		Reason: "the secret is another one than that which was refused, and the hosts of a fleet take their first try one after another"}}
+	return heldBack(&ledger.PausedError{Since: now, Until: now.Add(wait), Reason: ledger.ReasonSpread})
 }
 
 // Begin records the attempt.
@@ -280,24 +279,30 @@ func refused(r probe.Reason) bool {
 	return false
 }
 
-// recall gives the failure that a login is held back for, as the record has it
-// after a restart: what the directory or the database said, and when. It is
-// nil where nothing was refused.
-func recall(held probe.Result) *probe.Result {
+// recall returns the refusal that a login is paused for, in place of a result
+// that says only that it was not tried: the login is as broken as it was then.
+// latest is the latest failure of this process, which knows more than the
+// record on disk; nil for none. A login that is not paused, or for which
+// nothing was refused, stays as it is.
+func recall(held probe.Result, latest *probe.Result) probe.Result {
 	var p *ledger.PausedError
 	if held.Outcome != probe.Skipped || held.Reason != probe.ReasonPaused || !errors.As(held.Err, &p) {
-		return nil
+		return held
 	}
 	was := held
-	was.Outcome, was.Started, was.Duration = probe.Failed, p.Since, 0
+	was.Outcome, was.Duration = probe.Failed, 0
 	switch {
+	case latest != nil:
+		was = *latest
 	case refused(probe.Reason(p.Reason)):
 		was.Reason, was.Facts = probe.Reason(p.Reason), with(held.Facts, probe.FactFailedAt, probe.AtPreauth)
 	case held.Facts[probe.FactFailedAt] == probe.AtDatabase && p.Reason != ledger.ReasonUnfinished:
 		was.Reason = probe.ReasonDBOtherPlugin
 	default:
-		return nil
+		return held
 	}
-	was.Err = fmt.Errorf("%s (remembered from %s)", p.Reason, p.Since.UTC().Format(time.RFC3339))
-	return &was
+	at := p.Since.UTC().Format(time.RFC3339)
+	was.Started, was.Facts = p.Since, with(was.Facts, probe.FactRefusedAt, at)
+	was.Err = fmt.Errorf("%s at %s; not tried again since", p.Reason, at)
+	return was
 }

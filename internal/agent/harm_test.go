@@ -182,14 +182,15 @@ func TestRecall(t *testing.T) {
 		{"handshakes are unfinished", held(probe.AtDatabase, ledger.ReasonUnfinished), "", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			was := recall(c.held)
+			was := recall(c.held, nil)
 			if c.reason == "" {
-				if was != nil {
+				if was.Outcome != probe.Skipped {
 					t.Errorf("%+v", was)
 				}
 				return
 			}
-			if was == nil || was.Outcome != probe.Failed || was.Reason != c.reason || !was.Started.Equal(since) || was.Facts[probe.FactFailedAt] != c.at {
+			if was.Outcome != probe.Failed || was.Reason != c.reason || !was.Started.Equal(since) || was.Facts[probe.FactFailedAt] != c.at ||
+				was.Facts[probe.FactRefusedAt] != "2026-11-22T03:00:00Z" {
 				t.Errorf("%+v", was)
 			}
 		})

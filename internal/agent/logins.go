@@ -22,10 +22,10 @@ import (
 type loginState struct {
 	login     config.Login // as it was configured when materials was made
 	materials func() (login.Material, error)
-	turn      int           // which of the database's addresses is next
-	tried     time.Time     // when it last ran and was not held back
-	failure   *probe.Result // the last result, where the secret or the account was refused; nil otherwise
-	refusal   *probe.Result // what it is held back for now; nil where it is not
+	turn      int                 // which of the database's addresses is next
+	tried     time.Time           // when it last ran and was not held back
+	failure   *probe.Result       // the last result, where the secret or the account was refused; nil otherwise
+	waits     *ledger.PausedError // why it was not tried at its last turn although nothing was refused; nil where it was
 }
 
 // loginTask is the job of one login. It goes to another address of the
@@ -84,25 +84,30 @@ func (d *daemon) loggedIn(ctx context.Context, st *loginState, res probe.Result,
 	errors.As(res.Err, &paused)
 	atDatabase := res.Facts[probe.FactFailedAt] == probe.AtDatabase
 	otherPlugin := res.Outcome == probe.Failed && res.Reason == probe.ReasonDBOtherPlugin && atDatabase
+	held := res
 	d.mu.Lock()
+	st.waits = nil
 	switch {
-	case res.Outcome == probe.Skipped && paused != nil:
-		if st.refusal = st.failure; st.refusal == nil {
-			st.refusal = recall(res)
+	case held.Outcome != probe.Skipped:
+		st.failure = nil
+		if held.Outcome == probe.Failed && refused(held.Reason) || otherPlugin {
+			st.failure = &held
 		}
-	case res.Outcome != probe.Skipped:
-		st.failure, st.refusal = nil, nil
-		if res.Outcome == probe.Failed && refused(res.Reason) || otherPlugin {
-			st.failure = &res
-		}
+	case paused != nil && paused.Waits():
+		st.waits = paused
+	case paused != nil:
+		res = recall(held, st.failure)
 	}
 	d.mu.Unlock()
+	if st.waits != nil && d.has(res.ID) {
+		return // the latest result stands, with its age
+	}
 	d.put(ctx, res, every)
 	switch user := st.login.Principal(); {
-	case res.Outcome == probe.Skipped && paused != nil && !atDatabase:
+	case held.Reason == probe.ReasonPaused && !atDatabase:
 		d.metrics.Breaker(user, refused(probe.Reason(paused.Reason)) || paused.Reason == ledger.ReasonUnanswered)
-	case res.Outcome != probe.Skipped:
-		d.metrics.Breaker(user, refused(res.Reason) && res.Facts[probe.FactFailedAt] == probe.AtPreauth)
+	case held.Outcome != probe.Skipped:
+		d.metrics.Breaker(user, refused(held.Reason) && held.Facts[probe.FactFailedAt] == probe.AtPreauth)
 	}
 	if otherPlugin {
 		d.pauseUser(st.login, res)
@@ -207,10 +212,17 @@ func (d *daemon) startLogins(before *tasks) {
 	}
 }
 
-// loginNotes says which logins are held back.
+// loginNotes says which logins are paused or wait; under d.mu.
 func (d *daemon) loginNotes(results []probe.Result) []string {
 	var out []string
 	for _, r := range results {
+		if st := d.logins[r.ID.Target]; r.ID.Kind == probe.Login && st != nil && st.waits != nil {
+			out = append(out, fmt.Sprintf("login of %s to %s waits: %v; what is shown is its latest result", r.Facts[probe.FactUser], r.Facts[probe.FactDatabase], st.waits))
+			continue
+		}
+		if at := r.Facts[probe.FactRefusedAt]; r.ID.Kind == probe.Login && at != "" {
+			out = append(out, fmt.Sprintf("login of %s to %s is paused: %s", r.Facts[probe.FactUser], r.Facts[probe.FactDatabase], text(r.Err)))
+		}
 		if r.ID.Kind == probe.Login && r.Outcome == probe.Skipped {
 			out = append(out, fmt.Sprintf("login of %s to %s is held back: %s", r.Facts[probe.FactUser], r.Facts[probe.FactDatabase], text(r.Err)))
 		}

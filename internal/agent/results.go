@@ -25,7 +25,7 @@ func (d *daemon) put(ctx context.Context, res probe.Result, interval time.Durati
 	now := fingerprint(d.seed, res)
 	d.prints[res.ID] = now
 	changed := d.table.Put(res, interval)
-	if res.Outcome == probe.Failed || now != print {
+	if res.Outcome == probe.Failed && res.Facts[probe.FactRefusedAt] == "" || now != print {
 		d.unrecorded = append(d.unrecorded, res)
 	}
 	d.mu.Unlock()

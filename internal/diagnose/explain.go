@@ -35,8 +35,21 @@ const skewWarn = time.Minute
 
 // Explain says what the results mean: root causes, worst first, with their
 // consequences folded under them. It is pure: the same snapshot gives the same
-// report.
+// report. Where a login was not tried, nothing is ok; where the run was cut
+// short, nothing is known but what stands on finished results alone.
 func Explain(s Snapshot) Report {
+	if slices.ContainsFunc(s.Results, unfinished) {
+		return partial(s)
+	}
+	report := explain(s)
+	untried := func(r probe.Result) bool { return r.ID.Kind == probe.Login && r.Outcome == probe.Skipped }
+	if report.Verdict == VerdictOK && slices.ContainsFunc(s.Results, untried) {
+		report.Verdict = VerdictUnknown
+	}
+	return report
+}
+
+func explain(s Snapshot) Report {
 	v := newView(s)
 	var found []*found
 	claimed := map[*probe.Result][]int{} // result → findings that account for it
@@ -110,6 +123,11 @@ func (f *found) finding(v *view) Finding {
 		Cause: fill(f.rule.Cause, f.m.words), Remedy: fill(f.rule.Remedy, f.m.words),
 		Evidence: f.m.evidence, Silences: f.silences,
 	}
+	if len(f.m.affects) > 0 {
+		if at := f.m.affects[0].Facts[probe.FactRefusedAt]; at != "" {
+			out.Title += " (refused at " + at + ", not tried again since)"
+		}
+	}
 	had := map[probe.ID]bool{}
 	for _, r := range f.m.affects {
 		if !had[r.ID] {
@@ -122,12 +140,12 @@ func (f *found) finding(v *view) Finding {
 	return out
 }
 
-// severity is the rule's, but what accounts for a broken login is always an
+// severity is the rule's, but what accounts for a broken or paused login is always an
 // error, and an error beside logins that all work, or beside another way that
 // works, is a warning.
 func (f *found) severity(v *view) Severity {
 	for _, r := range f.results {
-		if r.ID.Kind == probe.Login && r.Outcome == probe.Failed {
+		if r.ID.Kind == probe.Login && (r.Outcome == probe.Failed || r.Outcome == probe.Skipped && r.Reason == probe.ReasonPaused) {
 			return Error
 		}
 	}

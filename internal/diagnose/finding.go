@@ -44,7 +44,8 @@ type Verdict string
 const (
 	VerdictOK       Verdict = "ok"
 	VerdictDegraded Verdict = "degraded" // something is broken, logins still work
-	VerdictFailed   Verdict = "failed"   // a login is broken, or a path that every login needs
+	VerdictFailed   Verdict = "failed"   // a login is broken or paused after a refusal, or a path that every login needs is broken
+	VerdictUnknown  Verdict = "unknown"  // the run was cut short, or a login that was asked for was not tried
 )
 
 // Report is what Explain makes of a snapshot.

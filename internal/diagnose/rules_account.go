@@ -120,7 +120,7 @@ func accountRules() []Rule {
 		match: loginMatch(func(r *probe.Result) bool {
 			// Samba says nothing more of a locked account, but only once the
 			// password has been tried; of every other state it gives the status.
-			samba := r.Facts[probe.FactNTStatus] == "" && r.Facts[probe.FactKRBText] == "" && r.Facts[probe.FactFailedAt] == probe.AtPreauth && r.Facts[probe.FactKind] != "mit"
+			samba := r.Facts[probe.FactRefusedAt] == "" && r.Facts[probe.FactNTStatus] == "" && r.Facts[probe.FactKRBText] == "" && r.Facts[probe.FactFailedAt] == probe.AtPreauth && r.Facts[probe.FactKind] != "mit"
 			return revoked(r) && (status(r, "c0000234") || strings.EqualFold(r.Facts[probe.FactKRBText], mitLocked) || samba)
 		}),
 	}, {
@@ -283,6 +283,9 @@ func loginWords(r *probe.Result) words {
 
 // kdcSeen puts what the KDC answered into a sentence.
 func kdcSeen(r *probe.Result) string {
+	if at := r.Facts[probe.FactRefusedAt]; at != "" {
+		return "The directory refused it at " + at + ". kerbagent has not tried it again since, so that the account is not locked."
+	}
 	s := "The KDC"
 	if k := r.Facts[probe.FactKDC]; k != "" {
 		s += " " + k

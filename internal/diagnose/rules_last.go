@@ -9,11 +9,11 @@ import (
 
 func loginRules() []Rule {
 	return []Rule{{
-		Code: "login-paused", Severity: Info,
-		Title:  "login of {user} is held back, so that the account is not locked",
-		Means:  "The directory refused this secret before, or answers to attempts were lost. Another try could lock the account, so kerbagent waits: after a refusal until the secret changes, after lost answers for half an hour.",
+		Code: "login-paused", Severity: Error,
+		Title:  "login of {user} is paused: the answers to its last attempts were lost",
+		Means:  "Answers to attempts with this secret were lost, and the directory may have counted each of them as a wrong password. Another attempt could lock the account, so kerbagent waits half an hour. A secret that the directory refused is paused too, until it changes; that is reported as what was refused (for example password-wrong).",
 		Cause:  "{error}.",
-		Remedy: do("Put the right secret into its file; or, if it is right after all (the account was unlocked, say), try it once all the same.", writeSecret, "kerbagent check --ignore-breaker"),
+		Remedy: do("Find out why the answers are lost: see the other findings. After half an hour the next attempt is made. To make one now, which the directory may count as a wrong password:", "kerbagent check --ignore-breaker"),
 		match: func(v *view) []match {
 			return v.perLogin(func(r *probe.Result) bool {
 				return r.Outcome == probe.Skipped && r.Reason == probe.ReasonPaused && r.Facts[probe.FactFailedAt] != probe.AtDatabase

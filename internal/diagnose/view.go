@@ -138,6 +138,9 @@ func present(rs ...*probe.Result) []*probe.Result {
 
 // since is when a result's trouble began.
 func (v *view) since(r *probe.Result) time.Time {
+	if t, err := time.Parse(time.RFC3339, r.Facts[probe.FactRefusedAt]); err == nil {
+		return t
+	}
 	if t, ok := v.snap.FailingSince[r.ID]; ok {
 		return t
 	}

@@ -41,7 +41,11 @@ const (
 	ReasonUnanswered = "unanswered" // answers to attempts with this secret were lost, and may have been refusals
 	ReasonUnfinished = "unfinished" // too many handshakes with this database were left unfinished
 	ReasonHourly     = "hourly"     // the account has had as many attempts within the hour as Options.PerHour allows
+	ReasonSpread     = "spread"     // a changed secret waits for its first try, which the hosts of a fleet take one after another
 )
+
+// Waits says that the attempt is only late: nothing was refused or lost.
+func (e *PausedError) Waits() bool { return e.Reason == ReasonHourly || e.Reason == ReasonSpread }
 
 // Error says since when and why.
 func (e *PausedError) Error() string {

@@ -39,8 +39,12 @@ func (p *point) count(r probe.Result) {
 	ended := seconds(r.Started.Add(r.Duration))
 	g := p.group
 	p.ran, p.outcome = ended, r.Outcome
-	if r.Outcome == probe.Skipped {
+	switch {
+	case r.Outcome == probe.Skipped:
 		counted(&g.skips, r.Reason)
+		return
+	case r.Facts[probe.FactRefusedAt] != "":
+		counted(&g.skips, probe.ReasonPaused)
 		return
 	}
 	g.duration.observe(r.Duration.Seconds())

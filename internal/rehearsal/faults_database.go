@@ -73,7 +73,7 @@ func databaseFaults() []Fault {
 		},
 		{
 			Code:    "login-paused",
-			Summary: "the state directory knows that alice's password was refused before: her login is not tried; everything else is well",
+			Summary: "the state directory knows that the answers to alice's last two attempts were lost: her login is not tried; everything else is well",
 			play:    pauseLogin,
 		},
 	}
@@ -111,17 +111,22 @@ func pauseProbing(w *World) error {
 	return fmt.Errorf("%d unfinished handshakes pause nothing", config.DefaultMaxConnectErrors)
 }
 
-// pauseLogin records a refusal of alice's present password.
+// pauseLogin records two attempts with alice's password that nobody answered.
 func pauseLogin(w *World) error {
 	l, err := ledger.Open(w.StateDir(), ledger.Options{})
 	if err != nil {
 		return err
 	}
-	attempt, err := l.Account(alice).Begin([]byte(alicePassword))
-	if err != nil {
-		return err
+	for range 2 {
+		attempt, err := l.Account(alice).Begin([]byte(alicePassword))
+		if err != nil {
+			return err
+		}
+		if err := attempt.Unanswered(); err != nil {
+			return err
+		}
 	}
-	return errors.Join(attempt.Refused("krb-preauth-failed"), w.only(alice))
+	return w.only(alice)
 }
 
 // endpoint is the database as the configuration names it.

@@ -32,7 +32,7 @@ func Human(w io.Writer, in Input, o Options) error {
 	p := &page{width: max(o.Width, minWidth), color: o.Color, end: in.Started.Add(in.Elapsed)}
 	p.verdict(in)
 	for i, f := range in.Report.Findings {
-		if i == 0 && in.Report.Verdict != diagnose.VerdictOK { // the headline has named it
+		if i == 0 && named(in.Report.Verdict) {
 			p.finding(f)
 		} else {
 			p.further(f)
@@ -46,6 +46,11 @@ func Human(w io.Writer, in Input, o Options) error {
 		p.verdict(in) // once more, where the eye is when the text has scrolled by
 	}
 	return flush(w, p.b.Bytes())
+}
+
+// named says that the headline names the first finding.
+func named(v diagnose.Verdict) bool {
+	return v == diagnose.VerdictFailed || v == diagnose.VerdictDegraded
 }
 
 // page is the output while it is made.
@@ -82,7 +87,7 @@ func (p *page) colorOf(v diagnose.Verdict) func(string) string {
 	switch v {
 	case diagnose.VerdictOK:
 		return p.green
-	case diagnose.VerdictDegraded:
+	case diagnose.VerdictDegraded, diagnose.VerdictUnknown:
 		return p.yellow
 	}
 	return p.red

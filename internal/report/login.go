@@ -24,6 +24,9 @@ func (p *page) login(r probe.Result) {
 		outcome, paint = "FAILED "+string(r.Reason), p.red
 	case probe.Skipped:
 		outcome, paint = "not tried: "+string(r.Reason), p.yellow
+		if r.Reason == probe.ReasonCanceled {
+			outcome = "not finished"
+		}
 	}
 	lines := wrap(Terminal(clip(head, 400))+"  ", p.width-4-columnsOf(outcome))
 	for i, l := range lines {
@@ -89,7 +92,7 @@ func (p *page) notAsked(results []probe.Result) {
 	p.line("")
 	p.line(p.bold("Not asked"))
 	for _, text := range out {
-		for i, l := range wrap(Terminal(clip(text, 400)), p.width-6) {
+		for i, l := range wrap(Terminal(clip(text, maxError)), p.width-6) {
 			indent := "  "
 			if i > 0 {
 				indent = "    "
@@ -117,7 +120,11 @@ func skippedTexts(results []probe.Result) []string {
 		ids[why] = append(ids[why], r.ID)
 	}
 	for i, why := range whys {
-		whys[i] = places(ids[why], 2) + ": " + why
+		most := 2
+		if strings.HasPrefix(why, "not finished") { // the run was cut short: each is named
+			most = 20
+		}
+		whys[i] = places(ids[why], most) + ": " + why
 	}
 	return whys
 }

@@ -23,10 +23,13 @@ const maxPerf = 4 << 10
 //	KERBEROS OK - alice@CORP.EXAMPLE.COM logs in to orders | 'time'=0.142s …
 func Nagios(w io.Writer, in Input) error {
 	in = hidden(in)
-	word := map[int]string{0: "OK", 1: "WARNING", 2: "CRITICAL"}[ExitCode(in.Report.Verdict)]
-	text := covered(in.Results)
-	if in.Report.Verdict != diagnose.VerdictOK {
-		text = firstFinding(in.Report)
+	word := map[int]string{0: "OK", 1: "WARNING", 2: "CRITICAL", 3: "UNKNOWN"}[ExitCode(in.Report.Verdict)]
+	text := firstFinding(in.Report)
+	switch in.Report.Verdict {
+	case diagnose.VerdictOK:
+		text = covered(in.Results)
+	case diagnose.VerdictUnknown:
+		text = unknown(in.Results)
 	}
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "KERBEROS %s - %s | %s\n", word, nagiosText(text), perfdata(in))

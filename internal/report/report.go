@@ -27,13 +27,16 @@ type Input struct {
 	Users     []string // to hide: the configured ones (user@REALM), in the order of their logins
 }
 
-// ExitCode is the exit code of `kerbagent check` and of a nagios plugin.
+// ExitCode is the exit code of `kerbagent check` and of a nagios plugin, whose
+// words for it are OK, WARNING, CRITICAL and UNKNOWN.
 func ExitCode(v diagnose.Verdict) int {
 	switch v {
 	case diagnose.VerdictOK:
 		return 0
 	case diagnose.VerdictDegraded:
 		return 1
+	case diagnose.VerdictUnknown:
+		return 3
 	default:
 		return 2
 	}
@@ -49,9 +52,33 @@ func headline(in Input) string {
 		return "ok: " + covered(in.Results)
 	case diagnose.VerdictDegraded:
 		return "DEGRADED: " + firstFinding(in.Report) + "; " + covered(in.Results)
+	case diagnose.VerdictUnknown:
+		return "UNKNOWN: " + unknown(in.Results)
 	default:
 		return "FAILED: " + firstFinding(in.Report)
 	}
+}
+
+// unknown says what was not finished, or which login was not tried.
+func unknown(results []probe.Result) string {
+	var left, logins []probe.ID
+	var why error
+	ordered := ladder(results)
+	slices.Reverse(ordered) // logins first: they are what was asked for
+	for _, r := range ordered {
+		switch {
+		case r.Outcome != probe.Skipped:
+		case r.Reason == probe.ReasonCanceled:
+			left = append(left, r.ID)
+			why = r.Err
+		case r.ID.Kind == probe.Login:
+			logins = append(logins, r.ID)
+		}
+	}
+	if len(left) > 0 {
+		return Terminal(clip(fmt.Sprintf("%d of %d probes are %s: %s", len(left), len(results), errorText(why), places(left, 4)), maxError))
+	}
+	return Terminal(clip("not tried: "+places(logins, 4), maxError))
 }
 
 func firstFinding(r diagnose.Report) string {

@@ -159,7 +159,7 @@ func TestHiddenUsers(t *testing.T) {
 }
 
 func TestExitCode(t *testing.T) {
-	for v, want := range map[diagnose.Verdict]int{diagnose.VerdictOK: 0, diagnose.VerdictDegraded: 1, diagnose.VerdictFailed: 2, "": 2} {
+	for v, want := range map[diagnose.Verdict]int{diagnose.VerdictOK: 0, diagnose.VerdictDegraded: 1, diagnose.VerdictFailed: 2, diagnose.VerdictUnknown: 3, "": 2} {
 		if got := ExitCode(v); got != want {
 			t.Errorf("%q: %d", v, got)
 		}

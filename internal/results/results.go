@@ -61,7 +61,11 @@ func (t *Store) Put(res probe.Result, interval time.Duration) (changed bool) {
 	case res.Started.Before(e.FailingSince): // the clock was set back
 		e.FailingSince = res.Started
 	}
+	again := res.Started.Equal(e.Result.Started) // an old refusal, remembered once more: no run
 	e.Result, e.Interval = res, interval
+	if again {
+		return changed
+	}
 	e.note(point{res.Started.UnixNano(), float32(res.Duration.Seconds()), uint8(slices.Index(outcomes(), res.Outcome))})
 	return changed
 }

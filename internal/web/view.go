@@ -104,6 +104,9 @@ func (v *view) verdict(s State) {
 		v.State, v.Verdict = failed, "FAILED"
 	case s.Report.Verdict == diagnose.VerdictDegraded:
 		v.State, v.Verdict = partly, "DEGRADED"
+	case s.Ready && s.Report.Verdict == diagnose.VerdictUnknown:
+		v.State, v.Verdict, v.Headline = none, "UNKNOWN", covers(s.Entries)
+		return
 	case !s.Ready || s.Report.Verdict != diagnose.VerdictOK:
 		v.State, v.Verdict, v.Headline = none, "STARTING", "the first round is not over yet"
 		return
@@ -230,7 +233,7 @@ func remedy(text string) []block {
 
 // stale says that a result is older than three beats: its probe does not run.
 func stale(e results.Entry, now time.Time) bool {
-	return e.Interval > 0 && now.Sub(e.Result.Started) > 3*e.Interval
+	return e.Interval > 0 && e.Result.Facts[probe.FactRefusedAt] == "" && now.Sub(e.Result.Started) > 3*e.Interval
 }
 
 // stateFrom sums up outcomes.
