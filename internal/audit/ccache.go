@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/kerbagent/kerbagent/krb5/conf"
+	"github.com/kerbagent/kerbagent/krb5/conf/reader"
 	"github.com/kerbagent/kerbagent/krb5/keys"
 )
 
@@ -28,9 +28,9 @@ func kcmSockets() []string {
 // judgeCredentials says what the program will prove its user with: a client
 // keytab is tried where the cache has no ticket (MIT krb5 documents it under
 // "client keytab"), Java does what its login configuration says.
-func (c *inspection) judgeCredentials(r conf.Reader) {
+func (c *inspection) judgeCredentials(r reader.Reader) {
 	keytab := c.judgeKeytab(r)
-	if r == conf.Java && c.jaas.keyed() {
+	if r == reader.Java && c.jaas.keyed() {
 		return
 	}
 	name, from := c.cacheName(r)
@@ -39,7 +39,7 @@ func (c *inspection) judgeCredentials(r conf.Reader) {
 	if !ok {
 		kind, rest = "FILE", name // a name without a type is a path
 	}
-	if (r == conf.Java || r == conf.Gokrb5) && kind != "FILE" {
+	if (r == reader.Java || r == reader.Gokrb5) && kind != "FILE" {
 		c.unusable(from, name, fmt.Sprintf("the program's library (%s) reads caches of type FILE only", r))
 		return
 	}
@@ -64,15 +64,15 @@ func (c *inspection) judgeCredentials(r conf.Reader) {
 }
 
 // cacheName returns the cache that the library uses, and what says so.
-func (c *inspection) cacheName(r conf.Reader) (name, from string) {
+func (c *inspection) cacheName(r reader.Reader) (name, from string) {
 	if v := c.p.Env["KRB5CCNAME"]; v != "" {
 		return v, "KRB5CCNAME"
 	}
 	name, from = "FILE:/tmp/krb5cc_%{uid}", "the default"
-	if v := c.jaas.option("ticketCache"); r == conf.Java && v != "" {
+	if v := c.jaas.option("ticketCache"); r == reader.Java && v != "" {
 		return strings.TrimPrefix(v, "FILE:"), "the JAAS configuration"
 	}
-	if (r == conf.MIT || r == conf.Heimdal) && c.reading != nil && c.reading.CCacheName.Value != "" {
+	if (r == reader.MIT || r == reader.Heimdal) && c.reading != nil && c.reading.CCacheName.Value != "" {
 		name, from = c.reading.CCacheName.Value, "default_ccache_name"
 	}
 	uid := strconv.FormatUint(uint64(c.p.Who.UID), 10)

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/kerbagent/kerbagent/config"
-	"github.com/kerbagent/kerbagent/krb5/conf"
+	"github.com/kerbagent/kerbagent/krb5/conf/reader"
 )
 
 // Severity is how bad an issue is, in the words of internal/diagnose.
@@ -60,7 +60,7 @@ type inspection struct {
 	database config.Database
 	now      time.Time
 
-	reading *conf.Reading
+	reading *reader.Reading
 	jaas    jaas
 	user    string // user@REALM of its ticket or configuration; empty where it is not known
 

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/kerbagent/kerbagent/krb5/conf"
+	"github.com/kerbagent/kerbagent/krb5/conf/reader"
 )
 
 // maxJAAS is the largest login configuration that is read, in bytes.
@@ -62,8 +62,8 @@ func parseJAAS(text string) map[string]string {
 }
 
 // judgeJava says what only Java does with the file and with its options.
-func (c *inspection) judgeJava(r conf.Reader) {
-	if r != conf.Java {
+func (c *inspection) judgeJava(r reader.Reader) {
+	if r != reader.Java {
 		return
 	}
 	if c.reading.UDPLimit.From.IsZero() {

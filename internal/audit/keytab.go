@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/kerbagent/kerbagent/config"
-	"github.com/kerbagent/kerbagent/krb5/conf"
+	"github.com/kerbagent/kerbagent/krb5/conf/reader"
 	"github.com/kerbagent/kerbagent/krb5/keys"
 )
 
@@ -16,7 +16,7 @@ const maxKeytab = 1 << 20
 
 // judgeKeytab says whether the program has a client keytab that its library
 // will use, and what is wrong with one that is named.
-func (c *inspection) judgeKeytab(r conf.Reader) (serves bool) {
+func (c *inspection) judgeKeytab(r reader.Reader) (serves bool) {
 	file, from := c.keytabName(r)
 	if file == "" {
 		return false
@@ -44,14 +44,14 @@ func (c *inspection) keytabIssue(code, file, cause, fix string) {
 
 // keytabName returns the keytab that the program was told to use. libkrb5's
 // built-in default is left out: nobody named it, and most hosts have none.
-func (c *inspection) keytabName(r conf.Reader) (file, from string) {
+func (c *inspection) keytabName(r reader.Reader) (file, from string) {
 	switch {
-	case r == conf.Java:
+	case r == reader.Java:
 		if c.jaas.keyed() {
 			return strings.TrimPrefix(c.jaas.option("keyTab"), "FILE:"), "the JAAS configuration"
 		}
 		return "", ""
-	case r == conf.MIT || r == conf.Heimdal:
+	case r == reader.MIT || r == reader.Heimdal:
 		file, from = c.p.Env["KRB5_CLIENT_KTNAME"], "KRB5_CLIENT_KTNAME"
 	default:
 		return "", ""

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kerbagent/kerbagent/krb5/conf"
+	"github.com/kerbagent/kerbagent/krb5/conf/reader"
 )
 
 const defaultKrb5Conf = "/etc/krb5.conf"
@@ -18,9 +19,9 @@ const defaultKrb5Conf = "/etc/krb5.conf"
 // Heimdal's take a list from KRB5_CONFIG, Java has an option, else a file of
 // its own below the JVM's home, else the system's. What a Go program hands to
 // gokrb5 is its own affair; by custom it is the same file.
-func (c *inspection) krb5Files(r conf.Reader) []string {
+func (c *inspection) krb5Files(r reader.Reader) []string {
 	switch r {
-	case conf.Java:
+	case reader.Java:
 		if f := c.p.option("java.security.krb5.conf"); f != "" {
 			return []string{strings.TrimPrefix(f, "=")}
 		}
@@ -39,7 +40,7 @@ func (c *inspection) krb5Files(r conf.Reader) []string {
 }
 
 // judgeFile reads the krb5.conf as the program's library does.
-func (c *inspection) judgeFile(r conf.Reader) {
+func (c *inspection) judgeFile(r reader.Reader) {
 	files := c.krb5Files(r)
 	c.facts.Krb5Conf = strings.Join(files, ":")
 	set := conf.Load(c.root, files...)
@@ -55,10 +56,10 @@ func (c *inspection) judgeFile(r conf.Reader) {
 			return
 		}
 	}
-	if r == conf.Java && (c.p.option("java.security.krb5.realm") != "" && c.p.option("java.security.krb5.kdc") != "") {
+	if r == reader.Java && (c.p.option("java.security.krb5.realm") != "" && c.p.option("java.security.krb5.kdc") != "") {
 		return // the options take the file's place
 	}
-	c.reading = conf.Read(r, set)
+	c.reading = reader.Read(r, set)
 	c.judgeOther(files, set)
 	if !slices.ContainsFunc(set.Roots, (*conf.Doc).Readable) {
 		c.judgeNoFile(r, files)
@@ -74,8 +75,8 @@ func (c *inspection) judgeFile(r conf.Reader) {
 }
 
 // stops is the severity of a refusal: Heimdal goes on with what it has read.
-func (c *inspection) stops(r conf.Reader) Severity {
-	if r == conf.Heimdal {
+func (c *inspection) stops(r reader.Reader) Severity {
+	if r == reader.Heimdal {
 		return Warning
 	}
 	return Error
@@ -83,9 +84,9 @@ func (c *inspection) stops(r conf.Reader) Severity {
 
 // judgeNoFile says what comes of a file that is not there: MIT's and Heimdal's
 // libraries then live by their defaults, which find KDCs by DNS.
-func (c *inspection) judgeNoFile(r conf.Reader, files []string) {
+func (c *inspection) judgeNoFile(r reader.Reader, files []string) {
 	what, severity := "it does without, and finds realms and KDCs by DNS alone", Warning
-	if r == conf.Java || r == conf.Gokrb5 {
+	if r == reader.Java || r == reader.Gokrb5 {
 		what, severity = "without it the library has no default realm and no KDC", Error
 	}
 	code := "app-krb5conf-unreadable"
@@ -129,11 +130,11 @@ func (c *inspection) judgeOther(files []string, set *conf.Set) {
 
 // judgeReaders says where the program's library makes something else of the
 // file than MIT's, which is what people test with kinit.
-func (c *inspection) judgeReaders(r conf.Reader, set *conf.Set) {
-	if r == conf.MIT || c.database.Realm == "" {
+func (c *inspection) judgeReaders(r reader.Reader, set *conf.Set) {
+	if r == reader.MIT || c.database.Realm == "" {
 		return
 	}
-	mit := conf.Read(conf.MIT, set)
+	mit := reader.Read(reader.MIT, set)
 	realm := c.database.Realm
 	mine, had := c.reading.Realm(realm)
 	theirs, mitHad := mit.Realm(realm)
@@ -150,19 +151,19 @@ func (c *inspection) judgeReaders(r conf.Reader, set *conf.Set) {
 	}
 }
 
-func usable(servers []conf.Server) []conf.Server {
-	return slices.DeleteFunc(slices.Clone(servers), func(s conf.Server) bool { return s.Err != nil })
+func usable(servers []reader.Server) []reader.Server {
+	return slices.DeleteFunc(slices.Clone(servers), func(s reader.Server) bool { return s.Err != nil })
 }
 
-func sameServers(a, b []conf.Server) bool {
-	return slices.EqualFunc(usable(a), usable(b), func(x, y conf.Server) bool { return x.Host == y.Host && x.Port == y.Port })
+func sameServers(a, b []reader.Server) bool {
+	return slices.EqualFunc(usable(a), usable(b), func(x, y reader.Server) bool { return x.Host == y.Host && x.Port == y.Port })
 }
 
 // judgeStart says where the program still lives by what was true when it
 // started. MIT's and Heimdal's libraries read the file again at each login;
 // Java and gokrb5 keep what they read first.
-func (c *inspection) judgeStart(r conf.Reader) {
-	if r == conf.Java || r == conf.Gokrb5 {
+func (c *inspection) judgeStart(r reader.Reader) {
+	if r == reader.Java || r == reader.Gokrb5 {
 		for _, f := range c.krb5Files(r) {
 			st, err := c.root.stat(f)
 			if changed := modified(st); err == nil && changed.After(c.p.Start.Add(time.Second)) {

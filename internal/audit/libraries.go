@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/kerbagent/kerbagent/krb5/conf"
+	"github.com/kerbagent/kerbagent/krb5/conf/reader"
 )
 
 // Client is what speaks the MySQL protocol in a process.
@@ -128,19 +128,19 @@ func (p *Process) builtIn(l *libraries) {
 
 // reader is the library whose krb5.conf counts, and whether that is only
 // assumed: a program may load its library at the first login.
-func (c *inspection) reader() (r conf.Reader, assumed bool) {
+func (c *inspection) reader() (r reader.Reader, assumed bool) {
 	native := c.p.option("sun.security.jgss.native") == "true" // Java then leaves Kerberos to the system's library
 	switch l := c.libs; {
 	case l.jvm != "" && !native:
-		return conf.Java, false
+		return reader.Java, false
 	case l.mit:
-		return conf.MIT, false
+		return reader.MIT, false
 	case l.heimdal:
-		return conf.Heimdal, false
+		return reader.Heimdal, false
 	case l.gokrb5:
-		return conf.Gokrb5, false
+		return reader.Gokrb5, false
 	}
-	return conf.MIT, true
+	return reader.MIT, true
 }
 
 // pluginFolders are where a client library looks for its plugins: the

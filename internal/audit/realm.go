@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/kerbagent/kerbagent/krb5/conf"
+	"github.com/kerbagent/kerbagent/krb5/conf/reader"
 )
 
 // judgeRealm says whether the program's library finds the database's realm,
@@ -25,7 +26,7 @@ func (c *inspection) judgeRealm() {
 		// MySQL's and MariaDB's own plugins take the realm from the server's
 		// announcement, where it has one, and ask the file only where it has none.
 		severity, then := Error, "and gets no ticket"
-		if c.reading.Reader == conf.MIT || c.reading.Reader == conf.Heimdal {
+		if c.reading.Reader == reader.MIT || c.reading.Reader == reader.Heimdal {
 			severity, then = Warning, "and gets no ticket where the database announces its service without a realm"
 		}
 		c.add(Issue{Code: "app-realm-unmapped", Severity: severity, Place: c.facts.Krb5Conf,
@@ -53,24 +54,24 @@ func (c *inspection) userRealm() string {
 // referred says whether the database's realm is found all the same: the user's
 // own realm is asked, and it is the database's, or has a trust with it that
 // the configuration knows.
-func (c *inspection) referred(host conf.HostRealm, own string) bool {
-	if host.How != conf.ByReferral && host.How != conf.ByUser {
+func (c *inspection) referred(host reader.HostRealm, own string) bool {
+	if host.How != reader.ByReferral && host.How != reader.ByUser {
 		return false
 	}
 	if own == c.database.Realm || host.Fallback == c.database.Realm {
 		return true
 	}
 	realm, ok := c.s.o.Config.Realm(own)
-	return host.How == conf.ByReferral && (!ok || len(realm.TrustedBy) > 0) // a directory refers by name suffix, a thing to be tried
+	return host.How == reader.ByReferral && (!ok || len(realm.TrustedBy) > 0) // a directory refers by name suffix, a thing to be tried
 }
 
 func ways(how string) string {
 	switch how {
-	case conf.ByMapping:
+	case reader.ByMapping:
 		return "by a line of [domain_realm]"
-	case conf.ByDefault:
+	case reader.ByDefault:
 		return "its default realm, since no line of [domain_realm] has the name"
-	case conf.ByDomain:
+	case reader.ByDomain:
 		return "the rest of its name, since no line of [domain_realm] has it"
 	}
 	return how

@@ -13,8 +13,8 @@ import (
 
 	"github.com/kerbagent/kerbagent/config"
 	"github.com/kerbagent/kerbagent/internal/krb5file"
-	"github.com/kerbagent/kerbagent/krb5/conf"
 	"github.com/kerbagent/kerbagent/krb5/conf/apply"
+	"github.com/kerbagent/kerbagent/krb5/conf/site"
 	"github.com/kerbagent/kerbagent/probe"
 )
 
@@ -55,7 +55,7 @@ type Keeper struct {
 	realms map[string]*realmHealth
 
 	outside  *string    // what is not kerbagent's, at the Beat before; nil: not yet seen
-	asked    conf.Order // what the krb5.conf is not yet like; nil: there is nothing
+	asked    site.Order // what the krb5.conf is not yet like; nil: there is nothing
 	since    time.Time  // of asked
 	askAgain time.Time
 	times    int // that it was asked for
@@ -110,7 +110,7 @@ func (k *Keeper) Beat(context.Context) (State, error) {
 	if k.err != nil {
 		return State{}, k.err
 	}
-	order := conf.Order{}
+	order := site.Order{}
 	for realm, r := range k.realms {
 		order[realm] = r.order()
 	}
@@ -151,7 +151,7 @@ func (k *Keeper) Beat(context.Context) (State, error) {
 // ask writes the order file, which starts the one-shot: at once where the order
 // is new, and then again after ever longer waits, as what is in the way of it
 // may need a person.
-func (k *Keeper) ask(order conf.Order) error {
+func (k *Keeper) ask(order site.Order) error {
 	now := k.o.Now()
 	if k.asked == nil || !k.asked.Equal(order) {
 		k.asked, k.since, k.times = order, now, 0

@@ -12,8 +12,8 @@ import (
 
 	"github.com/kerbagent/kerbagent/config"
 	"github.com/kerbagent/kerbagent/internal/krb5file"
-	"github.com/kerbagent/kerbagent/krb5/conf"
 	"github.com/kerbagent/kerbagent/krb5/conf/apply"
+	"github.com/kerbagent/kerbagent/krb5/conf/site"
 	"github.com/kerbagent/kerbagent/probe"
 )
 
@@ -218,7 +218,7 @@ func TestKeeperLeavesOthersPart(t *testing.T) {
 	// What cannot be mended is said.
 	k.write("# END kerbagent\n")
 	k.now = k.now.Add(time.Minute)
-	if st, err := k.Beat(t.Context()); !errors.Is(err, conf.ErrMarkers) || st.InSync {
+	if st, err := k.Beat(t.Context()); !errors.Is(err, site.ErrMarkers) || st.InSync {
 		t.Errorf("%+v %v", st, err)
 	}
 }

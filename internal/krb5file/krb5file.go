@@ -14,8 +14,10 @@ import (
 	"time"
 
 	"github.com/kerbagent/kerbagent/config"
+	"github.com/kerbagent/kerbagent/internal/lint"
 	"github.com/kerbagent/kerbagent/krb5/conf"
 	"github.com/kerbagent/kerbagent/krb5/conf/apply"
+	"github.com/kerbagent/kerbagent/krb5/conf/site"
 	"github.com/kerbagent/kerbagent/probe"
 	"github.com/kerbagent/kerbagent/probe/krb5conf"
 )
@@ -26,13 +28,13 @@ type File struct {
 	main  string   // that programs read
 	roots []string // what they read in its place; several where KRB5_CONFIG is a list
 	owned string   // that kerbagent writes: main, or the snippet that it includes
-	style conf.Style
+	style site.Style
 	byEnv bool // KRB5_CONFIG says which file it is
 	known bool // there is a configuration, so there is something to write
 	keeps bool // kerbagent is to keep the file, not only to judge it
-	site  conf.Site
+	site  site.Site
 	from  string     // the configuration's own path
-	order conf.Order // of the KDCs; nil where none was given
+	order site.Order // of the KDCs; nil where none was given
 }
 
 // Wish is what was asked for by flags, beside the configuration.
@@ -47,7 +49,7 @@ type Wish struct {
 // Find says which file is meant. Path comes first; then the one that
 // the configuration has; then what libkrb5 reads.
 func Find(w Wish) (File, error) {
-	f := File{style: conf.WholeFile}
+	f := File{style: site.WholeFile}
 	var configured *config.Krb5Conf
 	if w.Config != nil {
 		f.known, f.from, f.site, configured = true, w.ConfigFile, SiteOf(w.Config), w.Config.Krb5Conf
@@ -56,16 +58,16 @@ func Find(w Wish) (File, error) {
 	case configured != nil && w.Style != "" && w.Style != string(configured.Style):
 		return f, fmt.Errorf("--style %s: %s has krb5_conf.style %s; change it there, or leave the flag out", w.Style, w.ConfigFile, configured.Style)
 	case configured != nil:
-		f.style, f.keeps = conf.Style(configured.Style), configured.Mode == config.Krb5Maintain
+		f.style, f.keeps = site.Style(configured.Style), configured.Mode == config.Krb5Maintain
 	case w.Style != "":
-		f.style = conf.Style(w.Style)
+		f.style = site.Style(w.Style)
 	}
 	f.owned = w.Path
 	if f.owned == "" && configured != nil {
 		f.owned = configured.Path
 	}
 	read := conf.PathsOf(cmp.Or(w.KRB5Config, config.DefaultKrb5ConfPath))
-	if f.style == conf.Snippet {
+	if f.style == site.Snippet {
 		f.main, f.roots, f.byEnv = read[0], read, true
 		if f.owned == "" {
 			return f, errors.New("--style snippet needs the file that is to be written: give --path, e.g. --path /etc/krb5.conf.d/kerbagent.conf")
@@ -84,21 +86,21 @@ func Find(w Wish) (File, error) {
 }
 
 // SiteOf gives what the configured logins need of a krb5.conf.
-func SiteOf(cfg *config.Config) conf.Site {
-	var s conf.Site
+func SiteOf(cfg *config.Config) site.Site {
+	var s site.Site
 	for _, r := range cfg.Realms {
-		realm := conf.Realm{Name: r.Name, Domain: r.Domain(), TrustedBy: r.TrustedBy}
+		realm := site.Realm{Name: r.Name, Domain: r.Domain(), TrustedBy: r.TrustedBy}
 		for _, k := range r.KDCs {
 			realm.KDCs = append(realm.KDCs, k.String())
 		}
 		s.Realms = append(s.Realms, realm)
 	}
 	for _, d := range cfg.Databases {
-		s.Databases = append(s.Databases, conf.Database{Host: d.Host, Realm: d.Realm})
+		s.Databases = append(s.Databases, site.Database{Host: d.Host, Realm: d.Realm})
 	}
 	for _, l := range cfg.Logins {
 		if d, ok := cfg.Database(l.Database); ok {
-			s.Logins = append(s.Logins, conf.Login{Realm: l.Realm, Host: d.Host})
+			s.Logins = append(s.Logins, site.Login{Realm: l.Realm, Host: d.Host})
 		}
 	}
 	return s
@@ -111,16 +113,16 @@ func (f File) Path() string { return f.owned }
 func (f File) Main() string { return f.main }
 
 // Site returns what the configured logins need of the file.
-func (f File) Site() conf.Site { return f.site }
+func (f File) Site() site.Site { return f.site }
 
 // Outside returns what is not kerbagent's of a text of the file, or of the main
 // file where kerbagent writes a snippet. In style file all of it is kerbagent's.
 func (f File) Outside(text string) string {
 	switch f.style {
-	case conf.Block:
-		outside, _ := conf.Without(text) // whoever read the text has found its markers to be in order
+	case site.Block:
+		outside, _ := site.Without(text) // whoever read the text has found its markers to be in order
 		return outside
-	case conf.Snippet:
+	case site.Snippet:
 		outside, _, _ := (conf.Disk{}).ReadFile(f.main)
 		return outside
 	}
@@ -129,7 +131,7 @@ func (f File) Outside(text string) string {
 
 // Ordered gives the file with its KDCs in an order that comes from outside the
 // configuration: a permutation of those that it names, in mode maintain.
-func (f File) Ordered(o conf.Order) (File, error) {
+func (f File) Ordered(o site.Order) (File, error) {
 	if !f.keeps {
 		return f, errors.New("an order of KDCs is for krb5_conf.mode maintain, and the configuration has another")
 	}
@@ -155,12 +157,12 @@ func (f File) OrderedBy(path string) (File, error) {
 }
 
 // OrderNow returns the order that the KDCs have in the file now.
-func (f File) OrderNow() conf.Order {
+func (f File) OrderNow() site.Order {
 	text, _, err := (conf.Disk{}).ReadFile(f.owned)
 	if err != nil {
 		return nil
 	}
-	own, _ := conf.OwnedText(f.style, text)
+	own, _ := site.OwnedText(f.style, text)
 	return f.site.OrderIn(own)
 }
 
@@ -175,35 +177,34 @@ func (f File) Text() (string, error) {
 	if order == nil && f.keeps {
 		order = f.OrderNow()
 	}
-	site, err := f.site.InOrder(order)
+	ordered, err := f.site.InOrder(order)
 	if err != nil {
 		return "", err
 	}
-	return conf.Generate(&site)
+	return site.Generate(&ordered)
 }
 
 // Probe looks at the file. What kerbagent would write is compared only where
 // it keeps the file, or has written it before.
-func (f File) Probe(world func(*conf.Set) (conf.Env, *krb5conf.Ticket), onIssue func(probe.Result), now func() time.Time) (krb5conf.Probe, error) {
-	p := krb5conf.Probe{Path: f.main, Roots: f.roots, Site: f.site, Style: f.style, Snippet: f.owned, Orders: f.keeps, OnIssue: onIssue, Now: now}
-	p.World = func(set *conf.Set) (conf.Env, *krb5conf.Ticket) {
+func (f File) Probe(world func(*conf.Set) (lint.Env, *krb5conf.Ticket), onIssue func(probe.Result), now func() time.Time) (krb5conf.Probe, error) {
+	want := ""
+	if f.known {
+		text, err := f.Text()
+		if err != nil {
+			return krb5conf.Probe{Path: f.main, Now: now}, err
+		}
+		if f.keeps || f.wrote(text) {
+			want = text
+		}
+	}
+	judge := func(set *conf.Set) ([]krb5conf.Issue, *krb5conf.Ticket) {
 		env, ticket := world(set)
 		if f.byEnv { // what it names is what is judged
 			env.KRB5Config = ""
 		}
-		return env, ticket
+		return lint.Issues(lint.Input{Set: set, Path: f.main, Site: f.site, Env: env, Want: want, Style: f.style, Snippet: f.owned, Orders: f.keeps}), ticket
 	}
-	if !f.known {
-		return p, nil
-	}
-	text, err := f.Text()
-	if err != nil {
-		return p, err
-	}
-	if f.keeps || f.wrote(text) {
-		p.Want = text
-	}
-	return p, nil
+	return krb5conf.Probe{Path: f.main, Roots: f.roots, Realm: f.site.Default(), Judge: judge, OnIssue: onIssue, Now: now}, nil
 }
 
 // wrote says that the file has the line by which kerbagent begins its text.
@@ -259,7 +260,7 @@ func (f File) Rollback(ctx context.Context) (*apply.Change, error) {
 }
 
 func (f File) request() (apply.Request, error) {
-	if len(f.roots) > 1 && f.style != conf.Snippet {
+	if len(f.roots) > 1 && f.style != site.Snippet {
 		return apply.Request{}, fmt.Errorf("KRB5_CONFIG names %d files (%s): say which one with --path", len(f.roots), strings.Join(f.roots, ", "))
 	}
 	text, err := f.Text()
@@ -287,7 +288,7 @@ func (f File) explained(err error) error {
 		next = "make the file that it leads to, or remove the link"
 	case errors.Is(err, conf.ErrNotFile):
 		next = "remove what stands there, or name another file with --path"
-	case errors.Is(err, conf.ErrMarkers):
+	case errors.Is(err, site.ErrMarkers):
 		next = "mend the two lines by hand, or remove all of the block and apply again"
 	case errors.Is(err, conf.ErrTooLarge), errors.Is(err, conf.ErrBinary), errors.As(err, &syntax):
 		next = "see kerbagent krb5conf lint, and mend it by hand"

@@ -8,7 +8,9 @@ import (
 
 	"github.com/kerbagent/kerbagent/config"
 	"github.com/kerbagent/kerbagent/internal/diagnose"
+	"github.com/kerbagent/kerbagent/internal/lint"
 	"github.com/kerbagent/kerbagent/krb5/conf"
+	"github.com/kerbagent/kerbagent/krb5/conf/site"
 )
 
 const krb5Yaml = `
@@ -32,13 +34,13 @@ func parsed(t *testing.T, more string) *config.Config {
 
 func TestSiteOf(t *testing.T) {
 	got := SiteOf(parsed(t, ""))
-	want := conf.Site{
-		Realms: []conf.Realm{
+	want := site.Site{
+		Realms: []site.Realm{
 			{Name: "CORP.EXAMPLE.COM", Domain: "corp.example.com", KDCs: []string{"dc1.corp.example.com:88", "10.0.0.10:1088"}},
 			{Name: "ONPREM.LOCAL", Domain: "onprem.local", TrustedBy: []string{"CORP.EXAMPLE.COM"}},
 		},
-		Databases: []conf.Database{{Host: "db1.rds.example", Realm: "CORP.EXAMPLE.COM"}},
-		Logins:    []conf.Login{{Realm: "ONPREM.LOCAL", Host: "db1.rds.example"}},
+		Databases: []site.Database{{Host: "db1.rds.example", Realm: "CORP.EXAMPLE.COM"}},
+		Logins:    []site.Login{{Realm: "ONPREM.LOCAL", Host: "db1.rds.example"}},
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
@@ -87,12 +89,9 @@ func TestFind(t *testing.T) {
 
 // Whatever Lint says has a page in the catalogue.
 func TestEveryIssueHasARule(t *testing.T) {
-	codes := []string{conf.CodeMissing, conf.CodeUnparsable, conf.CodeDrift, conf.CodeDefaultRealm, conf.CodeRealmMissing, conf.CodeMappingMissing,
-		conf.CodeRealmTwice, conf.CodeIncludeIgnored, conf.CodeETypes, conf.CodeUDPLimit, conf.CodeRDNS, conf.CodeOverridden, conf.CodeReadersDiffer,
-		conf.CodeWritable, conf.CodeCCacheUnusable, conf.CodeRealmCase, conf.CodeUnordered}
-	for _, trap := range conf.Traps() {
-		codes = append(codes, trap.Code)
-	}
+	codes := []string{lint.CodeMissing, lint.CodeUnparsable, lint.CodeDrift, lint.CodeDefaultRealm, lint.CodeRealmMissing, lint.CodeMappingMissing,
+		lint.CodeRealmTwice, lint.CodeIncludeIgnored, lint.CodeETypes, lint.CodeUDPLimit, lint.CodeRDNS, lint.CodeOverridden, lint.CodeReadersDiffer,
+		lint.CodeWritable, lint.CodeCCacheUnusable, lint.CodeRealmCase, lint.CodeUnordered}
 	for _, c := range codes {
 		if _, ok := diagnose.Lookup(diagnose.Code(c)); !ok {
 			t.Errorf("%s has no rule", c)
@@ -113,7 +112,7 @@ func TestCachePath(t *testing.T) {
 		{"no file", "KCM:", "", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got, ok := cachePath(conf.Env{CCacheName: c.env, UID: 7}, set(c.text))
+			got, ok := cachePath(lint.Env{CCacheName: c.env, UID: 7}, set(c.text))
 			if ok != (c.want != "") || ok && got != c.want {
 				t.Errorf("%q %v, want %q", got, ok, c.want)
 			}

@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/kerbagent/kerbagent/krb5/conf"
+	"github.com/kerbagent/kerbagent/krb5/conf/reader"
 	"github.com/kerbagent/kerbagent/probe"
 )
 
@@ -37,7 +37,7 @@ func etypeOf(number string) string {
 	if err != nil {
 		return ""
 	}
-	if name := conf.ETypeName(int32(id)); name != "" {
+	if name := reader.ETypeName(int32(id)); name != "" {
 		return name
 	}
 	return number

@@ -11,6 +11,7 @@ import (
 
 	"github.com/kerbagent/kerbagent/config"
 	"github.com/kerbagent/kerbagent/krb5/conf"
+	"github.com/kerbagent/kerbagent/krb5/conf/reader"
 	"github.com/kerbagent/kerbagent/probe"
 )
 
@@ -63,8 +64,8 @@ func (f File) Trace(cfg *config.Config, user, database string) (Trace, error) {
 	}
 	set := conf.Load(conf.Disk{}, f.roots...)
 	t.NoFile = !slices.ContainsFunc(set.Roots, func(d *conf.Doc) bool { return !errors.Is(d.Err, fs.ErrNotExist) })
-	for _, r := range conf.Readers() {
-		reading := conf.Read(r, set)
+	for _, r := range reader.Readers() {
+		reading := reader.Read(r, set)
 		t.Readers = append(t.Readers, ReaderTrace{Reader: string(r), Err: reading.Err, Steps: traceSteps(reading, t.Realm, t.Host)})
 	}
 	return t, nil
@@ -81,7 +82,7 @@ func (r ReaderTrace) Differences(other ReaderTrace) []TraceStep {
 // credentials, in bytes; one with a PAC in it has some thousand.
 const smallRequest, largeRequest = 200, 3000
 
-func traceSteps(r *conf.Reading, realm, host string) []TraceStep {
+func traceSteps(r *reader.Reading, realm, host string) []TraceStep {
 	var out []TraceStep
 	add := func(what, value string, from conf.Pos) {
 		place := "built in"
@@ -119,7 +120,7 @@ func traceSteps(r *conf.Reading, realm, host string) []TraceStep {
 	return out
 }
 
-func tracedKDCs(r *conf.Reading, realm string) (string, conf.Pos) {
+func tracedKDCs(r *reader.Reading, realm string) (string, conf.Pos) {
 	e, known := r.Realm(realm)
 	var names []string
 	from := conf.Pos{}
@@ -153,27 +154,27 @@ func tracedKDCs(r *conf.Reading, realm string) (string, conf.Pos) {
 
 // hostRealmOf gives the realm of the database's service where it is known
 // before any packet, and says how.
-func hostRealmOf(r *conf.Reading, realm, host string) (service, value string) {
+func hostRealmOf(r *reader.Reading, realm, host string) (service, value string) {
 	h := r.HostRealm(host)
 	switch h.How {
-	case conf.ByMapping:
+	case reader.ByMapping:
 		return h.Realm, h.Realm
-	case conf.ByReferral:
+	case reader.ByReferral:
 		value = "not in the file: the KDC of the user's realm is asked for a referral"
 		if h.Fallback != "" {
 			value += ", then " + h.Fallback
 		}
 		return "", value
-	case conf.ByUser:
+	case reader.ByUser:
 		return realm, cmp.Or(realm, "none") + ", as nothing maps it: the user's own"
-	case conf.ByDefault:
+	case reader.ByDefault:
 		return h.Realm, cmp.Or(h.Realm, "none") + ", as nothing maps it: the default realm"
 	default:
 		return h.Realm, cmp.Or(h.Realm, "none") + ", as nothing maps it: the host's domain"
 	}
 }
 
-func tracedHops(r *conf.Reading, client, service string) (string, conf.Pos) {
+func tracedHops(r *reader.Reading, client, service string) (string, conf.Pos) {
 	hops, from := []string{client}, conf.Pos{}
 	for _, p := range r.CAPaths {
 		if p.Client != client || p.Server != service {
@@ -197,11 +198,11 @@ func tracedHops(r *conf.Reading, client, service string) (string, conf.Pos) {
 
 // namesOf says by which name of the host a service is asked for. gokrb5 reads
 // the settings and heeds none of them.
-func namesOf(r *conf.Reading) (string, conf.Pos) {
+func namesOf(r *reader.Reading) (string, conf.Pos) {
 	const asItIs = "a host's name is taken as it is"
 	host := r.CanonicalizeHost
 	switch {
-	case r.Reader == conf.Gokrb5:
+	case r.Reader == reader.Gokrb5:
 		return asItIs, conf.Pos{}
 	case host.Value == "false" || host.Value == "":
 		return asItIs, host.From
@@ -213,13 +214,13 @@ func namesOf(r *conf.Reading) (string, conf.Pos) {
 	return "a host's name is the one that DNS gives for it", host.From
 }
 
-func typesOf(e conf.ETypes) string {
+func typesOf(e reader.ETypes) string {
 	if e.Err != nil {
 		return "none: " + e.Err.Error()
 	}
 	var names []string
 	for _, id := range e.IDs {
-		names = append(names, cmp.Or(conf.ETypeName(id), fmt.Sprint(id)))
+		names = append(names, cmp.Or(reader.ETypeName(id), fmt.Sprint(id)))
 	}
 	return strings.Join(names, " ")
 }

@@ -6,15 +6,17 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/kerbagent/kerbagent/internal/lint"
 	"github.com/kerbagent/kerbagent/krb5/conf"
+	"github.com/kerbagent/kerbagent/krb5/conf/reader"
 	"github.com/kerbagent/kerbagent/krb5/keys"
 	"github.com/kerbagent/kerbagent/probe/krb5conf"
 )
 
 // HostWorld gives the environment of this process, as a program that is started
 // beside it would have it, and the ticket of its credential cache.
-func HostWorld(set *conf.Set) (conf.Env, *krb5conf.Ticket) {
-	env := conf.Env{
+func HostWorld(set *conf.Set) (lint.Env, *krb5conf.Ticket) {
+	env := lint.Env{
 		KRB5Config: os.Getenv("KRB5_CONFIG"), CCacheName: os.Getenv("KRB5CCNAME"), UID: os.Geteuid(),
 		Container: container(), KCM: exists("/var/run/.heim_org.h5l.kcm-socket"), // the one path that MIT and sssd share
 	}
@@ -27,16 +29,16 @@ func HostWorld(set *conf.Set) (conf.Env, *krb5conf.Ticket) {
 		return env, nil
 	}
 	if sys, ok := st.Sys().(*syscall.Stat_t); ok {
-		env.CacheFile = &conf.CacheFile{UID: int(sys.Uid), Mode: uint32(st.Mode().Perm())}
+		env.CacheFile = &lint.CacheFile{UID: int(sys.Uid), Mode: uint32(st.Mode().Perm())}
 	}
 	return env, ticketOf(path)
 }
 
 // cachePath gives the file of the cache, where it is one.
-func cachePath(env conf.Env, set *conf.Set) (string, bool) {
+func cachePath(env lint.Env, set *conf.Set) (string, bool) {
 	name := env.CCacheName
 	if name == "" {
-		name = conf.Read(conf.MIT, set).CCacheName.Value
+		name = reader.Read(reader.MIT, set).CCacheName.Value
 	}
 	if name == "" {
 		name = "FILE:/tmp/krb5cc_%{uid}"

@@ -1,14 +1,8 @@
-// Package conf knows krb5.conf: it parses the file without losing a byte,
-// says what MIT Kerberos, Heimdal, Java and gokrb5 each make of it, judges it
-// against what the configured logins need, and writes a file that all four
-// read alike. Putting a file on disk is krb5/conf/apply.
+// Package conf holds a krb5.conf as a tree that keeps every byte, and loads a
+// file with everything that it includes.
 //
-// The order of work is Load (a snapshot of the file and everything that it
-// includes), Read (one library's view of the snapshot), Lint (what is wrong
-// with it) and Generate (what it should be). All but Load are pure: the
-// environment that matters is an argument.
-//
-// The package imports neither configuration nor metrics, logs nothing, and
-// does not use gokrb5: what that library reads is modelled here, and only the
-// tests hold the model against it.
+// What stands on it: krb5/conf/reader is what MIT Kerberos, Heimdal, Java and
+// gokrb5 each make of the files, krb5/conf/site what the files should be,
+// krb5/conf/apply puts a file on disk, and internal/lint says what is wrong.
+// All but Load are pure: the environment that matters is an argument.
 package conf

@@ -64,7 +64,7 @@ type Node struct {
 	Quoted   bool   // the value stood in double quotes
 	Children []*Node
 
-	nameAt int // column of Name, from 1
+	NameAt int // column of Name, from 1
 }
 
 // Bytes prints the tree; for a tree made by Parse, what it was made from.
@@ -101,7 +101,7 @@ func (e *SyntaxError) Error() string {
 }
 
 // excerptOf shortens a line for an error or a finding.
-func excerptOf(line string) string {
+func Excerpt(line string) string {
 	const most = 72
 	line = strings.TrimSpace(line)
 	if len(line) > most {

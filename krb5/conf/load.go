@@ -95,14 +95,14 @@ func (s *Set) load(src Source, name string, depth int) *Doc {
 		d.Text = ""
 		return d
 	}
-	for _, inc := range includesOf(d.Text) {
-		if !inc.dir {
-			s.load(src, inc.path, depth+1)
+	for _, inc := range Includes(d.Text) {
+		if !inc.Dir {
+			s.load(src, inc.Path, depth+1)
 			continue
 		}
-		for _, name := range s.readDir(src, inc.path) {
+		for _, name := range s.readDir(src, inc.Path) {
 			if IncludedName(name) {
-				s.load(src, path.Join(inc.path, name), depth+1)
+				s.load(src, path.Join(inc.Path, name), depth+1)
 			}
 		}
 	}
@@ -141,22 +141,22 @@ func plainIncludedName(name string) bool {
 	return name != ""
 }
 
-type includeLine struct {
-	line int
-	path string
-	dir  bool
-	mit  bool // MIT's library follows it
-	java bool // Java does
+type IncludeLine struct {
+	Line int
+	Path string
+	Dir  bool
+	MIT  bool // MIT's library follows it
+	Java bool // Java does
 }
 
 // includesOf finds the include lines of a text by each reader's rule: MIT
 // takes one at the very start of any line, Java one before the first section,
 // indented or not, and trims the path.
-func includesOf(text string) []includeLine {
+func Includes(text string) []IncludeLine {
 	if !strings.Contains(text, "include") {
 		return nil
 	}
-	var found []includeLine
+	var found []IncludeLine
 	directives := true
 	for line := 1; text != ""; line++ {
 		var raw string
@@ -173,10 +173,10 @@ func includesOf(text string) []includeLine {
 			java = java && directives
 			javaPath = strings.TrimSpace(javaPath)
 			if mit {
-				found = append(found, includeLine{line, mitPath, dir, true, java && mitPath == javaPath})
+				found = append(found, IncludeLine{line, mitPath, dir, true, java && mitPath == javaPath})
 			}
 			if java && !(mit && mitPath == javaPath) {
-				found = append(found, includeLine{line, javaPath, dir, false, true})
+				found = append(found, IncludeLine{line, javaPath, dir, false, true})
 			}
 		}
 	}

@@ -1,4 +1,4 @@
-package conf
+package conf_test
 
 import (
 	"errors"
@@ -9,6 +9,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/kerbagent/kerbagent/krb5/conf"
+	"github.com/kerbagent/kerbagent/krb5/conf/reader"
 )
 
 func TestIncludedName(t *testing.T) {
@@ -16,14 +19,14 @@ func TestIncludedName(t *testing.T) {
 		"kerbagent": true, "a-b_C9": true, "x.conf": true, "a b.conf": true, "a~.conf": true,
 		".x.conf": false, ".conf": false, "x.conf~": false, "x.conf.rpmsave": false, "x.y": false, "é": false, "": false,
 	} {
-		if got := IncludedName(name); got != want {
+		if got := conf.IncludedName(name); got != want {
 			t.Errorf("%q: %v", name, got)
 		}
 	}
 }
 
 func TestLoadFollowsIncludes(t *testing.T) {
-	s := Load(Texts{Files: map[string]string{
+	s := conf.Load(conf.Texts{Files: map[string]string{
 		"/etc/krb5.conf":           "includedir /etc/krb5.conf.d/\n include /etc/java-only\n[libdefaults]\ninclude /etc/late\n",
 		"/etc/krb5.conf.d/b.conf":  "[realms]\nB = {\nkdc = b\n}\n",
 		"/etc/krb5.conf.d/a":       "[realms]\nA = {\nkdc = a\n}\n",
@@ -46,26 +49,26 @@ func TestLoadFollowsIncludes(t *testing.T) {
 }
 
 func TestLoadLimits(t *testing.T) {
-	deep := Texts{Files: map[string]string{}}
+	deep := conf.Texts{Files: map[string]string{}}
 	for i := range 20 {
 		deep.Files[fmt.Sprintf("/%d", i)] = fmt.Sprintf("include /%d\n", i+1)
 	}
-	wide := Texts{Files: map[string]string{"/0": "includedir /d\n"}}
+	wide := conf.Texts{Files: map[string]string{"/0": "includedir /d\n"}}
 	for i := range 600 {
 		wide.Files[fmt.Sprintf("/d/%d", i)] = "[libdefaults]\n"
 	}
 	for _, c := range []struct {
 		name string
-		src  Texts
+		src  conf.Texts
 		want error
 	}{
-		{"itself", Texts{Files: map[string]string{"/0": "include /0\n"}}, ErrIncludeCycle},
-		{"in a circle", Texts{Files: map[string]string{"/0": "include /1\n", "/1": "[libdefaults]\ninclude /0\n"}}, ErrIncludeCycle},
-		{"too deep", deep, ErrIncludeDepth},
-		{"too many", wide, ErrTooManyFiles},
+		{"itself", conf.Texts{Files: map[string]string{"/0": "include /0\n"}}, conf.ErrIncludeCycle},
+		{"in a circle", conf.Texts{Files: map[string]string{"/0": "include /1\n", "/1": "[libdefaults]\ninclude /0\n"}}, conf.ErrIncludeCycle},
+		{"too deep", deep, conf.ErrIncludeDepth},
+		{"too many", wide, conf.ErrTooManyFiles},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if r := Read(MIT, Load(c.src, "/0")); !errors.Is(r.Err, c.want) {
+			if r := reader.Read(reader.MIT, conf.Load(c.src, "/0")); !errors.Is(r.Err, c.want) {
 				t.Errorf("got %v, want %v", r.Err, c.want)
 			}
 		})
@@ -92,18 +95,18 @@ func TestDiskRefuses(t *testing.T) {
 		big:    "reading " + big + ": larger than any krb5.conf (1 MiB)",
 		binary: "reading " + binary + ": not a text file: it holds NUL bytes",
 	} {
-		if d := Load(Disk{}, path).Roots[0]; d.Err == nil || d.Err.Error() != want {
+		if d := conf.Load(conf.Disk{}, path).Roots[0]; d.Err == nil || d.Err.Error() != want {
 			t.Errorf("got  %v\nwant %s", d.Err, want)
 		}
 	}
-	if d := Load(Disk{}, filepath.Join(dir, "none")).Roots[0]; !errors.Is(d.Err, os.ErrNotExist) {
+	if d := conf.Load(conf.Disk{}, filepath.Join(dir, "none")).Roots[0]; !errors.Is(d.Err, os.ErrNotExist) {
 		t.Errorf("missing file: %v", d.Err)
 	}
 }
 
 func TestNothingIsRead(t *testing.T) {
-	for _, r := range Readers() {
-		if got := Read(r, Load(Texts{})); got.Err != nil || got.DefaultRealm.Value != "" {
+	for _, r := range reader.Readers() {
+		if got := reader.Read(r, conf.Load(conf.Texts{})); got.Err != nil || got.DefaultRealm.Value != "" {
 			t.Errorf("%s: %+v", r, got)
 		}
 	}

@@ -31,13 +31,13 @@ func Parse(name, text string) (*File, error) {
 	p := parser{file: &File{Name: name}, node: make([]Node, 0, strings.Count(text, "\n")+1)}
 	line, column := 1, 1
 	for len(text) > 0 {
-		record := nextRecord(text)
+		record := Record(text)
 		text = text[len(record):]
 		n := p.new(record, line)
 		if what, at := p.parse(n); what != "" {
-			return nil, &SyntaxError{Pos: Pos{name, line, column + at}, What: what, Excerpt: excerptOf(record)}
+			return nil, &SyntaxError{Pos: Pos{name, line, column + at}, What: what, Excerpt: Excerpt(record)}
 		}
-		n.nameAt += column
+		n.NameAt += column
 		column += len(record)
 		if strings.HasSuffix(record, "\n") {
 			line, column = line+1, 1
@@ -57,7 +57,7 @@ func checkText(text string) error {
 }
 
 // nextRecord cuts off what libkrb5 takes for one line, with its line end.
-func nextRecord(text string) string {
+func Record(text string) string {
 	if i := strings.IndexByte(text, '\n'); i >= 0 && i < maxRecord {
 		return text[:i+1]
 	}
@@ -103,18 +103,18 @@ func (p *parser) parse(n *Node) (what string, at int) {
 	// An include counts anywhere, in the middle of a subsection too, but only
 	// at the very start of a line.
 	if path, at, ok := directive(line, "include"); ok {
-		n.Kind, n.Name, n.nameAt = Include, path, at
+		n.Kind, n.Name, n.NameAt = Include, path, at
 		p.add(n)
 		return "", 0
 	}
 	if path, at, ok := directive(line, "includedir"); ok {
-		n.Kind, n.Name, n.nameAt = IncludeDir, path, at
+		n.Kind, n.Name, n.NameAt = IncludeDir, path, at
 		p.add(n)
 		return "", 0
 	}
 	if !p.started {
 		if path, at, ok := directive(line, "module"); ok {
-			n.Kind, n.Name, n.nameAt, p.module = Module, path, at, true
+			n.Kind, n.Name, n.NameAt, p.module = Module, path, at, true
 			p.add(n)
 			return "", 0
 		}
@@ -126,7 +126,7 @@ func (p *parser) parse(n *Node) (what string, at int) {
 		p.started = true
 	}
 	if p.wantBrace {
-		rest := trimLeft(line)
+		rest := TrimLeft(line)
 		if !strings.HasPrefix(rest, "{") {
 			return "{ expected, since the line before ends in =", len(line) - len(rest)
 		}
@@ -142,15 +142,15 @@ func (p *parser) parse(n *Node) (what string, at int) {
 // as they do for libkrb5.
 func directive(line, word string) (path string, at int, ok bool) {
 	rest, found := strings.CutPrefix(line, word)
-	if !found || rest == "" || !isSpace(rest[0]) {
+	if !found || rest == "" || !IsSpace(rest[0]) {
 		return "", 0, false
 	}
-	path = trimLeft(rest)
+	path = TrimLeft(rest)
 	return path, len(line) - len(path), true
 }
 
 func prologueKind(line string) Kind {
-	switch rest := trimLeft(line); {
+	switch rest := TrimLeft(line); {
 	case rest == "":
 		return Blank
 	case rest[0] == '#', rest[0] == ';':
@@ -161,7 +161,7 @@ func prologueKind(line string) Kind {
 }
 
 func (p *parser) standard(n *Node, line string) (what string, at int) {
-	rest := trimLeft(line)
+	rest := TrimLeft(line)
 	at = len(line) - len(rest)
 	switch {
 	case rest == "":
@@ -195,9 +195,9 @@ func (p *parser) section(n *Node, rest string, at int) (what string, where int) 
 	if !found {
 		return "no ] after the name of the section", at + len(rest)
 	}
-	n.Kind, n.Name, n.nameAt = Section, name, at+1
+	n.Kind, n.Name, n.NameAt = Section, name, at+1
 	tail, n.Final = strings.CutPrefix(tail, "*")
-	if text := trimLeft(tail); text != "" {
+	if text := TrimLeft(tail); text != "" {
 		return "text behind the ] of a section", at + len(rest) - len(text)
 	}
 	p.file.Nodes = append(p.file.Nodes, n)
@@ -215,16 +215,16 @@ func (p *parser) relation(n *Node, rest string, at int) (what string, where int)
 	}
 	name := rest[:eq]
 	if i := indexSpace(name); i >= 0 {
-		if more := trimLeft(name[i:]); more != "" {
+		if more := TrimLeft(name[i:]); more != "" {
 			return "blank inside the name before the =", at + len(name) - len(more)
 		}
 		name = name[:i]
 	}
 	name, _, n.Final = strings.Cut(name, "*")
-	value := trimLeft(rest[eq+1:])
-	n.Name, n.nameAt = name, at
+	value := TrimLeft(rest[eq+1:])
+	n.Name, n.NameAt = name, at
 	switch {
-	case value == "", value[0] == '{' && trimLeft(value[1:]) == "":
+	case value == "", value[0] == '{' && TrimLeft(value[1:]) == "":
 		n.Kind = Subsection
 		p.wantBrace = value == ""
 		p.add(n)
@@ -233,7 +233,7 @@ func (p *parser) relation(n *Node, rest string, at int) (what string, where int)
 	case value[0] == '"':
 		n.Value, n.Quoted = unquote(value[1:]), true
 	default:
-		n.Value = trimRight(value)
+		n.Value = TrimRight(value)
 	}
 	n.Kind = Relation
 	p.add(n)
@@ -269,26 +269,26 @@ func unquote(s string) string {
 }
 
 // isSpace is C's isspace in the locales that libkrb5 runs in.
-func isSpace(c byte) bool { return c == ' ' || c >= '\t' && c <= '\r' }
+func IsSpace(c byte) bool { return c == ' ' || c >= '\t' && c <= '\r' }
 
 func indexSpace(s string) int {
 	for i := 0; i < len(s); i++ {
-		if isSpace(s[i]) {
+		if IsSpace(s[i]) {
 			return i
 		}
 	}
 	return -1
 }
 
-func trimLeft(s string) string {
-	for s != "" && isSpace(s[0]) {
+func TrimLeft(s string) string {
+	for s != "" && IsSpace(s[0]) {
 		s = s[1:]
 	}
 	return s
 }
 
-func trimRight(s string) string {
-	for s != "" && isSpace(s[len(s)-1]) {
+func TrimRight(s string) string {
+	for s != "" && IsSpace(s[len(s)-1]) {
 		s = s[:len(s)-1]
 	}
 	return s

@@ -98,7 +98,7 @@ func TestParseTree(t *testing.T) {
 	if realm.Kind != Subsection || realm.Name != "A" || !realm.Final || len(realm.Children) != 2 {
 		t.Errorf("subsection: %+v", realm)
 	}
-	if kdc := realm.Children[0]; kdc.Value != "dc1" || kdc.Line != 5 || kdc.nameAt != 3 {
+	if kdc := realm.Children[0]; kdc.Value != "dc1" || kdc.Line != 5 || kdc.NameAt != 3 {
 		t.Errorf("kdc: %+v", kdc)
 	}
 }

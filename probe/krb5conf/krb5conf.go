@@ -3,7 +3,7 @@
 // kerbagent would write. It reads files and asks no server.
 //
 // It imports the vocabulary in probe and krb5/conf, and nothing else of
-// kerbagent.
+// kerbagent: what judges the file is handed in (Probe.Judge).
 package krb5conf
 
 import (
@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/kerbagent/kerbagent/krb5/conf"
+	"github.com/kerbagent/kerbagent/krb5/conf/reader"
 	"github.com/kerbagent/kerbagent/probe"
 )
 
@@ -23,26 +24,42 @@ const (
 	StageLint = "lint"
 )
 
-// Words for issues that krb5/conf does not make.
+// IssueTicket is the word for a ticket in the credential cache. Every ticket is
+// reported: how soon is too soon, the diagnosis decides.
+const IssueTicket = "ticket-expiring"
+
+// Severity of an issue, in the words of a finding.
+type Severity string
+
+// The severities.
 const (
-	IssueRealmCase = "krb5conf-realm-case" // there it is realm-case, which is a finding about a KDC's answer as well
-	IssueTicket    = "ticket-expiring"     // on every ticket: how soon is too soon, a reader decides
+	SeverityError   Severity = "error"   // MIT's library, or a configured login, is broken by it
+	SeverityWarning Severity = "warning" // it will or does hurt; or some library is broken by it
+	SeverityInfo    Severity = "info"
 )
+
+// Issue is one thing that is wrong with a file.
+type Issue struct {
+	Code     string
+	Severity Severity
+	Readers  []reader.Reader // the libraries that it concerns; nil for all
+	At       conf.Pos        // zero where it is about what is not there
+	Also     []conf.Pos      // further places
+	Excerpt  string          // the line, made printable
+	Cause    string          // what is wrong, and what comes of it
+	Remedy   string          // what to write or do
+}
 
 // Probe is one look at the file. Its own result is of the file as a whole;
 // each issue is a result apart, given to OnIssue.
 type Probe struct {
-	Path    string      // the file that programs read
-	Roots   []string    // what is read in its place, where KRB5_CONFIG is a list; nil for Path
-	Source  conf.Source // nil for the disk
-	Site    conf.Site   // what the logins need; the zero value where nothing is known
-	Want    string      // what kerbagent would generate; empty where it does not keep the file
-	Style   conf.Style  // with Want
-	Snippet string      // with conf.Snippet: the file that is kerbagent's
-	Orders  bool        // kerbagent keeps the KDCs in the order of their health
-	// World gives the environment in which programs log in, and the ticket of
-	// its credential cache; nil for neither. It is asked at every run.
-	World func(*conf.Set) (conf.Env, *Ticket)
+	Path   string      // the file that programs read
+	Roots  []string    // what is read in its place, where KRB5_CONFIG is a list; nil for Path
+	Source conf.Source // nil for the disk
+	Realm  string      // the default realm that the logins need; empty where nothing is known
+	// Judge returns what is wrong with the files, the worst first, and the ticket
+	// of the credential cache in which programs log in; nil for none.
+	Judge func(*conf.Set) ([]Issue, *Ticket)
 	// OnIssue takes the result of each issue.
 	OnIssue func(probe.Result)
 	Now     func() time.Time
@@ -68,17 +85,13 @@ func (p Probe) Run(context.Context) probe.Result {
 		set = conf.Load(p.source(), p.roots()...)
 		return nil // what is wrong with a file is an issue
 	})
-	var issues []conf.Issue
+	var issues []Issue
 	var ticket *Ticket
 	_ = rec.Stage(StageLint, func() error {
-		in := conf.LintInput{Set: set, Path: p.Path, Site: p.Site, Want: p.Want, Style: p.Style, Snippet: p.Snippet, Orders: p.Orders}
-		if p.World != nil {
-			in.Env, ticket = p.World(set)
-		}
-		issues = conf.Lint(in)
+		issues, ticket = p.Judge(set)
 		return nil
 	})
-	var worst *conf.Issue
+	var worst *Issue
 	seen := map[probe.ID]int{}
 	for i, issue := range issues {
 		res := p.issue(issue)
@@ -87,7 +100,7 @@ func (p Probe) Run(context.Context) probe.Result {
 			res.ID.Variant += fmt.Sprintf("#%d", n)
 		}
 		p.give(res)
-		if issue.Severity != conf.SeverityInfo && worst == nil {
+		if issue.Severity != SeverityInfo && worst == nil {
 			worst = &issues[i]
 		}
 	}
@@ -95,7 +108,7 @@ func (p Probe) Run(context.Context) probe.Result {
 		p.give(p.ticket(*ticket))
 	}
 	if worst != nil {
-		return rec.Fail(probe.Reason(word(*worst)), errors.New(worst.Cause))
+		return rec.Fail(probe.Reason(worst.Code), errors.New(worst.Cause))
 	}
 	return rec.OK()
 }
@@ -120,17 +133,10 @@ func (p Probe) give(r probe.Result) {
 	}
 }
 
-func word(i conf.Issue) string {
-	if i.Code == conf.CodeRealmCase {
-		return IssueRealmCase
-	}
-	return i.Code
-}
-
 // issue makes a result of an issue.
-func (p Probe) issue(i conf.Issue) probe.Result {
+func (p Probe) issue(i Issue) probe.Result {
 	id := p.ID()
-	id.Variant = word(i)
+	id.Variant = i.Code
 	if i.At.Line > 0 {
 		id.Variant += fmt.Sprintf(":%d", i.At.Line)
 	}
@@ -144,13 +150,13 @@ func (p Probe) issue(i conf.Issue) probe.Result {
 		readers = append(readers, string(r))
 	}
 	rec.Facts(probe.Facts{
-		probe.FactIssue: word(i), probe.FactSeverity: string(i.Severity), probe.FactPlace: place, probe.FactLine: i.Excerpt,
-		probe.FactReaders: strings.Join(readers, " "), probe.FactCause: i.Cause, probe.FactFix: i.Remedy, probe.FactRealm: p.Site.Default(),
+		probe.FactIssue: i.Code, probe.FactSeverity: string(i.Severity), probe.FactPlace: place, probe.FactLine: i.Excerpt,
+		probe.FactReaders: strings.Join(readers, " "), probe.FactCause: i.Cause, probe.FactFix: i.Remedy, probe.FactRealm: p.Realm,
 	})
-	if i.Severity == conf.SeverityInfo {
+	if i.Severity == SeverityInfo {
 		return rec.OK()
 	}
-	return rec.Fail(probe.Reason(word(i)), errors.New(i.Cause))
+	return rec.Fail(probe.Reason(i.Code), errors.New(i.Cause))
 }
 
 // ticket says what the environment's cache holds.

@@ -1,4 +1,4 @@
-package krb5conf
+package krb5conf_test
 
 import (
 	"context"
@@ -6,8 +6,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kerbagent/kerbagent/internal/lint"
 	"github.com/kerbagent/kerbagent/krb5/conf"
+	"github.com/kerbagent/kerbagent/krb5/conf/site"
 	"github.com/kerbagent/kerbagent/probe"
+	"github.com/kerbagent/kerbagent/probe/krb5conf"
 )
 
 const path = "/etc/krb5.conf"
@@ -22,27 +25,34 @@ const good = `[libdefaults]
 `
 
 // look runs the probe on files that are not on disk.
-func look(p Probe, files map[string]string) (whole probe.Result, issues []probe.Result) {
-	p.Path, p.Source = path, conf.Texts{Files: files}
-	p.OnIssue = func(r probe.Result) { issues = append(issues, r) }
+func look(in lint.Input, files map[string]string) (whole probe.Result, issues []probe.Result) {
+	return lookWith(in, files, nil)
+}
+
+func lookWith(in lint.Input, files map[string]string, ticket *krb5conf.Ticket) (whole probe.Result, issues []probe.Result) {
+	p := krb5conf.Probe{Path: path, Source: conf.Texts{Files: files}, OnIssue: func(r probe.Result) { issues = append(issues, r) }}
+	p.Judge = func(set *conf.Set) ([]krb5conf.Issue, *krb5conf.Ticket) {
+		in.Set, in.Path = set, path
+		return lint.Issues(in), ticket
+	}
 	return p.Run(context.Background()), issues
 }
 
 func TestOneResultAnIssue(t *testing.T) {
 	for _, c := range []struct {
 		name, text string
-		p          Probe
+		p          lint.Input
 		reason     probe.Reason // of the file
 		want       string       // the issues' variants
 	}{
-		{"good", good, Probe{}, "", ""},
-		{"a note leaves the file good", strings.Replace(good, " udp_preference_limit = 1\n", "", 1), Probe{}, "", "krb5conf-udp-limit"},
-		{"a warning with its line", strings.Replace(good, "rdns = false\n dns_canonicalize_hostname = false", "rdns = true", 1), Probe{}, "krb5conf-rdns", "krb5conf-rdns:3"},
-		{"unparsable, to each library in its own way", "[libdefaults\n", Probe{}, "krb5conf-unparsable", "krb5conf-unparsable:1 krb5conf-default-realm krb5conf-unparsable:1#2 krb5conf-unparsable:1#3"},
-		{"another realm case has a word of its own", strings.Replace(good, "R.TEST", "r.test", 1), Probe{Site: conf.Site{Realms: []conf.Realm{{Name: "R.TEST"}}}},
+		{"good", good, lint.Input{}, "", ""},
+		{"a note leaves the file good", strings.Replace(good, " udp_preference_limit = 1\n", "", 1), lint.Input{}, "", "krb5conf-udp-limit"},
+		{"a warning with its line", strings.Replace(good, "rdns = false\n dns_canonicalize_hostname = false", "rdns = true", 1), lint.Input{}, "krb5conf-rdns", "krb5conf-rdns:3"},
+		{"unparsable, to each library in its own way", "[libdefaults\n", lint.Input{}, "krb5conf-unparsable", "krb5conf-unparsable:1 krb5conf-default-realm krb5conf-unparsable:1#2 krb5conf-unparsable:1#3"},
+		{"another realm case has a word of its own", strings.Replace(good, "R.TEST", "r.test", 1), lint.Input{Site: site.Site{Realms: []site.Realm{{Name: "R.TEST"}}}},
 			"krb5conf-realm-case", "krb5conf-realm-case:2 krb5conf-default-realm:2"},
-		{"drift", good, Probe{Want: good + "# more\n", Style: conf.WholeFile}, "krb5conf-drift", "krb5conf-drift:8"},
-		{"snippet not included", good, Probe{Want: "x", Style: conf.Snippet, Snippet: "/etc/krb5.conf.d/kerbagent"}, "krb5conf-drift", "krb5conf-drift"},
+		{"drift", good, lint.Input{Want: good + "# more\n", Style: site.WholeFile}, "krb5conf-drift", "krb5conf-drift:8"},
+		{"snippet not included", good, lint.Input{Want: "x", Style: site.Snippet, Snippet: "/etc/krb5.conf.d/kerbagent"}, "krb5conf-drift", "krb5conf-drift"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			whole, issues := look(c.p, map[string]string{path: c.text})
@@ -67,20 +77,20 @@ func TestOneResultAnIssue(t *testing.T) {
 }
 
 func TestMissingFile(t *testing.T) {
-	whole, issues := look(Probe{}, nil)
-	if whole.Reason != conf.CodeMissing || len(issues) != 1 {
+	whole, issues := look(lint.Input{}, nil)
+	if whole.Reason != lint.CodeMissing || len(issues) != 1 {
 		t.Errorf("%+v %+v", whole, issues)
 	}
 }
 
 func TestSnippetAsItShouldBe(t *testing.T) {
 	const snippet = "/etc/krb5.conf.d/kerbagent"
-	p := Probe{Want: good, Style: conf.Snippet, Snippet: snippet}
+	p := lint.Input{Want: good, Style: site.Snippet, Snippet: snippet}
 	for text, drift := range map[string]bool{good: false, good + "# more\n": true} {
 		_, issues := look(p, map[string]string{path: "includedir /etc/krb5.conf.d\n", snippet: text})
 		got := false
 		for _, r := range issues {
-			got = got || r.Facts[probe.FactIssue] == conf.CodeDrift
+			got = got || r.Facts[probe.FactIssue] == lint.CodeDrift
 		}
 		if got != drift {
 			t.Errorf("drift %v, want %v", got, drift)
@@ -91,7 +101,7 @@ func TestSnippetAsItShouldBe(t *testing.T) {
 // Two issues of one code on one line are two results, and two probes' worth of
 // IDs are never one.
 func TestIDsAreUnique(t *testing.T) {
-	_, issues := look(Probe{}, map[string]string{path: good + "default_tkt_enctypes = rc4-hmac nonsense\ndefault_tgs_enctypes = des-cbc-crc\n[realms]\n R.TEST = {\n kdc = a # b\n kdc = :\n }\n"})
+	_, issues := look(lint.Input{}, map[string]string{path: good + "default_tkt_enctypes = rc4-hmac nonsense\ndefault_tgs_enctypes = des-cbc-crc\n[realms]\n R.TEST = {\n kdc = a # b\n kdc = :\n }\n"})
 	seen := map[probe.ID]bool{}
 	for _, r := range issues {
 		if seen[r.ID] {
@@ -106,15 +116,13 @@ func TestIDsAreUnique(t *testing.T) {
 
 func TestTicket(t *testing.T) {
 	end := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
-	p := Probe{World: func(*conf.Set) (conf.Env, *Ticket) {
-		return conf.Env{}, &Ticket{Cache: "/tmp/krb5cc_0", User: "alice@R.TEST", End: end, RenewTill: end.Add(time.Hour)}
-	}}
-	whole, issues := look(p, map[string]string{path: good})
+	ticket := krb5conf.Ticket{Cache: "/tmp/krb5cc_0", User: "alice@R.TEST", End: end, RenewTill: end.Add(time.Hour)}
+	whole, issues := lookWith(lint.Input{}, map[string]string{path: good}, &ticket)
 	if whole.Outcome != probe.OK || len(issues) != 1 {
 		t.Fatalf("%+v %+v", whole, issues)
 	}
 	r := issues[0]
-	if r.Outcome != probe.OK || r.Facts[probe.FactIssue] != IssueTicket || r.Samples[probe.SampleTicketEnd] != float64(end.Unix()) || r.Facts[probe.FactRenewTill] != "2026-11-22T13:00:00Z" {
+	if r.Outcome != probe.OK || r.Facts[probe.FactIssue] != krb5conf.IssueTicket || r.Samples[probe.SampleTicketEnd] != float64(end.Unix()) || r.Facts[probe.FactRenewTill] != "2026-11-22T13:00:00Z" {
 		t.Errorf("%+v", r)
 	}
 }

@@ -10,18 +10,20 @@ import (
 	"time"
 
 	"github.com/kerbagent/kerbagent/krb5/conf"
+	"github.com/kerbagent/kerbagent/krb5/conf/reader"
+	"github.com/kerbagent/kerbagent/krb5/conf/site"
 )
 
 // Request says what is to stand where.
 type Request struct {
 	Path  string     // of the file; a symlink is followed, and stays one
-	Style conf.Style // how much of the file is ours
-	Text  string     // what conf.Generate gave
-	Main  string     // with conf.Snippet: the file whose includedir names the directory of Path
+	Style site.Style // how much of the file is ours
+	Text  string     // what site.Generate gave
+	Main  string     // with site.Snippet: the file whose includedir names the directory of Path
 
 	// Site is what the logins need. A candidate without a realm or mapping of
 	// it is refused.
-	Site conf.Site
+	Site site.Site
 	// Validate asks someone else about the candidate, before anything is
 	// replaced; nil where there is nobody to ask. MITValidator returns one. It is
 	// not asked about a file that another user may write: a krb5.conf can load
@@ -108,7 +110,7 @@ func (t *target) plan() (*Change, error) {
 	if err := t.read(); err != nil {
 		return nil, err
 	}
-	text, err := conf.Compose(t.req.Style, t.text, t.req.Text)
+	text, err := site.Compose(t.req.Style, t.text, t.req.Text)
 	if err != nil {
 		return nil, fmt.Errorf("composing %s: %w", t.path, err)
 	}
@@ -136,16 +138,16 @@ func (t *target) sound(text string) (*conf.Set, error) {
 		return nil, fmt.Errorf("checking the candidate: %w", err)
 	}
 	root := t.path
-	if t.req.Style == conf.Snippet {
+	if t.req.Style == site.Snippet {
 		root = t.req.Main
 	}
 	set := conf.Load(overlay{t.path, text}, root)
-	if t.req.Style == conf.Snippet {
+	if t.req.Style == site.Snippet {
 		if err := t.included(set); err != nil {
 			return nil, err
 		}
 	}
-	if err := conf.Read(conf.MIT, set).Err; err != nil {
+	if err := reader.Read(reader.MIT, set).Err; err != nil {
 		return nil, fmt.Errorf("checking the candidate for %s: %w", t.path, err)
 	}
 	return set, nil
@@ -158,7 +160,7 @@ func (t *target) included(set *conf.Set) error {
 	if !conf.IncludedName(filepath.Base(t.req.Path)) {
 		return fmt.Errorf("snippet %s: %w", t.req.Path, ErrSnippetName)
 	}
-	for _, name := range conf.Read(conf.MIT, set).IncludedDirs {
+	for _, name := range reader.Read(reader.MIT, set).IncludedDirs {
 		if dir, err := filepath.EvalSymlinks(name); err == nil && dir == filepath.Dir(t.path) {
 			return nil
 		}

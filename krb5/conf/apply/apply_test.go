@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/kerbagent/kerbagent/krb5/conf"
+	"github.com/kerbagent/kerbagent/krb5/conf/site"
 	"golang.org/x/sys/unix"
 )
 
@@ -18,20 +19,20 @@ const (
 	theirs = "# ours since 2009\r\n[logging]\r\n\tdefault = FILE:/var/log/krb5.log\r\n"
 )
 
-func site() conf.Site {
-	return conf.Site{
-		Realms:    []conf.Realm{{Name: "A.TEST", KDCs: []string{"dc1.a.test"}}, {Name: "B.TEST", KDCs: []string{"dc1.b.test"}, TrustedBy: []string{"A.TEST"}}},
-		Databases: []conf.Database{{Host: rds, Realm: "A.TEST"}},
-		Logins:    []conf.Login{{Realm: "B.TEST", Host: rds}},
+func wanted() site.Site {
+	return site.Site{
+		Realms:    []site.Realm{{Name: "A.TEST", KDCs: []string{"dc1.a.test"}}, {Name: "B.TEST", KDCs: []string{"dc1.b.test"}, TrustedBy: []string{"A.TEST"}}},
+		Databases: []site.Database{{Host: rds, Realm: "A.TEST"}},
+		Logins:    []site.Login{{Realm: "B.TEST", Host: rds}},
 	}
 }
 
 // text is what a site needs; n makes different versions of it.
 func text(t testing.TB, n int) string {
 	t.Helper()
-	s := site()
+	s := wanted()
 	s.Realms[0].KDCs = append(s.Realms[0].KDCs, "dc"+strings.Repeat("2", n+1)+".a.test")
-	out, err := conf.Generate(&s)
+	out, err := site.Generate(&s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,19 +67,19 @@ func mustApply(t testing.TB, req Request) *Change {
 func TestApplyStyles(t *testing.T) {
 	for _, c := range []struct {
 		name    string
-		style   conf.Style
+		style   site.Style
 		current string
 		main    string // text of the main file; Path is then in its includedir
 	}{
-		{"file where there was none", conf.WholeFile, "", ""},
-		{"file in the place of another", conf.WholeFile, theirs, ""},
-		{"block in someone else's file", conf.Block, theirs, ""},
-		{"block where there was no file", conf.Block, "", ""},
-		{"snippet", conf.Snippet, "", "includedir DIR/krb5.conf.d\n" + theirs},
+		{"file where there was none", site.WholeFile, "", ""},
+		{"file in the place of another", site.WholeFile, theirs, ""},
+		{"block in someone else's file", site.Block, theirs, ""},
+		{"block where there was no file", site.Block, "", ""},
+		{"snippet", site.Snippet, "", "includedir DIR/krb5.conf.d\n" + theirs},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
-			req := Request{Path: filepath.Join(dir, "krb5.conf"), Style: c.style, Text: text(t, 0), Site: site()}
+			req := Request{Path: filepath.Join(dir, "krb5.conf"), Style: c.style, Text: text(t, 0), Site: wanted()}
 			if c.main != "" {
 				req.Main = req.Path
 				write(t, req.Main, strings.ReplaceAll(c.main, "DIR", dir))
@@ -99,8 +100,8 @@ func TestApplyStyles(t *testing.T) {
 			if on != got.New || on != plan.New || !strings.Contains(on, req.Text) {
 				t.Errorf("on disk:\n%s", on)
 			}
-			if c.style == conf.Block && c.current != "" {
-				if kept, err := conf.Without(on); err != nil || kept != c.current {
+			if c.style == site.Block && c.current != "" {
+				if kept, err := site.Without(on); err != nil || kept != c.current {
 					t.Errorf("their text is now %q, %v", kept, err)
 				}
 			}
@@ -133,7 +134,7 @@ func TestApplyStyles(t *testing.T) {
 // TestRollbackKeepsTheirEdits edits someone else's part between apply and
 // rollback of a block.
 func TestRollbackKeepsTheirEdits(t *testing.T) {
-	req := Request{Path: filepath.Join(t.TempDir(), "krb5.conf"), Style: conf.Block, Site: site(), Text: text(t, 0)}
+	req := Request{Path: filepath.Join(t.TempDir(), "krb5.conf"), Style: site.Block, Site: wanted(), Text: text(t, 0)}
 	write(t, req.Path, theirs)
 	mustApply(t, req)
 	first := read(t, req.Path)
@@ -151,7 +152,7 @@ func TestRollbackKeepsTheirEdits(t *testing.T) {
 // TestRollbackSkipsBadVersions has versions in between that people wrote: one
 // that serves no login, and one that does not parse.
 func TestRollbackSkipsBadVersions(t *testing.T) {
-	req := Request{Path: filepath.Join(t.TempDir(), "krb5.conf"), Style: conf.WholeFile, Site: site()}
+	req := Request{Path: filepath.Join(t.TempDir(), "krb5.conf"), Style: site.WholeFile, Site: wanted()}
 	for n, edit := range []string{"", "", "[libdefaults]\n    default_realm = ELSE.TEST\n    dns_lookup_kdc = false\n", "}"} {
 		if edit != "" {
 			write(t, req.Path, edit)
@@ -192,7 +193,7 @@ func TestApplyKeepsMetadata(t *testing.T) {
 	if err := os.Symlink("real/krb5.conf", link); err != nil {
 		t.Fatal(err)
 	}
-	mustApply(t, Request{Path: link, Style: conf.WholeFile, Text: text(t, 0), Site: site()})
+	mustApply(t, Request{Path: link, Style: site.WholeFile, Text: text(t, 0), Site: wanted()})
 	if to, err := os.Readlink(link); err != nil || to != "real/krb5.conf" {
 		t.Errorf("the symlink is now %q, %v", to, err)
 	}
@@ -224,36 +225,36 @@ func TestApplyRefuses(t *testing.T) {
 		{"directory in the file's place", func(t *testing.T, r *Request) { must(t, os.Mkdir(r.Path, 0o755)) }, "not a regular file", conf.ErrNotFile},
 		{"world-writable", func(t *testing.T, r *Request) { write(t, r.Path, ""); must(t, os.Chmod(r.Path, 0o666)) }, "chmod o-w", ErrWorldWritable},
 		{"10 MiB", func(t *testing.T, r *Request) { write(t, r.Path, strings.Repeat("#", 10<<20)) }, "larger than any", conf.ErrTooLarge},
-		{"binary, block", func(t *testing.T, r *Request) { r.Style = conf.Block; write(t, r.Path, "\x7fELF\x00") }, "NUL", conf.ErrBinary},
+		{"binary, block", func(t *testing.T, r *Request) { r.Style = site.Block; write(t, r.Path, "\x7fELF\x00") }, "NUL", conf.ErrBinary},
 		{"symlink to nothing", func(t *testing.T, r *Request) { must(t, os.Symlink("none", r.Path)) }, "leads to no file", ErrDangling},
 		{"no directory", func(t *testing.T, r *Request) { r.Path = filepath.Join(filepath.Dir(r.Path), "none", "krb5.conf") }, "directory of", os.ErrNotExist},
 		{"relative path", func(t *testing.T, r *Request) { r.Path = "krb5.conf" }, "not absolute", nil},
-		{"damaged markers", func(t *testing.T, r *Request) { r.Style = conf.Block; write(t, r.Path, "# END kerbagent\n") }, "marker", conf.ErrMarkers},
+		{"damaged markers", func(t *testing.T, r *Request) { r.Style = site.Block; write(t, r.Path, "# END kerbagent\n") }, "marker", site.ErrMarkers},
 		{"drops a mapping", func(t *testing.T, r *Request) { r.Text = strings.ReplaceAll(r.Text, ".rds.", ".x.") }, "database " + rds, nil},
 		{"drops a realm", func(t *testing.T, r *Request) {
 			r.Text = strings.NewReplacer("B.TEST = {", "C.TEST = {", "dns_lookup_kdc = true", "dns_lookup_kdc = false").Replace(r.Text)
 		}, "realm B.TEST", nil},
 		{"does not parse", func(t *testing.T, r *Request) { r.Text += "}\n" }, "} without {", nil},
 		{"their block is in the way", func(t *testing.T, r *Request) {
-			r.Style = conf.Block
+			r.Style = site.Block
 			write(t, r.Path, "[libdefaults]\n}\n")
 		}, "} without {", nil},
 		{"their include overrides a mapping", func(t *testing.T, r *Request) {
-			r.Style = conf.Block
+			r.Style = site.Block
 			more := filepath.Join(filepath.Dir(r.Path), "more")
 			write(t, more, "[domain_realm]\n    .rds.amazonaws.com = B.TEST\n")
 			write(t, r.Path, "include "+more+"\n[libdefaults]\n")
 		}, "the file gives B.TEST", nil},
 		{"snippet that nobody includes", func(t *testing.T, r *Request) {
-			r.Style, r.Main = conf.Snippet, filepath.Join(filepath.Dir(r.Path), "main")
+			r.Style, r.Main = site.Snippet, filepath.Join(filepath.Dir(r.Path), "main")
 			write(t, r.Main, "[libdefaults]\n")
 		}, "includedir ", ErrNotIncluded},
 		{"snippet with a name that nobody reads", func(t *testing.T, r *Request) {
-			r.Style, r.Main = conf.Snippet, filepath.Join(t.TempDir(), "main")
+			r.Style, r.Main = site.Snippet, filepath.Join(t.TempDir(), "main")
 			write(t, r.Main, "includedir "+filepath.Dir(r.Path)+"\n[libdefaults]\n")
 			r.Path = filepath.Join(filepath.Dir(r.Path), "kerb.agent")
 		}, "letters, digits", ErrSnippetName},
-		{"snippet without a main file", func(t *testing.T, r *Request) { r.Style, r.Main = conf.Snippet, "/none/krb5.conf" }, "reading the main file", os.ErrNotExist},
+		{"snippet without a main file", func(t *testing.T, r *Request) { r.Style, r.Main = site.Snippet, "/none/krb5.conf" }, "reading the main file", os.ErrNotExist},
 		{"refused by the validator", func(t *testing.T, r *Request) {
 			r.Validate = func(context.Context, string) error { return errors.New("I do not like it") }
 		}, "I do not like it", nil},
@@ -270,7 +271,7 @@ func TestApplyRefuses(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
-			req := Request{Path: filepath.Join(dir, "krb5.conf"), Style: conf.WholeFile, Text: text(t, 0), Site: site()}
+			req := Request{Path: filepath.Join(dir, "krb5.conf"), Style: site.WholeFile, Text: text(t, 0), Site: wanted()}
 			c.prepare(t, &req)
 			before := contents(t, dir)
 			_, err := Apply(t.Context(), req)
@@ -337,7 +338,7 @@ func TestBackupsAreHidden(t *testing.T) {
 	main := filepath.Join(dir, "main")
 	write(t, main, "includedir "+dir+"/d\n"+theirs)
 	must(t, os.Mkdir(filepath.Join(dir, "d"), 0o755))
-	req := Request{Path: filepath.Join(dir, "d", "kerbagent"), Main: main, Style: conf.Snippet, Site: site()}
+	req := Request{Path: filepath.Join(dir, "d", "kerbagent"), Main: main, Style: site.Snippet, Site: wanted()}
 	for n := range 15 {
 		req.Text = text(t, n)
 		mustApply(t, req)

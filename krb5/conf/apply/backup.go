@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/kerbagent/kerbagent/krb5/conf"
+	"github.com/kerbagent/kerbagent/krb5/conf/site"
 	"golang.org/x/sys/unix"
 )
 
@@ -144,8 +145,8 @@ func (t *target) foreignText(b backup) string {
 	if err != nil {
 		return b.name
 	}
-	if t.req.Style == conf.Block {
-		if outside, err := conf.Without(text); err == nil {
+	if t.req.Style == site.Block {
+		if outside, err := site.Without(text); err == nil {
 			text = outside
 		}
 	}
@@ -243,12 +244,12 @@ func (t *target) earlier(b backup) (*Change, error) {
 			return nil, err
 		}
 	}
-	if t.req.Style == conf.Block {
+	if t.req.Style == site.Block {
 		var err error
-		if own, had := conf.OwnedText(conf.Block, c.New); had {
-			c.New, err = conf.Compose(conf.Block, t.text, own)
+		if own, had := site.OwnedText(site.Block, c.New); had {
+			c.New, err = site.Compose(site.Block, t.text, own)
 		} else {
-			c.New, err = conf.Without(t.text)
+			c.New, err = site.Without(t.text)
 		}
 		if err != nil {
 			return nil, err
@@ -266,7 +267,7 @@ func (t *target) earlier(b backup) (*Change, error) {
 // takeBack makes the change, and keeps what is taken away for people to look at.
 func (t *target) takeBack(ctx context.Context, c *Change, b backup) (err error) {
 	from := b.name
-	if t.req.Style == conf.Block && !c.Removed { // the rest of the file is not ours to take back
+	if t.req.Style == site.Block && !c.Removed { // the rest of the file is not ours to take back
 		from = t.candidate()
 		defer func() {
 			if err != nil {

@@ -12,19 +12,19 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/kerbagent/kerbagent/krb5/conf"
+	"github.com/kerbagent/kerbagent/krb5/conf/site"
 )
 
 // ordered is text(t, 0) with the KDCs of A.TEST in another order: the n-th of
 // the two that there are.
 func ordered(t *testing.T, n int) string {
 	t.Helper()
-	s := site()
+	s := wanted()
 	s.Realms[0].KDCs = append(s.Realms[0].KDCs, "dc2.a.test")
 	if n%2 == 1 {
 		s.Realms[0].KDCs = []string{"dc2.a.test", "dc1.a.test"}
 	}
-	out, err := conf.Generate(&s)
+	out, err := site.Generate(&s)
 	must(t, err)
 	return out
 }
@@ -43,11 +43,11 @@ func backupTexts(t *testing.T, dir string) []string {
 // The order comes from a process with fewer rights. However often it changes, the
 // administrator's file stays, and no more than six changes an hour are made.
 func TestReorderingsKeepTheOriginal(t *testing.T) {
-	for _, style := range []conf.Style{conf.WholeFile, conf.Block} {
+	for _, style := range []site.Style{site.WholeFile, site.Block} {
 		t.Run(string(style), func(t *testing.T) {
 			dir := t.TempDir()
 			up := time.Hour
-			req := Request{Path: filepath.Join(dir, "krb5.conf"), Style: style, Site: site(), Text: ordered(t, 0), uptime: func() time.Duration { return up }}
+			req := Request{Path: filepath.Join(dir, "krb5.conf"), Style: style, Site: wanted(), Text: ordered(t, 0), uptime: func() time.Duration { return up }}
 			write(t, req.Path, theirs)
 			mustApply(t, req)
 			done, refused := 0, 0
@@ -80,7 +80,7 @@ func TestReorderingsKeepTheOriginal(t *testing.T) {
 // an earlier boot only what has passed since this one is believed.
 func TestReorderLimitHoldsOverARestart(t *testing.T) {
 	up := 50 * time.Hour
-	req := Request{Path: filepath.Join(t.TempDir(), "krb5.conf"), Style: conf.WholeFile, Site: site(), uptime: func() time.Duration { return up }}
+	req := Request{Path: filepath.Join(t.TempDir(), "krb5.conf"), Style: site.WholeFile, Site: wanted(), uptime: func() time.Duration { return up }}
 	req.Text = ordered(t, 0)
 	mustApply(t, req)
 	for n := range maxReorders {
@@ -101,7 +101,7 @@ func TestReorderLimitHoldsOverARestart(t *testing.T) {
 // Each text that a person wrote is kept, and the first one for ever.
 func TestForeignTextsAreKept(t *testing.T) {
 	dir := t.TempDir()
-	req := Request{Path: filepath.Join(dir, "krb5.conf"), Style: conf.Block, Site: site()}
+	req := Request{Path: filepath.Join(dir, "krb5.conf"), Style: site.Block, Site: wanted()}
 	write(t, req.Path, theirs)
 	for n := range 60 {
 		req.Text = text(t, n%2)
@@ -118,7 +118,7 @@ func TestForeignTextsAreKept(t *testing.T) {
 	}
 	distinct := map[string]bool{}
 	for _, b := range got {
-		outside, err := conf.Without(b)
+		outside, err := site.Without(b)
 		must(t, err)
 		distinct[outside] = true
 	}
@@ -131,7 +131,7 @@ func TestForeignTextsAreKept(t *testing.T) {
 // rest of that backup must not be lost.
 func TestRollbackKeepsTheOriginal(t *testing.T) {
 	dir := t.TempDir()
-	req := Request{Path: filepath.Join(dir, "krb5.conf"), Style: conf.Block, Site: site(), Text: text(t, 0)}
+	req := Request{Path: filepath.Join(dir, "krb5.conf"), Style: site.Block, Site: wanted(), Text: text(t, 0)}
 	write(t, req.Path, theirs)
 	mustApply(t, req)
 	write(t, req.Path, "# all new\n"+read(t, req.Path))
@@ -152,7 +152,7 @@ func TestReaderOfTheDirectoryCannotHoldUp(t *testing.T) {
 	must(t, err)
 	defer d.Close()
 	must(t, unix.Flock(int(d.Fd()), unix.LOCK_SH))
-	req := Request{Path: filepath.Join(dir, "krb5.conf"), Style: conf.WholeFile, Site: site(), Text: text(t, 0), wait: time.Second}
+	req := Request{Path: filepath.Join(dir, "krb5.conf"), Style: site.WholeFile, Site: wanted(), Text: text(t, 0), wait: time.Second}
 	mustApply(t, req)
 	st, err := os.Stat(filepath.Join(dir, ".krb5.conf.kerbagent-lock"))
 	must(t, err)
@@ -164,7 +164,7 @@ func TestReaderOfTheDirectoryCannotHoldUp(t *testing.T) {
 // An apply that waits for another one ends at its deadline and with its context,
 // and writes nothing then.
 func TestWaitingEnds(t *testing.T) {
-	req := Request{Path: filepath.Join(t.TempDir(), "krb5.conf"), Style: conf.WholeFile, Site: site(), Text: text(t, 0)}
+	req := Request{Path: filepath.Join(t.TempDir(), "krb5.conf"), Style: site.WholeFile, Site: wanted(), Text: text(t, 0)}
 	mustApply(t, req)
 	other, err := lockTarget(t.Context(), req)
 	must(t, err)
@@ -190,7 +190,7 @@ func TestWaitingEnds(t *testing.T) {
 // SIGTERM in the middle ends the context: then nothing is replaced.
 func TestCalledOffBeforeTheRename(t *testing.T) {
 	dir := t.TempDir()
-	req := Request{Path: filepath.Join(dir, "krb5.conf"), Style: conf.WholeFile, Site: site(), Text: text(t, 0)}
+	req := Request{Path: filepath.Join(dir, "krb5.conf"), Style: site.WholeFile, Site: wanted(), Text: text(t, 0)}
 	write(t, req.Path, theirs)
 	ctx, cancel := context.WithCancel(t.Context())
 	req.Validate = func(context.Context, string) error { cancel(); return nil }
@@ -209,7 +209,7 @@ func TestCalledOffBeforeTheRename(t *testing.T) {
 // is refused is not left behind.
 func TestCandidateIsPrivate(t *testing.T) {
 	dir := t.TempDir()
-	req := Request{Path: filepath.Join(dir, "krb5.conf"), Style: conf.Block, Site: site(), Text: text(t, 0)}
+	req := Request{Path: filepath.Join(dir, "krb5.conf"), Style: site.Block, Site: wanted(), Text: text(t, 0)}
 	write(t, req.Path, theirs)
 	mustApply(t, req)
 	req.Text = text(t, 1)
@@ -249,7 +249,7 @@ func TestLockFileOfOthersIsRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			must(t, make(filepath.Join(dir, ".krb5.conf.kerbagent-lock")))
-			_, err := Apply(t.Context(), Request{Path: filepath.Join(dir, "krb5.conf"), Style: conf.WholeFile, Site: site(), Text: text(t, 0)})
+			_, err := Apply(t.Context(), Request{Path: filepath.Join(dir, "krb5.conf"), Style: site.WholeFile, Site: wanted(), Text: text(t, 0)})
 			if !errors.Is(err, ErrLockFile) {
 				t.Errorf("error %v", err)
 			}
@@ -291,7 +291,7 @@ func TestOtherUsersPlaces(t *testing.T) {
 			}
 			must(t, errors.Join(os.Chown(dir, app, app), c.make(dir, path)))
 			asked := false
-			req := Request{Path: path, Style: conf.WholeFile, Site: site(), Text: text(t, 0),
+			req := Request{Path: path, Style: site.WholeFile, Site: wanted(), Text: text(t, 0),
 				Validate: func(context.Context, string) error { asked = true; return nil }}
 			ch, err := Apply(t.Context(), req)
 			if !errors.Is(err, c.want) {

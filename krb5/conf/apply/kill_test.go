@@ -13,7 +13,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/kerbagent/kerbagent/krb5/conf"
+	"github.com/kerbagent/kerbagent/krb5/conf/site"
 )
 
 // The environment that makes this test binary a child that applies or rolls
@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 
 func child(verb string) {
 	n, _ := strconv.Atoi(os.Getenv(childN))
-	req := killRequest(os.Getenv(childPath), conf.Style(os.Getenv(childStyle)))
+	req := killRequest(os.Getenv(childPath), site.Style(os.Getenv(childStyle)))
 	req.step = func(string) error {
 		if n--; n < 0 {
 			syscall.Kill(os.Getpid(), syscall.SIGKILL)
@@ -53,8 +53,8 @@ func child(verb string) {
 	}
 }
 
-func killRequest(path string, style conf.Style) Request {
-	return Request{Path: path, Style: style, Text: text(&testing.T{}, 7), Site: site()}
+func killRequest(path string, style site.Style) Request {
+	return Request{Path: path, Style: style, Text: text(&testing.T{}, 7), Site: wanted()}
 }
 
 // TestKilledAnywhere kills the process before every change that it makes, one
@@ -63,14 +63,14 @@ func killRequest(path string, style conf.Style) Request {
 func TestKilledAnywhere(t *testing.T) {
 	for _, c := range []struct {
 		name, verb string
-		style      conf.Style
+		style      site.Style
 		current    string
 	}{
-		{"apply, file", "apply", conf.WholeFile, theirs},
-		{"apply, no file before", "apply", conf.WholeFile, ""},
-		{"apply, block", "apply", conf.Block, theirs},
-		{"rollback, file", "rollback", conf.WholeFile, theirs},
-		{"rollback, block", "rollback", conf.Block, theirs},
+		{"apply, file", "apply", site.WholeFile, theirs},
+		{"apply, no file before", "apply", site.WholeFile, ""},
+		{"apply, block", "apply", site.Block, theirs},
+		{"rollback, file", "rollback", site.WholeFile, theirs},
+		{"rollback, block", "rollback", site.Block, theirs},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			kills := 0
@@ -90,7 +90,7 @@ func TestKilledAnywhere(t *testing.T) {
 
 // killOnce reports whether the child was killed; it was not where it has fewer
 // than n changes to make.
-func killOnce(t *testing.T, verb string, style conf.Style, current string, n int) bool {
+func killOnce(t *testing.T, verb string, style site.Style, current string, n int) bool {
 	t.Helper()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "krb5.conf")
@@ -109,9 +109,9 @@ func killOnce(t *testing.T, verb string, style conf.Style, current string, n int
 	if current != "" || verb == "rollback" {
 		old = read(t, path)
 	}
-	want, err := conf.Compose(style, current, killRequest(path, style).Text)
+	want, err := site.Compose(style, current, killRequest(path, style).Text)
 	if verb == "rollback" {
-		want, err = conf.Compose(style, current, text(t, 1))
+		want, err = site.Compose(style, current, text(t, 1))
 	}
 	must(t, err)
 
@@ -185,7 +185,7 @@ func TestAppliesAtOnce(t *testing.T) {
 	for n := range writers {
 		writing.Go(func() {
 			for range rounds {
-				if _, err := Apply(t.Context(), Request{Path: path, Style: conf.WholeFile, Text: texts[n], Site: site()}); err != nil {
+				if _, err := Apply(t.Context(), Request{Path: path, Style: site.WholeFile, Text: texts[n], Site: wanted()}); err != nil {
 					t.Error(err)
 				}
 			}
@@ -215,7 +215,7 @@ func TestProcessesAtOnce(t *testing.T) {
 		})
 	}
 	all.Wait()
-	want, err := conf.Compose(conf.Block, theirs, killRequest(path, conf.Block).Text)
+	want, err := site.Compose(site.Block, theirs, killRequest(path, site.Block).Text)
 	must(t, err)
 	if got := read(t, path); got != want {
 		t.Errorf("in the end:\n%s", got)

@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/kerbagent/kerbagent/krb5/conf"
+	"github.com/kerbagent/kerbagent/krb5/conf/site"
 	"github.com/kerbagent/kerbagent/lab/labtest"
 )
 
@@ -39,7 +39,7 @@ func TestMounts(t *testing.T) {
 		must(t, unix.Mount(other, path, "", unix.MS_BIND, ""))
 		defer unix.Unmount(path, 0)
 		before := contents(t, dir)
-		_, err := Apply(t.Context(), Request{Path: path, Style: conf.WholeFile, Text: text(t, 0), Site: site()})
+		_, err := Apply(t.Context(), Request{Path: path, Style: site.WholeFile, Text: text(t, 0), Site: wanted()})
 		if !errors.Is(err, ErrMounted) {
 			t.Errorf("error %v", err)
 		}
@@ -54,7 +54,7 @@ func TestMounts(t *testing.T) {
 		path := filepath.Join(dir, "krb5.conf")
 		write(t, path, theirs)
 		must(t, unix.Mount("", dir, "", unix.MS_REMOUNT|unix.MS_RDONLY, ""))
-		_, err := Apply(t.Context(), Request{Path: path, Style: conf.WholeFile, Text: text(t, 0), Site: site()})
+		_, err := Apply(t.Context(), Request{Path: path, Style: site.WholeFile, Text: text(t, 0), Site: wanted()})
 		if !errors.Is(err, ErrReadOnly) || !errors.Is(err, unix.EROFS) {
 			t.Errorf("error %v", err)
 		}
@@ -99,7 +99,7 @@ func TestMITValidator(t *testing.T) {
 	if err := validate(t.Context(), bad); err == nil || !strings.Contains(err.Error(), "refuses") {
 		t.Errorf("a bad file: %v", err)
 	}
-	req := Request{Path: filepath.Join(dir, "krb5.conf"), Style: conf.WholeFile, Text: text(t, 0), Site: site(), Validate: validate}
+	req := Request{Path: filepath.Join(dir, "krb5.conf"), Style: site.WholeFile, Text: text(t, 0), Site: wanted(), Validate: validate}
 	mustApply(t, req)
 	req.Text += "[libdefaults]\n    allow_weak_crypto = perhaps\n"
 	if _, err := Apply(t.Context(), req); err == nil {

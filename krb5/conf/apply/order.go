@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/kerbagent/kerbagent/krb5/conf"
+	"github.com/kerbagent/kerbagent/krb5/conf/site"
 	"golang.org/x/sys/unix"
 )
 
@@ -22,10 +23,10 @@ var (
 
 // WriteOrder puts an order where ReadOrder finds it. The directory must be
 // there; a reader sees the old order or the new one.
-func WriteOrder(path string, o conf.Order) (err error) {
+func WriteOrder(path string, o site.Order) (err error) {
 	text := o.String()
-	if len(text) > conf.MaxOrderSize {
-		return fmt.Errorf("writing %s: %w", path, conf.ErrOrderSize)
+	if len(text) > site.MaxOrderSize {
+		return fmt.Errorf("writing %s: %w", path, site.ErrOrderSize)
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".")
 	if err != nil {
@@ -54,7 +55,7 @@ func WriteOrder(path string, o conf.Order) (err error) {
 // ReadOrder reads an order that a process with fewer rights has written: a
 // regular file, small, no link, of the directory's owner or root, and nobody
 // else's to write. What is in it is only a wish: Site.InOrder judges it.
-func ReadOrder(path string) (conf.Order, error) {
+func ReadOrder(path string) (site.Order, error) {
 	o, err := readOrder(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading the order in %s: %w", path, err)
@@ -62,7 +63,7 @@ func ReadOrder(path string) (conf.Order, error) {
 	return o, nil
 }
 
-func readOrder(path string) (conf.Order, error) {
+func readOrder(path string) (site.Order, error) {
 	dir, err := os.Open(filepath.Dir(path))
 	if err != nil {
 		return nil, err
@@ -90,11 +91,11 @@ func readOrder(path string) (conf.Order, error) {
 	case (st.Mode|above.Mode)&0o022 != 0:
 		return nil, ErrOthersMay
 	}
-	b, err := io.ReadAll(io.LimitReader(f, conf.MaxOrderSize+1))
+	b, err := io.ReadAll(io.LimitReader(f, site.MaxOrderSize+1))
 	if err != nil {
 		return nil, err
 	}
-	return conf.ParseOrder(string(b))
+	return site.ParseOrder(string(b))
 }
 
 // Guarded says why a file, or a directory on the way to it, may be changed by

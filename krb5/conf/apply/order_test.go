@@ -10,12 +10,13 @@ import (
 	"time"
 
 	"github.com/kerbagent/kerbagent/krb5/conf"
+	"github.com/kerbagent/kerbagent/krb5/conf/site"
 	"golang.org/x/sys/unix"
 )
 
 func TestOrderFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "kdc-order")
-	for _, want := range []conf.Order{{"A.TEST": {"dc2.a.test:88", "dc1.a.test:88"}, "B.TEST": {"b:88"}}, {}} {
+	for _, want := range []site.Order{{"A.TEST": {"dc2.a.test:88", "dc1.a.test:88"}, "B.TEST": {"b:88"}}, {}} {
 		if err := WriteOrder(path, want); err != nil {
 			t.Fatal(err)
 		}
@@ -23,8 +24,8 @@ func TestOrderFile(t *testing.T) {
 			t.Errorf("%v %v, want %v", got, err, want)
 		}
 	}
-	large := conf.Order{"A.TEST": strings.Fields(strings.Repeat("a.a.a.a ", 1000))}
-	if err := WriteOrder(path, large); !errors.Is(err, conf.ErrOrderSize) {
+	large := site.Order{"A.TEST": strings.Fields(strings.Repeat("a.a.a.a ", 1000))}
+	if err := WriteOrder(path, large); !errors.Is(err, site.ErrOrderSize) {
 		t.Errorf("a large one: %v", err)
 	}
 	if err := WriteOrder(filepath.Join(filepath.Dir(path), "none", "x"), nil); !errors.Is(err, fs.ErrNotExist) {
@@ -71,9 +72,9 @@ func TestReadOrderRefuses(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, nil},
-		{"too large", func(t *testing.T, path string) { write(t, path, "A "+strings.Repeat("x", conf.MaxOrderSize)) }, conf.ErrOrderSize},
-		{"binary", func(t *testing.T, path string) { write(t, path, "\x7fELF\x00") }, conf.ErrOrderForm},
-		{"cut short", func(t *testing.T, path string) { write(t, path, "A.TEST a:88") }, conf.ErrOrderForm},
+		{"too large", func(t *testing.T, path string) { write(t, path, "A "+strings.Repeat("x", site.MaxOrderSize)) }, site.ErrOrderSize},
+		{"binary", func(t *testing.T, path string) { write(t, path, "\x7fELF\x00") }, site.ErrOrderForm},
+		{"cut short", func(t *testing.T, path string) { write(t, path, "A.TEST a:88") }, site.ErrOrderForm},
 		{"others may write it", func(t *testing.T, path string) {
 			write(t, path, sound)
 			if err := os.Chmod(path, 0o664); err != nil {

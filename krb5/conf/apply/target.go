@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/kerbagent/kerbagent/krb5/conf"
+	"github.com/kerbagent/kerbagent/krb5/conf/site"
 	"golang.org/x/sys/unix"
 )
 
@@ -165,7 +166,7 @@ func (t *target) read() error {
 	if len(t.text) > conf.MaxFileSize {
 		return fmt.Errorf("reading %s: %w", t.path, conf.ErrTooLarge)
 	}
-	if t.req.Style == conf.Block && strings.IndexByte(t.text, 0) >= 0 {
+	if t.req.Style == site.Block && strings.IndexByte(t.text, 0) >= 0 {
 		return fmt.Errorf("reading %s: %w", t.path, conf.ErrBinary)
 	}
 	return nil

@@ -1,0 +1,83 @@
+package lint
+
+import (
+	"errors"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/kerbagent/kerbagent/krb5/conf"
+	"github.com/kerbagent/kerbagent/krb5/conf/reader"
+	"github.com/kerbagent/kerbagent/probe/krb5conf"
+)
+
+// files judges the files of the snapshot one by one: who may write them, and
+// whose includes reach whom.
+func (l *linter) files() {
+	var names []string
+	for name := range l.in.Set.Docs {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		d := l.in.Set.Docs[name]
+		if d.Mode&0o002 != 0 {
+			l.add(krb5conf.Issue{Code: CodeWritable, Severity: krb5conf.SeverityWarning, At: conf.Pos{File: name},
+				Cause:  "Every user may write " + name + " (mode " + strconv.FormatUint(uint64(d.Mode.Perm()), 8) + "), and a krb5.conf can load code into every program that reads it.",
+				Remedy: "chmod o-w " + name})
+		}
+		if d.Readable() {
+			for _, inc := range conf.Includes(d.Text) {
+				l.include(d, inc)
+			}
+		}
+	}
+}
+
+func (l *linter) include(d *conf.Doc, inc conf.IncludeLine) {
+	at := conf.Pos{File: d.Path, Line: inc.Line, Column: 1}
+	var skip []reader.Reader
+	for _, r := range l.usable {
+		if r.Reader == reader.MIT && !inc.MIT || r.Reader == reader.Java && !inc.Java || r.Reader == reader.Gokrb5 {
+			skip = append(skip, r.Reader)
+		}
+	}
+	what := strconv.Quote(inc.Path)
+	if len(skip) > 0 {
+		verb := " do not follow this include: what stands in "
+		if len(skip) == 1 {
+			verb = " does not follow this include: what stands in "
+		}
+		l.add(krb5conf.Issue{Code: CodeIncludeIgnored, Severity: krb5conf.SeverityWarning, Readers: skip, At: at,
+			Cause:  reader.Titles(skip) + verb + what + " does not exist for programs that use it.",
+			Remedy: "Put what is included into the file itself, or write the include at the start of a line above the first section"})
+	}
+	if !inc.Dir || !inc.MIT {
+		return
+	}
+	dir := l.in.Set.Dirs[inc.Path]
+	if dir == nil {
+		return
+	}
+	for _, name := range dir.Names {
+		sub := l.in.Set.Docs[path.Join(inc.Path, name)]
+		if conf.IncludedName(name) || strings.HasPrefix(name, ".") || sub != nil && errors.Is(sub.Err, conf.ErrNotFile) || isBackup(name) {
+			continue
+		}
+		l.add(krb5conf.Issue{Code: CodeIncludeIgnored, Severity: krb5conf.SeverityWarning, Readers: []reader.Reader{reader.MIT, reader.Java}, At: at,
+			Cause:  "In " + what + ", the file " + strconv.Quote(name) + " is not read by anybody: only names of letters, digits, - and _, or ones that end in .conf, are.",
+			Remedy: "Rename it, e.g. to a name without dots, which old libraries take as well; or remove it"})
+	}
+}
+
+// isBackup is for the files that packages and editors leave, which nobody
+// means to be read.
+func isBackup(name string) bool {
+	for _, end := range []string{"~", ".bak", ".orig", ".old", ".rpmsave", ".rpmnew", ".rpmorig", ".dpkg-old", ".dpkg-dist", ".dpkg-new", ".ucf-dist", ".swp"} {
+		if strings.HasSuffix(name, end) {
+			return true
+		}
+	}
+	return strings.HasPrefix(name, "#") || strings.EqualFold(name, "README.txt")
+}

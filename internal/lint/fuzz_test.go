@@ -1,0 +1,66 @@
+package lint
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kerbagent/kerbagent/krb5/conf"
+	"github.com/kerbagent/kerbagent/krb5/conf/site"
+)
+
+// FuzzLint gives anything to all readers and to Lint: they have to come back,
+// with a cause and a remedy for each issue.
+func FuzzLint(f *testing.F) {
+	for _, name := range trapNames(f) {
+		for _, text := range trapFiles(f, name, "/etc") {
+			f.Add(text, "[libdefaults]\n")
+		}
+	}
+	f.Add("include /etc/other\n[realms]\n A = {\n", "include /etc/krb5.conf\n")
+	f.Add("includedir /etc\n", "module x\n")
+	f.Fuzz(func(t *testing.T, text, other string) {
+		set := conf.Load(conf.Texts{Files: map[string]string{soundPath: text, "/etc/other": other}}, soundPath)
+		for _, i := range Issues(Input{Set: set, Path: soundPath, Site: trapSite(), Want: other, Style: site.Block}) {
+			if i.Code == "" || i.Cause == "" || i.Remedy == "" || i.Severity == "" {
+				t.Errorf("%+v", i)
+			}
+			if strings.ContainsAny(i.Excerpt, "\n\x1b") {
+				t.Errorf("excerpt %q", i.Excerpt)
+			}
+		}
+	})
+}
+
+// TestLintOfTheLargestFiles makes files of 1 MiB of which something is many:
+// nothing may take more than its share of time.
+func TestLintOfTheLargestFiles(t *testing.T) {
+	for name, line := range map[string]string{
+		"mappings":  "[domain_realm]\n%.test = A.TEST\n",
+		"realms":    "[realms]\n%.TEST = {\nkdc = a\n}\n",
+		"KDCs":      "[realms]\nA.TEST = {\nkdc = %\n}\n",
+		"sections":  "[%]\na = b\n",
+		"includes":  "include /%\n",
+		"one value": "[libdefaults]\ndefault_realm = %\n",
+		"braces":    "[realms]\nA% = {\n",
+		"comments":  "[libdefaults]\n# %\n",
+		"quotes":    "[libdefaults]\ndefault_realm = \"%\" \" \" \"\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			var b strings.Builder
+			head, body := "", line
+			if i := strings.Index(line, "]\n"); i > 0 && !strings.Contains(line[:i], "%") {
+				head, body = line[:i+2], line[i+2:]
+			}
+			b.WriteString(head)
+			for n := 0; b.Len() < conf.MaxFileSize-100; n++ {
+				b.WriteString(strings.ReplaceAll(body, "%", strings.Repeat("x", n%7)+string(rune('a'+n%26))+string(rune('a'+n/26%26))+string(rune('a'+n/676%26))+string(rune('a'+n/17576))))
+			}
+			start := time.Now()
+			lintText(b.String(), nil)
+			if took := time.Since(start); took > 10*time.Second {
+				t.Errorf("took %v", took)
+			}
+		})
+	}
+}

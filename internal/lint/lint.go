@@ -1,0 +1,243 @@
+package lint
+
+import (
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/kerbagent/kerbagent/krb5/conf"
+	"github.com/kerbagent/kerbagent/krb5/conf/reader"
+	"github.com/kerbagent/kerbagent/krb5/conf/site"
+	"github.com/kerbagent/kerbagent/probe/krb5conf"
+)
+
+// Input is everything that Lint judges by.
+type Input struct {
+	Set  *conf.Set // what is there now
+	Path string    // the file that the programs are expected to read
+	Site site.Site // what the logins need; the zero value where nothing is known
+	Env  Env       // of the programs that log in
+
+	Want    string     // what kerbagent would generate; empty where it does not keep the file
+	Style   site.Style // with Want
+	Snippet string     // with the style Snippet: the file that is kerbagent's
+	Orders  bool       // kerbagent keeps the KDCs in the order of their health
+}
+
+// Env is what matters of the environment in which programs log in.
+type Env struct {
+	KRB5Config string // KRB5_CONFIG, empty where it is not set
+	CCacheName string // KRB5CCNAME, likewise
+	UID        int    // of the user who logs in
+	Container  bool   // the programs run in a container
+	KCM        bool   // a KCM daemon listens
+	CacheFile  *CacheFile
+}
+
+// CacheFile is what stands at the path of a FILE cache.
+type CacheFile struct {
+	UID  int
+	Mode uint32 // permission bits
+}
+
+// Lint gives everything that is wrong with a configuration, the worst first.
+// It asks nobody: DNS, KDCs and databases are probed elsewhere.
+func Issues(in Input) []krb5conf.Issue {
+	l := linter{in: in, lines: map[string][]string{}}
+	l.environment()
+	if len(in.Set.Roots) == 0 || reader.Missing(in.Set.Roots[0].Err) {
+		l.missingFile()
+	} else {
+		for _, r := range reader.Readers() {
+			reading := reader.Read(r, in.Set)
+			l.readings = append(l.readings, reading)
+			if reading.Err == nil {
+				l.usable = append(l.usable, reading)
+			}
+		}
+		l.refusals()
+		l.files()
+		l.drift()
+		l.realms()
+		l.order()
+		l.mappings()
+		l.settings()
+		l.differences()
+	}
+	l.ccache()
+	sortIssues(l.issues)
+	return l.issues
+}
+
+type linter struct {
+	in       Input
+	readings []*reader.Reading
+	usable   []*reader.Reading // those of readers that take the configuration at all
+	issues   []krb5conf.Issue
+	lines    map[string][]string // of each file, for excerpts
+}
+
+// add fills in the excerpt and keeps an issue.
+func (l *linter) add(i krb5conf.Issue) {
+	if i.Excerpt == "" {
+		i.Excerpt = l.excerpt(i.At)
+	}
+	l.issues = append(l.issues, i)
+}
+
+func (l *linter) excerpt(at conf.Pos) string {
+	d := l.in.Set.Docs[at.File]
+	if d == nil || at.Line == 0 {
+		return ""
+	}
+	lines, ok := l.lines[at.File]
+	if !ok {
+		lines = strings.Split(d.Text, "\n")
+		l.lines[at.File] = lines
+	}
+	if at.Line > len(lines) {
+		return ""
+	}
+	return conf.Excerpt(lines[at.Line-1])
+}
+
+// mit gives the reading of MIT's library.
+func (l *linter) mit() *reader.Reading { return l.readings[0] }
+
+// group collects readers that have the same trouble at the same place.
+type group[T comparable] struct {
+	keys    []T
+	readers map[T][]reader.Reader
+}
+
+func (g *group[T]) add(key T, r reader.Reader) {
+	if g.readers == nil {
+		g.readers = map[T][]reader.Reader{}
+	}
+	if !slices.Contains(g.keys, key) {
+		g.keys = append(g.keys, key)
+	}
+	g.readers[key] = append(g.readers[key], r)
+}
+
+// severity is an error where MIT's library is among the readers.
+func severityFor(readers []reader.Reader) krb5conf.Severity {
+	if slices.Contains(readers, reader.MIT) {
+		return krb5conf.SeverityError
+	}
+	return krb5conf.SeverityWarning
+}
+
+func (l *linter) missingFile() {
+	l.add(krb5conf.Issue{Code: CodeMissing, Severity: krb5conf.SeverityError, At: conf.Pos{File: l.in.Path},
+		Cause:  "There is no " + l.in.Path + ". Programs have no default realm, and find the realm of no database.",
+		Remedy: "kerbagent krb5conf apply"})
+}
+
+// refusals reports where readers stop.
+func (l *linter) refusals() {
+	type where struct {
+		at   conf.Pos
+		what string
+	}
+	var g group[where]
+	for _, r := range l.readings {
+		if r.Err == nil {
+			continue
+		}
+		var syntax *conf.SyntaxError
+		if errors.As(r.Err, &syntax) {
+			g.add(where{syntax.Pos, syntax.What}, r.Reader)
+		} else {
+			g.add(where{conf.Pos{File: l.in.Path}, r.Err.Error()}, r.Reader)
+		}
+	}
+	for _, w := range g.keys {
+		readers := g.readers[w]
+		l.add(krb5conf.Issue{Code: CodeUnparsable, Severity: severityFor(readers), Readers: readers, At: w.at,
+			Cause:  strings.ToUpper(w.what[:1]) + w.what[1:] + ". " + consequence(readers),
+			Remedy: "Write the line as the other libraries take it, or have the file generated: kerbagent krb5conf show"})
+	}
+}
+
+func consequence(readers []reader.Reader) string {
+	var refuse []reader.Reader
+	for _, r := range readers {
+		if r != reader.Heimdal {
+			refuse = append(refuse, r)
+		}
+	}
+	s := ""
+	if len(refuse) > 0 {
+		s = reader.Titles(refuse)
+		if len(refuse) == 1 {
+			s += " refuses the whole file."
+		} else {
+			s += " refuse the whole file."
+		}
+	}
+	if slices.Contains(readers, reader.Heimdal) {
+		s = strings.TrimSpace(s + " Heimdal stops reading here and uses what came before, without a word.")
+	}
+	return s
+}
+
+// environment judges KRB5_CONFIG.
+func (l *linter) environment() {
+	env := l.in.Env.KRB5Config
+	if env == "" || env == l.in.Path {
+		return
+	}
+	l.add(krb5conf.Issue{Code: CodeOverridden, Severity: krb5conf.SeverityWarning, Readers: []reader.Reader{reader.MIT, reader.Heimdal}, At: conf.Pos{File: l.in.Path},
+		Cause:  "KRB5_CONFIG is " + strconv.Quote(env) + ": MIT and Heimdal read that in place of " + l.in.Path + "; Java does not look at the variable.",
+		Remedy: "Unset KRB5_CONFIG in the unit, container or shell, or set it to " + l.in.Path})
+}
+
+// drift compares what is kerbagent's with what it would write.
+func (l *linter) drift() {
+	if l.in.Want == "" {
+		return
+	}
+	path := l.in.Path
+	if l.in.Style == site.Snippet {
+		path = l.in.Snippet
+	}
+	at, cause := conf.Pos{File: path}, ""
+	d := l.in.Set.Docs[path]
+	if d == nil || reader.Missing(d.Err) { // of a snippet: without the file itself nothing is looked at
+		cause = "The snippet that kerbagent keeps is not included by " + l.in.Path + ", or is not there."
+	} else if d.Readable() {
+		at.Line, cause = l.driftOf(d)
+	}
+	if cause == "" {
+		return
+	}
+	l.add(krb5conf.Issue{Code: CodeDrift, Severity: krb5conf.SeverityWarning, At: at, Cause: cause,
+		Remedy: "See it with kerbagent krb5conf diff, mend it with kerbagent krb5conf apply"})
+}
+
+// driftOf says where a file begins to differ, and how; "" where it does not.
+func (l *linter) driftOf(d *conf.Doc) (line int, cause string) {
+	want, err := site.Compose(l.in.Style, d.Text, l.in.Want)
+	if err != nil {
+		return 0, err.Error() + "."
+	}
+	if want == d.Text {
+		return 0, ""
+	}
+	if _, own := site.OwnedText(l.in.Style, d.Text); !own {
+		return 0, "The block that kerbagent keeps is not in the file."
+	}
+	return firstDifference(d.Text, want), "This is not what kerbagent would write; the first difference is here."
+}
+
+func firstDifference(a, b string) int {
+	line := 1
+	for i := 0; i < len(a) && i < len(b) && a[i] == b[i]; i++ {
+		if a[i] == '\n' {
+			line++
+		}
+	}
+	return line
+}

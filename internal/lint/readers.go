@@ -1,0 +1,236 @@
+package lint
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/kerbagent/kerbagent/krb5/conf"
+	"github.com/kerbagent/kerbagent/krb5/conf/reader"
+	"github.com/kerbagent/kerbagent/probe/krb5conf"
+)
+
+// differences reports lines of which the libraries make different things,
+// where no other finding says so already.
+func (l *linter) differences() {
+	mit := l.mit()
+	if mit.Err != nil {
+		return
+	}
+	l.kdcDifferences(mit)
+	for _, r := range l.usable {
+		l.wordDifferences(r)
+	}
+	l.duplicates(mit.Profile)
+	l.inlineComments(mit.Profile)
+	l.flatRealms(mit.Profile)
+	l.forms()
+	l.hostLookups()
+}
+
+// forms reports lines that MIT passes over, and sections whose name it does
+// not know for their form.
+func (l *linter) forms() {
+	for _, d := range l.in.Set.Docs {
+		if d.File == nil {
+			continue
+		}
+		for _, n := range d.File.Nodes {
+			name := strings.ToLower(strings.TrimSpace(n.Name))
+			switch {
+			case n.Kind == conf.Ignored && strings.ContainsAny(n.Raw, "[="):
+				l.add(krb5conf.Issue{Code: CodeReadersDiffer, Severity: krb5conf.SeverityWarning, Readers: []reader.Reader{reader.MIT}, At: conf.Pos{File: d.Path, Line: n.Line, Column: 1},
+					Cause:  "MIT passes over this line: it reads nothing before the first line that starts with [, blanks and byte order marks not allowed.",
+					Remedy: "Start the section in the first column of its line, and save the file without a byte order mark"})
+			case n.Kind == conf.Section && name != n.Name && slices.Contains(knownSections(), name):
+				l.add(krb5conf.Issue{Code: CodeReadersDiffer, Severity: krb5conf.SeverityWarning, Readers: []reader.Reader{reader.MIT, reader.Heimdal, reader.Gokrb5}, At: conf.Pos{File: d.Path, Line: n.Line, Column: 1},
+					Cause:  fmt.Sprintf("Only Java takes this for [%s]; to the others it is a section that they do not know.", name),
+					Remedy: "Write [" + name + "]"})
+			}
+		}
+	}
+}
+
+func knownSections() []string { return []string{"libdefaults", "realms", "domain_realm", "capaths"} }
+
+// hostLookups reports that Heimdal asks DNS for the realm of every host where
+// the file does not say otherwise.
+func (l *linter) hostLookups() {
+	for _, r := range l.usable {
+		if s := r.DNSLookupRealm; s.Value && s.From.IsZero() {
+			l.add(krb5conf.Issue{Code: CodeReadersDiffer, Severity: krb5conf.SeverityInfo, Readers: []reader.Reader{r.Reader}, At: conf.Pos{File: l.in.Path},
+				Cause:  r.Reader.Title() + " asks DNS for a TXT record of each host and each of its domains, since the file does not say dns_lookup_realm = false.",
+				Remedy: "In [libdefaults]: dns_lookup_realm = false"})
+		}
+	}
+}
+
+// flatRealms reports realms in one line, which to MIT and Java are values.
+func (l *linter) flatRealms(p reader.Profile) {
+	for _, root := range p {
+		s := root.Sub("realms")
+		for i := 0; s != nil && i < len(s.Entries); i++ {
+			if e := &s.Entries[i]; e.Sub == nil {
+				l.add(krb5conf.Issue{Code: CodeReadersDiffer, Severity: krb5conf.SeverityWarning, Readers: []reader.Reader{reader.MIT, reader.Java}, At: e.Pos,
+					Cause:  fmt.Sprintf("MIT does not know realm %s from this line: what stands behind the { on one line makes a value of it. Java throws when it looks for the KDCs.", e.Name),
+					Remedy: "End the line behind the {, and give each setting and the } a line of its own"})
+			}
+		}
+	}
+}
+
+// maxKDCs is the most KDCs of one realm that are compared line by line: no
+// realm has so many, and the work grows with the square.
+const maxKDCs = 200
+
+// kdcDifferences compares the KDCs that each reader would ask.
+func (l *linter) kdcDifferences(mit *reader.Reading) {
+	others := make([]map[string][]reader.Server, len(l.usable))
+	for i, r := range l.usable[1:] {
+		others[i+1] = map[string][]reader.Server{}
+		for _, e := range r.Realms {
+			if e.Err == nil {
+				others[i+1][e.Name] = e.KDCs
+			}
+		}
+	}
+	for _, e := range mit.Realms {
+		if len(e.At) > 1 || len(e.KDCs) > maxKDCs {
+			continue // krb5conf-realm-twice
+		}
+		for _, k := range e.KDCs {
+			if strings.ContainsAny(k.Text, "#;") {
+				continue // inlineComments
+			}
+			var g group[string]
+			for i, r := range l.usable[1:] {
+				kdcs, known := others[i+1][e.Name]
+				if known && !sameServer(kdcs, k) {
+					g.add(serversAt(kdcs, k.From), r.Reader)
+				}
+			}
+			for _, got := range g.keys {
+				readers := g.readers[got]
+				l.add(krb5conf.Issue{Code: CodeReadersDiffer, Severity: krb5conf.SeverityWarning, Readers: readers, At: k.From,
+					Cause:  fmt.Sprintf("MIT makes %s of this KDC, %s %s.", serverText(k), reader.Titles(readers), got),
+					Remedy: "Write one KDC a line, as host, host:port or [IPv6]:port, with nothing behind it"})
+			}
+		}
+	}
+}
+
+// sameServer reports whether a reader makes of k's line what MIT makes of it.
+func sameServer(servers []reader.Server, k reader.Server) bool {
+	same := 0
+	for _, s := range servers {
+		if s.From.Line != k.From.Line || s.From.File != k.From.File {
+			continue
+		}
+		if (s.Err != nil) != (k.Err != nil) || s.Err == nil && (s.Host != k.Host || s.Port != k.Port || s.Transport != k.Transport) {
+			return false
+		}
+		same++
+	}
+	return same == 1
+}
+
+// serversAt describes what a reader makes of the line at a place.
+func serversAt(servers []reader.Server, at conf.Pos) string {
+	var texts []string
+	for _, s := range servers {
+		if s.From.File == at.File && s.From.Line == at.Line {
+			texts = append(texts, serverText(s))
+		}
+	}
+	if texts == nil {
+		return "nothing"
+	}
+	return strings.Join(texts, " and ")
+}
+
+func serverText(s reader.Server) string {
+	if s.Err != nil {
+		return "nothing that it can use"
+	}
+	text := fmt.Sprintf("%q port %d", s.Host, s.Port)
+	if s.Transport != "" {
+		text += " by " + s.Transport
+	}
+	return text
+}
+
+// wordDifferences reports booleans that a reader does not know.
+func (l *linter) wordDifferences(r *reader.Reading) {
+	for _, s := range []struct {
+		name string
+		set  reader.Setting[bool]
+	}{
+		{"dns_lookup_kdc", r.DNSLookupKDC}, {"dns_lookup_realm", r.DNSLookupRealm}, {"rdns", r.RDNS},
+		{"canonicalize", r.Canonicalize},
+		{"dns_canonicalize_hostname", reader.Setting[bool]{Value: r.CanonicalizeHost.Value == "true", From: r.CanonicalizeHost.From, Text: r.CanonicalizeHost.Text, Err: r.CanonicalizeHost.Err}},
+	} {
+		if s.set.Err == nil {
+			continue
+		}
+		l.add(krb5conf.Issue{Code: CodeReadersDiffer, Severity: krb5conf.SeverityWarning, Readers: []reader.Reader{r.Reader}, At: s.set.From,
+			Cause:  fmt.Sprintf("%s does not know the word %q, and goes on with %s = %v.", r.Reader.Title(), s.set.Text, s.name, s.set.Value),
+			Remedy: "Write true or false, which all libraries know"})
+	}
+}
+
+// duplicates reports settings that stand twice with different values: MIT,
+// Heimdal and Java take the first, gokrb5 the last.
+func (l *linter) duplicates(p reader.Profile) {
+	for _, name := range []string{"libdefaults", "domain_realm"} {
+		for _, root := range p {
+			s := root.Sub(name)
+			if s == nil {
+				continue
+			}
+			first := make(map[string]*reader.Entry, len(s.Entries))
+			for i := range s.Entries {
+				e := &s.Entries[i]
+				if e.Sub != nil {
+					continue
+				}
+				was := first[e.Name]
+				if was == nil {
+					first[e.Name] = e
+					continue
+				}
+				if was.Value != e.Value && was.Pos.File == e.Pos.File {
+					l.add(krb5conf.Issue{Code: CodeReadersDiffer, Severity: krb5conf.SeverityWarning, Readers: reader.Readers(), At: e.Pos, Also: []conf.Pos{was.Pos},
+						Cause:  fmt.Sprintf("%s is set twice: MIT, Heimdal and Java take the first value, %q, gokrb5 the last, %q.", e.Name, was.Value, e.Value),
+						Remedy: "Keep one of the lines"})
+				}
+			}
+		}
+	}
+}
+
+// inlineComments reports values with # or ; in them: gokrb5 ends the line
+// there, the others take it for part of the value.
+func (l *linter) inlineComments(p reader.Profile) {
+	var walk func(s *reader.Section)
+	walk = func(s *reader.Section) {
+		for i := range s.Entries {
+			e := &s.Entries[i]
+			if e.Sub != nil {
+				walk(e.Sub)
+				continue
+			}
+			if strings.ContainsAny(e.Value, "#;") {
+				l.add(krb5conf.Issue{Code: CodeReadersDiffer, Severity: krb5conf.SeverityWarning, Readers: []reader.Reader{reader.MIT, reader.Heimdal, reader.Java}, At: e.Pos,
+					Cause:  fmt.Sprintf("A comment has a line of its own: to MIT, Heimdal and Java the value of %s is %q, with all that stands behind it.", e.Name, e.Value),
+					Remedy: "Put the comment on the line above"})
+			}
+		}
+	}
+	for _, root := range p {
+		for i := range root.Entries {
+			if e := &root.Entries[i]; e.Sub != nil && slices.Contains(knownSections(), e.Name) {
+				walk(e.Sub)
+			}
+		}
+	}
+}

@@ -1,0 +1,118 @@
+package lint
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/kerbagent/kerbagent/krb5/conf"
+	"github.com/kerbagent/kerbagent/krb5/conf/reader"
+	"github.com/kerbagent/kerbagent/probe/krb5conf"
+)
+
+// settings judges what [libdefaults] says about encryption, transport and
+// names of hosts.
+func (l *linter) settings() {
+	l.etypes()
+	l.udpLimit()
+	l.canonicalization()
+}
+
+func (l *linter) etypes() {
+	type trouble struct {
+		at    conf.Pos
+		cause string
+		worst krb5conf.Severity
+	}
+	var g group[trouble]
+	for _, r := range l.usable {
+		seen := map[conf.Pos]bool{}
+		for _, e := range []reader.ETypes{r.TicketETypes, r.ServiceETypes, r.PermittedETypes} {
+			if e.From.IsZero() || seen[e.From] {
+				continue
+			}
+			seen[e.From] = true
+			var weak []string
+			for _, id := range e.IDs {
+				if reader.WeakEType(id) {
+					weak = append(weak, reader.ETypeName(id))
+				}
+			}
+			switch {
+			case e.Err != nil:
+				severity := severityFor([]reader.Reader{r.Reader})
+				g.add(trouble{e.From, "nothing is left of this list of encryption types, so no ticket can be got", severity}, r.Reader)
+			case len(e.Unknown) > 0:
+				g.add(trouble{e.From, "these words are not known and left out: " + strings.Join(e.Unknown, " "), krb5conf.SeverityWarning}, r.Reader)
+			case len(weak) > 0:
+				g.add(trouble{e.From, "the list allows weak types: " + strings.Join(weak, " "), krb5conf.SeverityWarning}, r.Reader)
+			}
+		}
+	}
+	for _, t := range g.keys {
+		readers := g.readers[t]
+		l.add(krb5conf.Issue{Code: CodeETypes, Severity: t.worst, Readers: readers, At: t.at,
+			Cause:  "For " + reader.Titles(readers) + ": " + t.cause + ".",
+			Remedy: "Remove the line: the defaults are right for Active Directory. Where a list must be, write full names with blanks between them: " + reader.AES256 + " " + reader.AES128})
+	}
+	if s := l.mit().Profile.Boolean("allow_weak_crypto", false); s.Value {
+		l.add(krb5conf.Issue{Code: CodeETypes, Severity: krb5conf.SeverityWarning, At: s.From,
+			Cause:  "allow_weak_crypto lets DES and, in Java, RC4 back in.",
+			Remedy: "Remove the line"})
+	}
+}
+
+func (l *linter) udpLimit() {
+	r := l.mit()
+	if r.Err != nil {
+		return
+	}
+	u := r.UDPLimit
+	const remedy = "In [libdefaults]: udp_preference_limit = 1"
+	// A request for a ticket has 150 bytes at the least.
+	const smallest = 150
+	switch {
+	case u.Err != nil:
+		l.add(krb5conf.Issue{Code: CodeUDPLimit, Severity: krb5conf.SeverityError, Readers: []reader.Reader{reader.MIT}, At: u.From,
+			Cause: "This is not a number, and MIT fails every request to a KDC because of it.", Remedy: remedy})
+	case u.From.IsZero():
+		l.add(krb5conf.Issue{Code: CodeUDPLimit, Severity: krb5conf.SeverityInfo, At: conf.Pos{File: l.in.Path},
+			Cause:  "Without udp_preference_limit libraries ask by UDP first. A ticket of Active Directory does not fit a datagram, so each login asks twice, and waits where UDP is blocked.",
+			Remedy: remedy})
+	case u.Value == 0:
+		l.add(krb5conf.Issue{Code: CodeUDPLimit, Severity: krb5conf.SeverityWarning, Readers: []reader.Reader{reader.Java}, At: u.From,
+			Cause: "Java takes 0 for \"no limit\" and asks by UDP first, however large the request.", Remedy: remedy})
+	case r.Transport(smallest) == "udp-first":
+		l.add(krb5conf.Issue{Code: CodeUDPLimit, Severity: krb5conf.SeverityWarning, At: u.From,
+			Cause:  fmt.Sprintf("Requests of up to %d bytes, which is most of them, go by UDP first. A ticket of Active Directory does not fit a datagram, so each login asks twice, and waits where UDP is blocked.", u.Value),
+			Remedy: remedy})
+	}
+}
+
+func (l *linter) canonicalization() {
+	r := l.mit()
+	if r.Err != nil || r.CanonicalizeHost.Value == "false" {
+		return
+	}
+	const remedy = "In [libdefaults]: rdns = false and dns_canonicalize_hostname = false"
+	host, rdns := r.CanonicalizeHost, r.RDNS
+	if rdns.Value {
+		i := krb5conf.Issue{Code: CodeRDNS, Severity: krb5conf.SeverityWarning, Readers: []reader.Reader{reader.MIT}, At: rdns.From, Remedy: remedy,
+			Cause: "rdns is on: MIT takes the name of a service from the PTR record of its address, which for addresses of a cloud or behind NAT is another name."}
+		if rdns.From.IsZero() {
+			i.At = conf.Pos{File: l.in.Path}
+			i.Cause = strings.Replace(i.Cause, "rdns is on", "rdns is on, as it is where the file does not say otherwise", 1)
+		}
+		l.add(i)
+		return
+	}
+	i := krb5conf.Issue{Code: CodeRDNS, Severity: krb5conf.SeverityWarning, Readers: []reader.Reader{reader.MIT, reader.Heimdal}, At: host.From, Remedy: remedy,
+		Cause: "Names of hosts are canonicalized by DNS: where a name is a CNAME, a ticket is asked for its target."}
+	if host.From.IsZero() {
+		i.At = conf.Pos{File: l.in.Path}
+	}
+	if host.Value == "fallback" {
+		i.Severity = krb5conf.SeverityInfo
+		i.Cause = "Where the KDC does not know a host as it is named, MIT asks again for the name that DNS gives."
+	}
+	l.add(i)
+}
