@@ -23,7 +23,7 @@ const (
 // The keys of kerbagent.yaml, object by object: what fields reads and what
 // schema.json describes.
 func topKeys() []string {
-	return []string{"realms", "databases", "logins", "krb5_conf", "probes", "warn", "resolver", "hide_users", "bootstrap"}
+	return []string{"realms", "databases", "logins", "applications", "krb5_conf", "probes", "warn", "resolver", "hide_users", "bootstrap"}
 }
 func realmKeys() []string {
 	return []string{"kind", "dns_servers", "kdcs", "kpasswd_servers", "srv_ports", "trusted_by"}
@@ -56,6 +56,7 @@ func (d *document) config(root value, dir string) *Config {
 	c.Realms = d.realms(top["realms"], top["bootstrap"].set())
 	c.Databases = d.databases(top["databases"], c.Realms, dir)
 	c.Logins = d.logins(top["logins"], c, dir)
+	c.Applications = d.applications(top["applications"], c)
 	c.Krb5Conf = d.krb5Conf(top["krb5_conf"], dir)
 	if top["bootstrap"].set() {
 		c.Bootstrap = []byte(strings.Join(d.lines, "\n"))

@@ -45,15 +45,16 @@ const (
 // Config is what kerbagent is to do, checked and complete. It is not changed
 // after Load, Parse or FromFlags has returned it.
 type Config struct {
-	Realms    []Realm    // at least one, in the order of the file
-	Databases []Database // may be empty: then only the realms are probed
-	Logins    []Login    // may be empty: then no login is tried
-	Krb5Conf  *Krb5Conf  // nil where the file has no krb5_conf: then the host's file is nobody's business
-	Probes    Probes
-	Warn      Warn
-	Resolver  []netip.AddrPort // this host's DNS servers; empty for those of /etc/resolv.conf, which the agent reads
-	HideUsers bool             // no output shows a user's name
-	Bootstrap []byte           // the whole file where it has a bootstrap part, nil otherwise; that part is not looked into here, and its reader needs the lines of the rest to point at its own
+	Realms       []Realm       // at least one, in the order of the file
+	Databases    []Database    // may be empty: then only the realms are probed
+	Logins       []Login       // may be empty: then no login is tried
+	Applications []Application // may be empty: then no program is watched
+	Krb5Conf     *Krb5Conf     // nil where the file has no krb5_conf: then the host's file is nobody's business
+	Probes       Probes
+	Warn         Warn
+	Resolver     []netip.AddrPort // this host's DNS servers; empty for those of /etc/resolv.conf, which the agent reads
+	HideUsers    bool             // no output shows a user's name
+	Bootstrap    []byte           // the whole file where it has a bootstrap part, nil otherwise; that part is not looked into here, and its reader needs the lines of the rest to point at its own
 }
 
 // Realm finds a realm by its exact name.

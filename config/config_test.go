@@ -131,10 +131,11 @@ func TestEveryKey(t *testing.T) {
 			{User: "svc/host", Realm: "ONPREM.LOCAL", Database: "orders", SecretKind: Keytab, Secret: SecretRef{credential: "etl"}, Interval: 5 * time.Minute},
 			{User: "alice", Realm: "CORP.EXAMPLE.COM", Database: "v6", SecretKind: CCache, Secret: SecretRef{path: "/tmp/krb5cc_1000"}, Interval: 5 * time.Minute},
 		},
-		Krb5Conf: &Krb5Conf{Path: "/etc/krb5.conf.d/kerbagent", Mode: Krb5Maintain, Style: Krb5Snippet},
-		Probes:   Probes{Interval: time.Minute, Timeout: 2500 * time.Millisecond},
-		Warn:     Warn{PasswordExpiry: 48 * time.Hour, CertificateExpiry: 24 * time.Hour},
-		Resolver: addrs("10.0.0.2:53", "127.0.0.1:5353"), HideUsers: true,
+		Applications: []Application{{Unit: "orders.service", Database: "orders"}, {Unit: "etl@1.service", Database: "orders", User: "svc/host@ONPREM.LOCAL"}},
+		Krb5Conf:     &Krb5Conf{Path: "/etc/krb5.conf.d/kerbagent", Mode: Krb5Maintain, Style: Krb5Snippet},
+		Probes:       Probes{Interval: time.Minute, Timeout: 2500 * time.Millisecond},
+		Warn:         Warn{PasswordExpiry: 48 * time.Hour, CertificateExpiry: 24 * time.Hour},
+		Resolver:     addrs("10.0.0.2:53", "127.0.0.1:5353"), HideUsers: true,
 	}
 	got := parseFile(t, "every-key.yaml")
 	if diff := diffConfig(want, got); diff != "" {

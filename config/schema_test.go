@@ -147,14 +147,15 @@ func TestSchemaHasTheKeys(t *testing.T) {
 		tls = append(tls, k)
 	}
 	for name, c := range map[string][2][]string{
-		"top":       {topKeys(), keys(doc.object)},
-		"realm":     {realmKeys(), keys(doc.Defs["realm"])},
-		"database":  {databaseKeys(), keys(doc.Defs["database"])},
-		"tls":       {tlsKeys(), tls},
-		"login":     {loginKeys(), keys(doc.Defs["login"])},
-		"krb5_conf": {krb5ConfKeys(), keys(doc.Defs["krb5_conf"])},
-		"probes":    {probesKeys(), keys(doc.Defs["probes"])},
-		"warn":      {warnKeys(), keys(doc.Defs["warn"])},
+		"top":         {topKeys(), keys(doc.object)},
+		"realm":       {realmKeys(), keys(doc.Defs["realm"])},
+		"database":    {databaseKeys(), keys(doc.Defs["database"])},
+		"tls":         {tlsKeys(), tls},
+		"login":       {loginKeys(), keys(doc.Defs["login"])},
+		"application": {applicationKeys(), keys(doc.Defs["application"])},
+		"krb5_conf":   {krb5ConfKeys(), keys(doc.Defs["krb5_conf"])},
+		"probes":      {probesKeys(), keys(doc.Defs["probes"])},
+		"warn":        {warnKeys(), keys(doc.Defs["warn"])},
 
 		"bootstrap":               {bootstrapKeys(), keys(doc.Defs["bootstrap"])},
 		"bootstrap directory":     {bootstrapDirectoryKeys(), keys(doc.Defs["bootstrap_directory"])},

@@ -35,8 +35,8 @@ library reads, as their user and in their container; the realm that it leads to
 for the database; their credential cache and keytab; and their client plugin.
 It sends nothing, uses no credential and does not touch the programs.
 
-Without a flag it looks at every program with a connection to a database of
-kerbagent.yaml. Root sees every program; anybody else only their own.
+Without a flag it looks at the applications of kerbagent.yaml and at every
+program with a connection to one of its databases. Root sees every program; anybody else only their own.
 
 EXIT STATUS
   0  nothing was found that would stop a login
@@ -99,8 +99,7 @@ func (o *auditOptions) load() (*config.Config, error) {
 		path = config.DefaultFile
 	}
 	cfg, err := config.Load(path)
-	named := len(o.targets.Units)+len(o.targets.PIDs)+len(o.targets.Users)+len(o.targets.Containers) > 0
-	if err != nil && o.config == "" && (named || o.targets.All) && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission)) {
+	if err != nil && o.config == "" && (o.targets.Named() || o.targets.All) && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission)) {
 		return nil, nil
 	}
 	return cfg, err

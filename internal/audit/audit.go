@@ -41,8 +41,9 @@ type Options struct {
 	Now       func() time.Time
 }
 
-// Targets select processes. With none of them, every process with a
-// connection to a database of the configuration is looked at.
+// Targets select processes. With none of them, the applications of the
+// configuration are looked at, and every process with a connection to one of
+// its databases.
 type Targets struct {
 	Units      []string // systemd units, "orders.service" or "orders"
 	PIDs       []int
@@ -51,8 +52,9 @@ type Targets struct {
 	All        bool     // also every process that has a Kerberos library loaded
 }
 
-func (t Targets) none() bool {
-	return len(t.Units)+len(t.PIDs)+len(t.Users)+len(t.Containers) == 0
+// Named says whether a process was named in any way.
+func (t Targets) Named() bool {
+	return len(t.Units)+len(t.PIDs)+len(t.Users)+len(t.Containers) > 0
 }
 
 // Report is what an audit saw.

@@ -88,13 +88,30 @@ func newInspection(ctx context.Context, s *survey, p *Process) (*inspection, err
 			c.note("the settings of %s: %v", p.Unit, err)
 		}
 	}
+	c.user = s.configured(p).User
 	c.database = s.databaseOf(p)
 	return c, nil
 }
 
-// databaseOf is the one that the process has a connection to, or the only one
-// that is configured.
+// configured is what kerbagent.yaml says of the process's unit.
+func (s *survey) configured(p *Process) config.Application {
+	if s.o.Config == nil || p.Unit == "" {
+		return config.Application{}
+	}
+	for _, a := range s.o.Config.Applications {
+		if a.Unit == p.Unit {
+			return a
+		}
+	}
+	return config.Application{}
+}
+
+// databaseOf is the one that the configuration names for the process, or that
+// it has a connection to, or the only one that is configured.
 func (s *survey) databaseOf(p *Process) config.Database {
+	if a := s.configured(p); a.Database != "" {
+		p.database = a.Database
+	}
 	for _, db := range s.databases {
 		if db.Name == p.database || p.database == "" && len(s.databases) == 1 {
 			return db.Database

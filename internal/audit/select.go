@@ -80,6 +80,10 @@ func (s *survey) selected(ctx context.Context) (chosen []*Process, unread []stri
 		}
 	}
 	for _, group := range groups {
+		if len(group.members) == 0 && group.application {
+			unread = append(unread, group.what+" is not running")
+			continue
+		}
 		if len(group.members) == 0 {
 			return chosen, unread, fmt.Errorf("%s: %w", group.what, ErrNoProcess)
 		}
@@ -94,7 +98,7 @@ func (s *survey) selected(ctx context.Context) (chosen []*Process, unread []stri
 			}
 		}
 	}
-	if s.o.none() {
+	if !s.o.Named() {
 		for _, p := range all {
 			if connected[p] || s.o.All && p.hasKerberos() {
 				take(p)
@@ -109,6 +113,8 @@ type group struct {
 	what    string
 	members []*Process
 	whole   bool // each of them, whatever it has loaded
+
+	application bool // of the configuration: it need not be running
 }
 
 func (s *survey) groups(all []*Process, uids map[string]uint32) []group {
@@ -124,6 +130,13 @@ func (s *survey) groups(all []*Process, uids map[string]uint32) []group {
 	var out []group
 	for _, pid := range s.o.PIDs {
 		out = append(out, where(fmt.Sprintf("process %d", pid), true, func(p *Process) bool { return p.PID == pid }))
+	}
+	if s.o.Config != nil && !s.o.Named() {
+		for _, a := range s.o.Config.Applications {
+			g := where(a.Unit, false, func(p *Process) bool { return p.Unit == a.Unit })
+			g.application = true
+			out = append(out, g)
+		}
 	}
 	for _, unit := range s.o.Units {
 		if !strings.Contains(unit, ".") {
