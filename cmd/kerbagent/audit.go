@@ -23,6 +23,7 @@ type auditOptions struct {
 	output  output
 	config  string
 	targets audit.Targets
+	report  string
 }
 
 func newAudit(s streams) *cobra.Command {
@@ -53,6 +54,7 @@ EXIT STATUS
 	f.StringArrayVar(&o.targets.Users, "user", nil, "programs that run as this `USER` (name or number); repeatable")
 	f.StringArrayVar(&o.targets.Containers, "container", nil, "programs of the container with this `ID` or the beginning of it; repeatable")
 	f.BoolVar(&o.targets.All, "all", false, "also programs that have a Kerberos library loaded and no connection to a database")
+	f.StringVar(&o.report, "report", "", "write what was seen to this `FILE` for the daemon, instead of printing it; ends with 0 whatever was found")
 	o.output.register(c)
 	return c
 }
@@ -64,6 +66,11 @@ func (o *auditOptions) run(ctx context.Context, s streams) error {
 	}
 	started := time.Now()
 	seen, err := audit.Run(ctx, audit.Options{Targets: o.targets, Config: cfg, Addresses: addressesOf, Systemd: audit.Systemctl, Now: time.Now})
+	if err == nil && o.report != "" {
+		if err = audit.WriteReport(o.report, seen, started); err == nil {
+			return nil
+		}
+	}
 	if err == nil && len(seen.Applications) == 0 {
 		err = fmt.Errorf("no program with a connection to a configured database was found; name one with --unit, --pid, --user or --container, or give --all: %w", audit.ErrNoProcess)
 		if len(seen.Unread) > 0 {

@@ -59,19 +59,19 @@ func (t Targets) Named() bool {
 
 // Report is what an audit saw.
 type Report struct {
-	Applications []Application
-	Unread       []string // what could not be looked at, and why
+	Applications []Application `json:"applications"`
+	Unread       []string      `json:"unread"` // what could not be looked at, and why
 }
 
 // Application is one process, or several that would do the same, with what is
 // wrong with their next login.
 type Application struct {
-	Name     string // the unit, the container or the program's name
-	PIDs     []int
-	Facts    Facts
-	Database string // of the configuration; empty where none was found
-	Issues   []Issue
-	Unread   []string // what could not be read of it
+	Name     string   `json:"name"` // the unit, the container or the program's name
+	PIDs     []int    `json:"pids"`
+	Facts    Facts    `json:"facts"`
+	Database string   `json:"database"` // of the configuration; empty where none was found
+	Issues   []Issue  `json:"issues"`
+	Unread   []string `json:"unread"` // what could not be read of it
 }
 
 // ErrNoProcess says that nothing was found to look at.
