@@ -26,7 +26,7 @@ func topKeys() []string {
 	return []string{"realms", "databases", "logins", "applications", "krb5_conf", "probes", "warn", "resolver", "hide_users", "bootstrap"}
 }
 func realmKeys() []string {
-	return []string{"kind", "dns_servers", "kdcs", "kpasswd_servers", "srv_ports", "trusted_by"}
+	return []string{"kind", "dns_servers", "kdcs", "kpasswd_servers", "srv_ports", "trusted_by", "allow_rc4"}
 }
 func databaseKeys() []string {
 	return []string{"endpoint", "realm", "tls", "allowed_services", "max_connect_errors"}
@@ -99,6 +99,7 @@ func (d *document) realms(v value, toBeMade bool) []Realm {
 				r.KpasswdServers = kpasswdOf(r.KDCs)
 			}
 			r.SRVPorts = readAll(f["srv_ports"], "1088", parsePort)
+			r.AllowRC4 = readOr(f["allow_rc4"], false, parseBool)
 			trust[name] = f["trusted_by"]
 		}
 		out = append(out, r)

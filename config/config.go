@@ -97,6 +97,7 @@ type Realm struct {
 	KDCs           []HostPort       // empty: found by SRV, else the addresses of Domain
 	KpasswdServers []HostPort       // empty: as KDCs; where KDCs are configured, their hosts on port 464
 	SRVPorts       []uint16         // ports beside 88 and 464 that SRV records may name
+	AllowRC4       bool             // a password may be proved with RC4
 	TrustedBy      []string         // realms whose services this realm's users may reach, all configured
 }
 

@@ -52,6 +52,8 @@ const (
 	FactAskedFor    Fact = "asked-for"    // service name in the TGS-REQ that failed
 	FactHops        Fact = "hops"         // realms of the referral path, first the user's
 	FactKDC         Fact = "kdc"          // address that answered the login
+	FactProofType   Fact = "proof-etype"  // number of the encryption type that the user was proved with
+	FactRC4         Fact = "allow-rc4"    // "true": the configuration allows it for this realm (set by the plan)
 	FactTicketType  Fact = "ticket-etype" // number of the service ticket's encryption type
 	FactTicketKVNO  Fact = "ticket-kvno"
 	FactSecretKVNO  Fact = "keytab-kvno"

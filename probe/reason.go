@@ -87,6 +87,8 @@ const (
 	ReasonSecretMalformed Reason = "secret-malformed" // the secret, keytab or ccache file is no use
 	ReasonKeytabNoKey     Reason = "keytab-no-key"    // the keytab has no key of a type that the KDC takes
 	ReasonPaused          Reason = "paused"           // the breaker, or the cap on unfinished handshakes, holds it back
+	ReasonRC4Only         Reason = "krb-rc4-only"     // the KDC would have the password proved with RC4, which is not done
+	ReasonWeakKey         Reason = "krb-weak-key"     // it would have it proved with a key of too few rounds or without a salt
 	ReasonNoRecord        Reason = "no-record"        // the attempt could not be recorded on disk, so it was not made
 )
 

@@ -37,7 +37,7 @@ func symptoms() []symptom {
 		{"`Client not found in Kerberos database`", []diagnose.Code{"principal-unknown", "realm-case", "kdc-wrong-realm"}},
 		{"`Client's credentials have been revoked`, `Password has expired`", []diagnose.Code{"account-locked", "account-disabled", "account-expired", "account-revoked", "logon-restricted",
 			"password-expired", "password-must-change", "policy-denied"}},
-		{"`KDC has no support for encryption type`, or worry about RC4 and roasting", []diagnose.Code{"etype-unsupported", "trust-etype", "krb5conf-etypes", "ticket-rc4", "preauth-not-required"}},
+		{"`KDC has no support for encryption type`, or worry about RC4 and roasting", []diagnose.Code{"etype-unsupported", "trust-etype", "krb5conf-etypes", "ticket-rc4", "user-rc4", "preauth-weak", "preauth-not-required"}},
 		{"`Server not found in Kerberos database`", []diagnose.Code{"service-unknown", "service-realm-unmapped", "trust-no-referral", "service-duplicate", "krb5conf-mapping-missing", "db-spn-unexpected"}},
 		{"`Ticket expired`, or a job that fails some hours after it began", []diagnose.Code{"ticket-expiring", "ccache-unusable"}},
 		{"A password cannot be changed", []diagnose.Code{"kpasswd-blocked"}},

@@ -24,11 +24,15 @@ func (p planner) loginProbe(l config.Login, db config.Database, endpoint func(co
 		facts[k] = v
 	}
 	facts[probe.FactUser] = l.Principal()
+	if realm.AllowRC4 {
+		facts[probe.FactRC4] = "true"
+	}
 	return login.Probe{
 		User: client.Principal{Name: l.User, Realm: l.Realm}, Database: db.Name, Host: db.Host, HomeRealm: db.Realm,
 		Endpoint: endpoint, Material: p.materials(l), Locator: locator,
 		AllowSPN: p.allowSPN(db), Dialer: p.env.Dialer, Timeout: p.cfg.Probes.Timeout, Now: p.env.Now, Facts: facts,
 		Account: p.env.account(l.Principal()), Handshakes: p.env.logins(db, l.Principal()), Path: p.env.handshakes(db, l.Principal()),
+		AllowRC4: realm.AllowRC4, Salted: isAD(realm.Kind),
 	}
 }
 

@@ -32,7 +32,7 @@ const (
 func lastRules() []Rule {
 	var all []Code
 	for _, g := range [][]Rule{hostRules(), dnsRules(), serverRules(), kdcRules(), clockRules(), kpasswdRules(), databaseRules(),
-		secretRules(), accountRules(), databaseAccountRules(), serviceRules(), acceptRules(), loginRules(), fileRules(), applicationRules()} {
+		secretRules(), accountRules(), proofRules(), databaseAccountRules(), serviceRules(), acceptRules(), loginRules(), fileRules(), applicationRules()} {
 		for _, r := range g {
 			all = append(all, r.Code)
 		}

@@ -48,7 +48,9 @@ func skipsOf(k probe.Kind) []probe.Reason {
 	switch k {
 	case probe.KDC:
 		return []probe.Reason{probe.ReasonNotAsked}
-	case probe.Database, probe.Login:
+	case probe.Login:
+		return []probe.Reason{probe.ReasonPaused, probe.ReasonNoRecord, probe.ReasonNotAsked, probe.ReasonRC4Only, probe.ReasonWeakKey}
+	case probe.Database:
 		return []probe.Reason{probe.ReasonPaused, probe.ReasonNoRecord, probe.ReasonNotAsked}
 	}
 	return nil

@@ -83,6 +83,21 @@ func accountFaults() []Fault {
 				}
 				return w.corp.SetPassword("alice", alicePassword)
 			},
+		}, {
+			Code:    "preauth-weak",
+			Summary: "both KDCs ask for proofs of passwords with one round and no salt, as somebody in their place would: alice's login is not tried",
+			play: func(w *World) error {
+				for _, c := range []*controller{w.dc1, w.dc2} {
+					c.kdc.Set(krb5test.Script{Rounds: 1, NoSalt: true})
+				}
+				return w.only(alice)
+			},
+		}, {
+			Code:    "user-rc4",
+			Summary: "alice has RC4 keys alone: her password is not proved with them, and her login not tried",
+			play: func(w *World) error {
+				return w.account(krb5test.ETypes{krb5test.RC4})
+			},
 		},
 	}
 }

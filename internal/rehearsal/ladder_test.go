@@ -109,6 +109,6 @@ func TestAccountFaultsAreFoundInEveryDialect(t *testing.T) {
 func accountCodes() []diagnose.Code {
 	return []diagnose.Code{"password-wrong", "keytab-stale", "principal-unknown", "realm-case", "account-locked", "account-disabled", "account-revoked",
 		"account-expired", "password-expired", "password-must-change", "password-expiring", "policy-denied", "preauth-not-required",
-		"etype-unsupported", "kdc-wrong-realm", "clock-skew", "ticket-rc4", "service-unknown", "service-realm-unmapped", "service-duplicate",
+		"etype-unsupported", "preauth-weak", "user-rc4", "kdc-wrong-realm", "clock-skew", "ticket-rc4", "service-unknown", "service-realm-unmapped", "service-duplicate",
 		"trust-no-referral", "trust-etype"}
 }

@@ -16,6 +16,9 @@ type ASOptions struct {
 	Now    func() time.Time // nil: time.Now
 	ETypes []int32          // asked for, in this order; nil: DefaultETypes
 	Server Principal        // zero: krbtgt/REALM of the user's realm
+	// AllowRC4 lets a password be proved with RC4, and Salted refuses to prove one
+	// with a key that has no salt, which no account of Active Directory lacks.
+	AllowRC4, Salted bool
 
 	nonce func() uint32
 }
@@ -28,6 +31,7 @@ type AS struct {
 	o     ASOptions
 	nonce uint32
 	hints Hints
+	proof int32 // encryption type of the proof; 0: none was made
 }
 
 // NewAS prepares an exchange for user, whose realm must be set.
@@ -56,11 +60,11 @@ func (a *AS) Request() ([]byte, error) { return a.request() }
 // against the account where the secret is wrong: send it once.
 func (a *AS) Preauthenticated(required *kdcwire.KRBError, s Secret) ([]byte, error) {
 	a.hints = HintsOf(required)
-	id, err := a.hints.choose(s, a.user, a.o.ETypes)
+	hint, err := a.hints.choose(s, a.user, a.o)
 	if err != nil {
 		return nil, err
 	}
-	key, err := s.key(a.user, a.hints.hint(id, a.user), 0)
+	key, err := s.key(a.user, hint, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -68,6 +72,7 @@ func (a *AS) Preauthenticated(required *kdcwire.KRBError, s Secret) ([]byte, err
 	if err != nil {
 		return nil, err
 	}
+	a.proof = key.etype
 	sealed, err := encrypt(key, stamp, usageASReqTimestamp)
 	if err != nil {
 		return nil, err
@@ -128,7 +133,7 @@ func (a *AS) Finish(b []byte, s Secret) (*Ticket, error) {
 		return nil, err
 	}
 	t := ticketOf(r, p)
-	t.ReplyEType, t.ReplyKVNO = r.enc.etype, int(r.enc.kvno)
+	t.ReplyEType, t.ReplyKVNO, t.ProofEType = r.enc.etype, int(r.enc.kvno), a.proof
 	return t, nil
 }
 

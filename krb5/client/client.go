@@ -33,6 +33,8 @@ type Client struct {
 	// Timeout bounds each connect and each exchange; 0 is 5 s. The context
 	// bounds the whole.
 	Timeout time.Duration
+	// AllowRC4 and Salted are those of ASOptions.
+	AllowRC4, Salted bool
 	// BeforePreauth is called right before the one AS-REQ with credentials
 	// goes out. Its error stops the login, and TGT's error wraps it.
 	BeforePreauth func() error

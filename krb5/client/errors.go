@@ -13,6 +13,12 @@ var (
 	// ErrNoKey means that the secret has no key of an encryption type that the
 	// KDC offers: the keytab lacks it, or nothing is in common.
 	ErrNoKey = errors.New("no key of an encryption type that the KDC offers")
+	// ErrRC4 means that a password would be proved with RC4, which ASOptions do not
+	// allow: whoever hears the proof tests millions of passwords a second.
+	ErrRC4 = errors.New("the KDC offers no encryption type for the password but RC4")
+	// ErrWeakKey means that a KDC wants a proof of the password with a key that is
+	// quicker to guess by than any KDC's: too few rounds, or no salt.
+	ErrWeakKey = errors.New("the KDC asks for a weak key")
 	// ErrIterations means that the KDC wants more rounds of PBKDF2 than a peer
 	// may cost, or says so in a way that cannot be read.
 	ErrIterations = errors.New("string-to-key parameters out of bounds")

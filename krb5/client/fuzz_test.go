@@ -23,8 +23,8 @@ func FuzzHints(f *testing.F) {
 		if len(h.ETypes) > maxList {
 			t.Errorf("%d encryption types", len(h.ETypes))
 		}
-		if id, err := h.choose(kt, user, DefaultETypes()); err == nil {
-			h.hint(id, user)
+		if _, err := h.choose(kt, user, ASOptions{ETypes: DefaultETypes()}); err == nil {
+			h.hint(18, user)
 		}
 	})
 }

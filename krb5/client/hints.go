@@ -1,7 +1,10 @@
 package client
 
 import (
+	"encoding/binary"
+	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/kerbagent/kerbagent/krb5/kdcwire"
 	"golang.org/x/crypto/cryptobyte"
@@ -95,6 +98,11 @@ func (h Hints) hint(etype int32, user Principal) keyHint {
 			break
 		}
 	}
+	return k.salted(user)
+}
+
+// salted puts the default salt where none was given.
+func (k keyHint) salted(user Principal) keyHint {
 	if !k.hasSalt {
 		k.salt = user.Realm
 		for _, part := range user.components() {
@@ -178,18 +186,65 @@ func addPAData(b *cryptobyte.Builder, n uint8, list ...padata) {
 	})
 }
 
-// choose picks the encryption type for preauthentication: the first of the
-// KDC's that the secret has a key for. A KDC that names none has none in common
-// with the request (RFC 4120 §5.2.7.5 has it name them); a guess would be a
-// wrong try, which counts against the account.
-func (h Hints) choose(s Secret, user Principal, ours []int32) (int32, error) {
-	have := s.etypes(user, ours)
-	for _, e := range h.ETypes {
-		for _, mine := range have {
-			if e == mine {
-				return e, nil
+// Rounds of PBKDF2 below which an offer is refused. They are the defaults of RFC 3962
+// §4 and RFC 8009 §4, and no KDC is known to ask for fewer; whoever answers in a KDC's
+// place may, and would guess a password from its proof so much faster.
+const (
+	minRoundsSHA1 = 4_096
+	minRoundsSHA2 = 32_768
+)
+
+// choose picks the key for preauthentication: the first of the KDC's offers that the
+// secret has a key for and that o allows. A KDC that offers none has none in common
+// with the request (RFC 4120 §5.2.7.5 has it name them); a guess would be a wrong
+// try, which counts against the account. A keytab's keys are not made of what the
+// KDC says, and nobody guesses them: all types of theirs are allowed.
+func (h Hints) choose(s Secret, user Principal, o ASOptions) (keyHint, error) {
+	have := s.etypes(user, o.ETypes)
+	_, guessable := s.(*password)
+	var refused error
+	for _, k := range h.keys {
+		if !slices.Contains(have, k.etype) {
+			continue
+		}
+		if guessable {
+			if err := k.refuse(o); err != nil {
+				// What is weak may be a forger's, what is RC4 an old account's.
+				if refused == nil || errors.Is(refused, ErrRC4) {
+					refused = err
+				}
+				continue
 			}
 		}
+		return k.salted(user), nil
 	}
-	return 0, fmt.Errorf("the KDC offers %v, the %s has %v: %w", h.ETypes, s.Kind(), have, ErrNoKey)
+	if refused != nil {
+		return keyHint{}, refused
+	}
+	return keyHint{}, fmt.Errorf("the KDC offers %v, the %s has %v: %w", h.ETypes, s.Kind(), have, ErrNoKey)
+}
+
+// refuse says why a password is not proved with such a key.
+func (k keyHint) refuse(o ASOptions) error {
+	if k.etype == rc4HMAC {
+		if o.AllowRC4 {
+			return nil
+		}
+		return ErrRC4
+	}
+	least := uint32(minRoundsSHA1)
+	if k.etype == aes128SHA256 || k.etype == aes256SHA384 {
+		least = minRoundsSHA2
+	}
+	// Parameters of another length are refused where the key is made; 0 stands for
+	// 2^32 (RFC 3962 §4).
+	if len(k.params) == 4 {
+		if n := binary.BigEndian.Uint32(k.params); n != 0 && n < least {
+			return fmt.Errorf("%w: encryption type %d with %d rounds, fewer than %d", ErrWeakKey, k.etype, n, least)
+		}
+	}
+	if o.Salted && k.hasSalt && k.salt == "" {
+		return fmt.Errorf("%w: encryption type %d without a salt", ErrWeakKey, k.etype)
+	}
+	return nil
 }

@@ -23,7 +23,7 @@ func (c *Client) TGT(ctx context.Context, user Principal, s Secret) (*Session, e
 	if err != nil {
 		return nil, err
 	}
-	as := NewAS(user, ASOptions{Now: c.Now, ETypes: preferred(s, user), nonce: c.nonce})
+	as := NewAS(user, ASOptions{Now: c.Now, ETypes: preferred(s, user), AllowRC4: c.AllowRC4, Salted: c.Salted, nonce: c.nonce})
 	request, err := as.Request()
 	if err != nil {
 		return nil, &StepError{Step: StepAS, Realm: realm, Err: err}

@@ -167,9 +167,13 @@ func TestChoose(t *testing.T) {
 		{"nothing in common", []int32{3}, Password(nil), 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := Hints{ETypes: tt.offered}.choose(tt.s, user, DefaultETypes())
-			if got != tt.want || (tt.want == 0) != errors.Is(err, ErrNoKey) {
-				t.Errorf("got %d, %v; want %d", got, err, tt.want)
+			h := Hints{ETypes: tt.offered}
+			for _, e := range tt.offered {
+				h.keys = append(h.keys, keyHint{etype: e})
+			}
+			got, err := h.choose(tt.s, user, ASOptions{ETypes: DefaultETypes()})
+			if got.etype != tt.want || (tt.want == 0) != errors.Is(err, ErrNoKey) {
+				t.Errorf("got %d, %v; want %d", got.etype, err, tt.want)
 			}
 		})
 	}

@@ -21,6 +21,9 @@ type Ticket struct {
 	// with: the client's. 0 for a ticket from a TGS or a cache.
 	ReplyEType int32
 	ReplyKVNO  int
+	// ProofEType is of the key that the user was proved with in the AS-REQ; 0 where
+	// the KDC wanted no proof, and for a ticket from elsewhere.
+	ProofEType int32
 
 	AuthTime  time.Time
 	StartTime time.Time // AuthTime where the KDC gave none

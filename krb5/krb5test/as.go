@@ -35,6 +35,9 @@ func (d desk) authenticate(q *kdcRequest) ([]byte, *failure) {
 		}
 	}
 	hints := client.hints(dialect, q.body.EType)
+	if d.script.Rounds > 0 || d.script.NoSalt {
+		hints = d.weakened(&client, q.body.EType)
+	}
 	switch {
 	case q.kind == KindASPreauth:
 		if f := d.checkTimestamp(q, &client, hints); f != nil {

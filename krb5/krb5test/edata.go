@@ -116,6 +116,22 @@ func (p *principal) hints(dialect Dialect, wanted []int32) types.PADataSequence 
 	return pas
 }
 
+// weakened is hints as a server gives them that wants to guess the password.
+func (d desk) weakened(p *principal, wanted []int32) types.PADataSequence {
+	k, ok := p.replyKey(d.realm.options.Dialect, wanted)
+	if !ok {
+		return nil
+	}
+	e := types.ETypeInfo2Entry{EType: k.KeyType, Salt: p.salt}
+	if d.script.NoSalt {
+		e.Salt = ""
+	}
+	if d.script.Rounds > 0 {
+		e.S2KParams = binary.BigEndian.AppendUint32(nil, d.script.Rounds)
+	}
+	return types.PADataSequence{{PADataType: paETypeInfo2, PADataValue: marshal(types.ETypeInfo2{e})}}
+}
+
 // marshal encodes what cannot fail to encode: our own small structures.
 func marshal(v any) []byte {
 	b, err := asn1.Marshal(v)

@@ -30,6 +30,8 @@ type Script struct {
 	DropLarge    int           // requests and replies of more bytes vanish, on UDP and TCP
 	WrongRealm   bool          // a KDC of some other realm: 6 or 7 for every name of this one
 	Unconfirmed  bool          // a password is changed, and the answer is a KRB-ERROR of code 0, as of Windows Server 2025
+	Rounds       uint32        // of PBKDF2 that users are told to make their keys with, as who stands in a KDC's place may; 0: the real number
+	NoSalt       bool          // users are told to make their keys without a salt
 	SwallowReply bool          // requests with preauthentication are worked through and never answered
 
 	AnswerDelay   map[Kind]time.Duration // replies to requests of that kind come so much later

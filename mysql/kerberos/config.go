@@ -33,6 +33,10 @@ type Config struct {
 	Keytab       string // path
 	CCache       string // path of a FILE credential cache that something else fills
 
+	// AllowRC4 lets a password be proved with RC4 where the KDC offers nothing else.
+	// Whoever hears the proof tests millions of passwords a second.
+	AllowRC4 bool
+
 	Addr string // host or host:port of the database; 3306 where there is none
 
 	// TLS changes how TLS is done, e.g. by RootCAs. nil is the system's CAs.

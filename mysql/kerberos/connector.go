@@ -30,7 +30,7 @@ func NewConnector(cfg Config) (*Connector, error) {
 		cfg:  &c,
 		user: user,
 		client: &client.Client{
-			Dialer: c.Dialer, Locator: c.Locator, Now: c.Now,
+			Dialer: c.Dialer, Locator: c.Locator, Now: c.Now, AllowRC4: c.AllowRC4, Salted: true,
 		},
 	}}
 	c.Driver.DialFunc = l.dial

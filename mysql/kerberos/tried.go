@@ -145,7 +145,7 @@ func isAnswer(err error) bool {
 	if errors.As(err, &mismatch) {
 		return true
 	}
-	for _, e := range []error{client.ErrReplyKey, client.ErrNoKey, client.ErrIterations, kdcwire.ErrNotKerberos} {
+	for _, e := range []error{client.ErrReplyKey, client.ErrNoKey, client.ErrRC4, client.ErrWeakKey, client.ErrIterations, kdcwire.ErrNotKerberos} {
 		if errors.Is(err, e) {
 			return true
 		}

@@ -71,6 +71,8 @@ type Probe struct {
 	Now        func() time.Time
 	Facts      probe.Facts
 	Account    Account
+	// AllowRC4 and Salted are the client's: which proofs of a password are made.
+	AllowRC4, Salted bool
 	Handshakes database.Guard // of logins
 	// Path is the guard of handshakes that are no login, for when the login
 	// cannot be tried; OnDatabase gets the result of the database's stages, as
@@ -140,6 +142,10 @@ func (p Probe) Run(ctx context.Context) probe.Result {
 	switch {
 	case errors.As(a.tgtErr, &held): // between Paused and Begin another process was faster
 		return a.rec.Held(a.tgtErr)
+	case errors.Is(a.tgtErr, client.ErrWeakKey): // nothing was proved, and programs may: neither good nor bad
+		return a.rec.Skip(probe.ReasonWeakKey, a.tgtErr)
+	case errors.Is(a.tgtErr, client.ErrRC4):
+		return a.rec.Skip(probe.ReasonRC4Only, a.tgtErr)
 	case a.tgtErr != nil:
 		return a.failTicket(a.tgtErr)
 	case f == nil:

@@ -24,7 +24,8 @@ func (a *attempt) getTGT(ctx context.Context) {
 	}()
 	ctx, cancel := probe.Limit(ctx, a.p.Timeout)
 	defer cancel()
-	c := &client.Client{Dialer: a.p.Dialer, Locator: a.p.Locator, Now: a.p.Now, Timeout: a.p.Timeout, Observe: a.observe}
+	c := &client.Client{Dialer: a.p.Dialer, Locator: a.p.Locator, Now: a.p.Now, Timeout: a.p.Timeout, Observe: a.observe,
+		AllowRC4: a.p.AllowRC4, Salted: a.p.Salted}
 	if a.mat.TGT != nil {
 		a.session = c.FromTicket(a.mat.TGT)
 		return
@@ -48,6 +49,9 @@ func (a *attempt) recordTGT(t *client.Ticket, preauthenticated bool) {
 		a.rec.Fact(probe.FactPreauth, "required")
 	} else {
 		a.rec.Fact(probe.FactPreauth, "none")
+	}
+	if t.ProofEType != 0 {
+		a.rec.Fact(probe.FactProofType, fmt.Sprint(t.ProofEType))
 	}
 	if !t.PasswordExpiry.IsZero() {
 		a.rec.Sample(probe.SamplePasswordExpiry, float64(t.PasswordExpiry.Unix()))
