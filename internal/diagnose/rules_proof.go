@@ -16,7 +16,7 @@ func proofRules() []Rule {
 		Code: "user-rc4", Severity: Warning,
 		Title: "the KDC offers {user} no encryption type but RC4",
 		Means: "The account has RC4 keys alone, or the realm allows nothing else. RC4 is broken, and Windows is switching it off (CVE-2026-20833): logins that work today will stop working. A password is not proved with RC4 unless the configuration allows it, since whoever hears the proof guesses the password hundreds of times faster, and a server in the KDC's place may offer RC4 alone for that.",
-		Cause: "{rc4}",
+		Cause: "{rc4}.",
 		Remedy: do("Set the account's password again, which makes AES keys, and allow AES on it; where RC4 has to do for now, set realms: {realm}: allow_rc4 to true.",
 			"Set-ADUser -Identity {account} -KerberosEncryptionType AES128,AES256  # Windows", "Get-ADUser -Identity {account} -Properties msDS-SupportedEncryptionTypes,PasswordLastSet  # Windows",
 			"samba-tool user setpassword {account}  # Samba"),
@@ -44,12 +44,12 @@ func loginSkip(why probe.Reason) func(*view) []match {
 func userRC4(v *view) []match {
 	skipped := loginSkip(probe.ReasonRC4Only)(v)
 	for i := range skipped {
-		skipped[i].words["rc4"] = "KDC " + skipped[i].words["server"] + ". The login was not tried: the KDC offers only RC4; programs may log in."
+		skipped[i].words["rc4"] = "KDC " + skipped[i].words["server"] + ". The login was not tried: the KDC offers only RC4; programs may log in"
 	}
 	tried := v.perLogin(func(r *probe.Result) bool { return r.Outcome == probe.OK && r.Facts[probe.FactProofType] == "23" })
 	for i := range tried {
 		r := tried[i].affects[0]
-		tried[i].words["rc4"] = "The login was proved with RC4 (encryption type 23), and the KDC " + r.Facts[probe.FactKDC] + " accepted it."
+		tried[i].words["rc4"] = "The login was proved with RC4 (encryption type 23), and the KDC " + r.Facts[probe.FactKDC] + " accepted it"
 		if r.Facts[probe.FactRC4] == "true" {
 			tried[i].severity = Info
 		}

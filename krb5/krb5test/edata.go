@@ -122,14 +122,21 @@ func (d desk) weakened(p *principal, wanted []int32) types.PADataSequence {
 	if !ok {
 		return nil
 	}
-	e := types.ETypeInfo2Entry{EType: k.KeyType, Salt: p.salt}
+	e := saltedEntry{EType: k.KeyType, Salt: p.salt}
 	if d.script.NoSalt {
 		e.Salt = ""
 	}
 	if d.script.Rounds > 0 {
 		e.S2KParams = binary.BigEndian.AppendUint32(nil, d.script.Rounds)
 	}
-	return types.PADataSequence{{PADataType: paETypeInfo2, PADataValue: marshal(types.ETypeInfo2{e})}}
+	return types.PADataSequence{{PADataType: paETypeInfo2, PADataValue: marshal([]saltedEntry{e})}}
+}
+
+// saltedEntry is an ETYPE-INFO2-ENTRY (RFC 4120 §5.2.7.5) with a salt, be it empty.
+type saltedEntry struct {
+	EType     int32  `asn1:"explicit,tag:0"`
+	Salt      string `asn1:"explicit,generalstring,tag:1"`
+	S2KParams []byte `asn1:"explicit,optional,tag:2"`
 }
 
 // marshal encodes what cannot fail to encode: our own small structures.

@@ -58,22 +58,22 @@ type Material struct {
 
 // Probe is one login of one user to one database.
 type Probe struct {
-	User       client.Principal
-	Database   string // its name in the configuration
-	Host       string // of the database, for the ID of its own result
-	HomeRealm  string // the directory that the database is joined to
-	Endpoint   func(context.Context) (database.Server, error)
-	Material   func() (Material, error)
-	Locator    client.Locator
-	AllowSPN   func(client.Principal) bool
-	Dialer     probe.Dialer
-	Timeout    time.Duration // of each half: until TGT and switch are there, and from then on
-	Now        func() time.Time
-	Facts      probe.Facts
-	Account    Account
+	User      client.Principal
+	Database  string // its name in the configuration
+	Host      string // of the database, for the ID of its own result
+	HomeRealm string // the directory that the database is joined to
+	Endpoint  func(context.Context) (database.Server, error)
+	Material  func() (Material, error)
+	Locator   client.Locator
+	AllowSPN  func(client.Principal) bool
+	Dialer    probe.Dialer
+	Timeout   time.Duration // of each half: until TGT and switch are there, and from then on
+	Now       func() time.Time
+	Facts     probe.Facts
+	Account   Account
 	// AllowRC4 and Salted are the client's: which proofs of a password are made.
 	AllowRC4, Salted bool
-	Handshakes database.Guard // of logins
+	Handshakes       database.Guard // of logins
 	// Path is the guard of handshakes that are no login, for when the login
 	// cannot be tried; OnDatabase gets the result of the database's stages, as
 	// soon as there is one. It may be nil.
