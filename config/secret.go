@@ -195,8 +195,16 @@ func parseSecretRef(s, dir string) (SecretRef, error) {
 		}
 		return SecretRef{credential: name}, nil
 	}
+	if scheme, _, found := strings.Cut(s, ":"); found && scheme != "file" && isScheme(scheme) {
+		return SecretRef{}, fmt.Errorf("a secret cannot come from %q; write file:PATH or credential:NAME", scheme+":")
+	}
 	path, err := parsePath(strings.TrimPrefix(s, "file:"), dir)
 	return SecretRef{path: path}, err
+}
+
+// isScheme says whether s could be the name of a kind of secret store.
+func isScheme(s string) bool {
+	return s != "" && strings.Trim(strings.ToLower(s), "abcdefghijklmnopqrstuvwxyz0123456789+-_") == ""
 }
 
 // parseCCacheRef is parseSecretRef for a ticket cache, which people write as
@@ -225,6 +233,8 @@ func parsePath(s, dir string) (string, error) {
 		return "", errors.New("is empty; write the path of a file")
 	case strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 || r == 0x7f || r == utf8.RuneError }):
 		return "", fmt.Errorf("%q is not a path: it has a control character in it", s)
+	case strings.Contains(s, "${") || strings.Contains(s, "{{") || strings.HasPrefix(s, "$") || strings.HasPrefix(s, "~/"):
+		return "", fmt.Errorf("%q holds a variable, and kerbagent replaces none; write the path itself", s)
 	case !filepath.IsAbs(s) && dir != "":
 		return filepath.Join(dir, s), nil
 	}

@@ -150,7 +150,7 @@ func (o *checkOptions) load(c *cobra.Command) (*config.Config, error) {
 		return nil, fmt.Errorf("--config and --%s do not go together: give one or the other", given)
 	}
 	if given != "" {
-		return config.FromFlags(o.flags)
+		return o.fromFlags()
 	}
 	path := o.config
 	if path == "" {
@@ -161,6 +161,21 @@ func (o *checkOptions) load(c *cobra.Command) (*config.Config, error) {
 		return nil, fmt.Errorf("there is no %s, and no flags were given; try: kerbagent check --realm REALM --database HOST --user USER", config.DefaultFile)
 	}
 	return cfg, err
+}
+
+// fromFlags takes the flags. A CA file is looked at here, since whoever typed
+// its name is there to correct it.
+func (o *checkOptions) fromFlags() (*config.Config, error) {
+	cfg, err := config.FromFlags(o.flags)
+	if err != nil {
+		return nil, err
+	}
+	for _, db := range cfg.Databases {
+		if _, err := db.TLS.Roots(); err != nil {
+			return nil, fmt.Errorf("--database-ca: %w", err)
+		}
+	}
+	return cfg, nil
 }
 
 // askPasswords asks on the terminal for what no file was named for.

@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -29,13 +31,15 @@ func newConfigCheck(s streams) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "check",
 		Short: "Say everything that is wrong with the configuration",
-		Long: `check reads kerbagent.yaml as run does, asks nobody, and reads no secret. It says
-everything that is wrong at once, with line, column and excerpt; and of a good
-file what its writer may not expect.
+		Long: `check reads kerbagent.yaml as run does. It asks no server and reads no secret.
+It reports all errors at once, with line, column and excerpt. It also reports
+what a valid file names that cannot be used, and warns about valid settings that
+may surprise you.
 
 EXIT STATUS
-  0  the file is good
-  3  it is not, or cannot be read, or is for a bootstrap that has not been run`,
+  0  valid
+  3  invalid, unreadable, or names a CA file that cannot be used; or contains
+     only bootstrap: and bootstrap has not been run`,
 		Args: noArgs,
 		RunE: func(*cobra.Command, []string) error { return checkConfig(s, path) },
 	}
@@ -62,13 +66,38 @@ func checkConfig(s streams, path string) error {
 		fmt.Fprintf(s.out, "%s is good for kerbagent bootstrap, and for nothing else before that has added the realms\n", path)
 		return exitError(exitUsage)
 	}
+	if broken := unusable(cfg); len(broken) > 0 {
+		for _, why := range broken {
+			fmt.Fprintf(s.err, "%s\n", report.Terminal(why))
+		}
+		fmt.Fprintf(s.err, "kerbagent: %s: %s\n", path, count(len(broken), "problem"))
+		return exitError(exitUsage)
+	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s is good: %s, %s, %s\n", path, count(len(cfg.Realms), "realm"), count(len(cfg.Databases), "database"), count(len(cfg.Logins), "login"))
+	for _, l := range cfg.Logins {
+		if path, err := l.Secret.Path(); err == nil && path != "" {
+			if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+				fmt.Fprintf(&b, "warning: the login of %s will fail: there is no file %s\n", report.Terminal(l.Principal()), report.Terminal(path))
+			}
+		}
+	}
 	for _, n := range cfg.Notes() {
 		b.WriteString("note: " + report.Terminal(n) + "\n")
 	}
 	_, err = fmt.Fprint(s.out, b.String())
 	return err
+}
+
+// unusable says what a well-formed configuration names that cannot be used.
+func unusable(cfg *config.Config) []string {
+	var out []string
+	for _, db := range cfg.Databases {
+		if _, err := db.TLS.Roots(); err != nil {
+			out = append(out, fmt.Sprintf("databases.%s.tls.ca_file: no certificate will verify: %v", db.Name, err))
+		}
+	}
+	return out
 }
 
 func count(n int, what string) string {

@@ -58,7 +58,7 @@ check against them. No server, account or root right is needed.
 	o.register(c)
 	c.Flags().StringVar(&fault, "fault", "", "play the fault that leads to this finding `code`")
 	c.Flags().StringVar(&dialect, "dialect", string(rehearsal.Windows), "whose words the KDCs use of an account: `windows`, samba or mit")
-	c.Flags().StringVar(&serve, "serve", "", "write client files to this `directory` and stay up until interrupted")
+	c.Flags().StringVar(&serve, "serve", "", "write client files to this `directory`, which must be new, empty or of an earlier rehearsal, and stay up until interrupted")
 	c.Flags().BoolVar(&list, "list", false, "list the faults that can be played")
 	if err := c.RegisterFlagCompletionFunc("fault", cobra.FixedCompletions(faultCodes(), cobra.ShellCompDirectiveNoFileComp)); err != nil {
 		panic(err) // the flag was registered a few lines above

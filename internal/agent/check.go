@@ -20,23 +20,14 @@ import (
 
 // Check climbs the whole ladder once: every question at every address, side by
 // side, and returns what each one saw in the ladder's order. It ends when all
-// have ended, or soon after ctx does. The error is of the configuration: a CA
-// bundle that cannot be read, and then nothing has been asked.
+// have ended, or soon after ctx does.
 func Check(ctx context.Context, cfg *config.Config, env Env) ([]probe.Result, error) {
-	tlsConfigs := map[string]*tls.Config{}
-	for _, db := range cfg.Databases {
-		c, err := tlsConfig(db)
-		if err != nil {
-			return nil, fmt.Errorf("database %s: %w", db.Name, err)
-		}
-		tlsConfigs[db.Name] = c
-	}
 	r := &round{cfg: cfg, env: env, plan: planner{cfg: cfg, env: env}, found: newDiscovery(cfg, env.Dialer, env.Resolver)}
 	for _, realm := range cfg.Realms {
 		r.wg.Go(func() { r.realm(ctx, realm) })
 	}
 	for _, db := range cfg.Databases {
-		r.wg.Go(func() { r.database(ctx, db, tlsConfigs[db.Name]) })
+		r.wg.Go(func() { r.database(ctx, db, tlsConfig(db)) })
 	}
 	if cfg.Krb5Conf != nil {
 		r.krb5Conf(ctx)
@@ -163,10 +154,10 @@ func (r *round) ask(ctx context.Context, p probe.Probe) probe.Result {
 	return res
 }
 
-// whole returns a result as it is, or that it was cut short: whatever a probe
-// has seen when its round is ended under it is no answer.
+// whole returns a result as it is, or that it was cut short: a probe that fails
+// when its round has been ended under it has seen nothing.
 func whole(ctx context.Context, res probe.Result) probe.Result {
-	if ctx.Err() != nil && (res.Reason == probe.ReasonCanceled || res.Reason == probe.ReasonUnresolvable) {
+	if ctx.Err() != nil && res.Outcome == probe.Failed {
 		res.Outcome, res.Reason, res.Err = probe.Skipped, probe.ReasonCanceled, fmt.Errorf("not finished: %w", context.Cause(ctx))
 	}
 	return res

@@ -96,11 +96,7 @@ func (h *host) plan(t *testing.T, user string) (planner, config.Database, *tls.C
 		t.Fatal(err)
 	}
 	cfg.Databases[0].MaxConnectErrors = maxConnectErrors
-	secure, err := tlsConfig(cfg.Databases[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	return planner{cfg: cfg, env: h.env}, cfg.Databases[0], secure
+	return planner{cfg: cfg, env: h.env}, cfg.Databases[0], tlsConfig(cfg.Databases[0])
 }
 
 // probe is of a user whom the server may ask for a password any number of times.

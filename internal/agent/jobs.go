@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"crypto/tls"
-	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -36,11 +35,7 @@ type setup struct {
 func newSetup(cfg *config.Config, env Env, perHour int) (*setup, error) {
 	s := &setup{cfg: cfg, tls: map[string]*tls.Config{}}
 	for _, db := range cfg.Databases {
-		c, err := tlsConfig(db)
-		if err != nil {
-			return nil, fmt.Errorf("database %s: %w", db.Name, err)
-		}
-		s.tls[db.Name] = c
+		s.tls[db.Name] = tlsConfig(db)
 	}
 	s.beats, s.notes = loginBeats(cfg.Logins, perHour)
 	s.resolveWith(env)

@@ -25,12 +25,8 @@ func Live(ctx context.Context, cfg *config.Config, env Env, user, database strin
 			others = append(others, l.Principal()+" "+l.Database)
 			continue
 		}
-		c, err := tlsConfig(db)
-		if err != nil {
-			return probe.Result{}, fmt.Errorf("database %s: %w", db.Name, err)
-		}
 		r := &round{cfg: cfg, env: env, plan: planner{cfg: cfg, env: env}, found: newDiscovery(cfg, env.Dialer, env.Resolver)}
-		return r.ask(ctx, r.plan.loginProbe(l, db, r.endpoint(db, c), r.found)), nil
+		return r.ask(ctx, r.plan.loginProbe(l, db, r.endpoint(db, tlsConfig(db)), r.found)), nil
 	}
 	if others == nil {
 		return probe.Result{}, errors.New("the configuration has no login to try: logins is empty")

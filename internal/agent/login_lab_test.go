@@ -38,12 +38,8 @@ func labLogin(tb testing.TB) login.Probe {
 	}
 	env := Env{Dialer: exchange.HostDialer(), Now: time.Now, Resolver: []netip.AddrPort{netip.MustParseAddrPort(labtest.Resolver + ":53")}, Ledger: l}
 	db := cfg.Databases[0]
-	tlsConfig, err := tlsConfig(db)
-	if err != nil {
-		tb.Fatal(err)
-	}
 	r := &round{cfg: cfg, env: env, plan: planner{cfg: cfg, env: env}, found: newDiscovery(cfg, env.Dialer, env.Resolver)}
-	return r.plan.loginProbe(cfg.Logins[0], db, r.endpoint(db, tlsConfig), r.found)
+	return r.plan.loginProbe(cfg.Logins[0], db, r.endpoint(db, tlsConfig(db)), r.found)
 }
 
 func cpuOf(tb testing.TB, who int) time.Duration {

@@ -4,35 +4,33 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"fmt"
-	"os"
 
 	"github.com/kerbagent/kerbagent/config"
+	"github.com/kerbagent/kerbagent/probe/database"
 )
 
 // tlsConfig makes what a database's tls part asks for; nil where TLS is off.
-func tlsConfig(db config.Database) (*tls.Config, error) {
+// Where the CA bundle is no use, no certificate verifies: that is this
+// database's trouble and nobody else's.
+func tlsConfig(db config.Database) *tls.Config {
 	cfg := &tls.Config{ServerName: db.Host, MinVersion: tls.VersionTLS12}
-	if db.TLS.CAFile != "" {
-		pem, err := os.ReadFile(db.TLS.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("reading the CA bundle: %w", err)
-		}
-		cfg.RootCAs = x509.NewCertPool()
-		if !cfg.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("reading the CA bundle: %s holds no certificate in PEM form", db.TLS.CAFile)
-		}
-	}
-	switch db.TLS.Mode {
-	case config.TLSOff:
-		return nil, nil
-	case config.Require:
+	roots, err := db.TLS.Roots()
+	cfg.RootCAs = roots
+	switch {
+	case db.TLS.Mode == config.TLSOff:
+		return nil
+	case db.TLS.Mode == config.Require:
 		cfg.InsecureSkipVerify = true
-	case config.VerifyCA:
+	case err != nil:
+		cfg.InsecureSkipVerify = true // the next line refuses them all
+		cfg.VerifyConnection = func(s tls.ConnectionState) error {
+			return &tls.CertificateVerificationError{UnverifiedCertificates: s.PeerCertificates, Err: &database.BundleError{Err: err}}
+		}
+	case db.TLS.Mode == config.VerifyCA:
 		cfg.InsecureSkipVerify = true // of the name; the chain is verified here
 		cfg.VerifyConnection = func(s tls.ConnectionState) error { return verifyChain(cfg.RootCAs, s) }
 	}
-	return cfg, nil
+	return cfg
 }
 
 func verifyChain(roots *x509.CertPool, s tls.ConnectionState) error {

@@ -212,7 +212,7 @@ func dbTrouble(rs []*probe.Result) match {
 	if r.Err != nil {
 		w["error"] = r.Err.Error()
 	}
-	w["problem"] = map[string]string{"ca": "the certificate is signed by an unknown CA", "name": "the certificate is for another name", "date": "the certificate is out of date"}[r.Facts[probe.FactTLSProblem]]
+	w["problem"] = map[string]string{"ca": "the certificate is signed by an unknown CA", "name": "the certificate is for another name", "bundle": "the CA bundle (ca_file) cannot be used", "date": "the certificate is out of date"}[r.Facts[probe.FactTLSProblem]]
 	switch r.Reason {
 	case probe.ReasonDBTLSRequired:
 		w["problem"] = "the server wants it, here it is off"

@@ -1,9 +1,12 @@
 package rehearsal
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -16,16 +19,48 @@ type Files struct {
 	Text     string // how to use them: commands for a shell, with passwords that are good for nothing else
 }
 
+// marker is the file by which a folder is known as one of a rehearsal.
+const marker = ".kerbagent-rehearsal"
+
+// claim makes a folder, or takes one that is empty or was claimed before: in
+// any other the files that a rehearsal writes may be somebody's.
+func claim(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("writing client files: %w", err)
+	}
+	there, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("writing client files: %w", err)
+	}
+	if len(there) > 0 && !slices.ContainsFunc(there, func(e os.DirEntry) bool { return e.Name() == marker && e.Type().IsRegular() }) {
+		return fmt.Errorf("%s is not empty and was not made by kerbagent rehearse; nothing was written: name a new or an empty directory", dir)
+	}
+	return replace(filepath.Join(dir, marker), []byte("The files beside this one are overwritten by kerbagent rehearse --serve.\n"))
+}
+
+// replace writes a new file in the place of another; a link is not followed.
+func replace(path string, content []byte) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("writing client files: %w", err)
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return fmt.Errorf("writing client files: %w", err)
+	}
+	_, err = f.Write(content)
+	return errors.Join(err, f.Close())
+}
+
 // WriteClientFiles writes krb5.conf, keytab, CA and kerbagent.yaml into a
-// folder, which it makes where it is missing. Clients that use them see the
+// folder that is new, empty, or of an earlier rehearsal. Clients that use them see the
 // servers as they are: what a fault does on the path they do not see.
 func (w *World) WriteClientFiles(dir string) (Files, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return Files{}, fmt.Errorf("writing client files: %w", err)
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return Files{}, fmt.Errorf("writing client files: %w", err)
+	if err := claim(dir); err != nil {
+		return Files{}, err
 	}
 	kt, err := w.corp.Keytab("alice", "etl")
 	if err != nil {
@@ -40,7 +75,7 @@ func (w *World) WriteClientFiles(dir string) (Files, error) {
 	for path, content := range map[string][]byte{
 		f.Krb5Conf: []byte(w.krb5Conf()), f.Keytab: kt, f.CA: w.database.CA(), f.Config: []byte(w.settings.yaml()),
 	} {
-		if err := os.WriteFile(path, content, 0o600); err != nil {
+		if err := replace(path, content); err != nil {
 			return Files{}, fmt.Errorf("writing client files: %w", err)
 		}
 	}

@@ -165,12 +165,23 @@ func startTLS(ctx context.Context, rec *probe.Recorder, conn *mysql.Conn, cfg *t
 	return err
 }
 
+// BundleError is a CA bundle that cannot be used, so that no certificate verifies.
+type BundleError struct{ Err error }
+
+// Error is what is wrong with the bundle.
+func (e *BundleError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the error of reading it.
+func (e *BundleError) Unwrap() error { return e.Err }
+
 // problem says in a word what a certificate fails by.
 func problem(err error) string {
 	var (
 		ca   x509.UnknownAuthorityError
 		name x509.HostnameError
 		cert x509.CertificateInvalidError
+
+		bundle *BundleError
 	)
 	switch {
 	case errors.As(err, &ca):
@@ -179,6 +190,8 @@ func problem(err error) string {
 		return "name"
 	case errors.As(err, &cert) && cert.Reason == x509.Expired:
 		return "date"
+	case errors.As(err, &bundle):
+		return "bundle"
 	}
 	return "other"
 }

@@ -1,0 +1,23 @@
+package config
+
+import (
+	"crypto/x509"
+	"fmt"
+	"os"
+)
+
+// Roots reads the CA bundle; nil for the system's.
+func (t TLS) Roots() (*x509.CertPool, error) {
+	if t.CAFile == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(t.CAFile)
+	if err != nil {
+		return nil, fmt.Errorf("reading the CA bundle: %w", err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("reading the CA bundle: %s holds no certificate in PEM form", t.CAFile)
+	}
+	return roots, nil
+}
