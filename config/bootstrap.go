@@ -98,8 +98,9 @@ type BootstrapRole struct {
 
 // BootstrapUser is one of step 4: a user of the directory.
 type BootstrapUser struct {
-	Name     string // sAMAccountName, case kept
-	Password BootstrapSecret
+	Name         string // sAMAccountName, case kept
+	Password     BootstrapSecret
+	NeverExpires bool // its password does not end by the domain's policy
 }
 
 // ClusterMode says how the cluster comes to be.
@@ -117,7 +118,7 @@ const (
 type BootstrapCluster struct {
 	Mode            ClusterMode
 	Identifier      string // lower case
-	EngineVersion   string // create and restores; empty for restores: the source's
+	EngineVersion   string // create and restore-snapshot; empty: the snapshot's
 	InstanceClass   string
 	Instances       int // 1 to 16, the writer among them
 	SubnetGroup     string
@@ -125,19 +126,33 @@ type BootstrapCluster struct {
 	PrimaryUser     string
 	PrimaryPassword BootstrapSecret // zero: made and kept by RDS where the cluster is created
 	Snapshot        string          // restore-snapshot
-	Source          string          // restore-time: the cluster to copy
+	Source          string          // restore-time: the cluster to copy; empty where SourceResource is set
+	SourceResource  string          // restore-time: the resource id of a cluster that was deleted
 	RestoreTo       time.Time       // restore-time; zero: the latest moment
 	CAFile          string          // PEM bundle for the database's certificate; empty for the system's
 	Wait            time.Duration   // how long one run waits for a restore
+
+	ParameterGroup     string // DB cluster parameter group of a new cluster; empty: the source's, or the engine's default
+	DeletionProtection bool   // of a new cluster
+	BackupRetention    int    // days, of a cluster that is created; 0: AWS's default, one
+	NoExtendedSupport  bool   // a new cluster leaves RDS Extended Support, which is billed after the version's standard support
+	KMSKey             string // that a new cluster is encrypted with; empty: the account's default for RDS
+	CapacityLeast      string // of db.serverless instances, in capacity units; empty: none
+	CapacityMost       string
+	DirectoryPorts     []string // protocol/port that the cluster needs to the directory; empty: those that are believed
 }
+
+// Fresh says whether a cluster is made, and not there already.
+func (c BootstrapCluster) Fresh() bool { return c.Mode != ClusterModify }
 
 // BootstrapDatabaseUser is one of step 6: who may log in to the database.
 type BootstrapDatabaseUser struct {
 	User       string // case as the directory has it
 	Realm      string
-	Host       string   // "%", an address or a pattern
-	Grants     []string // "SELECT, INSERT ON orders.*"
-	Convert    bool     // make a Kerberos account of one that has a password: its applications are cut off
+	Host       string // "%", an address or a pattern
+	Grants     []Grant
+	Revoke     bool // take away what is not in Grants
+	Convert    bool // make a Kerberos account of one that has a password: its applications are cut off
 	SecretKind SecretKind
 	Secret     SecretRef // for the last check of a user who is not among Users; zero: that user is not checked
 }

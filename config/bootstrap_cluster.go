@@ -10,22 +10,22 @@ import (
 
 // clusterKeys are the keys that each mode knows.
 func clusterKeys(mode ClusterMode) []string {
-	keys := []string{"mode", "identifier", "primary_user", "primary_password", "ca_file"}
-	fresh := []string{"engine_version", "instance_class", "instances", "subnet_group", "security_groups"}
+	keys := []string{"mode", "identifier", "primary_user", "primary_password", "ca_file", "directory_ports"}
+	fresh := []string{"instance_class", "instances", "capacity", "subnet_group", "security_groups", "parameter_group", "deletion_protection", "extended_support", "kms_key"}
 	switch mode {
 	case ClusterCreate:
-		return append(keys, fresh...)
+		return append(append(keys, fresh...), "engine_version", "backup_retention")
 	case ClusterRestoreSnapshot:
-		return append(append(keys, fresh...), "snapshot", "wait")
+		return append(append(keys, fresh...), "engine_version", "snapshot", "wait")
 	case ClusterRestoreTime:
-		return append(append(keys, fresh...), "source", "restore_to", "wait")
+		return append(append(keys, fresh...), "source", "source_resource", "restore_to", "wait")
 	}
 	return keys
 }
 
 func bootstrapClusterKeys() []string {
 	keys := clusterKeys(ClusterRestoreSnapshot)
-	for _, k := range clusterKeys(ClusterRestoreTime) {
+	for _, k := range append(clusterKeys(ClusterRestoreTime), clusterKeys(ClusterCreate)...) {
 		if !slices.Contains(keys, k) {
 			keys = append(keys, k)
 		}
@@ -61,9 +61,6 @@ func (d *document) bootstrapCluster(v, parent value, dir string) BootstrapCluste
 		if !strings.HasPrefix(s, "db.") || strings.Trim(s, awsNameRunes) != "" {
 			return "", fmt.Errorf("%q is not an instance class; write one like db.r6g.large", s)
 		}
-		if s == "db.serverless" {
-			return "", fmt.Errorf("%q needs a capacity range, which kerbagent does not set: make the cluster yourself and write mode: modify, or take a class like db.r6g.large", s)
-		}
 		return s, nil
 	})
 	c.Instances = readOr(f["instances"], 1, func(s string) (int, error) {
@@ -77,6 +74,7 @@ func (d *document) bootstrapCluster(v, parent value, dir string) BootstrapCluste
 	c.SecurityGroups = readAll(f["security_groups"], "sg-…", parseAWSID("sg-", 8, 17))
 	c.PrimaryUser = readOr(f["primary_user"], c.PrimaryUser, parseAccountName)
 	c.PrimaryPassword, _ = read(f["primary_password"], func(s string) (BootstrapSecret, error) { return parseBootstrapSecret(s, dir) })
+	d.bootstrapClusterMaking(f, &c)
 	c.Snapshot, _ = read(f["snapshot"], parseAWSName)
 	c.Source, _ = read(f["source"], parseClusterID)
 	c.RestoreTo, _ = read(f["restore_to"], parseAWSMoment)
@@ -85,16 +83,72 @@ func (d *document) bootstrapCluster(v, parent value, dir string) BootstrapCluste
 	for _, key := range map[ClusterMode][]string{
 		ClusterCreate:          {"engine_version", "instance_class", "subnet_group", "security_groups"},
 		ClusterRestoreSnapshot: {"instance_class", "subnet_group", "security_groups", "snapshot"},
-		ClusterRestoreTime:     {"instance_class", "subnet_group", "security_groups", "source", "restore_to"},
+		ClusterRestoreTime:     {"instance_class", "subnet_group", "security_groups", "restore_to"},
 	}[c.Mode] {
 		if !f[key].set() {
 			v.problem("has no %s, which mode %s needs", key, c.Mode)
 		}
 	}
+	if c.Mode == ClusterRestoreTime && f["source"].set() == f["source_resource"].set() {
+		v.problem("needs either source, the cluster to copy, or source_resource, the resource id of one that was deleted")
+	}
+	if c.SourceResource != "" && !f["parameter_group"].set() {
+		f["source_resource"].problem("of a cluster that was deleted AWS does not tell the parameter group, and a wrong one may break it; write parameter_group: the one that it had, e.g. default.aurora-mysql8.0")
+	}
 	if c.Source != "" && c.Source == c.Identifier {
 		f["source"].problem("%q is the name of the new cluster; a copy has another name", c.Source)
 	}
 	return c
+}
+
+// bootstrapClusterMaking reads how a new cluster is made.
+func (d *document) bootstrapClusterMaking(f map[string]value, c *BootstrapCluster) {
+	c.SourceResource, _ = read(f["source_resource"], func(s string) (string, error) {
+		if !strings.HasPrefix(s, "cluster-") || strings.Trim(s[len("cluster-"):], "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") != "" {
+			return "", fmt.Errorf("%q is not the resource id of a cluster; write one like cluster-ABCDEFGHIJKLMNOPQRSTUVWXYZ", s)
+		}
+		return s, nil
+	})
+	c.ParameterGroup, _ = read(f["parameter_group"], parseAWSName)
+	c.KMSKey, _ = read(f["kms_key"], parseAWSName)
+	c.DeletionProtection = readOr(f["deletion_protection"], false, parseBool)
+	c.NoExtendedSupport = !readOr(f["extended_support"], true, parseBool)
+	c.BackupRetention = readOr(f["backup_retention"], 0, func(s string) (int, error) {
+		n, err := strconv.Atoi(s)
+		if err != nil || n < 1 || n > 35 {
+			return 0, fmt.Errorf("%q is not 1 to 35, which are the days that automated backups may be kept", s)
+		}
+		return n, nil
+	})
+	if text, ok := read(f["capacity"], parseCapacity); ok {
+		c.CapacityLeast, c.CapacityMost, _ = strings.Cut(text, "-")
+	}
+	switch serverless := c.InstanceClass == "db.serverless"; {
+	case serverless && !f["capacity"].set():
+		f["instance_class"].problem("db.serverless needs a range of capacity units; write capacity: \"0.5-16\"")
+	case !serverless && f["capacity"].set():
+		f["capacity"].problem("is for instance_class: db.serverless alone")
+	}
+	c.DirectoryPorts = readAll(f["directory_ports"], "tcp/88", func(s string) (string, error) {
+		protocol, port, _ := strings.Cut(s, "/")
+		n, err := strconv.ParseUint(port, 10, 16)
+		if protocol != "tcp" && protocol != "udp" || err != nil || n == 0 {
+			return "", fmt.Errorf("%q is not a port; write one like tcp/88", s)
+		}
+		return s, nil
+	})
+}
+
+// parseCapacity reads LEAST-MOST in Aurora capacity units, in halves: 0.5-16.
+func parseCapacity(s string) (string, error) {
+	bad := fmt.Errorf("%q is not a range of capacity units; write one like 0.5-16: 0 to 256 in steps of 0.5, the upper one at least 1", s)
+	least, most, ok := strings.Cut(s, "-")
+	a, errA := strconv.ParseFloat(least, 64)
+	b, errB := strconv.ParseFloat(most, 64)
+	if !ok || errA != nil || errB != nil || a < 0 || b < 1 || a > b || b > 256 || a*2 != float64(int(a*2)) || b*2 != float64(int(b*2)) {
+		return "", bad
+	}
+	return s, nil
 }
 
 // parseClusterID follows the RDS API's DBClusterIdentifier.

@@ -21,9 +21,9 @@ func bootstrapTrustKeys() []string {
 func bootstrapRoleKeys() []string {
 	return []string{"name", "path", "manage", "policy", "permissions_boundary", "principals", "repair", "repair_trust"}
 }
-func bootstrapUserKeys() []string { return []string{"name", "password"} }
+func bootstrapUserKeys() []string { return []string{"name", "password", "password_never_expires"} }
 func bootstrapDatabaseUserKeys() []string {
-	return []string{"user", "host", "grants", "convert", "password_file", "keytab", "ccache"}
+	return []string{"user", "host", "grants", "revoke", "convert", "password_file", "keytab", "ccache"}
 }
 func bootstrapClientKeys() []string { return []string{"config", "krb5_conf"} }
 
@@ -177,8 +177,9 @@ func (d *document) bootstrapUsers(v value, directory BootstrapDirectory, dir str
 			continue
 		}
 		u := BootstrapUser{
-			Name:     need(f["name"], item, "name: alice", parseAccountName),
-			Password: need(f["password"], item, `password: "credential:alice"`, func(s string) (BootstrapSecret, error) { return parseBootstrapSecret(s, dir) }),
+			Name:         need(f["name"], item, "name: alice", parseAccountName),
+			NeverExpires: readOr(f["password_never_expires"], false, parseBool),
+			Password:     need(f["password"], item, `password: "credential:alice"`, func(s string) (BootstrapSecret, error) { return parseBootstrapSecret(s, dir) }),
 		}
 		if slices.ContainsFunc(out, func(o BootstrapUser) bool { return u.Name != "" && strings.EqualFold(o.Name, u.Name) }) {
 			f["name"].problem("%s stands here a second time; a directory's names have no case", u.Name)
@@ -205,7 +206,8 @@ func (d *document) bootstrapDatabaseUsers(v value, b *Bootstrap, dir string) []B
 		u := BootstrapDatabaseUser{
 			Realm:   b.Directory.Realm(),
 			Host:    readOr(f["host"], "%", parseMySQLHost),
-			Grants:  readAll(f["grants"], "SELECT ON orders.*", parseGrant),
+			Grants:  readGrants(f["grants"]),
+			Revoke:  readOr(f["revoke"], false, parseBool),
 			Convert: readOr(f["convert"], false, parseBool),
 		}
 		u.User = need(f["user"], item, "user: alice", func(s string) (string, error) {
@@ -232,8 +234,20 @@ func (d *document) bootstrapDatabaseUsers(v value, b *Bootstrap, dir string) []B
 		}
 		out = append(out, u)
 	}
-	if len(out) > 0 && b.Cluster.PrimaryPassword.IsZero() && b.Cluster.Mode != ClusterCreate {
+	if len(out) > 0 && b.Cluster.PrimaryPassword.IsZero() && (b.Cluster.Mode == ClusterRestoreSnapshot || b.Cluster.Mode == ClusterRestoreTime) {
 		v.problem("database users are made by the primary user: write cluster.primary_password")
+	}
+	return out
+}
+
+// readGrants reads them by the one parser that there is: what it takes, the
+// database takes too.
+func readGrants(v value) []Grant {
+	var out []Grant
+	for _, item := range v.items("SELECT ON orders.*") {
+		if g, ok := read(item, ParseGrant); ok {
+			out = append(out, g)
+		}
 	}
 	return out
 }

@@ -140,16 +140,6 @@ func parseMySQLHost(s string) (string, error) {
 	return s, nil
 }
 
-// parseGrant reads "PRIVILEGES ON OBJECT", what stands in GRANT before TO. It
-// is a statement's text by nature; a second statement must not fit into it.
-func parseGrant(s string) (string, error) {
-	what, on, ok := strings.Cut(s, " ON ")
-	if !ok || strings.TrimSpace(what) == "" || strings.TrimSpace(on) == "" || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == ';' || r == '\'' || r == '"' || r == '#' }) || strings.Contains(s, "--") || strings.Contains(s, "/*") {
-		return "", fmt.Errorf("%q is not a grant; write one like SELECT, INSERT ON orders.*", s)
-	}
-	return s, nil
-}
-
 // parseBootstrapSecret reads file:PATH, credential:NAME and secretsmanager:NAME[#KEY].
 func parseBootstrapSecret(s, dir string) (BootstrapSecret, error) {
 	rest, ok := strings.CutPrefix(s, "secretsmanager:")

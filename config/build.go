@@ -92,6 +92,9 @@ func (d *document) realms(v value, toBeMade bool) []Realm {
 		if !e.empty() {
 			f := e.fields(realmKeys()...)
 			r.Kind = readOr(f["kind"], ActiveDirectory, parseKind)
+			if upper := strings.ToUpper(name); name != upper && (r.Kind == ActiveDirectory || r.Kind == AWSManagedAD) {
+				d.add(e.at, e.path, fmt.Sprintf("is not in upper case, as the realm of an Active Directory always is; write %s (or, if it is none, its kind)", upper))
+			}
 			r.DNSServers = readAll(f["dns_servers"], "10.0.1.10", func(s string) (netip.AddrPort, error) { return parseAddrPort(s, PortDNS) })
 			r.KDCs = readAll(f["kdcs"], "dc1.corp.example.com", func(s string) (HostPort, error) { return parseHostPort(s, PortKDC) })
 			r.KpasswdServers = readAll(f["kpasswd_servers"], "dc1.corp.example.com", func(s string) (HostPort, error) { return parseHostPort(s, PortKpasswd) })

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -34,6 +35,9 @@ func (c *Config) Notes() []string {
 		}
 	}
 	for _, d := range c.Databases {
+		if strings.Contains(d.Host, ".cluster-custom-") {
+			notes = append(notes, fmt.Sprintf("database %s: %s is a custom endpoint, which Windows clients of an on-premises Active Directory cannot use (Aurora user guide)", d.Name, d.Host))
+		}
 		if d.TLS.Mode == TLSOff || d.TLS.Mode == Require {
 			notes = append(notes, fmt.Sprintf("database %s: with tls.mode %s its certificate is not checked", d.Name, d.TLS.Mode))
 		}

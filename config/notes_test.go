@@ -17,9 +17,11 @@ func TestNotes(t *testing.T) {
 		text string
 		want []string
 	}{
-		"realms alone":   {"realms: {A.TEST: {}}\n", []string{"no database is configured: only the realms are probed"}},
-		"path alone":     {head, []string{"no login is configured: the path is probed, and nobody logs in", unchecked}},
-		"one login":      {head + "logins: [{user: alice@A.TEST, database: one, keytab: k}]\n", []string{unchecked}},
+		"realms alone": {"realms: {A.TEST: {}}\n", []string{"no database is configured: only the realms are probed"}},
+		"path alone":   {head, []string{"no login is configured: the path is probed, and nobody logs in", unchecked}},
+		"one login":    {head + "logins: [{user: alice@A.TEST, database: one, keytab: k}]\n", []string{unchecked}},
+		"a custom endpoint": {"realms: {A.TEST: {}}\ndatabases: {one: {endpoint: reports.cluster-custom-abc.us-east-1.rds.amazonaws.com}}\nlogins: [{user: alice@A.TEST, database: one, keytab: k}]\n",
+			[]string{"database one: reports.cluster-custom-abc.us-east-1.rds.amazonaws.com is a custom endpoint, which Windows clients of an on-premises Active Directory cannot use (Aurora user guide)"}},
 		"two of one":     {head + "logins: [{user: alice@A.TEST, database: one, keytab: k}, {user: alice@A.TEST, database: two, keytab: k}]\n", []string{paced, unchecked}},
 		"two users":      {head + "logins: [{user: alice@A.TEST, database: one, keytab: k}, {user: bob@A.TEST, database: two, keytab: k}]\n", []string{unchecked}},
 		"somebody's own": {head + "logins: [{user: alice@A.TEST, database: one, ccache: c, interval: 20s}]\n", []string{unchecked}},

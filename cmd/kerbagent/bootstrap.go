@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -43,6 +44,7 @@ run again at any moment. The last thing it does is to log the users in.
   kerbagent bootstrap apply    show the plan, ask for confirmation, then apply
   kerbagent bootstrap status   show the progress
   kerbagent bootstrap policy   print the IAM policy that it needs
+  kerbagent bootstrap rotate   give passwords of the directory new values
   kerbagent bootstrap          the same as apply; without a terminal it does not ask (for provisioning)
 
 It changes only the AWS account that the file names (bootstrap.account). If the
@@ -74,11 +76,11 @@ EXIT STATUS
 	f.StringVar(&o.config, "config", config.DefaultFile, "configuration `file`")
 	f.StringVar(&o.region, "region", "", "AWS `Region`, where the configuration has none")
 	f.StringVar(&o.profile, "profile", "", "`name` of a profile of the AWS configuration")
-	f.StringVar(&o.stateDir, "state-dir", "", "`directory` for the record of what was asked for (default: "+defaultStateDir()+")")
+	f.StringVar(&o.stateDir, "state-dir", "", "`directory` for the record of what was asked for, whose owner alone may write there (default: "+bootstrapStateDir()+")")
 	f.StringVarP(&o.output, "output", "o", "human", "how to print the result: `human` or json")
 	f.BoolVar(&o.yes, "yes", false, "answer the question of apply: do not ask")
 	f.BoolVar(&o.takeLock, "take-lock", false, "take the lock from a bootstrap that is dead")
-	c.AddCommand(o.plan(s), o.status(s), o.policy(s), o.applyVerb(s))
+	c.AddCommand(o.plan(s), o.status(s), o.policy(s), o.applyVerb(s), o.rotate(s))
 	return c
 }
 
@@ -102,11 +104,17 @@ func (o *bootstrapOptions) applyVerb(s streams) *cobra.Command {
 
 func (o *bootstrapOptions) policy(s streams) *cobra.Command {
 	var readOnly bool
-	var account string
+	var account, purpose string
 	c := &cobra.Command{Use: "policy", Short: "Print the IAM policy that the configuration needs; calls nothing", Args: noArgs, RunE: func(*cobra.Command, []string) error {
 		cfg, err := o.load()
 		if err != nil {
 			return err
+		}
+		if readOnly {
+			purpose = string(bootstrap.ForStatus)
+		}
+		if !slices.Contains([]bootstrap.Purpose{bootstrap.ForApply, bootstrap.ForStatus, bootstrap.ForRotate}, bootstrap.Purpose(purpose)) {
+			return fmt.Errorf("--for %q is none of apply, status and rotate", purpose)
 		}
 		account = cmp.Or(account, cfg.Account)
 		region := cmp.Or(cfg.Region, o.region, os.Getenv("AWS_REGION"))
@@ -116,10 +124,11 @@ func (o *bootstrapOptions) policy(s streams) *cobra.Command {
 		for _, warning := range bootstrap.PolicyWarnings(cfg) {
 			fmt.Fprintln(s.err, "warning: "+warning)
 		}
-		_, err = fmt.Fprintln(s.out, bootstrap.Policy(cfg, region, account, readOnly))
+		_, err = fmt.Fprintln(s.out, bootstrap.Policy(cfg, region, account, bootstrap.Purpose(purpose)))
 		return err
 	}}
-	c.Flags().BoolVar(&readOnly, "read-only", false, "only what plan and status need of AWS")
+	c.Flags().StringVar(&purpose, "for", string(bootstrap.ForApply), "what the policy is for: `apply`, status (plan and status change nothing) or rotate")
+	c.Flags().BoolVar(&readOnly, "read-only", false, "the same as --for status")
 	c.Flags().StringVar(&account, "account", "", "`number` of the AWS account (default: bootstrap.account, else the policy is valid in any)")
 	return c
 }
@@ -145,10 +154,14 @@ func (o *bootstrapOptions) options(ctx context.Context) (bootstrap.Options, erro
 	if err != nil {
 		return bootstrap.Options{}, fmt.Errorf("asking for this host's name: %w", err)
 	}
-	dir := cmp.Or(o.stateDir, defaultStateDir())
+	dir := cmp.Or(o.stateDir, bootstrapStateDir())
+	former := ""
+	if o.stateDir == "" {
+		former = defaultStateDir()
+	}
 	return bootstrap.Options{
-		Config: cfg, AWS: clients, StateDir: dir, Host: host, TakeLock: o.takeLock,
-		Now: time.Now, Sleep: sleep, Accounts: bootstrap.OpenDirectory, SQL: bootstrap.OpenDatabase, Krb5Conf: bootstrapKrb5Conf(ctx),
+		Config: cfg, AWS: clients, StateDir: dir, FormerStateDir: former, Host: host, TakeLock: o.takeLock,
+		Now: time.Now, Sleep: sleep, Accounts: bootstrap.OpenDirectory, Login: recordedLogin(dir), SQL: bootstrap.OpenDatabase, Krb5Conf: bootstrapKrb5Conf(ctx),
 		Verify: func(ctx context.Context, cfg *config.Config, prompted func(config.Login) ([]byte, error)) ([]probe.Result, diagnose.Report, error) {
 			env, err := hostEnv(cfg, dir, ledger.Options{})
 			if err != nil {
@@ -161,6 +174,36 @@ func (o *bootstrapOptions) options(ctx context.Context) (bootstrap.Options, erro
 			return results, agent.Explain(cfg, results, env.Now()), err
 		},
 	}, nil
+}
+
+// bootstrapStateDir is bootstrap's own: the daemon's directory is the daemon's, who
+// may put there what it likes.
+func bootstrapStateDir() string {
+	if dir := defaultStateDir(); os.Getenv("STATE_DIRECTORY") == "" {
+		return dir + "-bootstrap"
+	}
+	return defaultStateDir()
+}
+
+// recordedLogin tries a new password with the care that every login takes: it is
+// written down before it is sent. A refusal counts as an answer that got lost,
+// since a domain controller may not have the new password yet: two of them, and
+// the ledger holds the next one back for a while.
+func recordedLogin(dir string) bootstrap.Login {
+	return func(ctx context.Context, as bootstrap.LoginAs) error {
+		l, err := ledger.Open(dir, ledger.Options{})
+		if err != nil {
+			return err
+		}
+		attempt, err := l.Account(as.User + "@" + as.Realm).Begin(as.Password.Reveal())
+		if err != nil {
+			return err
+		}
+		if err := bootstrap.LoginToDirectory(ctx, as); err != nil {
+			return errors.Join(err, attempt.Unanswered())
+		}
+		return attempt.Accepted()
+	}
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

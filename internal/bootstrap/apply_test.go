@@ -32,10 +32,11 @@ func scenarios() []scenario {
 		{"modify", wish(modifyMode, ""), addOrders},
 		{"create", wish(createMode, ""), func(*awstest.Cloud) {}},
 		{"restore a snapshot", wish(snapMode, ""), func(c *awstest.Cloud) {
-			c.AddSnapshot(awstest.Snapshot{ID: "orders-yesterday", Cluster: "orders"})
+			addShop(c)
+			c.AddSnapshot(awstest.Snapshot{ID: "orders-yesterday", Cluster: "shop", ParameterGroup: lowercase})
 		}},
 		{"restore a moment", wish(timeMode, ""), func(c *awstest.Cloud) {
-			c.AddCluster(awstest.Cluster{ID: "shop", SubnetGroup: "databases", Groups: []string{"sg-00000001"}, Master: "admin"}, "shop-1")
+			addShop(c)
 		}},
 		{"with a trust", wish(modifyMode, withTrust), func(c *awstest.Cloud) {
 			addOrders(c)
@@ -47,6 +48,13 @@ func scenarios() []scenario {
 		}},
 		{"with the guide's inline policy", wish(modifyMode, "  role: {name: aurora, policy: inline}\n"), addOrders},
 	}
+}
+
+// lowercase is a parameter group without which its clusters do not start.
+const lowercase = "lowercase-names"
+
+func addShop(c *awstest.Cloud) {
+	c.AddCluster(awstest.Cluster{ID: "shop", SubnetGroup: "databases", Groups: []string{"sg-00000001"}, Master: "admin", ParameterGroup: lowercase}, "shop-1")
 }
 
 func TestApplyFromNothingToALogin(t *testing.T) {

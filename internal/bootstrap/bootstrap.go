@@ -33,17 +33,32 @@ func Plan(ctx context.Context, o Options) (Report, error) {
 	if err != nil {
 		return Report{Schema: 1}, err
 	}
+	e.steps = e.world.steps()
 	return e.plan(ctx)
 }
 
 // Apply makes what is missing, waits for it, and ends with a login. The error
 // is an *Error.
-func Apply(ctx context.Context, o Options) (rep Report, err error) {
+func Apply(ctx context.Context, o Options) (Report, error) {
+	return run(ctx, o, func(w *world) ([]step, error) { return w.steps(), nil })
+}
+
+// Rotate gives passwords of the directory new values: of Admin, or of users of the
+// configuration. The error is an *Error.
+func Rotate(ctx context.Context, o Options, names []string) (Report, error) {
+	return run(ctx, o, func(w *world) ([]step, error) { return w.rotateSteps(names) })
+}
+
+// run brings steps to their end, under the lock.
+func run(ctx context.Context, o Options, steps func(*world) ([]step, error)) (rep Report, err error) {
 	e, err := start(ctx, o, true)
 	if err != nil {
 		return Report{Schema: 1}, err
 	}
 	defer e.state.close()
+	if e.steps, err = steps(e.world); err != nil {
+		return e.report(), problem("start", err)
+	}
 	l := &lock{sm: o.AWS.secrets, world: e.world}
 	if err := l.take(ctx); err != nil {
 		return e.report(), problem("lock", err)

@@ -26,6 +26,7 @@ type directoryCalls struct {
 	describeDomainControllers     call[directoryservice.DescribeDomainControllersInput, directoryservice.DescribeDomainControllersOutput, directoryservice.Options]
 	getDirectoryLimits            call[directoryservice.GetDirectoryLimitsInput, directoryservice.GetDirectoryLimitsOutput, directoryservice.Options]
 	listTagsForResource           call[directoryservice.ListTagsForResourceInput, directoryservice.ListTagsForResourceOutput, directoryservice.Options]
+	resetUserPassword             call[directoryservice.ResetUserPasswordInput, directoryservice.ResetUserPasswordOutput, directoryservice.Options]
 	createTrust                   call[directoryservice.CreateTrustInput, directoryservice.CreateTrustOutput, directoryservice.Options]
 	describeTrusts                call[directoryservice.DescribeTrustsInput, directoryservice.DescribeTrustsOutput, directoryservice.Options]
 	verifyTrust                   call[directoryservice.VerifyTrustInput, directoryservice.VerifyTrustOutput, directoryservice.Options]
@@ -39,6 +40,7 @@ type rdsCalls struct {
 	describeDBClusters                 call[rds.DescribeDBClustersInput, rds.DescribeDBClustersOutput, rds.Options]
 	describeDBInstances                call[rds.DescribeDBInstancesInput, rds.DescribeDBInstancesOutput, rds.Options]
 	describeOrderableDBInstanceOptions call[rds.DescribeOrderableDBInstanceOptionsInput, rds.DescribeOrderableDBInstanceOptionsOutput, rds.Options]
+	describeDBClusterSnapshots         call[rds.DescribeDBClusterSnapshotsInput, rds.DescribeDBClusterSnapshotsOutput, rds.Options]
 	describeEvents                     call[rds.DescribeEventsInput, rds.DescribeEventsOutput, rds.Options]
 	createDBCluster                    func(context.Context, newCluster) error
 	modifyDBCluster                    call[rds.ModifyDBClusterInput, rds.ModifyDBClusterOutput, rds.Options]
@@ -72,9 +74,12 @@ type iamCalls struct {
 
 // secretsCalls are those of secretsmanager.
 type secretsCalls struct {
-	createSecret   call[secretsmanager.CreateSecretInput, secretsmanager.CreateSecretOutput, secretsmanager.Options]
-	getSecretValue call[secretsmanager.GetSecretValueInput, secretsmanager.GetSecretValueOutput, secretsmanager.Options]
-	deleteSecret   call[secretsmanager.DeleteSecretInput, secretsmanager.DeleteSecretOutput, secretsmanager.Options]
+	createSecret             call[secretsmanager.CreateSecretInput, secretsmanager.CreateSecretOutput, secretsmanager.Options]
+	getSecretValue           call[secretsmanager.GetSecretValueInput, secretsmanager.GetSecretValueOutput, secretsmanager.Options]
+	deleteSecret             call[secretsmanager.DeleteSecretInput, secretsmanager.DeleteSecretOutput, secretsmanager.Options]
+	describeSecret           call[secretsmanager.DescribeSecretInput, secretsmanager.DescribeSecretOutput, secretsmanager.Options]
+	putSecretValue           call[secretsmanager.PutSecretValueInput, secretsmanager.PutSecretValueOutput, secretsmanager.Options]
+	updateSecretVersionStage call[secretsmanager.UpdateSecretVersionStageInput, secretsmanager.UpdateSecretVersionStageOutput, secretsmanager.Options]
 }
 
 // stsCalls are those of sts.
@@ -134,5 +139,9 @@ type newCluster struct {
 	domain, role             string
 	primary                  string
 	password                 Secret // empty: RDS makes and keeps one
+	parameterGroup, kmsKey   string // empty: the default
+	least, most              string // capacity units of serverless instances; empty: there are none
+	backupDays               int    // 0: AWS's default
+	protect, noExtended      bool
 	tags                     map[string]string
 }

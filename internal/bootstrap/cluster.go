@@ -61,6 +61,9 @@ func (s *clusterStep) needs() []permission {
 		out = append(out, act("iam:CreateServiceLinkedRole", s.arn("iam", "", "role/aws-service-role/rds.amazonaws.com/AWSServiceRoleForRDS")).
 			when(condition{"StringEquals", "iam:AWSServiceName", "rds.amazonaws.com"}))
 	}
+	if s.Config.Cluster.Mode == config.ClusterRestoreSnapshot {
+		out = append(out, watch("rds:DescribeDBClusterSnapshots", "*"))
+	}
 	if s.Config.Cluster.Mode == config.ClusterCreate && s.Config.Cluster.PrimaryPassword.IsZero() {
 		at := s.arn("secretsmanager", s.region, "secret:rds!cluster-*")
 		out = append(out, act("secretsmanager:CreateSecret", at), act("secretsmanager:TagResource", at), act("kms:DescribeKey", s.arn("kms", s.region, "key/*")))

@@ -98,6 +98,13 @@ func writerOf(c *types.DBCluster) string {
 	return ""
 }
 
+// unlistedError says that AWS does not list a version on an instance class. It
+// lists what can be ordered: a deprecated version that runs may be left out.
+type unlistedError struct{ error }
+
+// Unwrap returns the advice.
+func (e *unlistedError) Unwrap() error { return e.error }
+
 // supports asks AWS whether a version on an instance class has Kerberos.
 func (s *clusterStep) supports(ctx context.Context, version, class string) error {
 	in := &rds.DescribeOrderableDBInstanceOptionsInput{Engine: aws.String(engineName), EngineVersion: aws.String(version), DBInstanceClass: aws.String(class)}
@@ -116,7 +123,7 @@ func (s *clusterStep) supports(ctx context.Context, version, class string) error
 	}
 	next := "take Aurora MySQL 3.03.0 or later (8.4.7 or later), and an instance class that has it in this Region"
 	if !known {
-		return advise(next, "%s has no Aurora MySQL %s on %s", s.region, version, class)
+		return &unlistedError{advise(next, "%s has no Aurora MySQL %s on %s to be ordered", s.region, version, class)}
 	}
 	return advise(next, "Aurora MySQL %s on %s has no Kerberos in %s", version, class, s.region)
 }

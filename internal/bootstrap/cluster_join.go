@@ -16,6 +16,9 @@ import (
 // is not joined for that.
 func (s *clusterStep) membership(ctx context.Context, v view, c *types.DBCluster, instances []types.DBInstance) (view, error) {
 	id := s.Config.Cluster.Identifier
+	if g := aws.ToString(c.GlobalClusterIdentifier); g != "" {
+		v.notes = append(v.notes, "the cluster "+id+" belongs to the global database "+plain(g)+": each of its clusters has to join by itself, in its own Region, to a directory that is there too")
+	}
 	status := ""
 	for _, m := range c.DomainMemberships {
 		domain := aws.ToString(m.Domain)
@@ -59,7 +62,12 @@ func (s *clusterStep) join(ctx context.Context, v view, c *types.DBCluster, inst
 		return v, advise("give it an instance", "the cluster %s has no instance, and cannot join", id)
 	}
 	for _, class := range classes(instances) {
-		if err := s.supports(ctx, aws.ToString(c.EngineVersion), class); err != nil {
+		err := s.supports(ctx, aws.ToString(c.EngineVersion), class)
+		if is[*unlistedError](err) {
+			v.notes = append(v.notes, err.Error()+": it runs all the same, so AWS decides whether it can join")
+			err = nil
+		}
+		if err != nil {
 			return v, err
 		}
 	}

@@ -5,13 +5,14 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
 
-// need is one way that a database must have out to the domain controllers. AWS
+// way is one way that a database must have out to the domain controllers. AWS
 // has no list for Aurora; these are the ports of a domain member (AWS
 // documents them for RDS Custom for SQL Server) without which a join cannot be.
 type way struct {
@@ -19,7 +20,18 @@ type way struct {
 	port     int32
 }
 
-func ways() []way {
+func (s *clusterStep) ways() []way {
+	var out []way
+	for _, text := range s.Config.Cluster.DirectoryPorts {
+		protocol, port, _ := strings.Cut(text, "/")
+		if n, err := strconv.ParseUint(port, 10, 16); err == nil { // it was checked when it was read
+			out = append(out, way{protocol, int32(n)})
+		}
+	}
+	if len(out) > 0 {
+		return out
+	}
+
 	return []way{{"tcp", 53}, {"udp", 53}, {"tcp", 88}, {"udp", 88}, {"tcp", 389}, {"udp", 389}, {"tcp", 445}, {"tcp", 464}, {"udp", 464}}
 }
 
@@ -57,10 +69,10 @@ func (s *clusterStep) paths(ctx context.Context, groups []string) (blocked strin
 		egress, vpc = append(egress, g.IpPermissionsEgress...), aws.ToString(g.VpcId)
 	}
 	if len(groups) == 0 {
-		return "", nil, nil
+		return "", []string{"the cluster has no VPC security group, so its way to the directory cannot be judged: Kerberos is for clusters in a VPC only"}, nil
 	}
 	var commands, unjudged []string
-	for _, w := range ways() {
+	for _, w := range s.ways() {
 		var lacking []string
 		open := s.unjudged(egress, w)
 		for _, a := range s.directory.addresses {

@@ -18,6 +18,9 @@ import (
 // engineName is the only engine that this is about.
 const engineName = "aurora-mysql"
 
+// noExtendedSupport leaves RDS Extended Support, which is on otherwise.
+const noExtendedSupport = "open-source-rds-extended-support-disabled"
+
 // form is the request as RDS's query protocol has it. It names no port: one that
 // changes later breaks Kerberos.
 func (c newCluster) form() url.Values {
@@ -28,6 +31,21 @@ func (c newCluster) form() url.Values {
 		f.Set("MasterUserPassword", string(b))
 	} else {
 		f.Set("ManageMasterUserPassword", "true")
+	}
+	for key, value := range map[string]string{"DBClusterParameterGroupName": c.parameterGroup, "KmsKeyId": c.kmsKey,
+		"ServerlessV2ScalingConfiguration.MinCapacity": c.least, "ServerlessV2ScalingConfiguration.MaxCapacity": c.most} {
+		if value != "" {
+			f.Set(key, value)
+		}
+	}
+	if c.backupDays > 0 {
+		f.Set("BackupRetentionPeriod", strconv.Itoa(c.backupDays))
+	}
+	if c.protect {
+		f.Set("DeletionProtection", "true")
+	}
+	if c.noExtended {
+		f.Set("EngineLifecycleSupport", noExtendedSupport)
 	}
 	for i, g := range c.groups {
 		f.Set("VpcSecurityGroupIds.VpcSecurityGroupId."+strconv.Itoa(i+1), g)

@@ -22,11 +22,14 @@ func start(ctx context.Context, o Options, changes bool) (*engine, error) {
 	if err := w.inAccount(changes); err != nil {
 		return nil, err
 	}
+	if err := w.localPasswords(); err != nil {
+		return nil, err
+	}
 	var err error
-	if w.state, err = openState(o.StateDir, w.account, w.region, changes); err != nil {
+	if w.state, err = openState(o.StateDir, o.FormerStateDir, w.account, w.region, changes); err != nil {
 		return nil, problem("start", err)
 	}
-	return &engine{world: w, steps: w.steps()}, nil
+	return &engine{world: w}, nil
 }
 
 // release gives the lock back. Where a request is still to be looked for, which

@@ -36,7 +36,7 @@ type server struct{ *dbuser.DB }
 
 // Missing puts our words into dbuser's.
 func (s server) Missing(ctx context.Context, u config.BootstrapDatabaseUser) ([]string, error) {
-	out, err := s.DB.Missing(ctx, dbuser.User{Name: u.User, Host: u.Host, Realm: u.Realm, Grants: u.Grants, Convert: u.Convert})
+	out, err := s.DB.Missing(ctx, dbuser.User{Name: u.User, Host: u.Host, Realm: u.Realm, Grants: u.Grants, Convert: u.Convert, Revoke: u.Revoke})
 	if errors.Is(err, dbuser.ErrPassword) || errors.Is(err, dbuser.ErrPrimary) {
 		return nil, advise("correct database_users", "%s: %s", u.User, err)
 	}

@@ -21,6 +21,11 @@ func OpenDirectory(ctx context.Context, at AccountsAt) (Accounts, error) {
 	return directoryAccounts{d}, nil
 }
 
+// LoginToDirectory is Login for a real directory, without a record of attempts.
+func LoginToDirectory(ctx context.Context, as LoginAs) error {
+	return aduser.Login(ctx, aduser.Options{Realm: as.Realm, Controllers: as.Controllers, Admin: as.User, Password: as.Password.Reveal()})
+}
+
 type directoryAccounts struct{ d *aduser.Directory }
 
 func (a directoryAccounts) Find(_ context.Context, name string) (Account, bool, error) {
@@ -28,7 +33,7 @@ func (a directoryAccounts) Find(_ context.Context, name string) (Account, bool, 
 	if err != nil || u == nil {
 		return Account{}, false, err
 	}
-	return Account{Name: u.Name, Disabled: u.Disabled, HasPassword: u.HasPassword}, true, nil
+	return Account{Name: u.Name, Disabled: u.Disabled, HasPassword: u.HasPassword, Expires: u.Expires, NeverExpires: u.NeverExpires}, true, nil
 }
 
 func (a directoryAccounts) Create(_ context.Context, name string) error {
@@ -37,19 +42,15 @@ func (a directoryAccounts) Create(_ context.Context, name string) error {
 }
 
 func (a directoryAccounts) SetPassword(ctx context.Context, name string, password Secret) error {
-	u, err := a.user(name)
-	if err != nil {
-		return err
-	}
-	return a.d.SetPassword(ctx, u, password.Reveal())
+	return a.d.SetPassword(ctx, name, password.Reveal())
 }
 
-func (a directoryAccounts) Enable(_ context.Context, name string) error {
+func (a directoryAccounts) Enable(_ context.Context, name string, neverExpires bool) error {
 	u, err := a.user(name)
 	if err != nil {
 		return err
 	}
-	return a.d.Enable(u)
+	return a.d.Enable(u, neverExpires)
 }
 
 func (a directoryAccounts) user(name string) (*aduser.User, error) {

@@ -15,15 +15,19 @@ import (
 type Options struct {
 	Config   *config.Bootstrap
 	AWS      Clients
-	StateDir string // where the state file is kept, a folder of root's
-	Host     string // this host's name, for who meets the lock
-	TakeLock bool   // take the lock from whoever holds it
+	StateDir string // where the state file is kept: a folder that its owner alone may write to, and nobody else's
+	// FormerStateDir is where earlier versions kept it: the daemon's folder. A state
+	// file there that is ours is taken over, once. Empty: there is none.
+	FormerStateDir string
+	Host           string // this host's name, for who meets the lock
+	TakeLock       bool   // take the lock from whoever holds it
 
 	Now      func() time.Time
 	Sleep    func(context.Context, time.Duration) error // ends early with ctx's error
 	Progress func(Event)                                // hears what is done and waited for, in turn; nil for nobody
 
 	Accounts OpenAccounts // nil where no users are configured
+	Login    Login        // of a rotation
 	SQL      OpenSQL      // nil where no database users are configured
 	Krb5Conf Krb5Conf
 	Verify   Verifier
@@ -37,6 +41,16 @@ type Krb5Conf func(cfg *config.Config, path string) (stale bool, apply func() er
 // returns what was seen, and what that means. prompted returns the passwords of
 // logins whose kind is config.Prompt.
 type Verifier func(ctx context.Context, cfg *config.Config, prompted func(config.Login) ([]byte, error)) ([]probe.Result, diagnose.Report, error)
+
+// LoginAs is one login to the directory.
+type LoginAs struct {
+	User, Realm string
+	Controllers []netip.Addr // of the directory; one of them is asked
+	Password    Secret
+}
+
+// Login tries a password, once; it keeps the record of attempts.
+type Login func(context.Context, LoginAs) error
 
 // SQL is a database, talked to as its primary user.
 type SQL interface {
@@ -71,8 +85,9 @@ type Accounts interface {
 	Create(ctx context.Context, name string) error
 	// SetPassword gives a user its password.
 	SetPassword(ctx context.Context, name string, password Secret) error
-	// Enable lets a user log in.
-	Enable(ctx context.Context, name string) error
+	// Enable lets a user log in, with a password that ends by the domain's policy
+	// or never does.
+	Enable(ctx context.Context, name string, neverExpires bool) error
 	// At is the domain controller that all of this is asked of.
 	At() netip.Addr
 	Close() error
@@ -83,6 +98,9 @@ type Account struct {
 	Name        string // exactly as the directory writes it
 	Disabled    bool
 	HasPassword bool // one was set since it was made
+	// Expires is when its password ends. Zero: never, or it is not known.
+	Expires      time.Time
+	NeverExpires bool // by its own setting
 }
 
 // AccountsAt says which directory, and as whom.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/big"
 	"strings"
+	"unicode/utf8"
 )
 
 // generate makes a password that fits: 190 bits of letters and digits.
@@ -29,8 +30,11 @@ func generate(fits func([]byte) error) ([]byte, error) {
 
 // checkAdminPassword holds a password to the rule of the guide's step 1.
 func checkAdminPassword(b []byte) error {
-	if len(b) < 8 || len(b) > 64 {
-		return fmt.Errorf("it has %d characters, and must have 8 to 64", len(b))
+	if n := utf8.RuneCount(b); n < 8 || n > 64 {
+		return fmt.Errorf("it has %d characters, and must have 8 to 64", n)
+	}
+	if bytes.ContainsFunc(b, func(r rune) bool { return !isAllowed(r) }) {
+		return errors.New("it has a character that AWS does not list: letters A to Z and a to z, digits, and " + otherCharacters)
 	}
 	if strings.Contains(strings.ToLower(string(b)), "admin") {
 		return errors.New(`it must not contain the word "admin"`)
@@ -41,16 +45,16 @@ func checkAdminPassword(b []byte) error {
 // checkUserPassword holds a password to a directory's first policy. The
 // directory has the last word: its policy can be another one by now.
 func checkUserPassword(b []byte) error {
-	if len(b) < 7 || len(b) > 127 {
-		return fmt.Errorf("it has %d characters, and must have 7 to 127", len(b))
+	if n := utf8.RuneCount(b); n < 7 || n > 127 {
+		return fmt.Errorf("it has %d characters, and must have 7 to 127", n)
 	}
 	return checkClasses(b)
 }
 
 // checkTrustPassword holds a password to CreateTrust's limits.
 func checkTrustPassword(b []byte) error {
-	if len(b) > 128 {
-		return fmt.Errorf("it has %d characters, and must have at most 128", len(b))
+	if n := utf8.RuneCount(b); n < 1 || n > 128 {
+		return fmt.Errorf("it has %d characters, and must have 1 to 128", n)
 	}
 	return nil
 }
@@ -66,13 +70,20 @@ func checkPrimaryPassword(b []byte) error {
 	return nil
 }
 
+// otherCharacters are those that the guide lists beside letters and digits.
+const otherCharacters = "~!@#$%^&*_-+=`|\\(){}[]:;\"'<>,.?/"
+
+func isAllowed(r rune) bool {
+	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune(otherCharacters, r)
+}
+
 func checkClasses(b []byte) error {
 	classes := 0
 	for _, in := range []func(rune) bool{
 		func(r rune) bool { return r >= 'a' && r <= 'z' },
 		func(r rune) bool { return r >= 'A' && r <= 'Z' },
 		func(r rune) bool { return r >= '0' && r <= '9' },
-		func(r rune) bool { return strings.ContainsRune("~!@#$%^&*_-+=`|\\(){}[]:;\"'<>,.?/", r) },
+		func(r rune) bool { return strings.ContainsRune(otherCharacters, r) },
 	} {
 		if bytes.ContainsFunc(b, in) {
 			classes++

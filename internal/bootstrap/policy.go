@@ -6,21 +6,35 @@ import (
 	"github.com/kerbagent/kerbagent/config"
 )
 
-// Policy returns the IAM policy for what is configured, from nothing to a
-// login; readOnly: for a watcher, which looks and never changes. account may be
-// empty: then the policy is for any.
-func Policy(cfg *config.Bootstrap, region, account string, readOnly bool) string {
+// Purpose is what a policy is for.
+type Purpose string
+
+// The purposes.
+const (
+	ForApply  Purpose = "apply"  // from nothing to a login
+	ForStatus Purpose = "status" // of a watcher, which looks and never changes
+	ForRotate Purpose = "rotate"
+)
+
+// Policy returns the IAM policy for what is configured. account may be empty: then
+// the policy is for any.
+func Policy(cfg *config.Bootstrap, region, account string, purpose Purpose) string {
 	if account == "" {
 		account = "*"
 	}
 	w := &world{Options: Options{Config: cfg}, account: account, region: region, partition: partitionOf(region)}
-	var all []permission
-	for _, s := range w.steps() {
+	steps := w.steps()
+	all := []permission{}
+	if purpose == ForRotate {
+		steps = w.rotatable()
+	} else {
+		all = append(all, watch("iam:ListAccountAliases", "*"))
+	}
+	for _, s := range steps {
 		all = append(all, s.needs()...)
 	}
-	all = append(all, watch("iam:ListAccountAliases", "*"))
 	all = append(all, w.onSecret(lockName, "CreateSecret", "GetSecretValue", "DeleteSecret")...)
-	if readOnly {
+	if purpose == ForStatus {
 		all = slices.DeleteFunc(all, func(p permission) bool { return !p.reads })
 	}
 	return policyText(compile(all))

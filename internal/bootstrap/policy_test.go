@@ -10,13 +10,13 @@ import (
 	"github.com/kerbagent/kerbagent/internal/bootstrap/awstest"
 )
 
-func (h *host) policy(readOnly bool) string {
+func (h *host) policy(purpose Purpose) string {
 	h.t.Helper()
 	cfg, err := config.LoadBootstrap(h.file)
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	return Policy(cfg, "us-east-1", "123456789012", readOnly)
+	return Policy(cfg, "us-east-1", "123456789012", purpose)
 }
 
 // as runs a test with a policy in place of an administrator's.
@@ -58,7 +58,7 @@ func TestPolicyIsSufficientAndNecessary(t *testing.T) {
 			h := newHost(t, newCloud(t, awstest.Options{}), s.file)
 			s.seed(h.cloud)
 			h.cloud.OtherSide("onprem.local", "not yet the right one")
-			all := h.policy(false)
+			all := h.policy(ForApply)
 			h.as(all)
 			if err := h.life(); err != nil {
 				t.Fatal(err)
@@ -102,7 +102,7 @@ func TestReadOnlyPolicyIsEnoughForAStatus(t *testing.T) {
 			h := newHost(t, newCloud(t, awstest.Options{}), s.file)
 			s.seed(h.cloud)
 			h.done()
-			h.as(h.policy(true))
+			h.as(h.policy(ForStatus))
 			rep, err := Plan(t.Context(), h.options())
 			if err != nil {
 				t.Fatal(err)
@@ -124,7 +124,7 @@ func TestPolicyOfOtherPartitions(t *testing.T) {
 		t.Fatal(err)
 	}
 	for region, want := range map[string]string{"cn-north-1": "arn:aws-cn:iam::", "us-gov-west-1": "arn:aws-us-gov:iam::", "eusc-de-east-1": "arn:aws-eusc:iam::", "af-south-1": "arn:aws:iam::"} {
-		if got := Policy(cfg, region, "", false); !strings.Contains(got, want+"*:role/") {
+		if got := Policy(cfg, region, "", ForApply); !strings.Contains(got, want+"*:role/") {
 			t.Errorf("%s: no %s in\n%s", region, want, got)
 		}
 	}

@@ -121,7 +121,7 @@ func TestRoleOfSomebodyElse(t *testing.T) {
 	cloud := newCloud(t, awstest.Options{})
 	addOrders(cloud)
 	h := newHost(t, cloud, wish(modifyMode, "  role: {manage: false, path: /service/}\n"))
-	text := h.policy(false)
+	text := h.policy(ForApply)
 	var doc policy
 	if err := json.Unmarshal([]byte(text), &doc); err != nil {
 		t.Fatal(err)
@@ -163,7 +163,7 @@ func TestThePrintedPolicyCannotBeUsedToEscalate(t *testing.T) {
 			cloud := newCloud(t, awstest.Options{NoLinkedRole: true})
 			cloud.AddPolicy("limit", guideRole)
 			h := newHost(t, cloud, wish(createMode, "  role: {"+c.role+"}\n"))
-			h.as(h.policy(false))
+			h.as(h.policy(ForApply))
 			k := iam.NewFromConfig(aws.Config{Region: "us-east-1", BaseEndpoint: aws.String(cloud.URL()), Credentials: credentials.NewStaticCredentialsProvider(accessKey, secretKey, "")})
 			ctx, everything := t.Context(), aws.String(awstest.Everything)
 			mine := aws.String(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::123456789012:user/operator"},"Action":"sts:AssumeRole"}]}`)
@@ -266,7 +266,7 @@ func TestServiceLinkedRole(t *testing.T) {
 		h.as(awstest.Everything, deny)
 		h.onSleep = func() {
 			if len(h.told(EventAgain)) > 0 {
-				h.as(h.policy(false))
+				h.as(h.policy(ForApply))
 			}
 		}
 		h.done()

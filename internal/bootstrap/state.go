@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -24,43 +25,153 @@ type state struct {
 	Done   map[string]time.Time `json:"done,omitempty"` // what was done to a thing, by what/id: joined, rebooted, password
 
 	path string
+	dir  *os.File // nil for a plan without a folder
+	name string
 	file *os.File // locked against other processes of this host; nil for a plan
 }
 
 // openState reads the file of one account and Region. Where something is to be
-// changed, no other process of this host may hold it.
-func openState(dir, account, region string, changes bool) (*state, error) {
-	s := &state{Schema: 1, Sent: map[string]time.Time{}, Made: map[string]string{}, Done: map[string]time.Time{},
-		path: filepath.Join(dir, "bootstrap-"+account+"-"+region+".json")}
-	if changes {
+// changed, no other process of this host may hold it. A file in the former place
+// is taken over where there is none yet.
+func openState(dir, former, account, region string, changes bool) (*state, error) {
+	s := &state{Schema: 1, Sent: map[string]time.Time{}, Made: map[string]string{}, Done: map[string]time.Time{}, name: "bootstrap-" + account + "-" + region + ".json"}
+	s.path = filepath.Join(dir, s.name)
+	var err error
+	s.dir, err = openOwn(dir)
+	if errors.Is(err, fs.ErrNotExist) && changes {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, fmt.Errorf("making the folder of the state file: %w", err)
 		}
+		s.dir, err = openOwn(dir)
+	}
+	if err != nil && (changes || !errors.Is(err, fs.ErrNotExist)) {
+		return nil, err
+	}
+	if changes {
 		if err := s.hold(); err != nil {
+			s.close()
 			return nil, err
 		}
 	}
-	b, err := os.ReadFile(s.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return s, nil
-	}
-	if err == nil {
-		err = json.Unmarshal(b, s)
-	}
-	if err != nil {
+	if err := s.read(former); err != nil {
 		s.close()
-		return nil, fmt.Errorf("reading the state file %s: %w", s.path, err)
-	}
-	if s.Schema != 1 {
-		s.close()
-		return nil, fmt.Errorf("the state file %s is of a newer kerbagent (schema %d)", s.path, s.Schema)
+		return nil, err
 	}
 	return s, nil
 }
 
+// read fills s from its file, or from the former place.
+func (s *state) read(former string) error {
+	b, err := readOwn(s.dir, s.name)
+	if errors.Is(err, fs.ErrNotExist) && former != "" {
+		b, err = takeOver(former, s.name)
+	}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err == nil:
+		err = json.Unmarshal(b, s)
+	}
+	if err != nil {
+		return fmt.Errorf("reading the state file %s: %w", s.path, err)
+	}
+	if s.Schema != 1 {
+		return fmt.Errorf("the state file %s is of a newer kerbagent (schema %d)", s.path, s.Schema)
+	}
+	return nil
+}
+
+// takeOver reads a state file that an earlier version left in a folder which the
+// daemon may write to: only one that is ours. Anything else there is nobody's word.
+func takeOver(former, name string) ([]byte, error) {
+	dir, err := os.Open(former)
+	if err != nil {
+		return nil, fs.ErrNotExist
+	}
+	defer dir.Close()
+	b, err := readOwn(dir, name)
+	var foreign *foreignError
+	if errors.As(err, &foreign) {
+		return nil, fs.ErrNotExist
+	}
+	return b, err
+}
+
+// foreignError is a file or folder that somebody else can change.
+type foreignError struct{ path, why string }
+
+// Error says what is wrong with it.
+func (e *foreignError) Error() string { return e.path + " " + e.why }
+
+// openOwn opens a folder that nobody but whoever runs this may write to.
+func openOwn(path string) (*os.File, error) {
+	dir, err := os.OpenFile(path, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+	if errors.Is(err, unix.ELOOP) || errors.Is(err, unix.ENOTDIR) {
+		return nil, hint(&foreignError{path, "is a link, or no folder"}, "remove it, or name another folder with --state-dir")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("opening the folder of the state file: %w", err)
+	}
+	if err := owned(path, dir); err != nil {
+		dir.Close()
+		return nil, hint(err, "name another folder with --state-dir; or, as its owner: chmod 700 "+quote(path))
+	}
+	return dir, nil
+}
+
+// owned says whether nobody but us may write to an open file or folder.
+func owned(path string, f *os.File) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return fmt.Errorf("looking at %s: %w", path, err)
+	}
+	switch {
+	case int(st.Uid) != os.Geteuid():
+		return &foreignError{path, fmt.Sprintf("belongs to user %d and not to us", st.Uid)}
+	case st.Mode&0o022 != 0:
+		return &foreignError{path, fmt.Sprintf("can be written by others (mode %o)", st.Mode&0o7777)}
+	case st.Mode&unix.S_IFMT != unix.S_IFREG && st.Mode&unix.S_IFMT != unix.S_IFDIR:
+		return &foreignError{path, "is no regular file"}
+	}
+	return nil
+}
+
+// openIn opens a file of a folder. It follows no link and waits for no pipe.
+func openIn(dir *os.File, name string, flags int) (*os.File, error) {
+	fd, err := unix.Openat(int(dir.Fd()), name, flags|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0o600)
+	if errors.Is(err, unix.ELOOP) {
+		return nil, &foreignError{name, "is a link"}
+	}
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+	}
+	f := os.NewFile(uintptr(fd), name)
+	if err := owned(name, f); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// readOwn reads a file of ours; in no folder there is none.
+func readOwn(dir *os.File, name string) ([]byte, error) {
+	if dir == nil {
+		return nil, fs.ErrNotExist
+	}
+	f, err := openIn(dir, name, unix.O_RDONLY)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, maxState))
+}
+
+// maxState is far above what a state file holds.
+const maxState = 1 << 20
+
 // hold locks a file beside the state: the state itself is replaced at each change.
 func (s *state) hold() error {
-	f, err := os.OpenFile(s.path+".lock", os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := openIn(s.dir, s.name+".lock", unix.O_CREAT|unix.O_RDWR)
 	if err != nil {
 		return fmt.Errorf("locking the state file: %w", err)
 	}
@@ -79,6 +190,9 @@ func (s *state) hold() error {
 func (s *state) close() {
 	if s.file != nil {
 		s.file.Close()
+	}
+	if s.dir != nil {
+		s.dir.Close()
 	}
 }
 

@@ -42,3 +42,11 @@ func prefixes(list []netip.Prefix) string {
 
 // plain makes a peer's text harmless to a terminal.
 func plain(s string) string { return report.Terminal(s) }
+
+// optional is nil for a value that is not given.
+func optional(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}

@@ -272,7 +272,7 @@ func TestAdopt(t *testing.T) {
 					t.Errorf("made %s", call.Action)
 				}
 			}
-			h.as(h.policy(false))
+			h.as(h.policy(ForApply))
 			h.done()
 		})
 	}

@@ -24,7 +24,7 @@ func (s *trustStep) verification(v view, t *types.Trust) (view, error) {
 	}}
 	switch t.TrustState {
 	case types.TrustStateVerified:
-		v.notes = nil
+		v.notes = []string{s.routing()}
 		return v, nil
 	case types.TrustStateCreating, types.TrustStateUpdating, types.TrustStateVerifying:
 		if len(v.do) == 0 {

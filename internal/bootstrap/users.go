@@ -40,6 +40,7 @@ func (s *usersStep) look(ctx context.Context) (v view, err error) {
 		for _, u := range s.Config.Users {
 			v.do = append(v.do, change{what: "create the user " + u.Name})
 		}
+		v.notes = []string{passwordsEnd}
 		return v, nil
 	}
 	if s.accounts == nil {
@@ -47,10 +48,15 @@ func (s *usersStep) look(ctx context.Context) (v view, err error) {
 		if err != nil {
 			return v, fmt.Errorf("the password of the directory's Admin: %w", err)
 		}
-		s.accounts, err = s.Accounts(ctx, AccountsAt{Realm: s.Config.Directory.Realm(), ShortName: s.directory.shortName, Controllers: s.controllers(), Admin: "Admin", Password: admin})
+		s.accounts, err = s.Accounts(ctx, AccountsAt{Realm: s.Config.Directory.Realm(), ShortName: s.directory.shortName, Controllers: s.controllers(), Admin: adminName, Password: admin})
 		if err != nil {
-			return v, s.unopened(err)
+			return v, unopened(s.world, err)
 		}
+	}
+	if a, ok, err := s.accounts.Find(ctx, adminName); err != nil {
+		return v, err
+	} else if ok {
+		v.notes = append(v.notes, s.ends(a)...)
 	}
 	var there []string
 	for _, u := range s.Config.Users {
@@ -60,6 +66,7 @@ func (s *usersStep) look(ctx context.Context) (v view, err error) {
 		}
 		if ok {
 			there = append(there, a.Name)
+			v.notes = append(v.notes, s.ends(a)...)
 		}
 		if ok && a.Name != u.Name {
 			return v, advise("write it as the directory does: a database's users have case", "the user %s is called %s in the directory", u.Name, plain(a.Name))
@@ -82,6 +89,23 @@ func (s *usersStep) look(ctx context.Context) (v view, err error) {
 	return v, nil
 }
 
+// passwordsEnd is what nobody expects of a service account.
+const passwordsEnd = "passwords in a new AWS Managed Microsoft AD end after 42 days, those of Admin and of applications too (the default domain policy): " +
+	"give them new values before with kerbagent bootstrap rotate, or write password_never_expires: true for a user"
+
+// ends says when a password ends, where the directory tells.
+func (s *usersStep) ends(a Account) []string {
+	if a.Expires.IsZero() || a.NeverExpires || a.Disabled {
+		return nil
+	}
+	left := a.Expires.Sub(s.Now())
+	when := fmt.Sprintf("in %d days", int(left.Hours()/24))
+	if left <= 0 {
+		when = "it has ended"
+	}
+	return []string{fmt.Sprintf("the password of %s ends on %s (%s): kerbagent bootstrap rotate %s gives it a new one", plain(a.Name), a.Expires.Format("2006-01-02"), when, plain(a.Name))}
+}
+
 // givenPassword names in the state file when we were about to give a user its
 // password; enabledUser, when it was enabled after that.
 func givenPassword(principal string) string { return "password/" + principal }
@@ -94,13 +118,15 @@ func (s *usersStep) changes(ctx context.Context, u config.BootstrapUser, a Accou
 	principal := u.Name + "@" + s.Config.Directory.Realm()
 	given, enabled := s.state.Done[givenPassword(principal)], s.state.Done[enabledUser(principal)]
 	switch {
+	case there && a.HasPassword && !a.Disabled && u.NeverExpires && !a.NeverExpires:
+		return []change{{what: "have the password of " + u.Name + " never end", act: func(ctx context.Context) error { return s.accounts.Enable(ctx, u.Name, true) }}}, nil
 	case there && a.HasPassword && !a.Disabled:
 		return nil, nil
 	case there && !a.Disabled:
 		return nil, advise("have its password changed, or leave it out of bootstrap.users",
 			"the user %s must change its password at the next logon: it is somebody's, and kerbagent gives it no other", u.Name)
 	case there && a.HasPassword && given.After(enabled): // ended between the two
-		return []change{{what: "enable " + u.Name, act: func(ctx context.Context) error { return s.enable(ctx, u.Name) }}}, nil
+		return []change{{what: "enable " + u.Name, act: func(ctx context.Context) error { return s.enable(ctx, u) }}}, nil
 	case there && a.HasPassword:
 		return nil, advise("enable it, or leave it out of bootstrap.users", "the user %s is disabled, and kerbagent does not know why", u.Name)
 	}
@@ -122,7 +148,7 @@ func (s *usersStep) changes(ctx context.Context, u config.BootstrapUser, a Accou
 		if err := s.accounts.SetPassword(ctx, u.Name, password); err != nil {
 			return hint(err, "if the directory's policy refuses it, store another password in "+u.Password.String()+" and run it again")
 		}
-		return s.enable(ctx, u.Name)
+		return s.enable(ctx, u)
 	}}), nil
 }
 
@@ -175,11 +201,11 @@ func (s *usersStep) unheard(u config.BootstrapUser) *Wait {
 		Usual: "15 seconds to a few minutes", Every: 15 * time.Second, Budget: spreadBudget}
 }
 
-func (s *usersStep) enable(ctx context.Context, name string) error {
-	if err := s.accounts.Enable(ctx, name); err != nil {
+func (s *usersStep) enable(ctx context.Context, u config.BootstrapUser) error {
+	if err := s.accounts.Enable(ctx, u.Name, u.NeverExpires); err != nil {
 		return err
 	}
-	principal := name + "@" + s.Config.Directory.Realm()
+	principal := u.Name + "@" + s.Config.Directory.Realm()
 	// Not before the other: a clock may have been set back.
 	at := s.Now()
 	if given := s.state.Done[givenPassword(principal)]; at.Before(given) {
@@ -189,10 +215,10 @@ func (s *usersStep) enable(ctx context.Context, name string) error {
 }
 
 // unopened says what to look at where the directory does not let us in.
-func (s *usersStep) unopened(err error) error {
-	return hint(fmt.Errorf("talking to the directory at %s: %w", addresses(s.directory.addresses), err),
-		"see that this host reaches it on 53, 88, 389 and 464, and that "+s.Config.Directory.AdminPassword.String()+" is the password of its Admin; "+
-			"to give Admin another one: aws ds reset-user-password --region "+s.region+" --directory-id "+s.directory.id+" --user-name Admin --cli-input-json file://FILE, with {\"NewPassword\": \"…\"} in FILE")
+func unopened(w *world, err error) error {
+	return hint(fmt.Errorf("talking to the directory at %s: %w", addresses(w.directory.addresses), err),
+		"see that this host reaches it on 53, 88, 389 and 464, and that "+w.Config.Directory.AdminPassword.String()+" is the password of its Admin; "+
+			"to give Admin another one: aws ds reset-user-password --region "+w.region+" --directory-id "+w.directory.id+" --user-name Admin --cli-input-json file://FILE, with {\"NewPassword\": \"…\"} in FILE")
 }
 
 func (s *usersStep) needs() []permission {

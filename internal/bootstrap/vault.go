@@ -41,28 +41,23 @@ func (v vault) read(ctx context.Context, ref config.BootstrapSecret) (Secret, er
 		b, err := ref.Local.Password()
 		return Secret{b}, err
 	}
-	out, err := v.sm.getSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: aws.String(ref.Manager)})
-	switch {
-	case is[*types.ResourceNotFoundException](err), deniedByName(err, ref.Manager):
-		return Secret{}, fmt.Errorf("%s: %w", ref, errNoSecret)
-	case is[*types.InvalidRequestException](err):
-		return Secret{}, advise("restore it: aws secretsmanager restore-secret --region "+v.region+" --secret-id "+quote(ref.Manager), "the secret %s is marked for deletion", ref)
-	case slices.Contains(deniedCodes(), code(err)):
-		return Secret{}, &unreadableError{ref, err}
-	case err != nil:
-		return Secret{}, fmt.Errorf("reading %s: %w", ref, err)
-	}
-	b := []byte(aws.ToString(out.SecretString))
-	if len(b) == 0 {
-		b = out.SecretBinary
+	return v.readVersion(ctx, ref, "")
+}
+
+// readVersion returns the password of one version of a secret of Secrets Manager;
+// the current one where none is named.
+func (v vault) readVersion(ctx context.Context, ref config.BootstrapSecret, version string) (Secret, error) {
+	b, err := v.stored(ctx, ref, version)
+	if err != nil {
+		return Secret{}, err
 	}
 	if ref.Key != "" {
-		var object map[string]any
-		if err := json.Unmarshal(b, &object); err != nil {
-			return Secret{}, advise("leave #"+ref.Key+" out, or store a JSON object", "the secret %s is not a JSON object", ref)
+		object, err := objectOf(ref, b)
+		if err != nil {
+			return Secret{}, err
 		}
-		text, ok := object[ref.Key].(string)
-		if !ok {
+		var text string
+		if err := json.Unmarshal(object[ref.Key], &text); err != nil {
 			return Secret{}, advise("correct the name after #", "the secret %s has no text under that key", ref)
 		}
 		b = []byte(text)
@@ -71,6 +66,56 @@ func (v vault) read(ctx context.Context, ref config.BootstrapSecret) (Secret, er
 		return Secret{}, advise("store the password alone, without a line end", "the secret %s is empty or has a line end in it", ref)
 	}
 	return Secret{b}, nil
+}
+
+// replaced returns the text of a secret with another password in it; what else
+// its JSON object has stays.
+func (v vault) replaced(ctx context.Context, ref config.BootstrapSecret, password []byte) (string, error) {
+	if ref.Key == "" {
+		return string(password), nil
+	}
+	b, err := v.stored(ctx, ref, "")
+	if err != nil {
+		return "", err
+	}
+	object, err := objectOf(ref, b)
+	if err != nil {
+		return "", err
+	}
+	text, err := json.Marshal(string(password))
+	if err != nil {
+		return "", fmt.Errorf("storing %s: %w", ref, err)
+	}
+	object[ref.Key] = text
+	b, err = json.Marshal(object)
+	return string(b), err
+}
+
+func objectOf(ref config.BootstrapSecret, text []byte) (map[string]json.RawMessage, error) {
+	var object map[string]json.RawMessage
+	if err := json.Unmarshal(text, &object); err != nil {
+		return nil, advise("leave #"+ref.Key+" out, or store a JSON object", "the secret %s is not a JSON object", ref)
+	}
+	return object, nil
+}
+
+// stored reads what Secrets Manager keeps under a name.
+func (v vault) stored(ctx context.Context, ref config.BootstrapSecret, version string) ([]byte, error) {
+	out, err := v.sm.getSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: aws.String(ref.Manager), VersionId: optional(version)})
+	switch {
+	case is[*types.ResourceNotFoundException](err), deniedByName(err, ref.Manager):
+		return nil, fmt.Errorf("%s: %w", ref, errNoSecret)
+	case is[*types.InvalidRequestException](err):
+		return nil, advise("restore it: aws secretsmanager restore-secret --region "+v.region+" --secret-id "+quote(ref.Manager), "the secret %s is marked for deletion", ref)
+	case slices.Contains(deniedCodes(), code(err)):
+		return nil, &unreadableError{ref, err}
+	case err != nil:
+		return nil, fmt.Errorf("reading %s: %w", ref, err)
+	}
+	if text := aws.ToString(out.SecretString); text != "" {
+		return []byte(text), nil
+	}
+	return out.SecretBinary, nil
 }
 
 // storage is the change that makes a password where there is none yet.
@@ -123,3 +168,34 @@ func (v vault) readOrStore(ctx context.Context, ref config.BootstrapSecret, whos
 }
 
 func secretTag(key, value *string) types.Tag { return types.Tag{Key: key, Value: value} }
+
+// localPasswords holds the passwords that are on this host to their rules before
+// anything is made: a directory takes half an hour, and a password that will not
+// do would be found out after it. One that is not there is found by its step.
+func (w *world) localPasswords() error {
+	type password struct {
+		whose string
+		ref   config.BootstrapSecret
+		fits  func([]byte) error
+	}
+	all := []password{{"the directory's Admin", w.Config.Directory.AdminPassword, checkAdminPassword}}
+	if w.Config.Trust != nil {
+		all = append(all, password{"the trust", w.Config.Trust.Password, checkTrustPassword})
+	}
+	for _, u := range w.Config.Users {
+		all = append(all, password{u.Name, u.Password, checkUserPassword})
+	}
+	if w.Config.Cluster.Mode == config.ClusterCreate {
+		all = append(all, password{"the primary user", w.Config.Cluster.PrimaryPassword, checkPrimaryPassword})
+	}
+	for _, p := range all {
+		b, err := p.ref.Local.Password()
+		if p.ref.Local.IsZero() || err != nil {
+			continue
+		}
+		if err := p.fits(b); err != nil {
+			return &Error{Exit: ExitUsage, Step: "start", Text: fmt.Sprintf("the password of %s in %s will not do: %s", p.whose, p.ref, err), Next: "change it in " + p.ref.String(), Err: err}
+		}
+	}
+	return nil
+}

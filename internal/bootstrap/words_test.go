@@ -133,3 +133,46 @@ func TestConfigKeepsItsOwnerAndPlace(t *testing.T) {
 		t.Errorf("%q, %v", b, err)
 	}
 }
+
+// Passwords on this host are held to their rules before anything is asked of AWS
+// but who we are: one that will not do was found out after the directory was made.
+func TestLocalPasswordsAreCheckedFirst(t *testing.T) {
+	for name, c := range map[string]struct{ password, words string }{
+		"too short in characters":        {"Äö1äüß", "6 characters"},
+		"one that the guide lists not":   {"Pass word-4711", "does not list"},
+		"short in characters, not bytes": {"Aa1öüßÖ", ""}, // 7 characters, 11 bytes
+	} {
+		t.Run(name, func(t *testing.T) {
+			cloud := newCloud(t, awstest.Options{})
+			addOrders(cloud)
+			file := wish(modifyMode, "")
+			if strings.Contains(c.words, "list") {
+				file = strings.Replace(file, "secretsmanager:kerbagent/corp/admin", "file:alice.password", 1)
+			}
+			h := newHost(t, cloud, file)
+			if err := os.WriteFile(filepath.Join(h.dir, "alice.password"), []byte(c.password), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if c.words == "" {
+				h.done()
+				return
+			}
+			e := h.fails(ExitUsage, c.words, "file:", "alice.password")
+			if strings.Contains(e.Text, c.password) || len(cloud.Calls()) != 1 {
+				t.Errorf("said %q after %d calls", e.Text, len(cloud.Calls()))
+			}
+		})
+	}
+}
+
+// What AWS's verification does not show is said of a trust that works, too.
+func TestNameSuffixRoutingIsSaidAlways(t *testing.T) {
+	cloud := newCloud(t, awstest.Options{})
+	addOrders(cloud)
+	cloud.OtherSide("onprem.local", trustPassword)
+	h := newHost(t, cloud, wish(modifyMode, strings.Replace(withTrust, "direction:", "selective_auth: true, direction:", 1)))
+	rep := h.done()
+	if notes := strings.Join(rep.Steps[1].Notes, "\n"); !strings.Contains(notes, "netdom trust onprem.local /namesuffixes:corp.example.com") || !strings.Contains(notes, "Allowed to authenticate") {
+		t.Errorf("said %q", notes)
+	}
+}

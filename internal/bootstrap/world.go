@@ -75,6 +75,10 @@ func (w *world) tell(ev Event) {
 	}
 }
 
+// adminName is the directory's administrator: of an AWS Managed Microsoft AD it
+// has no other name.
+const adminName = "Admin"
+
 // ourTag marks what a bootstrap made; its value is the directory's name.
 const ourTag = "kerbagent:bootstrap"
 

@@ -78,6 +78,8 @@ type host struct {
 	calls      int
 	events     []Event
 	takeLock   bool
+	logins     int           // to the directory, with a new password
+	unproved   error         // why they fail
 	skew       time.Duration // of this host's clock
 	onSleep    func()
 }
@@ -153,6 +155,17 @@ func (h *host) options() Options {
 			}
 			return h.people, h.people.unopened
 		},
+		Login: func(_ context.Context, as LoginAs) error {
+			h.logins++
+			want := h.people.passwords[as.User]
+			if as.User == "Admin" {
+				want = h.cloud.Directories()[0].Password
+			}
+			if h.unproved != nil || string(as.Password.Reveal()) != want {
+				return errors.Join(h.unproved, errors.New("KDC error 24"))
+			}
+			return nil
+		},
 		SQL: func(_ context.Context, s Server) (SQL, error) {
 			if got := string(s.Password.Reveal()); got == "" || s.User != "admin" {
 				return nil, errors.New("not the primary user")
@@ -218,11 +231,20 @@ func does(r *http.Request, action string) bool {
 
 // apply runs a bootstrap as a process of its own. killed: it did not end by itself.
 func (h *host) apply() (rep Report, err error, killed bool) {
+	return h.runs(func(o Options) (Report, error) { return Apply(context.Background(), o) })
+}
+
+// rotate gives passwords new values, as a process of its own.
+func (h *host) rotate(names ...string) (rep Report, err error, killed bool) {
+	return h.runs(func(o Options) (Report, error) { return Rotate(context.Background(), o, names) })
+}
+
+func (h *host) runs(verb func(Options) (Report, error)) (rep Report, err error, killed bool) {
 	h.calls, h.events, killed = 0, nil, true
 	o := h.options()
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		rep, err = Apply(context.Background(), o)
+		rep, err = verb(o)
 		killed = false
 	})
 	wg.Wait()
@@ -328,11 +350,11 @@ func (p *people) SetPassword(_ context.Context, name string, password Secret) er
 	return nil
 }
 
-func (p *people) Enable(_ context.Context, name string) error {
+func (p *people) Enable(_ context.Context, name string, neverExpires bool) error {
 	if p.onEnable != nil {
 		p.onEnable()
 	}
-	p.accounts[name].Disabled = false
+	p.accounts[name].Disabled, p.accounts[name].NeverExpires = false, neverExpires
 	return nil
 }
 

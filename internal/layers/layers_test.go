@@ -31,7 +31,7 @@ func may() map[string][]string {
 		"internal/bootstrap":            {"config", "dashboards", "internal/agent", "internal/bootstrap/", "internal/diagnose", "internal/report", "probe"},
 		"internal/bootstrap/aduser":     {"krb5/client"},
 		"internal/bootstrap/awstest":    nil,
-		"internal/bootstrap/dbuser":     nil,
+		"internal/bootstrap/dbuser":     {"config"},
 		"internal/bootstrap/mysqlfront": nil,
 		"internal/rehearsal":            {"config", "dashboards", "internal/diagnose", "internal/ledger", "probe", "mysql", "mysql/", "krb5/"},
 		"internal/results":              readers,

@@ -81,13 +81,13 @@ func TestLabUserCanLogIn(t *testing.T) {
 	if again, err := d.Find(name); err != nil || again == nil || !again.Disabled || again.HasPassword {
 		t.Errorf("made %+v, found %+v, %v", u, again, err)
 	}
-	if err := d.SetPassword(t.Context(), u, []byte(password)); err != nil {
+	if err := d.SetPassword(t.Context(), name, []byte(password)); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.Enable(u); err != nil {
+	if err := d.Enable(u, true); err != nil {
 		t.Fatal(err)
 	}
-	if again, err := d.Find(strings.ToUpper(name)); err != nil || again == nil || again.Disabled || !again.HasPassword || again.Name != name {
+	if again, err := d.Find(strings.ToUpper(name)); err != nil || again == nil || again.Disabled || !again.HasPassword || again.Name != name || !again.NeverExpires || !again.Expires.IsZero() {
 		t.Errorf("after: %+v, %v", again, err)
 	}
 	if err := login(t, name, password); err != nil {
@@ -103,7 +103,7 @@ func TestLabDelegationEndsAtTheOU(t *testing.T) {
 	o := delegated(t)
 	d := open(t, o)
 	var refused *client.PasswordError
-	err := d.SetPassword(t.Context(), &User{Name: "alice"}, []byte("not-to-be-set-1"))
+	err := d.SetPassword(t.Context(), "alice", []byte("not-to-be-set-1"))
 	if !errors.As(err, &refused) || refused.Result != client.PasswordDenied {
 		t.Errorf("setting alice's password: %v", err)
 	}

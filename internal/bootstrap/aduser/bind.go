@@ -18,6 +18,8 @@ type gssapi struct {
 	ticket *client.Ticket
 	now    func() time.Time
 
+	negotiated func() // before the bind's last request
+
 	initiator *client.Initiator
 	gss       *client.Context
 	max       int // that the server takes
@@ -64,6 +66,7 @@ func (g *gssapi) NegotiateSaslAuth(token []byte, authzid string) ([]byte, error)
 	if g.max -= 128; g.max < 512 {
 		return nil, fmt.Errorf("the server takes buffers of only %d bytes", g.max)
 	}
+	g.negotiated()
 	choice := binary.BigEndian.AppendUint32(nil, layerConfidentiality<<24|(maxSealed-1))
 	return g.gss.Sign(append(choice, authzid...))
 }

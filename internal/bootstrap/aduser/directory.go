@@ -1,6 +1,7 @@
 package aduser
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -87,6 +88,29 @@ func Open(ctx context.Context, o Options) (*Directory, error) {
 	return nil, fmt.Errorf("connecting to the directory of %s: %w", o.Realm, silent)
 }
 
+// Login logs the Admin of o in at the first domain controller that answers on 88,
+// and ends there. The password is sent once; what comes before it, to others too.
+func Login(ctx context.Context, o Options) error {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	var silent error
+	for _, at := range o.Controllers {
+		k := &client.Client{Dialer: o.Dialer, Locator: here(netip.AddrPortFrom(at, portKDC)), Now: o.Now, Timeout: cmp.Or(o.Timeout, 10*time.Second)}
+		session, err := k.TGT(ctx, client.Principal{Name: o.Admin, Realm: o.Realm}, client.Password(o.Password))
+		if err == nil {
+			session.Close()
+			return nil
+		}
+		err = fmt.Errorf("logging in at %s as %s@%s: %w", at, o.Admin, o.Realm, err)
+		if !unasked(err) {
+			return err
+		}
+		silent = errors.Join(silent, err)
+	}
+	return cmp.Or(silent, errors.New("no domain controller is known"))
+}
+
 // unasked says that a bind ended in silence, before the password was sent.
 func unasked(err error) bool {
 	var step *client.StepError
@@ -124,7 +148,7 @@ func connect(ctx context.Context, o Options, at netip.Addr) (rootDSE, *conn, err
 	if err != nil {
 		return rootDSE{}, nil, err
 	}
-	c := &conn{sealed: &sealedConn{Conn: nc}}
+	c := &conn{sealed: newSealedConn(nc)}
 	c.ldap = ldap.NewConn(c.sealed, false)
 	c.ldap.SetTimeout(o.Timeout)
 	c.ldap.Start()
@@ -176,7 +200,7 @@ func (d *Directory) bind(ctx context.Context, c *conn, host string) error {
 	if err != nil {
 		return err
 	}
-	g := &gssapi{ticket: ticket, now: d.o.Now}
+	g := &gssapi{ticket: ticket, now: d.o.Now, negotiated: c.sealed.answerIsLast}
 	if err := c.ldap.GSSAPIBind(g, "", ""); err != nil {
 		return err
 	}

@@ -15,25 +15,53 @@ import (
 // bind). An answer of ours has some kilobytes.
 const maxSealed = 1 << 20
 
+// maxPlain bounds an LDAP message of before the seal.
+const maxPlain = 1 << 20
+
 // sealedConn is a connection whose bytes are plain until a bind is through,
 // and sealed from then on (RFC 4422 §3.7: four bytes of length, then a token).
+//
+// In clear it hands over one LDAP message at a time, and after the bind's last
+// answer nothing until it is sealed: what somebody appends to that answer must
+// not be taken for something that came sealed.
 type sealedConn struct {
 	net.Conn
+	sealed chan struct{} // closed by seal
+	closed chan struct{} // closed by Close
+	once   sync.Once
 
-	mu  sync.Mutex
-	gss *client.Context // nil: still plain
-	max int             // what the server takes, before sealing
+	mu   sync.Mutex
+	gss  *client.Context // nil: still plain
+	max  int             // what the server takes, before sealing
+	last bool            // the bind's last request is about to be sent
+	hold bool            // its answer was handed over
 
-	plain []byte // opened, not yet read
+	opened []byte // not yet read
 }
 
-// seal protects all that follows. The server sends nothing between its answer
-// to the bind and our next request, so a Read that is waiting will see the first
-// sealed byte.
+func newSealedConn(c net.Conn) *sealedConn {
+	return &sealedConn{Conn: c, sealed: make(chan struct{}), closed: make(chan struct{})}
+}
+
+// answerIsLast says that the next message is the bind's last answer.
+func (c *sealedConn) answerIsLast() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.last = true
+}
+
+// seal protects all that follows.
 func (c *sealedConn) seal(gss *client.Context, most int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.gss, c.max = gss, most
+	close(c.sealed)
+}
+
+// Close ends a Read that waits, too.
+func (c *sealedConn) Close() error {
+	c.once.Do(func() { close(c.closed) })
+	return c.Conn.Close()
 }
 
 func (c *sealedConn) context() (*client.Context, int) {
@@ -64,33 +92,83 @@ func (c *sealedConn) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// Read gives opened bytes. It is called by one goroutine.
+// Read returns bytes of one message. It is called by one goroutine.
 func (c *sealedConn) Read(b []byte) (int, error) {
-	if len(c.plain) == 0 {
-		// The first byte tells whether this came before or after the seal: it
-		// is waited for before the question is asked.
-		var first [1]byte
-		if _, err := io.ReadFull(c.Conn, first[:]); err != nil {
-			return 0, err
-		}
-		gss, _ := c.context()
-		if gss == nil {
-			b[0] = first[0]
-			return 1, nil
-		}
-		if err := c.open(gss, first[0]); err != nil {
+	if len(c.opened) == 0 {
+		if err := c.next(); err != nil {
 			return 0, err
 		}
 	}
-	n := copy(b, c.plain)
-	c.plain = c.plain[n:]
+	n := copy(b, c.opened)
+	c.opened = c.opened[n:]
 	return n, nil
 }
 
-func (c *sealedConn) open(gss *client.Context, first byte) error {
-	header := [4]byte{first}
-	if _, err := io.ReadFull(c.Conn, header[1:]); err != nil {
-		return fmt.Errorf("reading sealed length: %w", err)
+// next waits for a message, in clear or sealed.
+func (c *sealedConn) next() error {
+	if c.holds() {
+		select {
+		case <-c.sealed:
+		case <-c.closed:
+			return net.ErrClosed
+		}
+	}
+	if gss, _ := c.context(); gss != nil {
+		return c.open(gss)
+	}
+	message, err := readPlain(c.Conn)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.hold = c.last
+	c.opened = message
+	return nil
+}
+
+func (c *sealedConn) holds() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.hold
+}
+
+// readPlain reads one LDAP message: a SEQUENCE in BER (RFC 4511 §5.1).
+func readPlain(r io.Reader) ([]byte, error) {
+	message := make([]byte, 2, 6)
+	if _, err := io.ReadFull(r, message); err != nil {
+		return nil, err
+	}
+	n := int(message[1])
+	if n >= 0x80 {
+		size := n & 0x7f
+		if size == 0 || size > 4 {
+			return nil, fmt.Errorf("an LDAP message with a length of %d bytes", size)
+		}
+		message = message[:2+size]
+		if _, err := io.ReadFull(r, message[2:]); err != nil {
+			return nil, fmt.Errorf("reading an LDAP message's length: %w", err)
+		}
+		n = 0
+		for _, b := range message[2:] {
+			n = n<<8 | int(b)
+		}
+	}
+	if n > maxPlain {
+		return nil, fmt.Errorf("an LDAP message of %d bytes", n)
+	}
+	head := len(message)
+	message = append(message, make([]byte, n)...)
+	if _, err := io.ReadFull(r, message[head:]); err != nil {
+		return nil, fmt.Errorf("reading an LDAP message: %w", err)
+	}
+	return message, nil
+}
+
+func (c *sealedConn) open(gss *client.Context) error {
+	var header [4]byte
+	if _, err := io.ReadFull(c.Conn, header[:]); err != nil {
+		return err // its kind tells an end from a failure
 	}
 	n := binary.BigEndian.Uint32(header[:])
 	if n == 0 || n > maxSealed {
@@ -107,6 +185,6 @@ func (c *sealedConn) open(gss *client.Context, first byte) error {
 	if !sealed {
 		return errors.New("the server sent a message that is signed but not sealed")
 	}
-	c.plain = message
+	c.opened = message
 	return nil
 }

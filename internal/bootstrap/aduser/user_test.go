@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/go-ldap/ldap/v3"
 
@@ -19,6 +20,15 @@ func TestCheckName(t *testing.T) {
 	} {
 		if err := CheckName(name); (err == nil) != good || err != nil && !errors.Is(err, ErrName) {
 			t.Errorf("%q: %v", name, err)
+		}
+	}
+}
+
+func TestFileTime(t *testing.T) {
+	for text, want := range map[string]string{"": "", "0": "", "-1": "", "9223372036854775807": "", "116444736000000000": "1970-01-01T00:00:00Z", "134412480000000000": "2026-12-09T00:00:00Z"} {
+		got := fileTime(text)
+		if s := got.Format(time.RFC3339); got.IsZero() != (want == "") || want != "" && s != want {
+			t.Errorf("%q is %s, want %s", text, s, want)
 		}
 	}
 }

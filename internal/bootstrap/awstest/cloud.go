@@ -59,6 +59,8 @@ type Options struct {
 	// OnEndpoint gives the address of an instance or of a cluster's endpoint where
 	// something real stands behind it. nil: names as RDS makes them, port 3306.
 	OnEndpoint func(Endpoint) (host string, port int)
+	// OnCurrent is told of every secret whose AWSCURRENT was moved, with its value.
+	OnCurrent func(name, value string)
 	// OnReboot is told of every reboot of an instance when it begins.
 	OnReboot func(instance string)
 	// OnCall is told of every call before it has an effect and after that, before

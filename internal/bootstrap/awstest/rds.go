@@ -62,7 +62,7 @@ func (c *Cloud) newCluster(st *state, k *Cluster) {
 	def(&k.SubnetGroup, "default")
 	def(&k.Master, "admin")
 	def(&k.ParameterGroup, "default.aurora-mysql8.0")
-	def(&k.ResourceID, strings.ToUpper(strings.ReplaceAll(c.newID("cluster"), "-", "")))
+	def(&k.ResourceID, "cluster-"+strings.ToUpper(strings.ReplaceAll(c.newID("x"), "-", "")))
 	k.Created = c.now()
 	if len(k.Groups) == 0 {
 		k.Groups = st.defaultGroup(st.vpcOf(k))

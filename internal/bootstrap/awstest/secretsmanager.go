@@ -14,12 +14,13 @@ const deletionTime = 5 * time.Second
 
 func secretActions() map[string]action {
 	return map[string]action{
-		"CreateSecret":   {mutating: true, run: createSecret},
-		"PutSecretValue": {mutating: true, run: putSecretValue},
-		"DeleteSecret":   {mutating: true, run: deleteSecret},
-		"TagResource":    {mutating: true, run: tagSecret},
-		"DescribeSecret": {run: describeSecret},
-		"GetSecretValue": {run: getSecretValue},
+		"CreateSecret":             {mutating: true, run: createSecret},
+		"PutSecretValue":           {mutating: true, run: putSecretValue},
+		"UpdateSecretVersionStage": {mutating: true, run: updateStage},
+		"DeleteSecret":             {mutating: true, run: deleteSecret},
+		"TagResource":              {mutating: true, run: tagSecret},
+		"DescribeSecret":           {run: describeSecret},
+		"GetSecretValue":           {run: getSecretValue},
 	}
 }
 
@@ -129,7 +130,10 @@ func createSecret(r *request) (any, error) {
 }
 
 func putSecretValue(r *request) (any, error) {
-	var in struct{ SecretId, SecretString, ClientRequestToken string }
+	var in struct {
+		SecretId, SecretString, ClientRequestToken string
+		VersionStages                              []string
+	}
 	if err := r.decode(&in); err != nil {
 		return nil, err
 	}
@@ -142,6 +146,8 @@ func putSecretValue(r *request) (any, error) {
 	}
 	if v, again := s.Values[in.ClientRequestToken]; again && v != in.SecretString {
 		return nil, bad("ResourceExistsException", "The operation failed because a version with this token and other content already exists.")
+	} else if !again && slices.Equal(in.VersionStages, []string{"AWSPENDING"}) {
+		s.Values[in.ClientRequestToken], s.Pending, s.Changed = in.SecretString, in.ClientRequestToken, r.now
 	} else if !again {
 		s.put(in.ClientRequestToken, in.SecretString, r.now)
 	}
@@ -149,13 +155,42 @@ func putSecretValue(r *request) (any, error) {
 }
 
 func (s *Secret) stages(version string) []string {
-	switch version {
-	case s.Current:
-		return []string{"AWSCURRENT"}
-	case s.Previous:
-		return []string{"AWSPREVIOUS"}
+	l := []string{}
+	for stage, at := range map[string]string{"AWSCURRENT": s.Current, "AWSPREVIOUS": s.Previous, "AWSPENDING": s.Pending} {
+		if at == version {
+			l = append(l, stage)
+		}
 	}
-	return []string{}
+	slices.Sort(l)
+	return l
+}
+
+// updateStage moves AWSCURRENT. Secrets Manager wants to be told which version has
+// it now, and gives that one AWSPREVIOUS (API reference of UpdateSecretVersionStage).
+func updateStage(r *request) (any, error) {
+	var in struct{ SecretId, VersionStage, MoveToVersionId, RemoveFromVersionId string }
+	if err := r.decode(&in); err != nil {
+		return nil, err
+	}
+	s, err := r.wanted("UpdateSecretVersionStage", in.SecretId)
+	if err != nil {
+		return nil, err
+	}
+	_, known := s.Values[in.MoveToVersionId]
+	switch {
+	case in.VersionStage != "AWSCURRENT":
+		return nil, bad("InvalidParameterException", "awstest moves AWSCURRENT only")
+	case !known:
+		return nil, bad("ResourceNotFoundException", "Secrets Manager can't find the specified secret version.")
+	case s.Current != in.MoveToVersionId && s.Current != in.RemoveFromVersionId:
+		return nil, bad("InvalidParameterException", "The parameter RemoveFromVersionId can't be empty. Staging label AWSCURRENT is currently attached to version %s, so you must explicitly reference that version in RemoveFromVersionId.", s.Current)
+	case s.Current != in.MoveToVersionId:
+		s.Previous, s.Current, s.Changed = s.Current, in.MoveToVersionId, r.now
+	}
+	if r.cloud.options.OnCurrent != nil {
+		r.cloud.options.OnCurrent(s.Name, s.Values[s.Current])
+	}
+	return map[string]any{"ARN": s.ARN, "Name": s.Name}, nil
 }
 
 func getSecretValue(r *request) (any, error) {
@@ -173,6 +208,8 @@ func getSecretValue(r *request) (any, error) {
 		version = in.VersionId
 	case in.VersionStage == "AWSPREVIOUS":
 		version = s.Previous
+	case in.VersionStage == "AWSPENDING":
+		version = s.Pending
 	}
 	value, ok := s.Values[version]
 	if !ok {

@@ -175,7 +175,7 @@ type EngineVersion struct {
 type Secret struct {
 	Name, ARN, Description, KMSKey string
 	Values                         map[string]string // by version id
-	Current, Previous              string            // version ids
+	Current, Previous, Pending     string            // version ids
 	Tags                           map[string]string
 	Created, Changed               time.Time
 	Deleted                        bool

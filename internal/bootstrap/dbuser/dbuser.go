@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/go-sql-driver/mysql"
+
+	"github.com/kerbagent/kerbagent/config"
 )
 
 // plugin is the server's side of Kerberos in Aurora MySQL.
@@ -37,8 +39,9 @@ type User struct {
 	Name    string // case as the directory has it
 	Host    string // "%", an address, a pattern
 	Realm   string
-	Grants  []string // "SELECT, INSERT ON orders.*"
-	Convert bool     // make a Kerberos account of one that has a password
+	Grants  []config.Grant
+	Revoke  bool // take away what is not in Grants
+	Convert bool // make a Kerberos account of one that has a password
 }
 
 // DB is a session of the primary user's.
@@ -100,12 +103,8 @@ var (
 // Missing gives the statements that a user lacks, in order; none where it is as
 // it should be.
 func (d *DB) Missing(ctx context.Context, want User) ([]string, error) {
-	if strings.EqualFold(want.Name, d.primary) {
+	if want.Name == d.primary { // names of MySQL have case: Admin is another one
 		return nil, ErrPrimary
-	}
-	grants, err := parseGrants(want.Grants)
-	if err != nil {
-		return nil, err
 	}
 	account, err := accountOf(want)
 	if err != nil {
@@ -121,8 +120,8 @@ func (d *DB) Missing(ctx context.Context, want User) ([]string, error) {
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		out := []string{"CREATE USER " + identified}
-		for _, g := range grants {
-			out = append(out, g.statement(account))
+		for _, g := range want.Grants {
+			out = append(out, granting(g, account))
 		}
 		return out, nil
 	case err != nil:
@@ -140,22 +139,27 @@ func (d *DB) Missing(ctx context.Context, want User) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, g := range grants {
-		if lacks := g.without(have); len(lacks.privileges) > 0 {
-			out = append(out, lacks.statement(account))
+	for _, g := range want.Grants {
+		if lacks := without(g, have); len(lacks.Privileges) > 0 {
+			out = append(out, granting(lacks, account))
+		}
+	}
+	for _, h := range have {
+		if more := beyond(h, want.Grants); want.Revoke && len(more.Privileges) > 0 {
+			out = append(out, revoking(more, account))
 		}
 	}
 	return out, nil
 }
 
 // grants reads what an account may do.
-func (d *DB) grants(ctx context.Context, account string) ([]grant, error) {
+func (d *DB) grants(ctx context.Context, account string) ([]config.Grant, error) {
 	rows, err := d.db.QueryContext(ctx, "SHOW GRANTS FOR "+account)
 	if err != nil {
 		return nil, fmt.Errorf("reading grants: %w", err)
 	}
 	defer rows.Close()
-	var out []grant
+	var out []config.Grant
 	for rows.Next() {
 		var line string
 		if err := rows.Scan(&line); err != nil {
@@ -166,7 +170,7 @@ func (d *DB) grants(ctx context.Context, account string) ([]grant, error) {
 		if !isGrant || !isTo {
 			continue
 		}
-		if g, err := parseGrant(body); err == nil { // roles and columns are no grants of ours
+		if g, err := config.ReadGrant(body); err == nil { // roles and columns are no grants of ours
 			out = append(out, g)
 		}
 	}

@@ -4,113 +4,39 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/kerbagent/kerbagent/config"
 )
 
-// grant is privileges on one object.
-type grant struct {
-	privileges []string // upper case
-	database   string   // "*": all
-	table      string   // "*": all
-}
-
-const all = "ALL PRIVILEGES"
-
-func parseGrants(texts []string) ([]grant, error) {
-	var out []grant
-	for _, s := range texts {
-		g, err := parseGrant(s)
-		if err != nil {
-			return nil, err
-		}
-		if g.database == "*" && slices.Contains(g.privileges, all) {
-			return nil, fmt.Errorf("grant %q: the primary user of Aurora has not all privileges itself, so it cannot give them; name a database, or the privileges", s)
-		}
-		out = append(out, g)
-	}
-	return out, nil
-}
-
-// parseGrant reads what stands between GRANT and TO: "SELECT, SHOW VIEW ON
-// orders.*", with or without backticks. Columns, routines and roles are not
-// understood.
-func parseGrant(s string) (grant, error) {
-	bad := fmt.Errorf("grant %q: write it like SELECT, INSERT ON orders.*", s)
-	upper := strings.ToUpper(s) // ASCII in what is looked for; a name never comes before ON
-	on := strings.Index(upper, " ON ")
-	if on < 0 || len(upper) != len(s) {
-		return grant{}, bad
-	}
-	var g grant
-	for p := range strings.SplitSeq(upper[:on], ",") {
-		p = strings.Join(strings.Fields(p), " ")
-		if p == "" || strings.ContainsFunc(p, func(r rune) bool { return r != ' ' && r != '_' && (r < 'A' || r > 'Z') }) {
-			return grant{}, bad
-		}
-		if p == "ALL" {
-			p = all
-		}
-		g.privileges = append(g.privileges, p)
-	}
-	object := strings.TrimSpace(s[on+len(" ON "):])
-	database, rest, ok := name(object)
-	if !ok || !strings.HasPrefix(rest, ".") {
-		return grant{}, bad
-	}
-	table, rest, ok := name(rest[1:])
-	if !ok || rest != "" || database == "*" && table != "*" {
-		return grant{}, bad
-	}
-	g.database, g.table = database, table
-	return g, nil
-}
-
-// name reads one name: *, in backticks, or letters, digits and _ $ -. Servers
-// under ANSI_QUOTES show names in double quotes.
-func name(s string) (value, rest string, ok bool) {
-	if rest, found := strings.CutPrefix(s, "*"); found {
-		return "*", rest, true
-	}
-	if s == "" || s[0] != '`' && s[0] != '"' {
-		n := 0
-		for n < len(s) && (s[n] == '_' || s[n] == '$' || s[n] == '-' || s[n] >= '0' && s[n] <= '9' || s[n] >= 'a' && s[n] <= 'z' || s[n] >= 'A' && s[n] <= 'Z') {
-			n++
-		}
-		return s[:n], s[n:], n > 0
-	}
-	quote := s[0]
-	var b strings.Builder
-	for i := 1; i < len(s); i++ {
-		if s[i] != quote {
-			b.WriteByte(s[i])
-			continue
-		}
-		if i+1 < len(s) && s[i+1] == quote {
-			b.WriteByte(quote)
-			i++
-			continue
-		}
-		return b.String(), s[i+1:], b.Len() > 0 && b.String() != "*"
-	}
-	return "", "", false
-}
-
-// without is what of g the others do not give.
-func (g grant) without(have []grant) grant {
-	left := grant{database: g.database, table: g.table}
-	for _, p := range g.privileges {
-		if !slices.ContainsFunc(have, func(h grant) bool {
-			covers := (h.database == "*" || h.database == g.database) && (h.table == "*" || h.table == g.table)
-			return covers && (slices.Contains(h.privileges, p) || slices.Contains(h.privileges, all))
+// without returns what of g the others do not give.
+func without(g config.Grant, have []config.Grant) config.Grant {
+	left := config.Grant{Database: g.Database, Table: g.Table}
+	for _, p := range g.Privileges {
+		if !slices.ContainsFunc(have, func(h config.Grant) bool {
+			covers := (h.Database == "*" || h.Database == g.Database) && (h.Table == "*" || h.Table == g.Table)
+			return covers && (slices.Contains(h.Privileges, p) || slices.Contains(h.Privileges, config.AllPrivileges))
 		}) {
-			left.privileges = append(left.privileges, p)
+			left.Privileges = append(left.Privileges, p)
 		}
 	}
 	return left
 }
 
-func (g grant) statement(account string) string {
-	return "GRANT " + strings.Join(g.privileges, ", ") + " ON " + identifier(g.database) + "." + identifier(g.table) + " TO " + account
+// beyond returns what of an existing grant none of the wanted ones asks for. ALL
+// PRIVILEGES is beyond them unless it is wanted itself.
+func beyond(h config.Grant, want []config.Grant) config.Grant {
+	left := without(h, want)
+	left.Privileges = slices.DeleteFunc(left.Privileges, func(p string) bool { return p == "USAGE" }) // which is none
+	return left
 }
+
+func on(g config.Grant) string {
+	return strings.Join(g.Privileges, ", ") + " ON " + identifier(g.Database) + "." + identifier(g.Table)
+}
+
+func granting(g config.Grant, account string) string { return "GRANT " + on(g) + " TO " + account }
+
+func revoking(g config.Grant, account string) string { return "REVOKE " + on(g) + " FROM " + account }
 
 // identifier quotes with backticks, which no sql_mode changes.
 func identifier(s string) string {
