@@ -63,7 +63,12 @@ func (a app) start(t *testing.T) (pid int) {
 		lib = []string{"libmariadb.so.3", "libgssapi_krb5.so.2"}
 	}
 	load := fmt.Sprintf("import ctypes\nfor l in %q.split(): ctypes.CDLL(l)\nprint('running', flush=True)\ninput()", strings.Join(lib, " "))
-	cmd := a.command(t, "/usr/bin/python3", "-c", load)
+	return running(t, a.command(t, "/usr/bin/python3", "-c", load))
+}
+
+// running starts a program that says when it runs, and ends it with the test.
+func running(t *testing.T, cmd *exec.Cmd) (pid int) {
+	t.Helper()
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -72,13 +77,12 @@ func (a app) start(t *testing.T) (pid int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd.Stderr = os.Stderr
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { in.Close(); _ = cmd.Wait() })
+	t.Cleanup(func() { fmt.Fprintln(in); in.Close(); _ = cmd.Wait() })
 	if line, _ := bufio.NewReader(out).ReadString('\n'); line != "running\n" {
-		t.Fatalf("the application says %q", line)
+		t.Fatalf("the program says %q", line)
 	}
 	return cmd.Process.Pid
 }

@@ -5,13 +5,14 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/netip"
 	"os"
 	"os/user"
 	"slices"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/kerbagent/kerbagent/config"
 )
@@ -49,110 +50,103 @@ func newSurvey(ctx context.Context, o Options) *survey {
 }
 
 // selected opens the processes that are looked at, with what could not be
-// looked at. The caller closes them.
+// looked at. The caller closes them. All others are closed as soon as they were
+// seen: a host may have more processes than this one may open.
 func (s *survey) selected(ctx context.Context) (chosen []*Process, unread []string, err error) {
-	uids, err := s.uids()
+	groups, err := s.groups()
 	if err != nil {
 		return nil, nil, err
 	}
-	all, unread, err := s.everyProcess(ctx)
-	if err != nil {
-		return nil, unread, err
+	sockets := map[string]map[string]string{} // by network namespace: the inode of a socket → the database
+	err = everyProcess(ctx, func(p *Process) bool {
+		s.connect(p, sockets)
+		member := false
+		for i := range groups {
+			if groups[i].has(p) {
+				groups[i].members, member = append(groups[i].members, p), true
+			}
+		}
+		p.named = member
+		if !member && !s.o.Named() && (p.database != "" || s.o.All && p.hasKerberos()) {
+			chosen = append(chosen, p)
+			return true
+		}
+		return member
+	})
+	for _, g := range groups {
+		switch {
+		case len(g.members) > 0:
+			chosen = append(chosen, g.chosen(chosen)...)
+		case g.application:
+			unread = append(unread, g.what+" is not running")
+		case err == nil:
+			err = fmt.Errorf("%s: %w", g.what, ErrNoProcess)
+		}
 	}
-	keep := map[*Process]bool{}
-	defer func() {
-		for _, p := range all {
-			if !keep[p] {
+	for _, g := range groups {
+		for _, p := range g.members {
+			if !slices.Contains(chosen, p) {
 				p.close()
 			}
 		}
-	}()
-	take := func(p *Process) {
-		if !keep[p] {
-			keep[p], chosen = true, append(chosen, p)
+	}
+	return chosen, unread, err
+}
+
+// chosen lists the members that log in, or all where none has done so far. Who
+// was chosen before is left out.
+func (g group) chosen(before []*Process) []*Process {
+	logsIn := func(p *Process) bool { return g.whole || p.database != "" || p.hasKerberos() }
+	all := !slices.ContainsFunc(g.members, logsIn)
+	var out []*Process
+	for _, p := range g.members {
+		switch {
+		case slices.Contains(before, p):
+		case all || logsIn(p):
+			out = append(out, p)
 		}
 	}
-	connected := s.connected(all)
-	groups := s.groups(all, uids)
-	for _, group := range groups {
-		for _, p := range group.members {
-			p.named = true
-		}
-	}
-	for _, group := range groups {
-		if len(group.members) == 0 && group.application {
-			unread = append(unread, group.what+" is not running")
-			continue
-		}
-		if len(group.members) == 0 {
-			return chosen, unread, fmt.Errorf("%s: %w", group.what, ErrNoProcess)
-		}
-		for _, p := range group.members {
-			if group.whole || connected[p] || p.hasKerberos() {
-				take(p)
-			}
-		}
-		if !slices.ContainsFunc(group.members, func(p *Process) bool { return keep[p] }) {
-			for _, p := range group.members { // none has logged in so far
-				take(p)
-			}
-		}
-	}
-	if !s.o.Named() {
-		for _, p := range all {
-			if connected[p] || s.o.All && p.hasKerberos() {
-				take(p)
-			}
-		}
-	}
-	return chosen, unread, nil
+	return out
 }
 
 // group is what one flag selects.
 type group struct {
 	what    string
+	has     func(*Process) bool
 	members []*Process
 	whole   bool // each of them, whatever it has loaded
 
 	application bool // of the configuration: it need not be running
 }
 
-func (s *survey) groups(all []*Process, uids map[string]uint32) []group {
-	where := func(what string, whole bool, is func(*Process) bool) group {
-		g := group{what: what, whole: whole}
-		for _, p := range all {
-			if is(p) {
-				g.members = append(g.members, p)
-			}
-		}
-		return g
-	}
+func (s *survey) groups() ([]group, error) {
 	var out []group
+	add := func(what string, has func(*Process) bool) *group {
+		out = append(out, group{what: what, has: has})
+		return &out[len(out)-1]
+	}
 	for _, pid := range s.o.PIDs {
-		out = append(out, where(fmt.Sprintf("process %d", pid), true, func(p *Process) bool { return p.PID == pid }))
+		add(fmt.Sprintf("process %d", pid), func(p *Process) bool { return p.PID == pid }).whole = true
 	}
 	if s.o.Config != nil && !s.o.Named() {
 		for _, a := range s.o.Config.Applications {
-			g := where(a.Unit, false, func(p *Process) bool { return p.Unit == a.Unit })
-			g.application = true
-			out = append(out, g)
+			add(a.Unit, func(p *Process) bool { return p.Unit == a.Unit }).application = true
 		}
 	}
 	for _, unit := range s.o.Units {
 		if !strings.Contains(unit, ".") {
 			unit += ".service"
 		}
-		out = append(out, where("unit "+unit, false, func(p *Process) bool { return p.Unit == unit }))
+		add("unit "+unit, func(p *Process) bool { return p.Unit == unit })
 	}
+	uids, err := s.uids()
 	for _, name := range s.o.Users {
-		out = append(out, where("user "+name, false, func(p *Process) bool { return p.Who.UID == uids[name] }))
+		add("user "+name, func(p *Process) bool { return p.Who.UID == uids[name] })
 	}
 	for _, id := range s.o.Containers {
-		out = append(out, where("container "+id, false, func(p *Process) bool {
-			return p.Container != "" && strings.HasPrefix(p.Container, strings.ToLower(id))
-		}))
+		add("container "+id, func(p *Process) bool { return p.Container != "" && strings.HasPrefix(p.Container, strings.ToLower(id)) })
 	}
-	return out
+	return out, err
 }
 
 // uids finds the numbers of the users that were named.
@@ -172,32 +166,39 @@ func (s *survey) uids() (map[string]uint32, error) {
 	return out, nil
 }
 
-// everyProcess opens all processes of the host but this one and the kernel's.
-func (s *survey) everyProcess(ctx context.Context) (all []*Process, unread []string, err error) {
+// everyProcess opens each process of the host but this one and closes it
+// again, unless keep says otherwise. A process that has ended meanwhile is
+// none.
+func everyProcess(ctx context.Context, keep func(*Process) bool) error {
 	proc, err := os.Open("/proc")
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
 	names, err := proc.Readdirnames(-1)
 	proc.Close()
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
+	var pids []int
 	for _, name := range names {
-		pid, err := strconv.Atoi(name)
-		if err != nil || pid == os.Getpid() || ctx.Err() != nil {
-			continue
+		if pid, err := strconv.Atoi(name); err == nil && pid != os.Getpid() {
+			pids = append(pids, pid)
 		}
+	}
+	slices.Sort(pids)
+	for _, pid := range pids {
 		p, err := openProcess(pid)
 		switch {
-		case err == nil:
-			all = append(all, p)
-		case slices.Contains(s.o.PIDs, pid) && !errors.Is(err, fs.ErrNotExist):
-			unread = append(unread, fmt.Sprintf("process %d: %v", pid, err))
+		case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE), errors.Is(err, unix.ENOMEM):
+			return fmt.Errorf("this host is out of descriptors or memory: %w", err)
+		case err == nil && !keep(p):
+			p.close()
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
 	}
-	slices.SortFunc(all, func(a, b *Process) int { return a.PID - b.PID })
-	return all, unread, ctx.Err()
+	return nil
 }
 
 func (p *Process) hasKerberos() bool {
@@ -205,34 +206,26 @@ func (p *Process) hasKerberos() bool {
 	return err == nil && (l.kerberos() || l.client.plugin() != "")
 }
 
-// connected finds the processes with a connection to a database of the
-// configuration. The list of connections is read once for each network
-// namespace, and descriptors only where it has one.
-func (s *survey) connected(all []*Process) map[*Process]bool {
-	out := map[*Process]bool{}
-	if len(s.databases) == 0 {
-		return out
+// connect finds the database that a process has a connection to. The list of
+// connections is read once for each network namespace, and descriptors only
+// where it has one.
+func (s *survey) connect(p *Process, sockets map[string]map[string]string) {
+	ns, err := p.link("ns/net")
+	if err != nil || len(s.databases) == 0 {
+		return
 	}
-	sockets := map[string]map[string]string{} // by namespace: the inode of a socket → the database
-	for _, p := range all {
-		ns, err := p.link("ns/net")
-		if err != nil {
-			continue
-		}
-		if _, had := sockets[ns]; !had {
-			sockets[ns] = s.socketsOf(p)
-		}
-		if len(sockets[ns]) == 0 {
-			continue
-		}
-		for _, inode := range p.sockets() {
-			if db := sockets[ns][inode]; db != "" {
-				p.database, out[p] = db, true
-				break
-			}
+	if _, had := sockets[ns]; !had {
+		sockets[ns] = s.socketsOf(p)
+	}
+	if len(sockets[ns]) == 0 {
+		return
+	}
+	for _, inode := range p.sockets() {
+		if db := sockets[ns][inode]; db != "" {
+			p.database = db
+			return
 		}
 	}
-	return out
 }
 
 // sockets lists the inodes of a process's sockets.
