@@ -86,7 +86,7 @@ const (
 	FactSPN          Fact = "spn"       // announced in the auth switch
 	FactSPNRealm     Fact = "spn-realm" // announced in the auth switch (MySQL's plugin only)
 	FactTLSVersion   Fact = "tls-version"
-	FactTLSProblem   Fact = "tls-problem"           // "ca", "bundle", "name", "date" or "other"
+	FactTLSProblem   Fact = "tls-problem"           // "ca", "name" and "date", those of them that are so; or "bundle", or "other"
 	FactCertNotAfter Fact = "certificate-not-after" // RFC 3339
 	FactErrNumber    Fact = "mysql-errno"
 	FactErrText      Fact = "mysql-error"

@@ -84,15 +84,31 @@ func explain(s Snapshot) Report {
 	sort.SliceStable(report.Findings, func(i, j int) bool {
 		return rank(report.Findings[i].Severity) < rank(report.Findings[j].Severity)
 	})
-	for _, f := range report.Findings {
-		if f.Severity != Info && report.Verdict == VerdictOK {
-			report.Verdict = VerdictDegraded
+	report.Verdict = v.verdict(report.Findings)
+	return report
+}
+
+// verdict is the logins' alone where some are configured and each was tried:
+// failed exactly when one fails. Without, it is that of the worst finding.
+func (v *view) verdict(findings []Finding) Verdict {
+	worst := VerdictOK
+	for _, f := range findings {
+		if f.Severity != Info && worst == VerdictOK {
+			worst = VerdictDegraded
 		}
 		if f.Severity == Error {
-			report.Verdict = VerdictFailed
+			worst = VerdictFailed
 		}
 	}
-	return report
+	for _, l := range v.logins {
+		if l.Outcome == probe.Failed {
+			return VerdictFailed
+		}
+	}
+	if worst == VerdictFailed && v.everyLoginWorks() {
+		return VerdictDegraded
+	}
+	return worst
 }
 
 // found is a finding in the making.

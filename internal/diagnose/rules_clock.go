@@ -60,7 +60,7 @@ func clockSkew(v *view) []match {
 		ks, skew := v.skews(realm)
 		m := match{explains: v.failedLogins(probe.ReasonKRBSkew)}
 		worst, all := 0.0, ""
-		if !alike(ks, skew) {
+		if !alike(ks, skew) || v.anotherClock(realm, ks[0], skew[ks[0]]) != "" {
 			continue
 		}
 		for _, k := range ks {
@@ -90,6 +90,30 @@ func alike(ks []*kdcAddr, skew map[*kdcAddr]float64) bool {
 	return len(ks) > 0
 }
 
+// anotherClock names a server beyond the realm's KDCs whose clock agrees with
+// this host's: then the KDCs are wrong, even where they all agree, or are one.
+func (v *view) anotherClock(realm string, k *kdcAddr, skew float64) string {
+	for _, r := range v.all {
+		s, told := r.Samples[probe.SampleSkew]
+		other := r.ID.Kind != probe.KDC || r.Facts[probe.FactRealm] != realm
+		if told && other && !v.atRealm(r, realm) && math.Abs(s) < math.Abs(skew)/2 && !off(s) {
+			return r.ID.Address.String()
+		}
+	}
+	return ""
+}
+
+// atRealm says that r comes from a machine that is a KDC of the realm: its
+// kpasswd has the same clock.
+func (v *view) atRealm(r *probe.Result, realm string) bool {
+	for _, k := range v.kdcsOf(realm) {
+		if k.addr.Addr() == r.ID.Address.Addr() || v.hosts[k.addr.Addr()] != "" && v.hosts[k.addr.Addr()] == v.hosts[r.ID.Address.Addr()] {
+			return true
+		}
+	}
+	return false
+}
+
 // rejectedTickets: with a clock far off, a database refuses even good tickets.
 func (v *view) rejectedTickets(skew float64) []*probe.Result {
 	if math.Abs(skew) < SkewLimit.Seconds() {
@@ -102,9 +126,10 @@ func clockSkewOne(v *view) []match {
 	var out []match
 	for _, realm := range v.realms() {
 		ks, skew := v.skews(realm)
-		if len(ks) < 2 {
+		if len(ks) == 0 {
 			continue
 		}
+		third := v.anotherClock(realm, ks[0], skew[ks[0]])
 		var fine []*kdcAddr
 		for _, k := range ks {
 			if !off(skew[k]) {
@@ -114,6 +139,8 @@ func clockSkewOne(v *view) []match {
 		agrees := "another one is off in the other direction"
 		if len(fine) > 0 {
 			agrees = fine[0].addr.String() + " agrees with it"
+		} else if third != "" {
+			agrees = third + " agrees with it"
 		} else if alike(ks, skew) {
 			continue // this host's clock, then
 		}

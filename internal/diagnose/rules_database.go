@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/kerbagent/kerbagent/probe"
 )
@@ -14,9 +15,9 @@ func databaseRules() []Rule {
 	again := "kerbagent check --realm {realm} --database {endpoint}"
 	return []Rule{{
 		Code: "db-silent", Severity: Error,
-		Title: "database {database}: no answer from {endpoint}",
+		Title: "database {database}: no answer from {where}",
 		Means: "The database's port does not connect, or connects and sends no greeting: a security group, a route, or a cluster that is stopped or stuck.",
-		Cause: "{endpoint}: {seen}.",
+		Cause: "{where}: {seen}.",
 		Remedy: do("Allow this host in the cluster's security group (TCP port {port}), and check that the cluster runs. Make no bare port checks (nc, telnet): each that connects counts towards blocking this host.",
 			clusters, again),
 		DependsOn: causes,
@@ -25,15 +26,15 @@ func databaseRules() []Rule {
 		}),
 	}, {
 		Code: "db-refused", Severity: Error,
-		Title:     "database {database}: connections are refused by {endpoint}",
+		Title:     "database {database}: connections are refused by {where}",
 		Means:     "Nothing listens on the database's port, or a firewall rejects.",
-		Cause:     "{endpoint}: connection refused.",
+		Cause:     "{where}: connection refused.",
 		Remedy:    do("Check the port (databases: {database}: endpoint), and that the cluster is available.", clusters, again),
 		DependsOn: causes,
 		match:     dbMatch(func(r *probe.Result) bool { return reason(r, probe.ReasonRefused) }),
 	}, {
 		Code: "db-not-mysql", Severity: Error,
-		Title:     "database {database}: no MySQL at {endpoint}",
+		Title:     "database {database}: no MySQL at {where}",
 		Means:     "The port takes connections, and what comes is not what a MySQL server says, or it hangs up without a word.",
 		Cause:     "{endpoint}: {error}.",
 		Remedy:    do("Check host and port (databases: {database}: endpoint); a proxy or another service may sit there.", clusters, again),
@@ -172,6 +173,7 @@ func dbMatch(holds func(*probe.Result) bool) func(*view) []match {
 		var out []match
 		for _, name := range sortedKeys(byDB) {
 			m := dbTrouble(byDB[name])
+			m.words["where"] = v.where(byDB[name])
 			m.spare = v.otherAddressWorks(byDB[name])
 			out = append(out, m)
 		}
@@ -193,14 +195,36 @@ func dbPaused(v *view) []match {
 	return out
 }
 
-// otherAddressWorks: only database probes failed, and the same database works at another address.
+// otherAddressWorks: only database probes failed, on the way to some addresses,
+// and the same database answers at another one: programs go there.
 func (v *view) otherAddressWorks(failed []*probe.Result) bool {
 	if slices.ContainsFunc(failed, func(r *probe.Result) bool { return r.ID.Kind == probe.Login }) {
 		return false
 	}
-	return slices.ContainsFunc(slices.Concat(v.dbs, v.logins), func(r *probe.Result) bool {
-		return r.Outcome == probe.OK && r.Facts[probe.FactDatabase] == failed[0].Facts[probe.FactDatabase]
+	name := failed[0].Facts[probe.FactDatabase]
+	return slices.ContainsFunc(v.dbs, func(r *probe.Result) bool {
+		return r.Facts[probe.FactDatabase] == name && (r.Outcome == probe.OK || onPath(failed[0]) && answered(r))
+	}) || slices.ContainsFunc(v.logins, func(r *probe.Result) bool {
+		return r.Facts[probe.FactDatabase] == name && r.Outcome == probe.OK
 	})
+}
+
+// where is a database's endpoint, with the addresses at which it was asked
+// where others of it answer.
+func (v *view) where(rs []*probe.Result) string {
+	endpoint := rs[0].Facts[probe.FactEndpoint]
+	var here []string
+	for _, r := range rs {
+		if r.ID.Address.IsValid() {
+			here = appendNew(here, r.ID.Address.String())
+		}
+	}
+	for _, r := range v.dbs {
+		if len(here) > 0 && r.Facts[probe.FactEndpoint] == endpoint && !slices.Contains(here, r.ID.Address.String()) {
+			return few(here) + " (an address of " + endpoint + ")"
+		}
+	}
+	return endpoint
 }
 
 func dbTrouble(rs []*probe.Result) match {
@@ -212,7 +236,7 @@ func dbTrouble(rs []*probe.Result) match {
 	if r.Err != nil {
 		w["error"] = r.Err.Error()
 	}
-	w["problem"] = map[string]string{"ca": "the certificate is signed by an unknown CA", "name": "the certificate is for another name", "bundle": "the CA bundle (ca_file) cannot be used", "date": "the certificate is out of date"}[r.Facts[probe.FactTLSProblem]]
+	w["problem"] = certificateProblem(r)
 	switch r.Reason {
 	case probe.ReasonDBTLSRequired:
 		w["problem"] = "the server wants it, here it is off"
@@ -228,6 +252,24 @@ func dbTrouble(rs []*probe.Result) match {
 	}
 	return match{affects: rs, words: w, evidence: evidenceOf(r, probe.FactErrNumber, probe.FactErrText, probe.FactPlugin, probe.FactSPN,
 		probe.FactSPNRealm, probe.FactTLSProblem, probe.FactCertNotAfter, probe.FactVersion)}
+}
+
+// certificateProblem names all that is wrong with a certificate.
+func certificateProblem(r *probe.Result) string {
+	if r.Facts[probe.FactTLSProblem] == "bundle" {
+		return "the CA bundle (ca_file) cannot be used"
+	}
+	said := map[string]string{"ca": "is signed by an unknown CA", "name": "is for another name", "date": "is out of date"}
+	var all []string
+	for _, problem := range r.Facts.List(probe.FactTLSProblem) {
+		if s := said[problem]; s != "" {
+			all = append(all, s)
+		}
+	}
+	if len(all) == 0 {
+		return ""
+	}
+	return "the certificate " + strings.Join(all, " and ")
 }
 
 func dbCertExpiring(v *view) []match {

@@ -3,7 +3,6 @@ package diagnose
 import (
 	"net/netip"
 	"slices"
-	"strings"
 
 	"github.com/kerbagent/kerbagent/probe"
 )
@@ -39,6 +38,14 @@ func dnsRules() []Rule {
 		DependsOn: serverCauses(),
 		match:     func(v *view) []match { return v.oneTransport(probe.TCP) },
 	}, {
+		Code: "dns-filtered", Severity: Error,
+		Title:     "DNS server {server} of {whose}: answers other questions, not those for {types} records",
+		Means:     "One server answers one type of question about the realm's names and drops or refuses another type: mostly a firewall or DNS filter that allows addresses (A) only, and not SRV or SOA. Programs that look for KDCs in DNS need SRV.",
+		Cause:     "{server}: questions for {types}: {seen}. Other questions about {domain} were answered.",
+		Remedy:    do("Find the filter between this host and {ip}, and allow questions of every type.", "dig @{ip} -p {port} {domain} A", "dig @{ip} -p {port} {domain} SOA", "dig @{ip} -p {port} _kerberos._tcp.{domain} SRV"),
+		DependsOn: serverCauses(),
+		match:     dnsFiltered,
+	}, {
 		Code: "dns-refused", Severity: Error,
 		Title: "DNS server {server} of {whose}: answers {rcode} for {domain}",
 		Means: "One of the realm's own DNS servers answers a question about the realm's names with REFUSED or SERVFAIL.",
@@ -54,7 +61,7 @@ func dnsRules() []Rule {
 		Cause: "{server} was asked for the zone {domain} and did not give it ({rcode}). {knows}.",
 		Remedy: do("Have this host's DNS server forward {domain} to the directory's DNS servers.", "dig @{ip} -p {port} {domain} SOA",
 			"aws route53resolver list-resolver-rules --filters Name=DomainName,Values={domain}.  # AWS", "Add-DnsServerConditionalForwarderZone -Name {domain} -MasterServers <address>,<address>  # Windows"),
-		DependsOn: append(serverCauses(), "dns-refused"),
+		DependsOn: append(serverCauses(), "dns-filtered", "dns-refused"),
 		match:     dnsZoneMissing,
 	}, {
 		Code: "realm-not-in-dns", Severity: Error,
@@ -63,7 +70,7 @@ func dnsRules() []Rule {
 		Cause: "Asked for the zone {domain}: {seen}.",
 		Remedy: do("Check the spelling of {realm}, and ask the directory's own DNS server by its address.", "aws ds describe-directories --query 'DirectoryDescriptions[].[Name,DnsIpAddrs]'  # AWS Managed AD",
 			"dig @<address> {domain} SOA", "kerbagent check --realm {realm} --dns-server <address>"),
-		DependsOn: append(serverCauses(), "dns-refused", "dns-server-silent"),
+		DependsOn: append(serverCauses(), "dns-filtered", "dns-refused", "dns-server-silent"),
 		match:     realmNotInDNS,
 	}, {
 		Code: "dns-servers-disagree", Severity: Warning,
@@ -72,7 +79,7 @@ func dnsRules() []Rule {
 		Cause: "{seen}.",
 		Remedy: do("Compare the servers one by one, and see whether the domain controllers replicate.", "dig @{ip} -p {port} +short _kerberos._tcp.{domain} SRV",
 			"repadmin /showrepl  # Windows", "samba-tool drs showrepl  # Samba"),
-		DependsOn: append(serverCauses(), "dns-refused", "dns-zone-missing", "realm-not-in-dns"),
+		DependsOn: append(serverCauses(), "dns-filtered", "dns-refused", "dns-zone-missing", "realm-not-in-dns"),
 		match:     dnsDisagree,
 	}, {
 		Code: "dns-srv-missing", Severity: Warning,
@@ -81,7 +88,7 @@ func dnsRules() []Rule {
 		Cause: "No server that knows {domain} has {names}.",
 		Remedy: do("Have a domain controller register its records again.", "nltest /dsregdns  # Windows", "samba_dnsupdate --verbose --all-names  # Samba",
 			"dig @{ip} -p {port} _kerberos._tcp.{domain} SRV"),
-		DependsOn: append(serverCauses(), "dns-refused", "dns-zone-missing", "realm-not-in-dns", "dns-servers-disagree"),
+		DependsOn: append(serverCauses(), "dns-filtered", "dns-refused", "dns-zone-missing", "realm-not-in-dns", "dns-servers-disagree"),
 		match:     dnsSRVMissing,
 	}, {
 		Code: "kdc-unresolvable", Severity: Warning,
@@ -89,7 +96,7 @@ func dnsRules() []Rule {
 		Means:     "A KDC is named in the configuration, and no DNS server that was asked gives an address for the name.",
 		Cause:     "Asked for the addresses of {kdc}: {seen}.",
 		Remedy:    do("Correct the name (realms: {realm}: kdcs), or make its DNS record.", "dig {kdc} A", "dig +short _kerberos._tcp.{domain} SRV"),
-		DependsOn: append(serverCauses(), "dns-server-silent", "dns-refused", "dns-zone-missing", "realm-not-in-dns"),
+		DependsOn: append(serverCauses(), "dns-server-silent", "dns-filtered", "dns-refused", "dns-zone-missing", "realm-not-in-dns"),
 		match:     kdcUnresolvable,
 	}, {
 		Code: "endpoint-unresolvable", Severity: Error,
@@ -98,7 +105,7 @@ func dnsRules() []Rule {
 		Cause: "Asked for the addresses of {host}: {seen}.",
 		Remedy: do("Check the spelling (databases: {database}: endpoint), and that this host resolves with the DNS of the database's network.", "dig {host} A",
 			"aws rds describe-db-clusters --query 'DBClusters[].[Endpoint,ReaderEndpoint,CustomEndpoints]'  # AWS"),
-		DependsOn: append(serverCauses(), "dns-server-silent", "dns-zone-missing", "realm-not-in-dns"),
+		DependsOn: append(serverCauses(), "dns-server-silent", "dns-filtered", "dns-zone-missing", "realm-not-in-dns"),
 		match:     endpointUnresolvable,
 	}, {
 		Code: "servers-left-out", Severity: Info,
@@ -202,7 +209,7 @@ func dnsRefused(v *view) []match {
 	var out []match
 	for _, d := range v.dns {
 		rs := d.where(func(r *probe.Result) bool { return reason(r, probe.ReasonDNSRefused, probe.ReasonDNSServFail) })
-		if d.role != probe.RoleRealm || len(rs) == 0 {
+		if filtered, _ := d.filtered(); d.role != probe.RoleRealm || len(rs) == 0 || len(filtered) > 0 {
 			continue
 		}
 		m := match{affects: rs, words: d.words().and(words{"rcode": rs[0].Facts[probe.FactRcode]})}
@@ -212,104 +219,6 @@ func dnsRefused(v *view) []match {
 			m.explains = append(m.explains, v.needsDNS(d.realm, d.role)...)
 		}
 		out = append(out, m)
-	}
-	return out
-}
-
-func dnsDisagree(v *view) []match {
-	var out []match
-	for _, realm := range v.realms() {
-		var affects []*probe.Result
-		var saw []string
-		answers := v.answers(realm)
-		for _, q := range sortedKeys(answers) {
-			servers := map[string][]string{} // answer → who gives it
-			for _, r := range answers[q] {
-				a := strings.ReplaceAll(r.Facts[probe.FactAnswer], " ", " and ")
-				if a == "" {
-					a = withoutAnswer(r)
-				}
-				servers[a] = append(servers[a], r.ID.Address.String())
-			}
-			if len(servers) < 2 {
-				continue
-			}
-			affects = append(affects, answers[q]...)
-			var each []string
-			for _, a := range sortedKeys(servers) {
-				each = append(each, a+" from "+list(servers[a]))
-			}
-			saw = append(saw, q+": "+strings.Join(each, "; "))
-		}
-		if len(affects) == 0 {
-			continue
-		}
-		if n := len(saw); n > 2 {
-			saw = append(saw[:2], count(n-2)+" more questions likewise")
-		}
-		out = append(out, match{affects: affects, words: wordsOf(affects[0]).and(words{"seen": strings.Join(saw, ". ")})})
-	}
-	return out
-}
-
-// withoutAnswer says how a server answered a question that it had no answer to.
-func withoutAnswer(r *probe.Result) string {
-	switch rcode := r.Facts[probe.FactRcode]; rcode {
-	case "NOERROR":
-		return "no such record (NOERROR)"
-	case "NXDOMAIN":
-		return "no such name (NXDOMAIN)"
-	default:
-		return rcode
-	}
-}
-
-// answers gives, question by question, what the servers that know the realm's
-// zone answered. The SOA is left out: its serial differs while replication
-// runs, and each Active Directory server names itself in it.
-func (v *view) answers(realm string) map[string][]*probe.Result {
-	out := map[string][]*probe.Result{}
-	for _, d := range v.dnsOf(realm, "") {
-		if !d.knowsZone() {
-			continue
-		}
-		done := map[string]bool{}
-		for _, r := range d.results {
-			q := r.Facts[probe.FactQuestion]
-			if q == "" || done[q] || strings.HasPrefix(q, "SOA ") || r.Facts[probe.FactRealm] != realm {
-				continue
-			}
-			if a := d.question(q); a != nil && (a.Outcome == probe.OK || reason(a, probe.ReasonDNSNXDomain, probe.ReasonDNSNoData)) {
-				done[q] = true
-				out[q] = append(out[q], a)
-			}
-		}
-	}
-	return out
-}
-
-func dnsSRVMissing(v *view) []match {
-	var out []match
-	for _, realm := range v.realms() {
-		var affects []*probe.Result
-		var names, short []string
-		answers := v.answers(realm)
-		for _, q := range sortedKeys(answers) {
-			name, isSRV := strings.CutPrefix(q, "SRV ")
-			if !isSRV || slices.ContainsFunc(answers[q], func(r *probe.Result) bool { return r.Outcome == probe.OK }) {
-				continue
-			}
-			for _, d := range v.dnsOf(realm, "") {
-				affects = append(affects, d.where(func(r *probe.Result) bool {
-					return r.Facts[probe.FactQuestion] == q && reason(r, probe.ReasonDNSNXDomain, probe.ReasonDNSNoData)
-				})...)
-			}
-			names = append(names, name)
-			short = append(short, strings.TrimSuffix(name, "."+domainOf(realm)))
-		}
-		if len(affects) > 0 {
-			out = append(out, match{affects: affects, explains: v.needsDNS(realm, ""), words: wordsOf(affects[0]).and(words{"names": list(names), "short": list(short)})})
-		}
 	}
 	return out
 }

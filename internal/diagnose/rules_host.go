@@ -11,7 +11,7 @@ func hostRules() []Rule {
 	return []Rule{{
 		Code: "host-offline", Severity: Error,
 		Title:  "this host cannot send: {seen}",
-		Means:  "What was sent did not get out: there is no route, or this host is not permitted to send. The servers it was meant for were not heard, so nothing can be said of them.",
+		Means:  "Nothing that was sent got out: there is no route, or this host is not permitted to send. The servers it was meant for were not heard, so nothing can be said of them.",
 		Cause:  "Probes that ended this way: {count} ({seen}). \"No route\" comes from this host's kernel or a router (EHOSTUNREACH, ENETUNREACH), \"not permitted\" from this host itself, mostly its packet filter (EPERM, EACCES).",
 		Remedy: do("Look at this host's route and at its own rules for what goes out.", "ip route get {ip}", "nft list ruleset", "iptables -S OUTPUT"),
 		match:  hostOffline,
@@ -48,42 +48,30 @@ func hostOffline(v *view) []match {
 			stuck = append(stuck, unreachable...)
 		}
 	}
-	if len(stuck) == 0 {
+	// Where another target answers, this host can send: a router on the way to
+	// this one forbids it (ICMPv6 "administratively prohibited" is EACCES too,
+	// RFC 4443 §3.1), and the rules about that target say so.
+	if len(stuck) == 0 || reached {
 		return nil
 	}
-	m := match{affects: stuck, words: words{"count": count(len(stuck)), "seen": seen(stuck), "ip": ipOf(stuck)}}
-	if !reached {
-		m.explains = lost
-	} else {
-		m.explains = v.failedLogins(probe.ReasonForbidden)
-	}
-	return []match{m}
+	return []match{{affects: stuck, explains: lost, words: words{"count": count(len(stuck)), "seen": seen(stuck), "ip": ipOf(stuck)}}}
 }
 
-// ipv6Broken goes by names, which have addresses of both families. A DNS server
-// is asked by its address, so that one alone proves nothing; it is taken in
-// where a host with that address is found broken.
+// ipv6Broken goes by names, which have addresses of both families: a service of
+// a name is lost over IPv6 and heard over IPv4, or a machine is heard over IPv4
+// and at its IPv6 address nothing is, whichever service was asked. A DNS server
+// is asked by its address, so that one alone proves nothing.
 func ipv6Broken(v *view) []match {
 	var broken []*probe.Result
 	var targets []string
 	ips := map[netip.Addr]bool{}
 	for _, r := range v.all {
-		if r.ID.Kind == probe.DNS || r.ID.Family() != "ipv6" || !onPath(r) || r.Reason == probe.ReasonRefused {
+		if r.ID.Kind == probe.DNS || r.ID.Family() != "ipv6" || !lostOnTheWay(r) {
 			continue
 		}
-		lost, heard := true, false
-		for _, other := range v.all {
-			if other.ID.Kind != r.ID.Kind || other.ID.Target != r.ID.Target {
-				continue
-			}
-			switch other.ID.Family() {
-			case "ipv6":
-				lost = lost && onPath(other)
-			case "ipv4":
-				heard = heard || answered(other)
-			}
-		}
-		if lost && heard {
+		sameService := func(o *probe.Result) bool { return o.ID.Kind == r.ID.Kind && o.ID.Target == r.ID.Target }
+		sameMachine := func(o *probe.Result) bool { return o.ID.Address.Addr() == r.ID.Address.Addr() || v.sameName(o, r) }
+		if v.onlyOverIPv4(sameService) || v.onlyOverIPv4(sameMachine) {
 			broken = append(broken, r)
 			targets = appendNew(targets, r.ID.Target)
 			ips[r.ID.Address.Addr()] = true
@@ -98,4 +86,36 @@ func ipv6Broken(v *view) []match {
 		}
 	}
 	return []match{{affects: broken, words: wordsOf(broken[0]).and(words{"target": few(targets), "seen": seen(broken), "ip6": ipOf(broken)})}}
+}
+
+// lostOnTheWay says that nothing came back: whoever refuses was reached.
+func lostOnTheWay(r *probe.Result) bool {
+	return onPath(r) && !reason(r, probe.ReasonRefused, probe.ReasonClosed)
+}
+
+// sameName says that both results are of one machine, by its name.
+func (v *view) sameName(a, b *probe.Result) bool {
+	ofA, named := v.hosts[a.ID.Address.Addr()]
+	ofB, also := v.hosts[b.ID.Address.Addr()]
+	return named && also && ofA == ofB
+}
+
+// onlyOverIPv4 says that of these results all over IPv6 were lost on the way,
+// and one over IPv4 was answered.
+func (v *view) onlyOverIPv4(of func(*probe.Result) bool) bool {
+	heard := false
+	for _, r := range v.all {
+		if !r.ID.Address.IsValid() || r.Outcome == probe.Skipped || !of(r) {
+			continue
+		}
+		switch r.ID.Family() {
+		case "ipv6":
+			if !lostOnTheWay(r) {
+				return false
+			}
+		case "ipv4":
+			heard = heard || answered(r)
+		}
+	}
+	return heard
 }

@@ -46,7 +46,7 @@ func kdcRules() []Rule {
 		Remedy: do("Restart the KDC service on {kdc}; until then put it last in krb5.conf.", "Restart-Service kdc  # Windows", "systemctl restart samba-ad-dc  # Samba",
 			again),
 		DependsOn: serverCauses(),
-		match:     kdcMatch(func(k *kdcAddr) bool { return reason(k.tcp, probe.ReasonTCPSilent) }),
+		match:     kdcMatch(func(k *kdcAddr) bool { return reason(k.tcp, probe.ReasonTCPSilent) && !answered(k.udp) }),
 	}, {
 		Code: "kdc-refused", Severity: Warning,
 		Title: "KDC {place}: refuses connections",
@@ -69,14 +69,12 @@ func kdcRules() []Rule {
 	}, {
 		Code: "kdc-tcp-blocked", Severity: Error,
 		Title: "KDC {place}: answers over UDP, not over TCP",
-		Means: "The KDC answers over UDP, and over TCP it does not get that far. Active Directory's tickets seldom fit into a datagram: the client is told to come back over TCP (error 52), and the login ends there.",
+		Means: "The KDC answers over UDP, so it runs; over TCP nothing connects, or what is sent or answered is lost: a firewall or a proxy on the way. Active Directory's tickets seldom fit into a datagram: the client is told to come back over TCP (error 52), and the login ends there.",
 		Cause: "{seen}. Over UDP it answers.",
 		Remedy: do("Open TCP from this host to {server}, in every security group, network ACL and firewall on the way.", "nc -vz -w 3 {ip} {port}",
 			"aws ec2 authorize-security-group-egress --group-id <group of this host> --protocol tcp --port {port} --cidr {cidr}  # AWS"),
 		DependsOn: serverCauses(),
-		match: kdcMatch(func(k *kdcAddr) bool {
-			return onPath(k.tcp) && k.tcp.Reason != probe.ReasonTCPSilent && answered(k.udp)
-		}),
+		match:     kdcMatchOver(probe.TCP, func(k *kdcAddr) bool { return onPath(k.tcp) && answered(k.udp) }),
 	}, {
 		Code: "kdc-udp-blocked", Severity: Warning,
 		Title:     "KDC {place}: answers over TCP, not over UDP",
@@ -84,7 +82,7 @@ func kdcRules() []Rule {
 		Cause:     "{seen}. Over TCP it answers.",
 		Remedy:    do("Open UDP from this host to {server} and let the answers back; or set udp_preference_limit = 1 in krb5.conf, so that clients begin with TCP.", again),
 		DependsOn: serverCauses(),
-		match:     kdcMatch(func(k *kdcAddr) bool { return onPath(k.udp) && answered(k.tcp) }),
+		match:     kdcMatchOver(probe.UDP, func(k *kdcAddr) bool { return onPath(k.udp) && answered(k.tcp) }),
 	}, {
 		Code: "kdc-large-messages-lost", Severity: Warning,
 		Title: "KDC {place}: large messages are lost",
@@ -106,6 +104,27 @@ func kdcMatch(holds func(*kdcAddr) bool) func(*view) []match {
 			if holds(k) {
 				out = append(out, v.kdcTrouble(k))
 			}
+		}
+		return joined(out)
+	}
+}
+
+// kdcMatchOver is kdcMatch for trouble of one transport: what the other one
+// loses is another trouble, and over UDP alone no login dies.
+func kdcMatchOver(t probe.Transport, holds func(*kdcAddr) bool) func(*view) []match {
+	return func(v *view) []match {
+		var out []match
+		for _, k := range v.kdcs {
+			if !holds(k) {
+				continue
+			}
+			m := v.kdcTrouble(k)
+			m.affects = slices.DeleteFunc(m.affects, func(r *probe.Result) bool { return r.ID.Transport != t })
+			m.words["seen"] = each(m.affects)
+			if t == probe.UDP {
+				m.explains = nil
+			}
+			out = append(out, m)
 		}
 		return joined(out)
 	}
@@ -199,8 +218,10 @@ func kdcWrongRealm(v *view) []match {
 		}
 		rs := present(k.udp, k.tcp)
 		m := match{affects: rs, spare: v.spareFor(k), words: wordsOf(rs[0]).and(words{"seen": k.addr.String() + " " + says})}
-		for _, l := range v.failedLogins(probe.ReasonKRBClientUnknown, probe.ReasonKRBWrongRealm) {
-			if l.Facts[probe.FactKDC] == k.addr.String() {
+		// A ticket for this realm cannot be read by the KDC of another one: 35
+		// (KRB_AP_ERR_NOT_US), or 7 for the service.
+		for _, l := range v.failedLogins(probe.ReasonKRBClientUnknown, probe.ReasonKRBWrongRealm, probe.ReasonKRBServerUnknown, probe.ReasonKRBError) {
+			if l.Facts[probe.FactKDC] == k.addr.String() && (!reason(l, probe.ReasonKRBError) || l.Facts[probe.FactKRBCode] == "35") {
 				m.explains = append(m.explains, l)
 			}
 		}

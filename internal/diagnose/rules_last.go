@@ -55,7 +55,7 @@ func lastRules() []Rule {
 		match: func(v *view) []match {
 			var out []match
 			for _, r := range v.all {
-				if r.ID.Kind == probe.Login || r.Outcome != probe.Failed || harmless(r) {
+				if r.ID.Kind == probe.Login || r.Outcome != probe.Failed || v.harmless(r) {
 					continue
 				}
 				w := wordsOf(r).and(words{"what": r.ID.String() + " (" + string(r.Reason) + ")"})
@@ -70,8 +70,12 @@ func lastRules() []Rule {
 }
 
 // harmless are answers that are no fault: a name without an address in one
-// family, and a truncated answer where TCP is there to ask again.
-func harmless(r *probe.Result) bool {
+// family, a truncated answer where TCP is there to ask again, and no SOA where the
+// realm's records stand in the zone above.
+func (v *view) harmless(r *probe.Result) bool {
+	if reason(r, probe.ReasonDNSNoData) && strings.HasPrefix(r.Facts[probe.FactQuestion], "SOA ") {
+		return slices.ContainsFunc(v.dns, func(d *dnsServer) bool { return slices.Contains(d.results, r) && d.knowsZone() })
+	}
 	return r.ID.Kind == probe.DNS && (reason(r, probe.ReasonDNSNoData) && strings.HasPrefix(r.Facts[probe.FactQuestion], "A") ||
 		reason(r, probe.ReasonDNSTruncated) || r.Facts[probe.FactDatabase] != "")
 }

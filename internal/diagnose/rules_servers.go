@@ -85,10 +85,17 @@ func (v *view) sameHosts(rs []*probe.Result) []*probe.Result {
 }
 
 // throughHosts returns what this host's resolver could not say of a realm:
-// where the realm's own servers are down, it cannot ask them either.
+// where the realm's own servers are down, it cannot ask them either. A resolver
+// that answers nothing at all is no consequence, nor is one whose forwarders live.
 func (v *view) throughHosts(realm string) []*probe.Result {
 	var out []*probe.Result
+	if slices.ContainsFunc(v.dnsOf(realm, probe.RoleRealm), func(d *dnsServer) bool { return d.knowsZone() }) {
+		return nil
+	}
 	for _, d := range v.dnsOf(realm, probe.RoleHost) {
+		if !slices.ContainsFunc(v.dns, func(o *dnsServer) bool { return o.addr == d.addr && anyAnswered(o.results) }) {
+			continue
+		}
 		out = append(out, d.where(func(r *probe.Result) bool {
 			return reason(r, probe.ReasonUDPSilent, probe.ReasonTCPSilent, probe.ReasonDNSServFail, probe.ReasonDNSRefused)
 		})...)

@@ -34,11 +34,12 @@ func serviceRules() []Rule {
 	}, {
 		Code: "service-unknown", Severity: Error,
 		Title: "the directory does not know the service that database {database} announces",
-		Means: "No realm that was asked knows the service (SPN) that the database announced: its association with the directory is incomplete, or the cluster's port was changed after Kerberos was switched on.",
+		Means: "No realm that was asked knows the service (SPN) that the database announced: its association with the directory is incomplete, or the cluster's port was changed after Kerberos was switched on. Samba says the same where two accounts hold the service.",
 		Cause: "{kdcseen} The announced service is {spn}.",
 		Remedy: do("See whether the cluster is a member of the directory, and associate it anew if not; leave its port as it is.",
 			"aws rds describe-db-clusters --query 'DBClusters[].[DBClusterIdentifier,Port,DomainMemberships]'",
-			"aws rds modify-db-cluster --db-cluster-identifier <cluster> --domain <directory> --domain-iam-role-name <role> --apply-immediately"),
+			"aws rds modify-db-cluster --db-cluster-identifier <cluster> --domain <directory> --domain-iam-role-name <role> --apply-immediately",
+			"samba-tool spn list <account>  # Samba: no more than one account may have it"),
 		match: loginMatch(func(r *probe.Result) bool { return reason(r, probe.ReasonKRBServerUnknown) }),
 	}, {
 		Code: "service-duplicate", Severity: Error,

@@ -18,7 +18,7 @@ func (d *dnsServer) negative() []*probe.Result {
 	})
 }
 
-// ignorant says that d answered about the zone's SOA and does not know the zone.
+// ignorant says that d answered about the zone's SOA and knows nothing of the zone.
 func (d *dnsServer) ignorant() bool {
 	return d.question("SOA "+d.domain()) != nil && !d.knowsZone()
 }

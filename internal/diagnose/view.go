@@ -237,12 +237,21 @@ func (d *dnsServer) domain() string { return domainOf(d.realm) }
 
 func domainOf(realm string) string { return strings.ToLower(realm) }
 
-// knowsZone: the answer is authoritative, or resolved, and the SOA owner is
-// the realm's domain. A server that answers NOERROR with another zone's SOA,
-// or with nothing, does not know it.
+// knowsZone: the SOA's owner is the realm's domain, or the server has an SRV
+// record or an address in it. The records may stand in the zone above, which has
+// the only SOA then. A server that answers NOERROR with another zone's SOA and
+// nothing else, or with nothing, does not know the zone.
 func (d *dnsServer) knowsZone() bool {
 	r := d.question("SOA " + d.domain())
-	return r != nil && r.Outcome == probe.OK && r.Facts[probe.FactSOA] == d.domain()
+	return r != nil && r.Outcome == probe.OK && r.Facts[probe.FactSOA] == d.domain() || len(d.has()) > 0
+}
+
+// has returns the SRV records and addresses of the realm that d answered with.
+func (d *dnsServer) has() []*probe.Result {
+	return d.where(func(r *probe.Result) bool {
+		return r.Outcome == probe.OK && r.Facts[probe.FactRealm] == d.realm && r.Facts[probe.FactDatabase] == "" && r.Facts[probe.FactAnswer] != "" &&
+			!strings.HasPrefix(r.Facts[probe.FactQuestion], "SOA ")
+	})
 }
 
 // realms lists the realms that were asked about, in order of appearance.

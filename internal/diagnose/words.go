@@ -22,7 +22,7 @@ func said(r probe.Reason) string {
 	case probe.ReasonUnreachable:
 		return "no route to host"
 	case probe.ReasonForbidden:
-		return "sending is not permitted"
+		return "not permitted (by a firewall on the way, or this host's)"
 	case probe.ReasonClosed:
 		return "connection closed without an answer"
 	case probe.ReasonMalformed:

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/kerbagent/kerbagent/mysql"
@@ -160,7 +161,7 @@ func startTLS(ctx context.Context, rec *probe.Recorder, conn *mysql.Conn, cfg *t
 	}
 	var unverified *tls.CertificateVerificationError
 	if errors.As(err, &unverified) {
-		rec.Fact(probe.FactTLSProblem, problem(err))
+		rec.Fact(probe.FactTLSProblem, problems(err, unverified.UnverifiedCertificates, cfg))
 	}
 	return err
 }
@@ -174,26 +175,41 @@ func (e *BundleError) Error() string { return e.Err.Error() }
 // Unwrap returns the error of reading it.
 func (e *BundleError) Unwrap() error { return e.Err }
 
-// problem says in a word what a certificate fails by.
-func problem(err error) string {
-	var (
-		ca   x509.UnknownAuthorityError
-		name x509.HostnameError
-		cert x509.CertificateInvalidError
-
-		bundle *BundleError
-	)
-	switch {
-	case errors.As(err, &ca):
-		return "ca"
-	case errors.As(err, &name):
-		return "name"
-	case errors.As(err, &cert) && cert.Reason == x509.Expired:
-		return "date"
-	case errors.As(err, &bundle):
+// problems says in words everything that a certificate fails by: crypto/x509
+// stops at the first, and whoever mends that one should not meet the next.
+func problems(err error, certs []*x509.Certificate, cfg *tls.Config) string {
+	if bundle := (*BundleError)(nil); errors.As(err, &bundle) {
 		return "bundle"
 	}
-	return "other"
+	if len(certs) == 0 {
+		return "other"
+	}
+	leaf, now := certs[0], time.Now()
+	if cfg.Time != nil {
+		now = cfg.Time()
+	}
+	var ca x509.UnknownAuthorityError
+	var name x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	var all []string
+	chain := x509.VerifyOptions{Roots: cfg.RootCAs, Intermediates: x509.NewCertPool(), CurrentTime: leaf.NotAfter}
+	for _, c := range certs[1:] {
+		chain.Intermediates.AddCert(c)
+	}
+	if _, broken := leaf.Verify(chain); errors.As(err, &ca) || errors.As(broken, &ca) {
+		all = append(all, "ca")
+	}
+	// With InsecureSkipVerify (verify-ca) the name is nobody's business.
+	if !cfg.InsecureSkipVerify && (errors.As(err, &name) || leaf.VerifyHostname(cfg.ServerName) != nil) {
+		all = append(all, "name")
+	}
+	if now.Before(leaf.NotBefore) || now.After(leaf.NotAfter) || errors.As(err, &invalid) && invalid.Reason == x509.Expired {
+		all = append(all, "date")
+	}
+	if len(all) == 0 {
+		return "other"
+	}
+	return strings.Join(all, " ")
 }
 
 func tlsReason(err error) probe.Reason {
