@@ -106,5 +106,5 @@ const (
 	SamplePasswordExpiry Sample = "password_expiry_timestamp_seconds"
 	SampleCertExpiry     Sample = "certificate_expiry_timestamp_seconds"
 	SampleBytes          Sample = "answer_bytes"
-	SampleResends        Sample = "resends" // how often a datagram was sent again, where it was
+	SampleResends        Sample = "resends" // how often it was asked again before it was answered, or given up
 )

@@ -146,7 +146,7 @@ func (r *round) ask(ctx context.Context, p probe.Probe) probe.Result {
 	if r.env.Progress != nil {
 		r.env.Progress.Started(p.ID())
 	}
-	res := recall(whole(ctx, probe.Safely(ctx, p)), nil)
+	res := recall(whole(ctx, askAgain(ctx, p, r.cfg.Probes.Timeout)), nil)
 	r.add(res)
 	if r.env.Progress != nil {
 		r.env.Progress.Finished(res.ID)

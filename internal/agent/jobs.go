@@ -220,7 +220,7 @@ func (d *daemon) ask(ctx context.Context, s *setup, q question, interval time.Du
 		return
 	}
 	q.ask(d.o.Now, func(p probe.Probe) probe.Result {
-		res := probe.Safely(ctx, p)
+		res := askAgain(ctx, p, s.cfg.Probes.Timeout)
 		if odd && res.Outcome == probe.OK {
 			d.ports.answered(id.Address)
 		}

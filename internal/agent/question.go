@@ -37,6 +37,15 @@ func (q question) ask(now func() time.Time, run func(probe.Probe) probe.Result, 
 	}
 }
 
+// askAgain runs a probe, and samples it where its question is harmless. A port
+// that only DNS names gets one request.
+func askAgain(ctx context.Context, p probe.Probe, timeout time.Duration) probe.Result {
+	if factsOf(p)[probe.FactOddPort] != "" {
+		return probe.Safely(ctx, p)
+	}
+	return probe.Ask(ctx, p, timeout)
+}
+
 // apart makes a question of each probe.
 func apart(probes []probe.Probe) []question {
 	var out []question

@@ -10,7 +10,7 @@ import (
 // databaseRules are about the database before it is asked for a ticket: what
 // is wrong for every user alike.
 func databaseRules() []Rule {
-	causes := []Code{"host-offline", "ipv6-broken", "endpoint-unresolvable"}
+	causes := []Code{"host-offline", "path-lossy", "ipv6-broken", "endpoint-unresolvable"}
 	clusters := "aws rds describe-db-clusters --query 'DBClusters[].[DBClusterIdentifier,Endpoint,ReaderEndpoint,Port,Status]'  # AWS"
 	again := "kerbagent check --realm {realm} --database {endpoint}"
 	return []Rule{{
@@ -120,7 +120,7 @@ func databaseRules() []Rule {
 // databaseAccountRules are about the account that the database has for a user.
 // A user whom the directory does not know has none there either, mostly.
 func databaseAccountRules() []Rule {
-	causes := []Code{"host-offline", "ipv6-broken", "endpoint-unresolvable", "principal-unknown", "realm-case"}
+	causes := []Code{"host-offline", "path-lossy", "ipv6-broken", "endpoint-unresolvable", "principal-unknown", "realm-case"}
 	return []Rule{{
 		Code: "db-plugin-missing", Severity: Error,
 		Title: "database {database}: the Kerberos plugin is not loaded (ERROR 1524)",

@@ -8,22 +8,31 @@ import (
 )
 
 func hostRules() []Rule {
-	return []Rule{{
+	offline, ipv6 := hostOfflineRule(), ipv6Rule()
+	return slices.Concat([]Rule{offline}, lossRules(), slowRules(), []Rule{ipv6})
+}
+
+func hostOfflineRule() Rule {
+	return Rule{
 		Code: "host-offline", Severity: Error,
 		Title:  "this host cannot send: {seen}",
 		Means:  "Nothing that was sent got out: there is no route, or this host is not permitted to send. The servers it was meant for were not heard, so nothing can be said of them.",
 		Cause:  "Probes that ended this way: {count} ({seen}). \"No route\" comes from this host's kernel or a router (EHOSTUNREACH, ENETUNREACH), \"not permitted\" from this host itself, mostly its packet filter (EPERM, EACCES).",
 		Remedy: do("Look at this host's route and at its own rules for what goes out.", "ip route get {ip}", "nft list ruleset", "iptables -S OUTPUT"),
 		match:  hostOffline,
-	}, {
+	}
+}
+
+func ipv6Rule() Rule {
+	return Rule{
 		Code: "ipv6-broken", Severity: Warning,
 		Title:     "no answer over IPv6 from {target}, over IPv4 there is one",
 		Means:     "One name has IPv6 and IPv4 addresses, and only over IPv4 is there an answer. Programs that try IPv6 first wait for a timeout before each login.",
 		Cause:     "No probe of {target} over IPv6 was answered ({seen}), probes of the same name over IPv4 were.",
 		Remedy:    do("Open the path for IPv6 (security groups and network ACLs have rules of their own for it), or take the AAAA records out of DNS.", "ip -6 route get {ip6}", "ping -6 -c 3 {ip6}", "nc -vz -w 3 {ip6} {port}"),
-		DependsOn: []Code{"host-offline"},
+		DependsOn: []Code{"host-offline", "path-lossy", "server-slow"},
 		match:     ipv6Broken,
-	}}
+	}
 }
 
 func hostOffline(v *view) []match {

@@ -211,6 +211,8 @@ func kdcWrongRealm(v *view) []match {
 		switch {
 		case reason(k.udp, probe.ReasonKRBWrongRealm) || reason(k.tcp, probe.ReasonKRBWrongRealm):
 			says = "answered KDC_ERR_WRONG_REALM (68)"
+		case v.saidNotUs(k):
+			says = "cannot read tickets of the realm (error 35)"
 		case k.saysCode("6") && v.anotherKnowsUser(k):
 			says = "does not know the user (error 6), another KDC of the realm does"
 		default:
@@ -228,6 +230,14 @@ func kdcWrongRealm(v *view) []match {
 		out = append(out, m)
 	}
 	return joined(out)
+}
+
+// saidNotUs says that a login showed k a ticket for the realm, and that k answered
+// 35 (KRB_AP_ERR_NOT_US): it has not the realm's key.
+func (v *view) saidNotUs(k *kdcAddr) bool {
+	return slices.ContainsFunc(v.failedLogins(probe.ReasonKRBError), func(l *probe.Result) bool {
+		return l.Facts[probe.FactKRBCode] == "35" && l.Facts[probe.FactKDC] == k.addr.String()
+	})
 }
 
 func (k *kdcAddr) saysCode(code string) bool {

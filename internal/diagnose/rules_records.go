@@ -16,10 +16,7 @@ func (d *dnsServer) filtered() (bad []*probe.Result, types []string) {
 		if r.Facts[probe.FactRealm] != d.realm || r.Facts[probe.FactDatabase] != "" || r.Outcome == probe.Skipped {
 			continue
 		}
-		qtype, _, _ := strings.Cut(r.Facts[probe.FactQuestion], " ")
-		if qtype == "AAAA" {
-			qtype = "A"
-		}
+		qtype := qtypeOf(r)
 		all[qtype] = append(all[qtype], r)
 		answers = answers || r.Outcome == probe.OK
 	}
@@ -32,6 +29,15 @@ func (d *dnsServer) filtered() (bad []*probe.Result, types []string) {
 		}
 	}
 	return bad, types
+}
+
+// qtypeOf is the type of record that a question is for; both sorts of addresses are one.
+func qtypeOf(r *probe.Result) string {
+	qtype, _, _ := strings.Cut(r.Facts[probe.FactQuestion], " ")
+	if qtype == "AAAA" {
+		return "A"
+	}
+	return qtype
 }
 
 // refuses says that a question got no answer, or was not to be answered.
@@ -98,7 +104,11 @@ func dnsDisagree(v *view) []match {
 		if n := len(saw); n > 2 {
 			saw = append(saw[:2], count(n-2)+" more questions likewise")
 		}
-		out = append(out, match{affects: affects, words: wordsOf(affects[0]).and(words{"seen": strings.Join(saw, ". ")})})
+		var lost []*probe.Result
+		if know, _, _ := v.realmServers(realm); len(know) == 0 {
+			lost = v.needsDNS(realm, "")
+		}
+		out = append(out, match{affects: affects, explains: lost, words: wordsOf(affects[0]).and(words{"seen": strings.Join(saw, ". ")})})
 	}
 	return out
 }
@@ -121,6 +131,11 @@ func (v *view) alsoAsked(answers []*probe.Result, q string) []*probe.Result {
 // know its zone, where another one of them does.
 func (v *view) withoutZone(realm string) (affects []*probe.Result, said []string) {
 	know, _, _ := v.realmServers(realm)
+	for _, d := range v.dnsOf(realm, probe.RoleHost) {
+		if d.knowsZone() {
+			know = append(know, d.addr.String())
+		}
+	}
 	for _, d := range v.dnsOf(realm, probe.RoleRealm) {
 		if len(know) > 0 && d.ignorant() {
 			affects = append(affects, d.negative()...)

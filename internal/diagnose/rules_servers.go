@@ -14,7 +14,7 @@ func serverRules() []Rule {
 		Means:     "The login goes on from the user's realm to another one over a trust, and no KDC of that realm gives this host a usable answer. A client talks to the domain controllers of both realms itself.",
 		Cause:     "{user} was sent on to {realm}. Its KDCs: {seen}.",
 		Remedy:    do("Open TCP and UDP port 88 from this host to the domain controllers of {realm} too.", "dig +short _kerberos._tcp.{domain} SRV", "nc -vz -w 3 {ip} {port}", "kerbagent check --realm {realm}"),
-		DependsOn: []Code{"host-offline", "ipv6-broken"},
+		DependsOn: []Code{"host-offline", "path-lossy", "server-slow", "ipv6-broken"},
 		match:     trustRealmUnreachable,
 	}, {
 		Code: "realm-unreachable", Severity: Error,
@@ -22,7 +22,7 @@ func serverRules() []Rule {
 		Means:     "Every known KDC address of the realm was asked, and each was silent, refused, or said that it is unavailable. Nobody gets a ticket of this realm from here.",
 		Cause:     "KDC addresses asked: {count}. {seen}.",
 		Remedy:    do("Check the route, and open TCP and UDP port {port} from this host to the domain controllers of {realm}.", "ip route get {ip}", "nc -vz -w 3 {ip} {port}", "kerbagent check --realm {realm} --kdc {address}"),
-		DependsOn: []Code{"host-offline", "ipv6-broken", "trust-realm-unreachable"},
+		DependsOn: []Code{"host-offline", "path-lossy", "server-slow", "ipv6-broken", "trust-realm-unreachable"},
 		match:     realmUnreachable,
 	}, {
 		Code: "dns-srv-stale", Severity: Warning,
@@ -31,7 +31,7 @@ func serverRules() []Rule {
 		Cause: "The SRV record names {kdc}: {seen}.",
 		Remedy: do("If that domain controller is gone, remove its records, on one that works.", "dig +short _kerberos._tcp.{domain} SRV",
 			"nltest /dsderegdns:{kdc}  # Windows", "samba-tool dns delete <server> {domain} _kerberos._tcp SRV '{kdc} <port> <priority> <weight>'  # Samba"),
-		DependsOn: []Code{"host-offline", "ipv6-broken", "realm-unreachable", "trust-realm-unreachable"},
+		DependsOn: []Code{"host-offline", "path-lossy", "server-slow", "ipv6-broken", "realm-unreachable", "trust-realm-unreachable"},
 		match:     srvStale,
 	}, {
 		Code: "server-down", Severity: Warning,
@@ -40,7 +40,7 @@ func serverRules() []Rule {
 		Cause: "Asked at {ips} ({ports}): {seen}.",
 		Remedy: do("See whether the machine runs and whether packets reach it.", "ping -c 3 {ip}", "ip route get {ip}",
 			"aws ds describe-domain-controllers --directory-id <directory> --query 'DomainControllers[].[DnsIpAddr,Status,StatusReason]'  # AWS Managed AD"),
-		DependsOn: []Code{"host-offline", "ipv6-broken", "realm-unreachable", "trust-realm-unreachable", "dns-srv-stale"},
+		DependsOn: []Code{"host-offline", "path-lossy", "server-slow", "ipv6-broken", "realm-unreachable", "trust-realm-unreachable", "dns-srv-stale"},
 		match:     serverDown,
 	}}
 }

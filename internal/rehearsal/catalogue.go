@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/kerbagent/kerbagent/internal/diagnose"
+	"github.com/kerbagent/kerbagent/krb5/krb5test"
 )
 
 // Fault is one thing that can be wrong with the world.
@@ -45,6 +47,20 @@ func hostFaults() []Fault {
 		Summary: "the path says EHOSTUNREACH to every packet: every probe fails before anything is sent",
 		play: func(w *World) error {
 			w.path.Add(Rule{Effect: Unreachable})
+			return nil
+		},
+	}, {
+		Code:    "path-lossy",
+		Summary: "the first datagram of every question to dc2 vanishes, its repetition is answered; TCP is well",
+		play: func(w *World) error {
+			w.path.Add(Rule{To: one(w.dc2.ip()), Effect: Lossy})
+			return nil
+		},
+	}, {
+		Code:    "server-slow",
+		Summary: "dc2's KDC takes 1.2 seconds for each answer; logins go to dc1",
+		play: func(w *World) error {
+			w.dc2.kdc.Set(krb5test.Script{AnswerDelay: map[krb5test.Kind]time.Duration{krb5test.KindAS: 1200 * time.Millisecond}})
 			return nil
 		},
 	}, {

@@ -22,8 +22,9 @@ type dnsServer struct {
 
 	mu        sync.Mutex
 	zones     []*zone
-	rcode     int  // what is said to every question, unless 0
-	udpSilent bool // datagrams get no answer
+	rcode     int    // what is said to every question, unless 0
+	udpSilent bool   // datagrams get no answer
+	refused   uint16 // questions of this type are REFUSED
 }
 
 // startDNS binds a free port that UDP and TCP share.
@@ -105,6 +106,13 @@ func (s *dnsServer) always(rcode int) {
 	s.rcode = rcode
 }
 
+// refuseType makes the server refuse questions of one type, as a filter does.
+func (s *dnsServer) refuseType(qtype uint16) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refused = qtype
+}
+
 // muteUDP makes the server take datagrams and say nothing.
 func (s *dnsServer) muteUDP() {
 	s.mu.Lock()
@@ -144,6 +152,10 @@ func (s *dnsServer) reply(q *dns.Msg) *dns.Msg {
 		return r
 	}
 	question := q.Question[0]
+	if s.refused != 0 && question.Qtype == s.refused {
+		r.Rcode = dns.RcodeRefused
+		return r
+	}
 	name := strings.ToLower(question.Name)
 	for _, z := range s.zones {
 		if z.holds(name) {

@@ -43,6 +43,13 @@ func dnsFaults() []Fault {
 			return nil
 		},
 	}, {
+		Code:    "dns-filtered",
+		Summary: "dc2's DNS says REFUSED to questions for SRV records, and answers all others",
+		play: func(w *World) error {
+			w.dc2.dns.refuseType(dns.TypeSRV)
+			return nil
+		},
+	}, {
 		Code:    "dns-refused",
 		Summary: "dc2's DNS says REFUSED to every question, over UDP and TCP; dc1's answers",
 		play: func(w *World) error {

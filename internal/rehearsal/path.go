@@ -18,6 +18,7 @@ const (
 	Drop        Effect = iota // a connect is never answered; datagrams vanish
 	Refuse                    // RST, or ICMP port unreachable
 	Unreachable               // EHOSTUNREACH on the first packet
+	Lossy                     // the first datagram of each socket vanishes, those after it arrive
 )
 
 // Rule says what happens to packets for some addresses. Zero fields match
@@ -91,8 +92,11 @@ func (p *Path) DialContext(ctx context.Context, network, address string) (net.Co
 	switch {
 	case rule != nil && rule.Effect == Unreachable, !to.Addr().IsLoopback():
 		return nil, fail(os.NewSyscallError("connect", syscall.EHOSTUNREACH))
-	case rule == nil:
+	case rule == nil, rule.Effect == Lossy && transport == "tcp":
 		return new(net.Dialer).DialContext(ctx, network, to.String())
+	case rule.Effect == Lossy:
+		conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(to))
+		return &lossy{UDPConn: conn}, err
 	case transport == "udp":
 		return newSpoilt(to, rule.Effect), nil
 	case rule.Effect == Refuse:

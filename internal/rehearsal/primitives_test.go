@@ -97,7 +97,8 @@ func pathFault(r *rand.Rand) induced {
 	where := r.IntN(10)
 	switch {
 	case where == 0:
-		return pathTo("the resolver", transport, effect, pathCodes(probe.DNS),
+		codes := append(pathCodes(probe.DNS), "dns-filtered", "endpoint-unresolvable", "dns-zone-missing")
+		return pathTo("the resolver", transport, effect, codes,
 			func(w *World) ([]netip.Addr, uint16) { return []netip.Addr{w.Resolver().Addr()}, w.Resolver().Port() })
 	case where <= 2:
 		return pathTo("the database", "tcp", effect, append(pathCodes(probe.Database), "db-tls-untrusted"),
@@ -128,6 +129,9 @@ func pathTo(name, transport, effect string, codes []diagnose.Code, place func(*W
 		codes:  codes,
 		touches: func(w *World, id probe.ID) bool {
 			addrs, port := place(w)
+			if !id.Address.IsValid() && id.Kind != probe.Login && addrs[0] == w.Resolver().Addr() {
+				return true // a name that does not resolve
+			}
 			ok := at(id, addrs) && (port == 0 || w.realPort(id) == port)
 			return ok && (transport == "" || id.Transport == "" || string(id.Transport) == transport)
 		},
@@ -256,7 +260,10 @@ func dnsFault(r *rand.Rand) induced {
 		}
 	}
 	zoneOf := func(d *dnsServer, change func(*zone)) { d.edit(s.zone, change) }
-	switch r.IntN(8) {
+	switch r.IntN(9) {
+	case 7:
+		qtype := pick(r, dns.TypeSRV, dns.TypeSOA)
+		return say("refuses "+dns.TypeToString[qtype], []diagnose.Code{"dns-filtered"}, func(_ *scene, d *dnsServer) { d.refuseType(qtype) })
 	case 0:
 		rcode := pick(r, dns.RcodeRefused, dns.RcodeServerFailure)
 		return say("says "+dns.RcodeToString[rcode], []diagnose.Code{"dns-refused", "dns-zone-missing", "endpoint-unresolvable", "kdc-unresolvable", "realm-not-in-dns"},
@@ -280,7 +287,7 @@ func dnsFault(r *rand.Rand) induced {
 			})
 		})
 	case 5:
-		return say("has no SOA of "+s.zone, []diagnose.Code{"dns-soa-filtered", "dns-zone-missing", "dns-servers-disagree"}, func(_ *scene, d *dnsServer) {
+		return say("has no SOA of "+s.zone, nil, func(_ *scene, d *dnsServer) {
 			zoneOf(d, func(z *zone) { z.remove(func(rr dns.RR) bool { return rr.Header().Rrtype == dns.TypeSOA }) })
 		})
 	case 6:

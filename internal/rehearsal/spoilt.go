@@ -69,3 +69,18 @@ func (c *spoilt) fail(err error) error {
 func (c *spoilt) RemoteAddr() net.Addr { return c.peer }
 
 func (c *spoilt) Close() error { return errors.Join(c.Conn.Close(), c.far.Close()) }
+
+// lossy is a UDP socket whose first datagram never arrives.
+type lossy struct {
+	*net.UDPConn
+	once sync.Once
+}
+
+func (c *lossy) Write(b []byte) (n int, err error) {
+	first := false
+	c.once.Do(func() { first = true })
+	if first {
+		return len(b), nil
+	}
+	return c.UDPConn.Write(b)
+}

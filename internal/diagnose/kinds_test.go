@@ -1,0 +1,128 @@
+package diagnose
+
+import (
+	"errors"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/kerbagent/kerbagent/probe"
+)
+
+// at is a result at another place than kdcResult's.
+func at(r probe.Result, kind probe.Kind, target, addr, realm string) probe.Result {
+	r.ID.Kind, r.ID.Target, r.ID.Address = kind, target, netip.MustParseAddrPort(addr)
+	r.Facts[probe.FactRealm] = realm
+	return r
+}
+
+func late(r probe.Result, resends float64) probe.Result {
+	r.Samples[probe.SampleResends] = resends
+	return r
+}
+
+func skewed(r probe.Result, by time.Duration) probe.Result {
+	r.Samples[probe.SampleSkew] = by.Seconds()
+	return r
+}
+
+func took(r probe.Result, d time.Duration) probe.Result {
+	r.Duration = d
+	return r
+}
+
+// said is a question to a DNS server of R.TEST, with its answer.
+func asked(question, answer string, tr probe.Transport, reason probe.Reason) probe.Result {
+	r := probe.Result{ID: probe.ID{Kind: probe.DNS, Target: question, Address: netip.MustParseAddrPort("10.0.0.53:53"), Transport: tr}, Outcome: probe.OK, Started: testNow,
+		Samples: probe.Samples{}, Facts: probe.Facts{probe.FactRealm: "R.TEST", probe.FactRole: probe.RoleRealm, probe.FactQuestion: question, probe.FactAnswer: answer, probe.FactRcode: "NOERROR"}}
+	if reason != "" {
+		r.Outcome, r.Reason, r.Err = probe.Failed, reason, errors.New("as tested")
+	}
+	return r
+}
+
+func database(addr string, reason probe.Reason) probe.Result {
+	r := probe.Result{ID: probe.ID{Kind: probe.Database, Target: "db.r.test", Address: netip.MustParseAddrPort(addr)}, Outcome: probe.OK, Started: testNow,
+		Samples: probe.Samples{}, Facts: probe.Facts{probe.FactRealm: "R.TEST", probe.FactDatabase: "db", probe.FactEndpoint: "db.r.test:3306"}}
+	if reason != "" {
+		r.Outcome, r.Reason, r.Err = probe.Failed, reason, errors.New("as tested")
+	}
+	return r
+}
+
+// Each of these was explained wrongly on a real or a rehearsed network.
+func TestKindsThatWereWrong(t *testing.T) {
+	const one, two, six = "10.0.0.1:88", "10.0.0.2:88", "[fd00::1]:88"
+	udp, tcp := probe.UDP, probe.TCP
+	ok := func(addr string) []probe.Result {
+		return []probe.Result{kdcResult(addr, udp, ""), kdcResult(addr, tcp, "")}
+	}
+	login := loginResult("", "")
+	for _, tt := range []struct {
+		name    string
+		results [][]probe.Result
+		want    []Code
+		verdict Verdict
+	}{
+		{"a router forbids the way to one server: not this host cannot send",
+			[][]probe.Result{ok(one), {kdcResult(two, udp, probe.ReasonForbidden), kdcResult(two, tcp, probe.ReasonForbidden), login}}, []Code{"kdc-silent"}, VerdictDegraded},
+		{"TCP connects and is silent, UDP answers: the KDC runs, nothing is to be restarted",
+			[][]probe.Result{ok(two), {kdcResult(one, udp, ""), kdcResult(one, tcp, probe.ReasonTCPSilent), login}}, []Code{"kdc-tcp-blocked"}, VerdictDegraded},
+		{"large messages lost over TCP and UDP blocked: both are shown",
+			[][]probe.Result{{kdcResult(one, udp, probe.ReasonUDPSilent), kdcResult(one, tcp, ""), large(kdcResult(one, tcp, probe.ReasonTCPSilent)), loginResult(probe.ReasonTCPSilent, probe.AtPreauth)}},
+			[]Code{"kdc-large-messages-lost", "kdc-udp-blocked"}, VerdictFailed},
+		{"sporadic losses are one finding, whatever was not heard",
+			[][]probe.Result{{late(kdcResult(one, udp, ""), 2), kdcResult(one, tcp, probe.ReasonConnectTimeout), late(kdcResult(two, udp, ""), 1), late(kdcResult(two, tcp, ""), 1), large(kdcResult(two, udp, probe.ReasonUDPSilent))},
+				{at(kdcResult(one, udp, probe.ReasonUDPSilent), probe.Kpasswd, "dc.r.test", "10.0.0.1:464", "R.TEST"), loginResult(probe.ReasonConnectTimeout, probe.AtAS)}},
+			[]Code{"path-lossy"}, VerdictFailed},
+		{"one lost packet is nothing", [][]probe.Result{{late(kdcResult(one, udp, ""), 1), kdcResult(one, tcp, ""), login}}, nil, VerdictOK},
+		{"a slow server is not blocked over TCP, which takes two round trips",
+			[][]probe.Result{{took(asked("A r.test", "10.0.0.1", udp, ""), 4*time.Second), took(asked("SOA r.test", "", udp, ""), 4*time.Second), took(asked("SOA r.test", "", tcp, probe.ReasonTCPSilent), 5*time.Second), login}},
+			[]Code{"server-slow"}, VerdictDegraded},
+		{"one clock is off, another realm's agrees with this host: not this host's",
+			[][]probe.Result{{skewed(kdcResult(one, udp, ""), 10*time.Minute), skewed(kdcResult(one, tcp, ""), 10*time.Minute), skewed(at(kdcResult(two, udp, ""), probe.KDC, "dc.s.test", two, "S.TEST"), 0), login}},
+			[]Code{"clock-skew-one-kdc"}, VerdictDegraded},
+		{"every clock is off, and all alike: this host's",
+			[][]probe.Result{{skewed(kdcResult(one, udp, ""), 10*time.Minute), skewed(at(kdcResult(two, udp, ""), probe.KDC, "dc.s.test", two, "S.TEST"), 10*time.Minute), login}},
+			[]Code{"clock-skew", "clock-skew"}, VerdictDegraded},
+		{"the realm's records stand in the zone above: known all the same",
+			[][]probe.Result{ok(one), {asked("SOA r.test", "", udp, probe.ReasonDNSNoData), asked("A r.test", "10.0.0.1", udp, ""), asked("SRV _kerberos._tcp.r.test", "dc.r.test:88", udp, ""), login}}, nil, VerdictOK},
+		{"addresses are answered, SRV dropped: a filter",
+			[][]probe.Result{ok(one), {asked("A r.test", "10.0.0.1", udp, ""), asked("SRV _kerberos._tcp.r.test", "", udp, probe.ReasonUDPSilent), login}}, []Code{"dns-filtered"}, VerdictDegraded},
+		{"IPv6 is lost whole while the machine's KDC is dead over IPv4 too: one finding for IPv6, one for the KDC",
+			[][]probe.Result{ok(two), {kdcResult(six, tcp, probe.ReasonConnectTimeout), kdcResult(one, tcp, probe.ReasonConnectTimeout), kdcResult(one, udp, probe.ReasonUDPSilent)},
+				{at(kdcResult(one, tcp, ""), probe.Kpasswd, "dc.r.test", "10.0.0.1:464", "R.TEST"), at(kdcResult(one, tcp, probe.ReasonConnectTimeout), probe.Kpasswd, "dc.r.test", "[fd00::1]:464", "R.TEST"), login}},
+			[]Code{"ipv6-broken", "kdc-silent"}, VerdictDegraded},
+		{"one of a database's addresses is dead, logins work at the other",
+			[][]probe.Result{{database("10.0.3.1:3306", probe.ReasonConnectTimeout), database("10.0.3.2:3306", ""), login}}, []Code{"db-silent"}, VerdictDegraded},
+		{"an address that refuses does not stand before why the login failed",
+			[][]probe.Result{{database("[fd00::3]:3306", probe.ReasonRefused), database("10.0.3.2:3306", ""), loginResult(probe.ReasonKRBServerUnknown, probe.AtTGS)}}, []Code{"service-unknown", "db-refused"}, VerdictFailed},
+		{"all logins work, a path is broken: degraded, never failed",
+			[][]probe.Result{{kdcResult(one, udp, probe.ReasonUDPSilent), kdcResult(one, tcp, probe.ReasonConnectTimeout), login}}, []Code{"realm-unreachable"}, VerdictDegraded},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := Explain(Snapshot{Results: slices.Concat(tt.results...), Now: testNow})
+			if !slices.Equal(codesOf(got), tt.want) || got.Verdict != tt.verdict {
+				t.Fatalf("findings %v, verdict %s; want %v, %s\n%+v", codesOf(got), got.Verdict, tt.want, tt.verdict, got.Findings)
+			}
+		})
+	}
+}
+
+// A message that names the host hides which of its addresses is dead.
+func TestADeadAddressIsNamed(t *testing.T) {
+	got := Explain(Snapshot{Now: testNow, Results: []probe.Result{database("10.0.3.1:3306", probe.ReasonConnectTimeout), database("10.0.3.2:3306", ""), loginResult("", "")}})
+	if want := "database db: no answer from 10.0.3.1:3306 (an address of db.r.test:3306)"; len(got.Findings) != 1 || got.Findings[0].Title != want {
+		t.Errorf("%+v, want %q", got.Findings, want)
+	}
+}
+
+func TestTwoFaultsOfACertificateAreBothNamed(t *testing.T) {
+	r := database("10.0.3.1:3306", probe.ReasonDBTLSUntrusted)
+	r.Facts[probe.FactTLSProblem] = "ca date"
+	got := Explain(Snapshot{Now: testNow, Results: []probe.Result{r}})
+	if want := "database db: no TLS that can be trusted: the certificate is signed by an unknown CA and is out of date"; len(got.Findings) != 1 || got.Findings[0].Title != want {
+		t.Errorf("%+v, want %q", got.Findings, want)
+	}
+}

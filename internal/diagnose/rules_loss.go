@@ -1,0 +1,246 @@
+package diagnose
+
+import (
+	"fmt"
+	"math"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/kerbagent/kerbagent/probe"
+)
+
+// lossRules are about a path, or a server, that works badly rather than not.
+func lossRules() []Rule {
+	return []Rule{{
+		Code: "path-lossy", Severity: Warning,
+		Title:     "packets are lost between this host and {place} (about {rate} %)",
+		Means:     "Some questions are answered at once and others, the same ones among them, only when they are asked again or not at all: packets are lost on the way, now this one, now that. Every service behind that path fails now and then, and large messages fail more often than small ones.",
+		Cause:     "Of {asked} questions {lost} were not answered the first time. By address: {each}.",
+		Remedy:    do("Measure the loss hop by hop, and look at the links, queues and rate limits on the way.", "ping -c 50 -i 0.2 {ip}", "mtr -rwc 50 {ip}", "kerbagent check"),
+		DependsOn: []Code{"host-offline"},
+		match:     pathLossy,
+	}}
+}
+
+func slowRules() []Rule {
+	return []Rule{{
+		Code: "server-slow", Severity: Warning,
+		Title:     "{what} {place} answers late: after {figure}",
+		Means:     "A DNS server, KDC or kpasswd server answers every question, and later than programs wait for it: libkrb5 turns to the next KDC after one second, glibc to the next DNS server after five. What times out there does so because it is slow: nothing is blocked.",
+		Cause:     "The quickest answer of {each}.",
+		Remedy:    do("Look at the load of the server, and at what it waits for itself (forwarders, its database); and at the round trip to it.", "ping -c 5 {ip}", "kerbagent check --realm {realm} --probe-timeout 15s"),
+		DependsOn: []Code{"host-offline", "path-lossy"},
+		match:     serverSlow,
+	}}
+}
+
+// A SYN that is lost is sent again after one second, then two, then four (RFC
+// 6298 §2, §5.5): a connection that took so long is that of a lossy path.
+const (
+	synAgain = time.Second
+	synSlack = 250 * time.Millisecond
+)
+
+// lostBefore is how many packets were seen to be lost before r was answered.
+func lostBefore(r *probe.Result) int {
+	n := int(r.Samples[probe.SampleResends])
+	for _, s := range r.Stages {
+		if s.Name != "connect" || r.ID.Transport == probe.UDP {
+			continue
+		}
+		for at, again := 1, synAgain; at <= 3; at, again = at+1, 2*again+synAgain {
+			if s.Duration >= again && s.Duration < again+synSlack {
+				n += at
+			}
+		}
+	}
+	return n
+}
+
+// losses is what is known of the packets to and from one address.
+type losses struct {
+	addr                  netip.Addr
+	answered, late, tries int // answers; those that needed more than one try; tries without an answer
+	silent                []*probe.Result
+}
+
+func (l *losses) rate() float64 {
+	return float64(l.tries+len(l.silent)) / float64(max(1, l.tries+len(l.silent)+l.answered))
+}
+
+// lossesByAddress counts, address by address, in the order of the results.
+func (v *view) lossesByAddress() []*losses {
+	var all []*losses
+	byAddr := map[netip.Addr]*losses{}
+	for _, r := range v.all {
+		if !r.ID.Address.IsValid() || r.Outcome == probe.Skipped || r.ID.Kind == probe.Login {
+			continue
+		}
+		a := r.ID.Address.Addr()
+		l := byAddr[a]
+		if l == nil {
+			l = &losses{addr: a}
+			byAddr[a], all = l, append(all, l)
+		}
+		switch {
+		case answered(r):
+			l.answered++
+			if n := lostBefore(r); n > 0 {
+				l.late++
+				l.tries += n
+			}
+		case reason(r, probe.ReasonUDPSilent, probe.ReasonConnectTimeout, probe.ReasonTCPSilent):
+			l.silent = append(l.silent, r)
+		}
+	}
+	return all
+}
+
+// blocked says that among the silent results all of one port and transport are
+// so, and so many that loss does not explain them.
+func (v *view) blocked(l *losses) map[*probe.Result]bool {
+	type way struct {
+		port      uint16
+		transport probe.Transport
+	}
+	silent, heard := map[way][]*probe.Result{}, map[way]bool{}
+	for _, r := range v.all {
+		if r.ID.Address.Addr() != l.addr || !r.ID.Address.IsValid() {
+			continue
+		}
+		w := way{r.ID.Address.Port(), r.ID.Transport}
+		heard[w] = heard[w] || answered(r)
+		if slices.Contains(l.silent, r) {
+			silent[w] = append(silent[w], r)
+		}
+	}
+	out := map[*probe.Result]bool{}
+	for w, rs := range silent {
+		const surprising = 4
+		if !heard[w] && len(rs) >= surprising {
+			for _, r := range rs {
+				out[r] = true
+			}
+		}
+	}
+	return out
+}
+
+// lossy says whether what happened at an address is loss. Answers that came late
+// prove it; where each question is answered at once or never, it is the question
+// (its type, its size), not chance.
+func (l *losses) lossy() bool { return l.late >= 2 || l.late == 1 && len(l.silent) > 0 }
+
+func pathLossy(v *view) []match {
+	var m match
+	var places, figures []string
+	asked, lost := 0, 0
+	for _, l := range v.lossesByAddress() {
+		if !l.lossy() {
+			continue
+		}
+		blocked := v.blocked(l)
+		l.silent = slices.DeleteFunc(l.silent, func(r *probe.Result) bool { return blocked[r] })
+		first := len(m.affects)
+		m.affects = append(m.affects, l.silent...)
+		for _, r := range v.all {
+			if r.ID.Address.IsValid() && r.ID.Address.Addr() == l.addr && answered(r) && lostBefore(r) > 0 {
+				m.affects = append(m.affects, r)
+			}
+		}
+		m.explains = append(m.explains, v.lostLogins(m.affects[first:])...)
+		places = appendNew(places, v.hostAt(l.addr))
+		figures = append(figures, fmt.Sprintf("%s %d %%", l.addr, percent(l.rate())))
+		asked, lost = asked+l.answered+len(l.silent)+l.tries, lost+l.tries+len(l.silent)
+	}
+	if len(m.affects) == 0 {
+		return nil
+	}
+	place := few(places)
+	if len(places) > 3 {
+		place = count(len(places)) + " servers"
+	}
+	m.words = wordsOf(m.affects[0]).and(words{"place": place, "rate": count(percent(float64(lost) / float64(asked))), "asked": count(asked), "lost": count(lost), "each": clauses(figures)})
+	return []match{m}
+}
+
+// percent rounds to five: more than that no handful of questions tells.
+func percent(rate float64) int { return max(1, int(math.Round(rate*20))*5) }
+
+// lostLogins returns the logins that died of silence while they asked one of
+// the servers of rs, or while they looked for one.
+func (v *view) lostLogins(rs []*probe.Result) []*probe.Result {
+	var out []*probe.Result
+	for _, l := range v.logins {
+		silent := reason(l, probe.ReasonUDPSilent, probe.ReasonConnectTimeout, probe.ReasonTCPSilent, probe.ReasonUnresolvable, probe.ReasonDBAuthTimeout)
+		if l.Outcome != probe.Failed || !silent {
+			continue
+		}
+		kdc, err := netip.ParseAddrPort(l.Facts[probe.FactKDC])
+		for _, r := range rs {
+			atKDC := err == nil && r.ID.Address.Addr() == kdc.Addr()
+			looking := err != nil && r.ID.Kind != probe.Database && (r.Facts[probe.FactRealm] == l.Facts[probe.FactFailedRealm] || r.Facts[probe.FactRole] == probe.RoleHost)
+			atDatabase := l.Facts[probe.FactFailedAt] == probe.AtDatabase && (r.ID.Kind == probe.Database || r.Facts[probe.FactRole] == probe.RoleHost)
+			if atDatabase || l.Facts[probe.FactFailedAt] != probe.AtDatabase && (atKDC || looking) {
+				out = append(out, l)
+				break
+			}
+		}
+	}
+	return out
+}
+
+// slow is from when on a server is slow: libkrb5 waits a second for a datagram.
+const slow = time.Second
+
+// quickest is the shortest time in which a server answered, and what it answered
+// so late; 0 where an answer was quick, or none came without being asked for again.
+func quickest(rs []*probe.Result) (least time.Duration, late []*probe.Result) {
+	for _, r := range rs {
+		if !answered(r) || r.Samples[probe.SampleResends] > 0 && r.Duration < slow {
+			continue
+		}
+		if least == 0 || r.Duration < least {
+			least = r.Duration
+		}
+		late = append(late, r)
+	}
+	if least < slow {
+		return 0, nil
+	}
+	return least, late
+}
+
+func serverSlow(v *view) []match {
+	var ways []netip.AddrPort
+	byAddr := map[netip.AddrPort][]*probe.Result{}
+	for _, r := range v.all {
+		if r.ID.Kind == probe.DNS || r.ID.Kind == probe.KDC || r.ID.Kind == probe.Kpasswd {
+			if byAddr[r.ID.Address] == nil {
+				ways = append(ways, r.ID.Address)
+			}
+			byAddr[r.ID.Address] = append(byAddr[r.ID.Address], r)
+		}
+	}
+	var out []match
+	for _, a := range ways {
+		least, late := quickest(byAddr[a])
+		if least == 0 {
+			continue
+		}
+		m := match{affects: late, spare: true, words: wordsOf(late[0])}
+		for _, r := range byAddr[a] {
+			// Over TCP the answer takes a second round trip, and a large one more.
+			if reason(r, probe.ReasonUDPSilent, probe.ReasonConnectTimeout, probe.ReasonTCPSilent) && r.Duration < 3*least {
+				m.affects = append(m.affects, r)
+			}
+		}
+		m.explains = v.lostLogins(m.affects)
+		figure := least.Round(100 * time.Millisecond).String()
+		m.words["what"] = map[probe.Kind]string{probe.DNS: "DNS server", probe.KDC: "KDC", probe.Kpasswd: "kpasswd server"}[late[0].ID.Kind]
+		m.words["place"], m.words["figure"], m.words["each"] = placeOf(v.hostAt(a.Addr()), a.String()), figure, a.String()+" took "+figure
+		out = append(out, m)
+	}
+	return out
+}

@@ -1,0 +1,79 @@
+package probe
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// lossy answers the n-th run; the others stay silent for their timeout.
+type lossy struct {
+	answers int32
+	reason  Reason
+	runs    *atomic.Int32
+}
+
+func (lossy) ID() ID { return ID{Kind: KDC, Target: "dc.test"} }
+
+func (l lossy) Run(ctx context.Context) Result {
+	rec := Begin(l.ID(), nil)
+	if l.runs.Add(1) == l.answers {
+		return rec.OK()
+	}
+	ctx, cancel := Limit(ctx, lossyTimeout)
+	defer cancel()
+	<-ctx.Done()
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return rec.Fail(ReasonCanceled, ctx.Err())
+	}
+	return rec.Fail(l.reason, ctx.Err())
+}
+
+const lossyTimeout = 300 * time.Millisecond
+
+func TestOneLostPacketIsNoSilence(t *testing.T) {
+	for _, tt := range []struct {
+		answers int32
+		outcome Outcome
+		resends float64
+	}{{1, OK, 0}, {2, OK, 1}, {3, OK, 2}, {0, Failed, 2}} {
+		var runs atomic.Int32
+		began := time.Now()
+		res := Sampled{Probe: lossy{answers: tt.answers, reason: ReasonUDPSilent, runs: &runs}, Timeout: lossyTimeout}.Run(t.Context())
+		if res.Outcome != tt.outcome || res.Samples[SampleResends] != tt.resends {
+			t.Errorf("answered at %d: %s, asked again %v times; want %s, %v", tt.answers, res.Outcome, res.Samples[SampleResends], tt.outcome, tt.resends)
+		}
+		if took := time.Since(began); took > 3*lossyTimeout {
+			t.Errorf("took %s", took)
+		}
+	}
+}
+
+// Who refuses was reached: that needs no second question.
+func TestARefusalIsNotAskedAgain(t *testing.T) {
+	var runs atomic.Int32
+	res := Sampled{Probe: refusing{&runs}, Timeout: lossyTimeout}.Run(t.Context())
+	if res.Reason != ReasonRefused || runs.Load() != 1 {
+		t.Errorf("%s after %d runs", res.Reason, runs.Load())
+	}
+}
+
+type refusing struct{ runs *atomic.Int32 }
+
+func (refusing) ID() ID { return ID{Kind: KDC, Target: "dc.test"} }
+
+func (r refusing) Run(context.Context) Result {
+	r.runs.Add(1)
+	return Begin(r.ID(), nil).Fail(ReasonRefused, errors.New("refused"))
+}
+
+func TestARunCutShortIsNotSilence(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var runs atomic.Int32
+	if res := (Sampled{Probe: lossy{reason: ReasonUDPSilent, runs: &runs}, Timeout: lossyTimeout}).Run(ctx); res.Reason != ReasonCanceled {
+		t.Errorf("%s", res.Reason)
+	}
+}
