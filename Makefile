@@ -145,6 +145,11 @@ lab-up: ## install what the lab needs, and start it; its state is kept in LAB_ST
 lab-down: ## stop the lab; its state stays
 	@lab/lab.sh down
 
+.PHONY: verdict
+verdict: lab-up ## N=100 sets of faults, drawn by SEED, held against what kinit, kvno and mariadb get
+	@go build -o $(or $(LAB_STATE),/var/tmp/krb-$(or $(LAB_NAME),lab))/bin/kerbagent ./cmd/kerbagent
+	@go run ./lab/verdict -n $(or $(N),100) $(if $(SEED),-seed $(SEED)) -kerbagent $(or $(LAB_STATE),/var/tmp/krb-$(or $(LAB_NAME),lab))/bin/kerbagent
+
 .PHONY: bench
 bench: programs lab-up ## kerbagent against the guide by hand, kinit + mariadb, and the blackbox exporter
 	@lab/lab.sh bench
