@@ -70,7 +70,7 @@ func TestBootstrapProblems(t *testing.T) {
 	long := strings.Repeat("corp.", 10) + "example.test" // 62 characters
 	for _, c := range []struct{ name, from, to, path, words string }{
 		{"no bootstrap part", "bootstrap:", "realms:", "bootstrap", "is missing"},
-		{"unknown key", "region: us-east-1", "regin: us-east-1", "bootstrap.regin", `is "region" meant?`},
+		{"unknown key", "region: us-east-1", "regin: us-east-1", "bootstrap.regin", `did you mean "region"?`},
 		{"an account that is none", `"012345678901"`, "12345", "bootstrap.account", "twelve digits"},
 		{"a boundary that is none", "users: [", "role: {permissions_boundary: limits}\n  users: [", "bootstrap.role.permissions_boundary", "not the ARN of a policy"},
 		{"a change to somebody's role", "users: [", "role: {manage: false, repair: true}\n  users: [", "bootstrap.role.repair", "no use beside manage: false"},

@@ -13,9 +13,9 @@ const awsNameRunes = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012345
 
 func parseBool(s string) (bool, error) {
 	switch s {
-	case "true":
+	case "true", "True", "TRUE": // YAML 1.2 §10.3.2
 		return true, nil
-	case "false":
+	case "false", "False", "FALSE":
 		return false, nil
 	}
 	return false, fmt.Errorf("%q is neither true nor false", s)

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/goccy/go-yaml/ast"
+	"go.yaml.in/yaml/v3"
 )
 
 // Bounds of durations: below, a probe is a flood; above, a typing error.
@@ -134,7 +134,7 @@ func some(names []string) string {
 
 // empty says whether a key stands there with nothing after it: for a realm and
 // a switch-like section that is enough.
-func (v value) empty() bool { return v.set() && describe(v.node) == "empty" }
+func (v value) empty() bool { return v.set() && isNull(resolved(v.node)) }
 
 // knownRealm is nil where a realm of that name is configured.
 func knownRealm(s string, realms []Realm) error {
@@ -175,7 +175,7 @@ func (d *document) databases(v value, realms []Realm, dir string) []Database {
 		}
 		if !f["allowed_services"].set() {
 			db.AllowedServices = defaultServices()
-		} else if seq, ok := f["allowed_services"].node.(*ast.SequenceNode); ok && len(seq.Values) == 0 {
+		} else if seq := resolved(f["allowed_services"].node); seq.Kind == yaml.SequenceNode && len(seq.Content) == 0 {
 			f["allowed_services"].problem("names no service; leave it out for %s", strings.Join(defaultServices(), " and "))
 		}
 		switch {
@@ -195,7 +195,11 @@ func (d *document) databases(v value, realms []Realm, dir string) []Database {
 func defaultServices() []string { return []string{"mysql", "mariadb"} }
 
 func parseCount(s string) (int, error) {
-	n, err := strconv.ParseInt(s, 10, 32)
+	base := 10
+	if strings.HasPrefix(s, "0x") || strings.HasPrefix(s, "0o") {
+		base = 0 // YAML 1.2 §10.3.2
+	}
+	n, err := strconv.ParseInt(s, base, 32)
 	if err != nil || n < 1 {
 		return 0, fmt.Errorf("%q is not a number from 1", s)
 	}

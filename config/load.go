@@ -1,19 +1,18 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 
-	"github.com/goccy/go-yaml"
-	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
-	"github.com/goccy/go-yaml/token"
+	"go.yaml.in/yaml/v3"
 )
 
 // maxFile caps a configuration: 10,000 jobs fit several times.
@@ -57,8 +56,8 @@ func parse(name, dir string, b []byte) (*Config, error) {
 	return c, nil
 }
 
-// syntax gives the one mapping that a configuration is.
-func (d *document) syntax(b []byte) (root ast.Node) {
+// syntax returns the one mapping that a configuration is.
+func (d *document) syntax(b []byte) (root *yaml.Node) {
 	switch {
 	case len(b) > maxFile:
 		d.add(nil, "", "is larger than 4 MiB: that is not a kerbagent.yaml")
@@ -74,29 +73,34 @@ func (d *document) syntax(b []byte) (root ast.Node) {
 			d.add(nil, "", "is not YAML that can be read")
 		}
 	}()
-	file, err := parser.ParseBytes(b, 0, parser.AllowDuplicateMapKey())
-	if err != nil {
-		message, tk := "it cannot be read", (*token.Token)(nil)
-		var syntax yaml.Error
-		if errors.As(err, &syntax) {
-			message, tk = syntax.GetMessage(), syntax.GetToken()
-		}
-		d.add(tk, "", "is not YAML: "+strings.Trim(strconv.Quote(message), `"`))
+	decoder := yaml.NewDecoder(bytes.NewReader(b))
+	var doc, second yaml.Node
+	switch err := decoder.Decode(&doc); {
+	case errors.Is(err, io.EOF) || err == nil && isNull(doc.Content[0]):
+		d.add(nil, "", "is empty; `kerbagent config init` writes a first one")
+		return nil
+	case err != nil:
+		d.notYAML(err)
 		return nil
 	}
-	var docs []ast.Node
-	for _, doc := range file.Docs {
-		if _, comment := doc.Body.(*ast.CommentGroupNode); doc.Body != nil && !comment {
-			docs = append(docs, doc.Body)
-		}
-	}
-	switch len(docs) {
-	case 0:
-		d.add(nil, "", "is empty; `kerbagent config init` writes a first one")
-	case 1:
-		return docs[0]
+	switch err := decoder.Decode(&second); {
+	case errors.Is(err, io.EOF):
+		return doc.Content[0]
+	case err != nil:
+		d.notYAML(err)
 	default:
-		d.add(first(docs[1]), "", "a second document begins here; a configuration is one")
+		d.add(second.Content[0], "", "a second document begins here; a configuration is one")
 	}
 	return nil
+}
+
+// notYAML reports what the parser says, at the line that it names.
+func (d *document) notYAML(err error) {
+	message := strings.TrimPrefix(err.Error(), "yaml: ")
+	var at *yaml.Node
+	if m := regexp.MustCompile(`^line (\d+): (.*)`).FindStringSubmatch(message); m != nil {
+		line, _ := strconv.Atoi(m[1])
+		at, message = &yaml.Node{Line: line, Column: 1}, m[2]
+	}
+	d.add(at, "", "is not YAML: "+strings.Trim(strconv.Quote(message), `"`))
 }

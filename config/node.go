@@ -5,8 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/token"
+	"go.yaml.in/yaml/v3"
 )
 
 // document collects what is wrong while its values are read.
@@ -20,83 +19,93 @@ type document struct {
 // out has no node and reads as nothing, without a problem.
 type value struct {
 	doc  *document
-	node ast.Node
+	node *yaml.Node
 	path string
-	at   *token.Token // the key, or the sequence's entry: where to point when there is no node
+	at   *yaml.Node // the key, or the sequence's entry: where to point when there is no node
 }
 
 func (v value) set() bool { return v.node != nil }
 
 // problem records what is wrong with v. The message begins with the value.
 func (v value) problem(format string, args ...any) {
-	tk := v.at
+	at := v.at
 	if v.node != nil {
-		tk = first(v.node)
+		at = v.node
 	}
-	v.doc.add(tk, v.path, fmt.Sprintf(format, args...))
+	v.doc.add(at, v.path, fmt.Sprintf(format, args...))
 }
 
-func (d *document) add(tk *token.Token, path, message string) {
+func (d *document) add(at *yaml.Node, path, message string) {
 	p := Problem{Path: path, Message: printable(message)}
-	if tk != nil && tk.Position != nil {
-		p.Line, p.Column = tk.Position.Line, tk.Position.Column
+	if at != nil && at.Line > 0 {
+		p.Line, p.Column = at.Line, at.Column
 		p.Excerpt = excerpt(d.lines, p.Line, p.Column)
 	}
 	d.problems = append(d.problems, p)
 }
 
-// first is where a node begins in the file. A block mapping's own token is a colon.
-func first(n ast.Node) *token.Token {
-	switch n := n.(type) {
-	case *ast.MappingNode:
-		if !n.IsFlowStyle && len(n.Values) > 0 {
-			return n.Values[0].Key.GetToken()
-		}
-	case *ast.MappingValueNode:
-		return n.Key.GetToken()
-	}
-	return n.GetToken()
-}
-
 // entry is one key of a mapping with its value.
 type entry struct {
 	key string
-	at  *token.Token
+	at  *yaml.Node
 	value
 }
 
-// entries gives the keys of a mapping in the file's order. Twice the same key
+// entries returns the keys of a mapping in the file's order. The same key twice
 // is a problem, and the first one counts.
 func (v value) entries(what string) []entry {
-	var pairs []*ast.MappingValueNode
-	switch n := v.node.(type) {
-	case nil:
+	switch n := resolved(v.node); {
+	case n == nil:
 		return nil
-	case *ast.MappingNode:
-		pairs = n.Values
-	case *ast.MappingValueNode:
-		pairs = []*ast.MappingValueNode{n}
-	case *ast.NullNode:
+	case isNull(n):
 		v.problem("is empty; write %s, or leave the key out", what)
 		return nil
-	default:
-		v.problem("is %s; write %s", describe(v.node), what)
+	case n.Kind != yaml.MappingNode:
+		v.problem("expected a mapping, found %s; write %s", describe(n), what)
 		return nil
 	}
-	var out []entry
-	for _, pair := range pairs {
-		at := pair.Key.GetToken()
-		key, ok := scalar(pair.Key)
+	return v.pairs(nil, v.node, 0)
+}
+
+// maxMerges bounds how deep merge keys lead: one may lead back to itself.
+const maxMerges = 8
+
+// pairs appends the pairs of a mapping, then those of its merge keys ("<<",
+// yaml.org/type/merge.html) that it does not have itself.
+func (v value) pairs(out []entry, n *yaml.Node, depth int) []entry {
+	n = resolved(n)
+	if depth > maxMerges || n.Kind != yaml.MappingNode {
+		v.problem("\"<<\" does not lead to a mapping")
+		return out
+	}
+	inherited := len(out)
+	var merged []*yaml.Node
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		at, node := resolved(n.Content[i]), n.Content[i+1]
+		if at.Tag == "!!merge" {
+			if m := resolved(node); m.Kind == yaml.SequenceNode {
+				merged = append(merged, m.Content...)
+			} else {
+				merged = append(merged, m)
+			}
+			continue
+		}
+		key, ok := scalar(at)
 		if !ok {
-			v.doc.add(at, v.path, fmt.Sprintf("a key here must be a plain text, not %s", describe(pair.Key)))
+			v.doc.add(at, v.path, fmt.Sprintf("a key must be a string, not %s", describe(at)))
 			continue
 		}
 		path := join(v.path, key)
-		if slices.ContainsFunc(out, func(e entry) bool { return e.key == key }) {
-			v.doc.add(at, path, "stands here a second time; leave one of them")
+		if j := slices.IndexFunc(out, func(e entry) bool { return e.key == key }); j >= 0 {
+			if j >= inherited {
+				v.doc.add(at, path, "duplicate key; remove one of them")
+			}
 			continue
 		}
-		out = append(out, entry{key, at, value{v.doc, pair.Value, path, at}})
+		out = append(out, entry{key, at, value{v.doc, node, path, at}})
+	}
+	for _, m := range merged {
+		out = v.pairs(out, m, depth+1)
 	}
 	return out
 }
@@ -112,12 +121,12 @@ func (v value) fields(known ...string) map[string]value {
 			out[e.key] = e.value
 			continue
 		}
-		message := "is not a key here; known are " + strings.Join(known, ", ")
-		if near := nearest(e.key, known); near != "" {
-			message = fmt.Sprintf("is not a key here; is %q meant?", near)
+		message := "unknown key; known keys are " + strings.Join(known, ", ")
+		if near := Nearest(e.key, known); near != "" {
+			message = fmt.Sprintf("unknown key; did you mean %q?", near)
 		}
 		if e.key == "password" || e.key == "secret" {
-			message = "is not a key here: no secret stands in this file; write password_file: FILE, or password_file: \"credential:NAME\""
+			message = "unknown key: this file holds no secrets; write password_file: FILE, or password_file: \"credential:NAME\""
 		}
 		v.doc.add(e.at, e.path, message)
 	}
@@ -126,15 +135,16 @@ func (v value) fields(known ...string) map[string]value {
 
 // items gives the members of a sequence.
 func (v value) items(what string) []value {
-	seq, ok := v.node.(*ast.SequenceNode)
-	if !ok {
-		if v.set() {
-			v.problem("is %s; write a list: [%s]", describe(v.node), what)
-		}
+	seq := resolved(v.node)
+	if seq == nil {
 		return nil
 	}
-	out := make([]value, len(seq.Values))
-	for i, n := range seq.Values {
+	if seq.Kind != yaml.SequenceNode {
+		v.problem("expected a list, found %s; write [%s]", describe(seq), what)
+		return nil
+	}
+	out := make([]value, len(seq.Content))
+	for i, n := range seq.Content {
 		out[i] = value{v.doc, n, fmt.Sprintf("%s[%d]", v.path, i), v.at}
 	}
 	return out
@@ -143,22 +153,17 @@ func (v value) items(what string) []value {
 // text reads a string. Without one it is empty and false, and a problem where
 // the file has something else in its place.
 func (v value) text() (string, bool) {
-	switch n := v.node.(type) {
-	case nil:
+	n := resolved(v.node)
+	if n == nil {
 		return "", false
-	case *ast.StringNode:
-		return n.Value, true
-	case *ast.NullNode:
+	}
+	if s, ok := scalar(n); ok {
+		return s, true // what the reader wants to see in it decides: 3306 may be half of a duration
+	}
+	if isNull(n) {
 		v.problem("is empty; write a value, or leave the key out")
-	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.InfinityNode, *ast.NanNode:
-		if s, ok := scalar(v.node); ok {
-			return s, true // what the reader wants to see in it decides: 3306 may be half of a duration
-		}
-		v.problem("is %s; write a text", describe(v.node))
-	case *ast.MappingNode, *ast.MappingValueNode:
-		v.problem("is a mapping; write a text, in quotes where it has a colon")
-	default:
-		v.problem("is %s; write a text", describe(v.node))
+	} else {
+		v.problem("expected a string, found %s", describe(n))
 	}
 	return "", false
 }
@@ -203,34 +208,34 @@ func readAll[T comparable](v value, example string, parse func(string) (T, error
 	return out
 }
 
-// scalar is the text of a plain value as the file has it.
-func scalar(n ast.Node) (string, bool) {
-	switch n := n.(type) {
-	case *ast.StringNode:
-		return n.Value, true
-	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.InfinityNode, *ast.NanNode:
-		return n.GetToken().Value, true
+// resolved is what an alias stands for, and any other node itself.
+func resolved(n *yaml.Node) *yaml.Node {
+	if n != nil && n.Kind == yaml.AliasNode {
+		return n.Alias
 	}
-	return "", false
+	return n
 }
 
-func describe(n ast.Node) string {
-	switch n.(type) {
-	case *ast.MappingNode, *ast.MappingValueNode:
+func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.Tag == "!!null" }
+
+// scalar is the text of a plain value as the file has it. A tag of YAML's own
+// changes nothing, since the reader of the value decides what it is.
+func scalar(n *yaml.Node) (string, bool) {
+	return n.Value, n.Kind == yaml.ScalarNode && !isNull(n) && (n.Tag == "" || strings.HasPrefix(n.Tag, "!!")) && n.Tag != "!!binary"
+}
+
+func describe(n *yaml.Node) string {
+	switch {
+	case n.Kind == yaml.MappingNode:
 		return "a mapping"
-	case *ast.SequenceNode:
+	case n.Kind == yaml.SequenceNode:
 		return "a list"
-	case *ast.AliasNode, *ast.AnchorNode, *ast.MergeKeyNode:
-		return "an anchor or alias, which is not read here"
-	case *ast.TagNode:
-		return "a tagged value, which is not read here"
-	case *ast.LiteralNode:
-		return "a block text"
-	case *ast.NullNode:
-		return "empty"
-	default:
-		return "a plain value"
+	case isNull(n):
+		return "nothing"
+	case n.Tag != "" && !strings.HasPrefix(n.Tag, "!!") || n.Tag == "!!binary":
+		return "a value with the tag " + n.Tag
 	}
+	return "a single value"
 }
 
 // join adds a key to a path; one that could be mistaken is quoted.

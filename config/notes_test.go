@@ -41,7 +41,7 @@ func TestNotes(t *testing.T) {
 func TestRedact(t *testing.T) {
 	const good = "realms: # hunter2\n  A.TEST: {kind: mit, dns_servers: [10.0.0.1]} # hunter2\n"
 	for name, c := range map[string]struct{ text, want string }{
-		"comments":          {"# hunter2\n" + good, "realms:\n  A.TEST:\n    kind: mit\n    dns_servers:\n    - 10.0.0.1\n"},
+		"comments":          {"# hunter2\n" + good, "realms:\n  A.TEST: {kind: mit, dns_servers: [10.0.0.1]}\n"},
 		"not valid":         {good + "password: hunter2\n", "# Not shown, as it is not valid:\n# line 3: password\n"},
 		"not YAML":          {"hunter2: [", "# Not shown, as it is not valid:\n# line 1: \n"},
 		"bootstrap's own":   {good + "bootstrap: {admin_password: hunter2}\n", "# line 3: bootstrap.admin_password\n"},

@@ -5,9 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
-	"github.com/goccy/go-yaml"
+	"go.yaml.in/yaml/v3"
 )
 
 // Redact gives a file's configuration again, for a ticket: what its keys say,
@@ -21,26 +22,38 @@ func Redact(name string, b []byte) string {
 		out.WriteString("# Not shown, as it is not valid:\n" + problems(err))
 		return out.String()
 	}
-	var top yaml.MapSlice
-	if err := yaml.UnmarshalWithOptions(b, &top, yaml.UseOrderedMap()); err != nil {
+	var doc yaml.Node
+	if err := yaml.Unmarshal(b, &doc); err != nil || len(doc.Content) == 0 {
 		return "# Not shown: it cannot be read a second time.\n"
 	}
-	for i, item := range top {
-		if item.Key != "bootstrap" {
+	withoutComments(&doc)
+	top := doc.Content[0]
+	for i := 0; i+1 < len(top.Content); i += 2 {
+		if top.Content[i].Value != "bootstrap" {
 			continue
 		}
 		if _, err := ParseBootstrap(filepath.Clean(name), b); err != nil {
 			out.WriteString("# The bootstrap part is not shown, as it is not valid:\n" + problems(err))
-			top = append(top[:i:i], top[i+1:]...)
+			top.Content = slices.Delete(top.Content, i, i+2)
 			break
 		}
 	}
-	text, err := yaml.Marshal(top)
-	if err != nil {
+	encoder := yaml.NewEncoder(&out)
+	encoder.SetIndent(2)
+	if err := encoder.Encode(top); err != nil {
 		return "# Not shown: it cannot be written again.\n"
 	}
-	out.Write(text)
 	return out.String()
+}
+
+func withoutComments(n *yaml.Node) {
+	n.HeadComment, n.LineComment, n.FootComment = "", "", ""
+	if isNull(n) {
+		n.Value = "null"
+	}
+	for _, c := range n.Content {
+		withoutComments(c)
+	}
 }
 
 // problems lists what is wrong by its place alone: a message may quote a value.

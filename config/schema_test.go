@@ -8,9 +8,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/goccy/go-yaml"
 	"github.com/google/go-cmp/cmp"
 	"github.com/santhosh-tekuri/jsonschema/v6"
+	"go.yaml.in/yaml/v3"
 )
 
 func compileSchema(t *testing.T) *jsonschema.Schema {
@@ -32,7 +32,11 @@ func compileSchema(t *testing.T) *jsonschema.Schema {
 
 // valid gives the schema's word on a YAML file, by way of JSON.
 func valid(s *jsonschema.Schema, b []byte) error {
-	js, err := yaml.YAMLToJSON(b)
+	var plain any
+	if err := yaml.Unmarshal(b, &plain); err != nil {
+		return err
+	}
+	js, err := json.Marshal(plain)
 	if err != nil {
 		return err
 	}

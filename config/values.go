@@ -187,7 +187,7 @@ func parseWord[T ~string](s string, words ...T) (T, error) {
 		list[i] = string(w)
 	}
 	hint := "write " + strings.Join(list[:len(list)-1], ", ") + " or " + list[len(list)-1]
-	if near := nearest(s, list); near != "" {
+	if near := Nearest(s, list); near != "" {
 		hint = fmt.Sprintf("is %q meant?", near)
 	}
 	return "", fmt.Errorf("%q is not known here; %s", s, hint)
@@ -230,8 +230,8 @@ func kpasswdOf(kdcs []HostPort) []HostPort {
 	return out
 }
 
-// nearest gives the word that s was probably meant to be, or "".
-func nearest(s string, words []string) string {
+// Nearest returns the word that s was probably meant to be, or "" where none is near.
+func Nearest(s string, words []string) string {
 	best, at := "", 3 // two slips of the finger
 	for _, w := range words {
 		if d := distance(strings.ToLower(s), w); d < at && d < len(w) {

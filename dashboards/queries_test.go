@@ -1,6 +1,7 @@
 package dashboards_test
 
 import (
+	"bytes"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -9,8 +10,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/goccy/go-yaml"
 	"github.com/prometheus/prometheus/promql/parser"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/kerbagent/kerbagent/dashboards"
 	"github.com/kerbagent/kerbagent/dashboards/dashboardstest"
@@ -40,7 +41,9 @@ func groups(t *testing.T) map[string][]group {
 	out := map[string][]group{}
 	for _, name := range names {
 		var file struct{ Groups []group }
-		if err := yaml.UnmarshalWithOptions(read(t, name), &file, yaml.Strict()); err != nil {
+		strict := yaml.NewDecoder(bytes.NewReader(read(t, name)))
+		strict.KnownFields(true)
+		if err := strict.Decode(&file); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
 		out[name] = file.Groups

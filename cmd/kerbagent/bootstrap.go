@@ -78,6 +78,7 @@ EXIT STATUS
 	f.StringVar(&o.profile, "profile", "", "`name` of a profile of the AWS configuration")
 	f.StringVar(&o.stateDir, "state-dir", "", "`directory` for the record of what was asked for, whose owner alone may write there (default: "+bootstrapStateDir()+")")
 	f.StringVarP(&o.output, "output", "o", "human", "how to print the result: `human` or json")
+	enumerated(c, "output", "human", "json")
 	f.BoolVar(&o.yes, "yes", false, "answer the question of apply: do not ask")
 	f.BoolVar(&o.takeLock, "take-lock", false, "take the lock from a bootstrap that is dead")
 	c.AddCommand(o.plan(s), o.status(s), o.policy(s), o.applyVerb(s), o.rotate(s))

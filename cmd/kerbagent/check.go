@@ -72,12 +72,13 @@ EXIT STATUS
 	f.DurationVar(&o.flags.Timeout, "timeout", 30*time.Second, "how long the whole check may take")
 	f.StringVar(&o.stateDir, "state-dir", "", "`directory` for the record of attempts (default: "+defaultStateDir()+")")
 	f.BoolVar(&o.ignoreBreaker, "ignore-breaker", false, "try a secret although it was refused before: this can lock the account")
+	enumerated(c, "database-tls", "verify-full", "verify-ca", "require", "off")
 	return c
 }
 
 func noArgs(c *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return fmt.Errorf("unexpected argument %q: everything is given by flags; see %s --help", args[0], c.CommandPath())
+		return fmt.Errorf("unexpected argument %q: %s takes flags only; see %s --help", args[0], c.CommandPath(), c.CommandPath())
 	}
 	return nil
 }

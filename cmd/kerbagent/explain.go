@@ -3,10 +3,12 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/kerbagent/kerbagent/config"
 	"github.com/kerbagent/kerbagent/internal/diagnose"
 )
 
@@ -26,15 +28,28 @@ func newExplain(s streams) *cobra.Command {
 			if all {
 				return explainAll(s.out)
 			}
-			rule, ok := diagnose.Lookup(diagnose.Code(args[0]))
+			code := strings.ToLower(args[0])
+			rule, ok := diagnose.Lookup(diagnose.Code(code))
 			if !ok {
-				return fmt.Errorf("there is no finding code %q; kerbagent explain --all lists them", args[0])
+				return unknownCode(code)
 			}
 			return explain(s.out, rule)
 		},
 	}
 	c.Flags().BoolVar(&all, "all", false, "list every code")
 	return c
+}
+
+// unknownCode names the code that was probably meant.
+func unknownCode(code string) error {
+	near := config.Nearest(code, codes())
+	if within := slices.DeleteFunc(codes(), func(known string) bool { return !strings.Contains(known, code) }); near == "" && len(within) > 0 && len(within) <= 5 {
+		near = strings.Join(within, " or ")
+	}
+	if near == "" {
+		return fmt.Errorf("unknown finding code %q; kerbagent explain --all lists them", code)
+	}
+	return fmt.Errorf("unknown finding code %q; did you mean %s?", code, near)
 }
 
 func codes() []string {

@@ -50,6 +50,7 @@ KRB5_CONFIG names, else /etc/krb5.conf.`,
 	f.StringVar(&o.config, "config", "", "configuration `file` (default "+config.DefaultFile+")")
 	f.StringVar(&o.path, "path", "", "the krb5.conf `file` (default: the one that is configured or read)")
 	f.StringVar(&o.style, "style", "", "how much of it is kerbagent's, where the configuration does not say: `file`, block or snippet")
+	enumerated(c, "style", "file", "block", "snippet")
 	c.AddCommand(newKrb5ConfLint(s, &o), o.show(s), o.diff(s), o.apply(s), o.rollback(s))
 	return c
 }

@@ -16,9 +16,7 @@ type output string
 func (o *output) register(c *cobra.Command) {
 	*o = "human"
 	c.Flags().VarP(o, "output", "o", "how to print the report: human, json or nagios")
-	if err := c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"human", "json", "nagios"}, cobra.ShellCompDirectiveNoFileComp)); err != nil {
-		panic(err) // the flag was registered a line above
-	}
+	enumerated(c, "output", "human", "json", "nagios")
 }
 
 // Set takes one of the formats.

@@ -60,9 +60,8 @@ check against them. No server, account or root right is needed.
 	c.Flags().StringVar(&dialect, "dialect", string(rehearsal.Windows), "whose words the KDCs use of an account: `windows`, samba or mit")
 	c.Flags().StringVar(&serve, "serve", "", "write client files to this `directory`, which must be new, empty or of an earlier rehearsal, and stay up until interrupted")
 	c.Flags().BoolVar(&list, "list", false, "list the faults that can be played")
-	if err := c.RegisterFlagCompletionFunc("fault", cobra.FixedCompletions(faultCodes(), cobra.ShellCompDirectiveNoFileComp)); err != nil {
-		panic(err) // the flag was registered a few lines above
-	}
+	enumerated(c, "fault", faultCodes()...)
+	enumerated(c, "dialect", string(rehearsal.Windows), string(rehearsal.Samba), string(rehearsal.MIT))
 	return c
 }
 

@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -33,7 +35,10 @@ func run(ctx context.Context, args []string, in *os.File, out, errOut io.Writer)
 	root.SetArgs(args)
 	root.SetOut(out)
 	root.SetErr(errOut)
-	err := root.ExecuteContext(ctx)
+	err := unknownCommand(root, args)
+	if err == nil {
+		err = root.ExecuteContext(ctx)
+	}
 	var code exitError
 	switch {
 	case err == nil:
@@ -53,14 +58,49 @@ func newRoot(s streams) *cobra.Command {
 apart, and names the first one that is broken, why, and what to type next.
 
 Try it without any server:  kerbagent rehearse`,
+		Version:       version(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
+	root.SetVersionTemplate("kerbagent {{.Version}} " + runtime.Version() + "\n")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return fmt.Errorf("%w; see %s --help", err, c.CommandPath())
 	})
 	root.AddCommand(newCheck(s), newRun(s), newRehearse(s), newExplain(s), newTrace(s), newAudit(s), newKrb5Conf(s), newDashboards(s), newConfig(s), newBundle(s), newBootstrap(s), newVersion(s), newMan())
 	return root
+}
+
+// unknownCommand is nil unless a command or a subcommand is misspelt. Flags
+// before it end the search: whether one has a value is its command's to say.
+func unknownCommand(root *cobra.Command, args []string) error {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd(args...)
+	c := root
+	for _, arg := range args {
+		if strings.HasPrefix(arg, "-") || strings.HasPrefix(arg, cobra.ShellCompRequestCmd) || !c.HasSubCommands() {
+			return nil
+		}
+		i := slices.IndexFunc(c.Commands(), func(sub *cobra.Command) bool { return sub.Name() == arg || sub.HasAlias(arg) })
+		if i < 0 {
+			c.SuggestionsMinimumDistance = 2
+			message := fmt.Sprintf("unknown command %q for %q", arg, c.CommandPath())
+			if near := c.SuggestionsFor(arg); len(near) > 0 {
+				return fmt.Errorf("%s; did you mean %q?", message, near[0])
+			}
+			return fmt.Errorf("%s; see %s --help", message, c.CommandPath())
+		}
+		if c = c.Commands()[i]; c.Name() == "help" {
+			c = root // help names a command in the arguments that follow
+		}
+	}
+	return nil
+}
+
+// enumerated completes a flag that takes one of a few words.
+func enumerated(c *cobra.Command, flag string, words ...string) {
+	if err := c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+		panic(err) // the flag is registered beside the call
+	}
 }
 
 func newVersion(s streams) *cobra.Command {

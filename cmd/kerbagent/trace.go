@@ -76,6 +76,7 @@ func (o *traceOptions) run(ctx context.Context, s streams, user, database string
 	if err != nil {
 		return err
 	}
+	warnOfUnknown(s.err, cfg, database)
 	t, err := f.Trace(cfg, user, database)
 	if err != nil {
 		return err
@@ -97,6 +98,25 @@ func (o *traceOptions) run(ctx context.Context, s streams, user, database string
 		return nil
 	}
 	return exitError(map[probe.Outcome]int{probe.Skipped: 1, probe.Failed: 2}[t.Live.Outcome])
+}
+
+// warnOfUnknown says that a name is no database of the configuration, which has some.
+func warnOfUnknown(w io.Writer, cfg *config.Config, database string) {
+	if cfg == nil || len(cfg.Databases) == 0 {
+		return
+	}
+	var names []string
+	for _, d := range cfg.Databases {
+		if d.Name == database || strings.EqualFold(d.Host, database) || d.Endpoint() == database {
+			return
+		}
+		names = append(names, d.Name)
+	}
+	fmt.Fprintf(w, "kerbagent: warning: %q is not a database in kerbagent.yaml; treating it as a host name", database)
+	if near := config.Nearest(database, names); near != "" {
+		fmt.Fprintf(w, "; did you mean %q?", near)
+	}
+	fmt.Fprintln(w)
 }
 
 func (o *traceOptions) logIn(ctx context.Context, s streams, cfg *config.Config, user, database string, t *krb5file.Trace) error {
