@@ -20,7 +20,7 @@ RACE := $(shell $(or $(CC),cc) --version > /dev/null 2>&1 && echo -race)
 
 # The build tags of tests that `make test` leaves to commands of their own: they need large programs of Debian's
 # (lab/packages-programs.txt), a booted systemd, or hours.
-other_tags = prometheus,browser,awscli,packages,systemd,soak
+other_tags = prometheus,browser,awscli,packages,release,systemd,soak
 
 # The packages with tests that need the lab: with files named lab_test.go or ..._lab_test.go, left out without the tag.
 lab_files = {{range .TestGoFiles}}{{$$.ImportPath}} {{.}}{{"\n"}}{{end}}{{range .XTestGoFiles}}{{$$.ImportPath}} {{.}}{{"\n"}}{{end}}
@@ -47,7 +47,7 @@ endif
 
 .PHONY: left-out
 left-out:
-	@echo "LEFT OUT, as each has a command of its own: make lint, fuzz, test-prometheus, test-browser, test-aws, test-systemd, test-packages, soak"
+	@echo "LEFT OUT, as each has a command of its own: make lint, fuzz, test-prometheus, test-browser, test-aws, test-systemd, test-packages, test-release, test-kubernetes, soak"
 ifneq ($(LAB),yes)
 	@echo "LEFT OUT, because $(or $(NO_LAB),LAB=$(LAB)): the tests against real servers (build tag lab) in"
 	@$(lab_packages) | sed 's/^/    /'
@@ -75,11 +75,13 @@ lint: ## gofmt, vet, staticcheck, go mod tidy, shellcheck
 	@.ci/progress "go vet with all build tags" go vet -tags lab,$(other_tags) ./...
 	@.ci/progress staticcheck go run $(STATICCHECK) -tags lab,$(other_tags) ./...
 	@.ci/progress "go mod tidy" go mod tidy -diff
+	@.ci/progress "the modules of packaging" bash -euc 'for m in packaging/image packaging/kubernetes/strict; do \
+	  go vet -C $$m ./...; go mod tidy -C $$m -diff; done'
 	@echo "ok   gofmt, vet, staticcheck, go mod tidy"
 	@if command -v shellcheck > /dev/null; then shellcheck $(scripts) && echo "ok   shellcheck"; \
 	  else echo "LEFT OUT, because it is not installed: shellcheck"; fi
 
-scripts = .ci/run .ci/progress lab/lab.sh lab/env.sh lab/bin/*.sh packaging/build.sh packaging/deb/{postinst,prerm,postrm} packaging/rpm/*
+scripts = .ci/run .ci/progress lab/lab.sh lab/env.sh lab/bin/*.sh packaging/build.sh packaging/release.sh packaging/deb/{postinst,prerm,postrm} packaging/rpm/*
 
 .PHONY: fuzz
 # On a busy machine Go's fuzzer may end with its own deadline as an error, without an input that fails: that is asked once more.
@@ -117,13 +119,26 @@ test-systemd: lab-systemd ## the units, in a booted systemd on the lab's network
 test-packages: programs lab-systemd ## deb and rpm: built twice, judged, installed, upgraded, removed
 	@go test -count=1 -timeout 30m -tags packages ./packaging
 
+.PHONY: test-release
+test-release: gotest lab-systemd ## make release: twice the same, signed, installed by apt, dnf, crun and Ansible
+	@.ci/progress "installing what a release needs" lab/lab.sh install release
+	@$(gotest) -count=1 -timeout 60m -tags release ./packaging
+
+.PHONY: test-kubernetes
+test-kubernetes: gotest ## the manifests, strictly decoded by Kubernetes' own types
+	@go test -C packaging/kubernetes/strict -count=1 .
+
 .PHONY: screenshots
 screenshots: programs ## docs/img anew
 	@go test -count=1 -tags browser -run 'TestBrowserEachRung/^(healthy|kdc-tcp-blocked)$$' ./internal/web -args -screenshots $(CURDIR)/docs/img
 
 .PHONY: packages
-packages: ## deb and rpm for amd64 and arm64, in dist/
+packages: ## deb, rpm and tar.gz for amd64 and arm64, in dist/
 	@packaging/build.sh dist
+
+.PHONY: release
+release: ## all that a release page needs, in dist/: packages, SBOMs, apt and dnf trees, image, sums; signed by KEY=FILE
+	@packaging/release.sh dist
 
 .PHONY: programs
 programs:
@@ -160,5 +175,5 @@ SOAK_ROUNDS ?= 10
 lab_soak = -timeout 0 -p 1 -v $(on_client)
 .PHONY: soak
 soak: lab-up ## every fault under a running daemon, the daemon at 100 times its rate for SOAK (1h), check for SOAK_ROUNDS (10)
-	@SOAK=$(SOAK) go test -count=1 -tags lab,soak -run '^TestSoak' $(lab_soak) ./internal/agent
+	@SOAK=$(SOAK) go test -count=1 -tags lab,soak -run '^Test(Soak.*|Harm)$$' $(lab_soak) ./internal/agent
 	@go test -count=$(SOAK_ROUNDS) -tags lab -run '^TestLab' $(lab_soak) ./cmd/kerbagent

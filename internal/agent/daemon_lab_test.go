@@ -24,8 +24,9 @@ import (
 
 // The beat of a daemon in the lab.
 const (
-	labInterval = 5 * time.Second
-	labTimeout  = 2 * time.Second
+	labInterval = 3 * time.Second
+	labTimeout  = time.Second
+	labPatience = 15 * time.Second // for what takes one or two beats, on a busy machine
 )
 
 // labDaemon is a daemon on the client host.
@@ -155,7 +156,7 @@ func runFault(t *testing.T, fault string) (took time.Duration, beat config.Probe
 	code, _, _ := strings.Cut(fault, ":")
 	healthy := labtest.Break(t, "none")
 	l := startInLab(t, labConfig(t, code, healthy), nil)
-	l.until("ready and well", 3*labInterval, func() bool { return l.Ready() == nil && l.State().Report.Verdict == diagnose.VerdictOK })
+	l.until("ready and well", labPatience, func() bool { return l.Ready() == nil && l.State().Report.Verdict == diagnose.VerdictOK })
 	flags := labtest.Break(t, fault)
 	begun := time.Now()
 	broken := labConfig(t, code, flags)
@@ -168,9 +169,9 @@ func runFault(t *testing.T, fault string) (took time.Duration, beat config.Probe
 			t.Fatal(err)
 		}
 	}
-	l.until("in /metrics", 4*beat.Interval, func() bool { return l.shows(code) })
+	l.until("in /metrics", labPatience+2*beat.Timeout, func() bool { return l.shows(code) })
 	took = time.Since(begun)
-	l.until("first", 3*labInterval, func() bool {
+	l.until("first", labPatience, func() bool {
 		fs := l.State().Report.Findings
 		return len(fs) > 0 && string(fs[0].Code) == code
 	})

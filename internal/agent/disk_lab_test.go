@@ -75,7 +75,7 @@ func TestLabRunFullDisk(t *testing.T) {
 	well := func() bool {
 		return l.Ready() == nil && l.State().Report.Verdict == diagnose.VerdictOK && s.passwords.Load() > 0
 	}
-	l.until("well", 4*labInterval, well)
+	l.until("well", labPatience, well)
 
 	filler := filepath.Join(state, "filler")
 	f, err := os.Create(filler)
@@ -85,7 +85,7 @@ func TestLabRunFullDisk(t *testing.T) {
 	if f.Close(); !errors.Is(err, syscall.ENOSPC) {
 		t.Fatal(err)
 	}
-	l.until("in /metrics", 4*labInterval, func() bool { return l.shows("login-record-impossible") })
+	l.until("in /metrics", labPatience, func() bool { return l.shows("login-record-impossible") })
 	asked := func() (runs int) {
 		for _, e := range l.State().Entries {
 			if e.Result.ID.Kind == probe.KDC {
@@ -95,7 +95,7 @@ func TestLabRunFullDisk(t *testing.T) {
 		return runs
 	}
 	passwords, databases, begun := s.passwords.Load(), s.databases.Load(), asked()
-	l.until("asking KDCs all the same", 4*labInterval, func() bool { return asked() > begun+40 })
+	l.until("asking KDCs all the same", labPatience, func() bool { return asked() > begun+40 })
 	if p, d := s.passwords.Load(), s.databases.Load(); p != passwords || d != databases {
 		t.Errorf("without a record, a password was tried %d times, and the database was asked %d times", p-passwords, d-databases)
 	}
@@ -111,5 +111,5 @@ func TestLabRunFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	passwords = s.passwords.Load()
-	l.until("well again, after a login", 4*labInterval, func() bool { return well() && s.passwords.Load() > passwords })
+	l.until("well again, after a login", labPatience, func() bool { return well() && s.passwords.Load() > passwords })
 }

@@ -46,7 +46,7 @@ func TestHarm(t *testing.T) {
 		name, database, client string
 		probes                 int // of each user
 	}{
-		{"IPv4", labtest.Database, labtest.Client, 1000},
+		{"IPv4", labtest.Database, labtest.Client, harmProbes},
 		{"IPv6", labDatabase6, labtest.Client6, 200},
 	} {
 		t.Run(family.name, func(t *testing.T) {
