@@ -1,16 +1,17 @@
 #!/bin/bash
-# build.sh [DIR]: makes deb and rpm packages for linux amd64 and arm64 in DIR (dist). The same commit makes the same bytes.
+# build.sh [DIR]: makes deb and rpm packages and tar.gz archives for linux amd64 and arm64 in DIR (dist). The same commit makes
+# the same bytes.
 #   ARCHES="amd64"        only for some
 #   VERSION=1.2.3         another version than the one of the commit: its tag, or 0.0.0~TIME.COMMIT
 #   SOURCE_DATE_EPOCH     another date than the commit's
-# It needs bash, git, gzip and Go; nfpm is built from its sources.
+#   STAGE                 an empty directory that keeps the programs, as kerbagent-ARCH
+# It needs bash, git, tar, gzip and Go; nfpm is built from its sources.
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 NFPM=github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.0 # the newest whose dependencies can all be had
 
 out=$(mkdir -p "${1:-dist}" && cd "${1:-dist}" && pwd -P)
-STAGE=$(mktemp -d)
-trap 'rm -rf "$STAGE"' EXIT
+if [ -z "${STAGE:-}" ]; then STAGE=$(mktemp -d); trap 'rm -rf "$STAGE"' EXIT; fi
 export STAGE CGO_ENABLED=0
 export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
 
@@ -40,6 +41,19 @@ third_party() {
     done
 }
 
+# archive ARCH: for a host whose packages are neither; systemd.md says where each file belongs.
+archive() {
+  local name=kerbagent-$VERSION-linux-$1
+  mkdir -p "$STAGE/$name"
+  cp -R "$STAGE/man" "$STAGE/completion" "$STAGE/third-party.gz" systemd examples LICENSE README.md CHANGELOG.md "$STAGE/$name/"
+  rm -f "$STAGE/$name"/systemd/*.go
+  cp "$STAGE/kerbagent-$1" "$STAGE/$name/kerbagent"
+  chmod -R u=rwX,go=rX "$STAGE/$name"
+  tar -C "$STAGE" --sort=name --format=ustar --owner=0 --group=0 --numeric-owner --mtime="@$SOURCE_DATE_EPOCH" -c "$name" |
+    gzip -9n > "$out/${name}.tar.gz"
+  rm -rf "${STAGE:?}/$name"
+}
+
 mkdir -p "$STAGE/man" "$STAGE/completion"
 host=$STAGE/kerbagent-$(go env GOHOSTARCH)
 compile "$(go env GOHOSTARCH)" "$host"
@@ -65,5 +79,6 @@ for ARCH in ${ARCHES:-amd64 arm64}; do
   for format in deb rpm; do
     go run "$NFPM" package --config packaging/nfpm.yaml --packager "$format" --target "$out" >&2
   done
+  archive "$ARCH"
 done
 ls "$out"

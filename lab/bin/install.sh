@@ -1,8 +1,8 @@
 #!/bin/bash
-# Installs the lab's packages (`programs`: also those that only the other tests need), and unpacks the two KDCs that cannot be installed. No service is started: the lab runs its own daemons in its own namespaces.
+# Installs the lab's packages (`programs`, `release`: also those that only the tests of that name need), and unpacks the two KDCs that cannot be installed. No service is started: the lab runs its own daemons in its own namespaces.
 . "$(dirname -- "${BASH_SOURCE[0]}")/../env.sh"
 lists=("$LAB/packages.txt")
-[ "${1:-}" != programs ] || lists+=("$LAB/packages-programs.txt")
+[ -z "${1:-}" ] || lists+=("$LAB/packages-$1.txt")
 mapfile -t pkgs < <(grep -hv '^#' "${lists[@]}" | sort -u)
 # one line for each package that is there
 have=$(dpkg-query -W -f '${db:Status-Status}\n' "${pkgs[@]}" 2> /dev/null | grep -cx installed || true)

@@ -1,16 +1,16 @@
 #!/bin/bash
-# A real systemd as pid 1 in a container that sits in the client host's network namespace.
+# A real systemd as pid 1 in a container that sits in the client host's network namespace. Python is what Ansible needs there.
 . "$(dirname -- "${BASH_SOURCE[0]}")/../env.sh"
 close_fds
 d=$ST/sd r=$ST/sd/root
 if alive "$d/nspawn.pid"; then echo "systemd is up"; exit 0; fi
 [ -e "/run/netns/$CL" ] || die "the core lab must be up"
 mkdir -p "$d"; t=$(tick)
-if [ ! -e "$d/.made" ]; then
+if [ ! -e "$d/.made-2" ]; then
   rm -rf "$r"
-  debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus,iproute2,procps,ca-certificates bookworm "$r" \
+  debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus,iproute2,procps,ca-certificates,python3,python3-apt bookworm "$r" \
     "${LAB_MIRROR:-http://deb.debian.org/debian}" > "$d/debootstrap.log" 2>&1 || { tail -3 "$d/debootstrap.log"; die "debootstrap failed"; }
-  touch "$d/.made"
+  touch "$d/.made-2"
   lap "$t" "debootstrap of bookworm"
 fi
 t=$(tick)
