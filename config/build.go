@@ -29,7 +29,7 @@ func realmKeys() []string {
 	return []string{"kind", "dns_servers", "kdcs", "kpasswd_servers", "srv_ports", "trusted_by", "allow_rc4"}
 }
 func databaseKeys() []string {
-	return []string{"endpoint", "realm", "tls", "allowed_services", "max_connect_errors"}
+	return []string{"endpoint", "realm", "tls", "allowed_services", "spn", "spn_hosts", "max_connect_errors"}
 }
 func tlsKeys() []string { return []string{"mode", "ca_file"} }
 func loginKeys() []string {
@@ -168,6 +168,11 @@ func (d *document) databases(v value, realms []Realm, dir string) []Database {
 			AllowedServices:  readAll(f["allowed_services"], "mysql", parseService),
 			MaxConnectErrors: readOr(f["max_connect_errors"], DefaultMaxConnectErrors, parseCount),
 		}
+		db.StrictSPN = readOr(f["spn"], spnRemember, func(s string) (string, error) { return parseWord(s, spnRemember, spnStrict) }) == spnStrict
+		db.SPNHosts = readAll(f["spn_hosts"], "db1.corp.example.com", func(s string) (string, error) {
+			hp, err := parseHostPort(s, PortMySQL)
+			return strings.ToLower(hp.Host), err
+		})
 		if hp, ok := read(f["endpoint"], func(s string) (HostPort, error) { return parseHostPort(s, PortMySQL) }); ok {
 			db.Host, db.Port = hp.Host, hp.Port
 		} else if !f["endpoint"].set() {
@@ -190,6 +195,12 @@ func (d *document) databases(v value, realms []Realm, dir string) []Database {
 	}
 	return out
 }
+
+// What spn says of an announced service whose host nothing speaks for.
+const (
+	spnRemember = "remember"
+	spnStrict   = "strict"
+)
 
 // defaultServices are the services that MySQL and MariaDB servers announce.
 func defaultServices() []string { return []string{"mysql", "mariadb"} }

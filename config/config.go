@@ -128,6 +128,8 @@ type Database struct {
 	Port             uint16
 	Realm            string // the directory that the database is joined to: a configured realm
 	TLS              TLS
+	SPNHosts         []string // further hosts that an announced SPN may be of, in lower case
+	StrictSPN        bool     // an SPN that nothing speaks for is refused, not remembered
 	AllowedServices  []string // services of an announced SPN that a ticket may be asked for; never empty
 	MaxConnectErrors int      // the server's own max_connect_errors; probing pauses at a quarter of it
 }

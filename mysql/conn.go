@@ -3,6 +3,7 @@ package mysql
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -64,8 +65,13 @@ type Conn struct {
 	pending  *Switch    // what the server asked for last
 	ok       []byte     // the OK that ended the login
 	finished bool
-	broken   error // the first error of the path: nothing can follow it
+
+	certificate *x509.Certificate // of the server, where it was verified
+	broken      error             // the first error of the path: nothing can follow it
 }
+
+// Certificate returns the server's certificate where TLS has verified it, else nil.
+func (c *Conn) Certificate() *x509.Certificate { return c.certificate }
 
 // NewConn starts on a connection that has just been made, before its first byte
 // has been read. The Conn owns it from now on.

@@ -41,14 +41,23 @@ const leaveWithin = 2 * time.Second
 // answered where that was possible.
 func Login(ctx context.Context, nc net.Conn, p Params) (*Conn, error) {
 	c := NewConn(nc)
-	if err := c.loginAll(ctx, p); err != nil {
+	if err := c.LogIn(ctx, p); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// LogIn is Login on a Conn that the caller has, so that its Authenticator can look
+// at what has come of it so far.
+func (c *Conn) LogIn(ctx context.Context, p Params) error {
+	err := c.loginAll(ctx, p)
+	if err != nil {
 		leave, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveWithin)
 		defer cancel()
 		c.Greeting(leave)     // where ctx ended before it was read; nothing otherwise
 		c.Abandon(leave, nil) // err says what happened; how the goodbye went adds nothing
-		return nil, err
 	}
-	return c, nil
+	return err
 }
 
 func (c *Conn) loginAll(ctx context.Context, p Params) error {

@@ -46,6 +46,9 @@ func (c *Conn) StartTLS(ctx context.Context, cfg *tls.Config) (tls.ConnectionSta
 			c.stage = untrusted
 			return err
 		}
+		if len(state.VerifiedChains) > 0 {
+			c.certificate = state.PeerCertificates[0]
+		}
 		return nil
 	})
 	return state, err

@@ -82,9 +82,10 @@ const (
 // What a database said.
 const (
 	FactVersion      Fact = "server-version"
-	FactPlugin       Fact = "plugin"    // named in the auth switch
-	FactSPN          Fact = "spn"       // announced in the auth switch
-	FactSPNRealm     Fact = "spn-realm" // announced in the auth switch (MySQL's plugin only)
+	FactPlugin       Fact = "plugin"      // named in the auth switch
+	FactSPN          Fact = "spn"         // announced in the auth switch
+	FactSPNUnusual   Fact = "spn-unusual" // "true": nothing speaks for the announced host, and it was taken
+	FactSPNRealm     Fact = "spn-realm"   // announced in the auth switch (MySQL's plugin only)
 	FactTLSVersion   Fact = "tls-version"
 	FactTLSProblem   Fact = "tls-problem"           // "ca", "name" and "date", those of them that are so; or "bundle", or "other"
 	FactCertNotAfter Fact = "certificate-not-after" // RFC 3339

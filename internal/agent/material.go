@@ -12,6 +12,7 @@ import (
 	"github.com/kerbagent/kerbagent/config"
 	"github.com/kerbagent/kerbagent/krb5/client"
 	"github.com/kerbagent/kerbagent/krb5/keys"
+	"github.com/kerbagent/kerbagent/mysql/kerberos"
 	"github.com/kerbagent/kerbagent/probe"
 	"github.com/kerbagent/kerbagent/probe/database"
 	"github.com/kerbagent/kerbagent/probe/login"
@@ -32,7 +33,7 @@ func (p planner) loginProbe(l config.Login, db config.Database, endpoint func(co
 		Endpoint: endpoint, Material: p.materials(l), Locator: locator,
 		AllowSPN: p.allowSPN(db), Dialer: p.env.Dialer, Timeout: p.cfg.Probes.Timeout, Now: p.env.Now, Facts: facts,
 		Account: p.env.account(l.Principal()), Handshakes: p.env.logins(db, l.Principal()), Path: p.env.handshakes(db, l.Principal()),
-		AllowRC4: realm.AllowRC4, Salted: isAD(realm.Kind),
+		SPNHosts: p.spnHosts(db), AllowRC4: realm.AllowRC4, Salted: isAD(realm.Kind),
 	}
 }
 
@@ -44,6 +45,22 @@ func (p planner) allowSPN(db config.Database) func(client.Principal) bool {
 		_, ours := p.cfg.Realm(spn.Realm)
 		return ok && host != "" && ours && slices.ContainsFunc(db.AllowedServices, func(s string) bool { return strings.EqualFold(s, service) })
 	}
+}
+
+// spnHosts says of which hosts a database's announced service may be.
+func (p planner) spnHosts(db config.Database) kerberos.Hosts {
+	h := kerberos.Hosts{Endpoint: db.Host, Also: db.SPNHosts, Strict: db.StrictSPN, Remember: func(host string) (string, error) {
+		if p.env.Ledger == nil {
+			return "", p.env.LedgerErr
+		}
+		return p.env.Ledger.Database(db.Endpoint(), db.MaxConnectErrors).FirstHost(host)
+	}}
+	for _, o := range p.cfg.Databases {
+		if o.Name != db.Name && !strings.EqualFold(o.Host, db.Host) {
+			h.Others = append(append(h.Others, o.Host), o.SPNHosts...)
+		}
+	}
+	return h
 }
 
 // materials gives a login what material reads, and the same Secret again for

@@ -148,14 +148,6 @@ func databaseAccountRules() []Rule {
 		Remedy:    do("Give the database account the user's realm.", sql("SHOW CREATE USER '{account}'@'%'"), sql("ALTER USER '{account}'@'%' IDENTIFIED WITH 'authentication_kerberos' BY '{realm}'")),
 		DependsOn: causes,
 		match:     dbMatch(func(r *probe.Result) bool { return reason(r, probe.ReasonDBRealmMismatch) }),
-	}, {
-		Code: "db-spn-unexpected", Severity: Error,
-		Title:     "database {database}: announces a service that is not allowed",
-		Means:     "The service (SPN) that the server announced is none of the allowed ones (mysql, mariadb or configured), or is in no configured realm. No ticket was asked for: a server that is not the database could otherwise have this user get a ticket for any service.",
-		Cause:     "{endpoint} announced {spn}; no ticket was asked for.",
-		Remedy:    do("Make sure that {endpoint} is the database; if it is, add the service (databases: {database}: allowed_services) or its realm (realms:), and check again.", "kerbagent check"),
-		DependsOn: causes,
-		match:     dbMatch(func(r *probe.Result) bool { return reason(r, probe.ReasonDBSPNUnexpected) }),
 	}}
 }
 

@@ -83,6 +83,15 @@ func acrossTrust(r *probe.Result) bool {
 func acceptRules() []Rule {
 	causes := append(kdcCauses(), "endpoint-unresolvable")
 	return []Rule{{
+		Code: "db-spn-unexpected", Severity: Error,
+		Title: "database {database}: announces a service that is not its own",
+		Means: "The service (SPN) that the server announced is of a kind, a realm or a host that is not this database's: another configured database's host, an RDS name of another cluster, another host than before. No ticket was asked for: a server could otherwise have this user get a ticket for any service, and log in there in the user's name. A host that nothing speaks for or against is taken with a warning, and remembered.",
+		Cause: "{endpoint} announced {spn}. {spnwhy}.",
+		Remedy: do("Make sure that {endpoint} is the database; if it is, name the service (databases: {database}: allowed_services), its host (databases: {database}: spn_hosts) or its realm (realms:), and check again.",
+			"kerbagent check", "setspn -Q mysql/{host}  # Windows"),
+		DependsOn: append(causes, "principal-unknown", "realm-case"),
+		match:     spnUnexpected,
+	}, {
 		Code: "db-auth-timeout", Severity: Error,
 		Title:     "database {database}: hung up while the login of {user} was under way",
 		Means:     "The server closed the connection in the middle of the Kerberos exchange. Mostly its connect_timeout (10 seconds unless changed) passed while a KDC was slow.",
@@ -136,6 +145,19 @@ func acceptRules() []Rule {
 			return out
 		},
 	}}
+}
+
+func spnUnexpected(v *view) []match {
+	refused := dbMatch(func(r *probe.Result) bool { return reason(r, probe.ReasonDBSPNUnexpected) })(v)
+	for i, m := range refused {
+		refused[i].words["spnwhy"] = "No ticket was asked for: " + m.words["error"]
+	}
+	taken := v.perLogin(func(r *probe.Result) bool { return r.Outcome == probe.OK && r.Facts[probe.FactSPNUnusual] == "true" })
+	for i := range taken {
+		taken[i].severity = Warning
+		taken[i].words["spnwhy"] = "Neither the endpoint, an RDS name of its cluster, the certificate nor spn_hosts has that host; it was taken, and another one will be refused"
+	}
+	return append(refused, taken...)
 }
 
 func acceptMatch(reasons ...probe.Reason) func(*view) []match {

@@ -26,12 +26,20 @@ const (
 // asked for.
 type SPNError struct {
 	SPN client.Principal // with the realm that it would have been asked in
+	Err error            // why; nil where AllowSPN said no
 }
 
 // Error names the principal.
 func (e *SPNError) Error() string {
-	return fmt.Sprintf("the server announces %q, which is not allowed: no ticket was asked for", e.SPN)
+	s := fmt.Sprintf("the server announces %q, which is not allowed: no ticket was asked for", e.SPN)
+	if e.Err != nil {
+		s += ": " + e.Err.Error()
+	}
+	return s
 }
+
+// Unwrap returns the reason.
+func (e *SPNError) Unwrap() error { return e.Err }
 
 // RealmError says that the account is for users of another realm.
 type RealmError struct {
@@ -59,6 +67,9 @@ type Options struct {
 	// AllowSPN decides whether a ticket is asked for; the principal has a
 	// realm. nil is AllowIn(User.Realm).
 	AllowSPN func(client.Principal) bool
+	// AllowHost is asked after AllowSPN with the principal's host; see Hosts. nil
+	// allows any.
+	AllowHost func(host string) error
 	// ServiceRealm gives the realm of a host (without a port, in lower case)
 	// for a principal that was announced without one. nil is the user's realm,
 	// whose KDCs may refer to another.
@@ -117,6 +128,11 @@ func (a *Authenticator) Start(ctx context.Context, plugin string, data []byte) (
 	}
 	if !a.o.AllowSPN(a.Service) {
 		return nil, &SPNError{SPN: a.Service}
+	}
+	if a.o.AllowHost != nil {
+		if err := a.o.AllowHost(a.Announcement.Host()); err != nil {
+			return nil, &SPNError{SPN: a.Service, Err: err}
+		}
 	}
 	if r := a.Announcement.UserRealm; r != "" && r != a.o.User.Realm {
 		return nil, &RealmError{Announced: r, Want: a.o.User.Realm}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -50,6 +51,12 @@ type Config struct {
 	Realms []string
 	// AllowSPN replaces the check of the announced service principal.
 	AllowSPN func(client.Principal) bool
+	// SPNHosts are further hosts, beside Addr's, that the announced principal may be
+	// of. A host that neither Addr, nor an RDS name of its cluster, nor the server's
+	// certificate speaks for is taken, and a later other one refused; with StrictSPN
+	// it is refused at once. See Hosts. AllowSPN replaces this too.
+	SPNHosts  []string
+	StrictSPN bool
 	// ServiceRealm gives the realm of a host whose principal was announced
 	// without one, as [domain_realm] does; nil is Realm.
 	ServiceRealm func(host string) string
@@ -70,6 +77,8 @@ type Config struct {
 	// Driver is what the driver does once logged in; nil is mysql.NewConfig().
 	Driver *gomysql.Config
 	Now    func() time.Time // nil: time.Now
+
+	hosts Hosts
 }
 
 // defaultTimeout leaves room for a dead KDC and a trust; a server gives up ten
@@ -112,6 +121,9 @@ func (c Config) checked() (Config, error) {
 	host, err := c.setAddr()
 	if err != nil {
 		errs = append(errs, err)
+	}
+	if c.AllowSPN == nil {
+		c.hosts = Hosts{Endpoint: host, Also: slices.Clone(c.SPNHosts), Strict: c.StrictSPN}
 	}
 	if err := c.setTLS(host); err != nil {
 		errs = append(errs, err)

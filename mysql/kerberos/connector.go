@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 
 	gomysql "github.com/go-sql-driver/mysql"
 	"github.com/kerbagent/kerbagent/krb5/client"
@@ -26,6 +27,7 @@ func NewConnector(cfg Config) (*Connector, error) {
 		return nil, err
 	}
 	user := client.Principal{Name: c.Principal, Realm: c.Realm}
+	c.hosts.Remember = rememberFirst()
 	l := &logins{cfg: &c, turns: make(chan struct{}, maxLogins), tickets: tickets{
 		cfg:  &c,
 		user: user,
@@ -45,6 +47,20 @@ func NewConnector(cfg Config) (*Connector, error) {
 type Connector struct {
 	driver.Connector
 	logins *logins
+}
+
+// rememberFirst keeps, for one connector, the first host that it is given.
+func rememberFirst() func(string) (string, error) {
+	var mu sync.Mutex
+	first := ""
+	return func(host string) (string, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if first == "" {
+			first = host
+		}
+		return first, nil
+	}
 }
 
 // Forget lets the next connection try the secret again, whatever the KDC said to it

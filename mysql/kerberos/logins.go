@@ -103,7 +103,12 @@ func (l *logins) logIn(ctx context.Context, session *client.Session, network, ad
 	if err != nil {
 		return login{err: err}
 	}
+	conn := mysql.NewConn(raw)
 	auth := NewAuthenticator(Options{
+		AllowHost: func(host string) error {
+			_, err := l.cfg.hosts.Check(host, conn.Certificate())
+			return err
+		},
 		User:         l.tickets.user,
 		Session:      func(context.Context) (*client.Session, error) { return session, nil },
 		AllowSPN:     l.cfg.AllowSPN,
@@ -111,7 +116,7 @@ func (l *logins) logIn(ctx context.Context, session *client.Session, network, ad
 		Mutual:       l.cfg.Mutual,
 		Now:          l.cfg.Now,
 	})
-	conn, err := mysql.Login(ctx, raw, mysql.Params{
+	err = conn.LogIn(ctx, mysql.Params{
 		User: l.cfg.User, TLS: l.cfg.TLS, Auth: auth, Attrs: l.attrs(), Capabilities: l.capabilities(),
 	})
 	if err != nil {

@@ -66,6 +66,7 @@ type Probe struct {
 	Material  func() (Material, error)
 	Locator   client.Locator
 	AllowSPN  func(client.Principal) bool
+	SPNHosts  kerberos.Hosts // of which hosts the announced service may be
 	Dialer    probe.Dialer
 	Timeout   time.Duration // of each half: until TGT and switch are there, and from then on
 	Now       func() time.Time
@@ -183,7 +184,14 @@ func (a *attempt) logIn(ctx context.Context, server database.Server, unresolved 
 	if err != nil {
 		return &failure{probe.AtDatabase, database.WhyFailed(err), err}
 	}
-	auth := kerberos.NewAuthenticator(kerberos.Options{User: a.p.User, Session: a.waitTGT, AllowSPN: a.p.AllowSPN, Now: a.p.Now})
+	auth := kerberos.NewAuthenticator(kerberos.Options{User: a.p.User, Session: a.waitTGT, AllowSPN: a.p.AllowSPN, Now: a.p.Now,
+		AllowHost: func(host string) error {
+			unusual, err := a.p.SPNHosts.Check(host, conn.Certificate())
+			if unusual {
+				a.rec.Fact(probe.FactSPNUnusual, "true")
+			}
+			return err
+		}})
 	token, err := auth.Start(ctx, sw.Plugin, sw.Data)
 	a.recordTicket(auth)
 	if err != nil {
