@@ -26,6 +26,7 @@ func may() map[string][]string {
 		"cmd/": {"config", "dashboards", "internal/", "probe", "probe/exchange"},
 		"internal/agent": {"config", "dashboards", "internal/diagnose", "internal/keeper", "internal/krb5file", "internal/results", "internal/ledger", "internal/metrics", "internal/recorder",
 			"internal/report", "internal/schedule", "internal/web", "probe", "probe/", "mysql", "mysql/kerberos", "krb5/"},
+		"internal/host":                 {"probe", "probe/dns"},
 		"internal/keeper":               {"config", "internal/krb5file", "probe", "krb5/conf", "krb5/conf/"},
 		"internal/krb5file":             {"config", "internal/lint", "probe", "probe/krb5conf", "krb5/conf", "krb5/conf/", "krb5/keys"},
 		"internal/bootstrap":            {"config", "dashboards", "internal/agent", "internal/bootstrap/", "internal/diagnose", "internal/report", "probe"},

@@ -24,7 +24,9 @@ type Answer struct {
 	Question      Question
 	Rcode         int // RFC 1035 §4.1.1, with the upper bits of EDNS (RFC 6891 §6.1.3)
 	Authoritative bool
+	Recursive     bool // the server says that it asks others
 	Truncated     bool
+	Listed        []netip.Addr            // Addrs in the order of the answer
 	Addrs         []netip.Addr            // of A and AAAA questions, sorted
 	Services      []Service               // of SRV questions, in the order in which clients take them
 	Glue          map[string][]netip.Addr // by Service.Host: addresses that came along with SRV records; nil where none did
@@ -102,7 +104,7 @@ func (a *Answer) empty() bool {
 // read takes from m what answers q. Records of other names are left out,
 // whatever section they are in.
 func read(q Question, m *dns.Msg) (*Answer, error) {
-	a := &Answer{Question: q, Rcode: m.Rcode, Authoritative: m.Authoritative, Truncated: m.Truncated}
+	a := &Answer{Question: q, Rcode: m.Rcode, Authoritative: m.Authoritative, Recursive: m.RecursionAvailable, Truncated: m.Truncated}
 	owner := dns.Fqdn(q.Name)
 	for range maxAliases {
 		next := a.alias(owner, m.Answer)
@@ -131,6 +133,7 @@ func read(q Question, m *dns.Msg) (*Answer, error) {
 		}
 	}
 	a.glue(m.Extra)
+	a.Listed = slices.Clone(a.Addrs)
 	slices.SortFunc(a.Addrs, netip.Addr.Compare)
 	slices.SortStableFunc(a.Services, byPreference)
 	return a, nil

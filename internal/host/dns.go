@@ -1,0 +1,391 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/kerbagent/kerbagent/probe"
+	"github.com/kerbagent/kerbagent/probe/dns"
+)
+
+// heard is what came of one question to one name server.
+type heard struct {
+	answer  *dns.Answer // nil where nothing came, or nothing that can be read
+	took    time.Duration
+	refused bool // the host said that nobody listens there
+}
+
+// usable says that a program takes the answer, and asks no other server: not
+// SERVFAIL, REFUSED and NOTIMP, nor an empty referral (glibc's res_send.c).
+func (h heard) usable() bool {
+	if h.answer == nil {
+		return false
+	}
+	a := h.answer
+	lame := a.Rcode == rcodeSuccess && len(a.Listed) == 0 && !a.Authoritative && !a.Recursive
+	return !lame && a.Rcode != rcodeServFail && a.Rcode != rcodeNotImp && a.Rcode != rcodeRefused
+}
+
+// The response codes that decide (RFC 1035 §4.1.1).
+const (
+	rcodeSuccess  = 0
+	rcodeServFail = 2
+	rcodeNXDomain = 3
+	rcodeNotImp   = 4
+	rcodeRefused  = 5
+)
+
+// search is one look-up in DNS. Each server is asked each question once, in the
+// background; how a program's own attempts go is computed from what was heard.
+type search struct {
+	r      *Resolver
+	want   []uint16 // the types of the questions
+	answer Answer
+	first  int  // server to begin with, of rotate
+	single bool // A and AAAA one after the other: from the start, or since one of two was not answered
+
+	mu    sync.Mutex
+	asked map[asking]chan heard
+	began map[asking]time.Time
+	end   context.CancelFunc
+	ctx   context.Context
+}
+
+type asking struct {
+	server netip.AddrPort
+	name   string
+	qtype  uint16
+}
+
+// reply is what a program has after it asked all servers.
+type reply struct {
+	addrs   []netip.Addr
+	srv     []dns.Service
+	rcode   int
+	server  netip.AddrPort
+	ttl     time.Duration
+	got     bool // some server gave a usable answer
+	refused bool // no server was reached at all
+}
+
+func (r *Resolver) inDNS(ctx context.Context, name string, want wanted) (Answer, status) {
+	s := r.newSearch(ctx)
+	defer s.end()
+	if want.v4 {
+		s.want = append(s.want, dns.A)
+	}
+	if want.v6 && !r.dns.noAAAA {
+		s.want = append(s.want, dns.AAAA)
+	}
+	if len(s.want) == 0 {
+		return s.answer, notFound
+	}
+	st := s.run(name)
+	return s.answer, st
+}
+
+// Services asks this host's name servers for the SRV records of a name, as
+// libkrb5 does: the name as it is, and DNS alone. They come in the order of preference.
+func (r *Resolver) Services(ctx context.Context, name string) ([]dns.Service, Answer) {
+	s := r.newSearch(ctx)
+	defer s.end()
+	s.want = []uint16{dns.SRV}
+	re := s.query(name)
+	s.answer.Server, s.answer.TTL, s.answer.Name = re.server, re.ttl, name
+	if len(re.srv) == 0 {
+		s.answer.Err = fmt.Errorf("no SRV record %s: %s", name, sayPassed(s.answer.Passed))
+	}
+	return re.srv, s.answer
+}
+
+func (r *Resolver) newSearch(ctx context.Context) *search {
+	s := &search{r: r, answer: Answer{Source: SourceDNS}, asked: map[asking]chan heard{}, began: map[asking]time.Time{}, single: r.dns.single}
+	s.ctx, s.end = context.WithCancel(ctx)
+	return s
+}
+
+// run goes through the search list as glibc's res_search does.
+func (s *search) run(name string) status {
+	conf := s.r.dns
+	absolute, dots := strings.HasSuffix(name, "."), strings.Count(name, ".")
+	asIs, rooted, searched := false, false, false
+	if dots >= conf.ndots || absolute {
+		if st, done := s.try(strings.TrimSuffix(name, ".")); done || absolute {
+			return st
+		}
+		asIs = true
+	}
+	last := notFound
+	if !absolute {
+		for _, domain := range conf.search {
+			searched = true
+			domain = strings.Trim(domain, ".")
+			full := name + "." + domain
+			if domain == "" {
+				rooted, full = true, name
+			}
+			re := s.query(full)
+			if s.take(re, full) {
+				return success
+			}
+			last = re.status()
+			if re.refused {
+				return unavail
+			}
+			if !re.goesOn() {
+				break
+			}
+		}
+	}
+	if (dots > 0 || !searched || !conf.noTLD) && !asIs && !rooted {
+		st, _ := s.try(name)
+		return st
+	}
+	return last
+}
+
+func (s *search) try(name string) (status, bool) {
+	re := s.query(name)
+	if s.take(re, name) {
+		return success, true
+	}
+	return re.status(), false
+}
+
+func (re reply) status() status {
+	if re.got {
+		return notFound
+	}
+	return unavail
+}
+
+// goesOn says that the next domain of the search list is tried: after a name
+// without an address, and after SERVFAIL from all.
+func (re reply) goesOn() bool {
+	if !re.got {
+		return re.rcode == rcodeServFail
+	}
+	return re.rcode == rcodeSuccess || re.rcode == rcodeNXDomain
+}
+
+// take keeps the addresses of a reply, if it has any.
+func (s *search) take(re reply, name string) bool {
+	if len(re.addrs) == 0 {
+		return false
+	}
+	s.answer.Addrs, s.answer.Name, s.answer.Server, s.answer.TTL = re.addrs, name, re.server, re.ttl
+	return true
+}
+
+// query asks for one name: the servers in their order, all of them attempts times.
+func (s *search) query(name string) reply {
+	conf := s.r.dns
+	out := reply{refused: true}
+	for range conf.attempts {
+		for i := range conf.servers {
+			server := conf.servers[(s.first+i)%len(conf.servers)]
+			s.ask(server, name)
+			got := make([]heard, len(s.want))
+			for j, qtype := range s.want {
+				got[j] = s.hear(i, name, qtype)
+			}
+			wait := s.waitFor(i, got)
+			s.answer.Wait += wait
+			for _, h := range got {
+				out.refused = out.refused && h.refused
+				if h.answer != nil {
+					out.rcode = h.answer.Rcode
+				}
+			}
+			if out.take(got, server, s.single); out.got {
+				if len(out.addrs)+len(out.srv) == 0 {
+					s.pass(server, name, sayRcode(out.rcode), wait)
+				}
+				return out
+			}
+			s.pass(server, name, sayHeard(got), wait)
+		}
+	}
+	return out
+}
+
+// take joins what one server said to A and AAAA. A program that has no answer
+// to the first question does not use the one to the second.
+func (re *reply) take(got []heard, server netip.AddrPort, single bool) {
+	if got[0].answer == nil || single && !got[0].usable() {
+		return
+	}
+	for _, h := range got {
+		if !h.usable() {
+			continue
+		}
+		if !re.got || re.rcode == rcodeSuccess {
+			re.rcode = h.answer.Rcode
+		}
+		re.got, re.server = true, server
+		re.srv = append(re.srv, h.answer.Services...)
+		if len(h.answer.Listed)+len(h.answer.Services) > 0 {
+			if re.ttl == 0 || h.answer.TTL < re.ttl {
+				re.ttl = h.answer.TTL
+			}
+			re.addrs = append(re.addrs, h.answer.Listed...)
+		}
+	}
+}
+
+func (s *search) pass(server netip.AddrPort, name, what string, wait time.Duration) {
+	p := Passed{Source: SourceDNS, Server: server, Name: name, What: what, Wait: wait}
+	i := slices.IndexFunc(s.answer.Passed, func(o Passed) bool { return o.Server == server && o.Name == name && o.What == what })
+	if i >= 0 {
+		s.answer.Passed[i].Wait += wait
+		return
+	}
+	s.answer.Passed = append(s.answer.Passed, p)
+}
+
+func sayRcode(code int) string {
+	if code == rcodeSuccess {
+		return "no address"
+	}
+	return (&dns.Answer{Rcode: code}).RcodeName()
+}
+
+func sayHeard(got []heard) string {
+	for _, h := range got {
+		switch {
+		case h.refused:
+			return "nobody listens there"
+		case h.answer != nil:
+			return sayRcode(h.answer.Rcode)
+		}
+	}
+	return "no answer"
+}
+
+// ask puts the questions about a name to a server, unless that was done.
+func (s *search) ask(server netip.AddrPort, name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, qtype := range s.want {
+		key := asking{server, name, qtype}
+		if s.asked[key] != nil {
+			continue
+		}
+		c := make(chan heard, 1)
+		s.asked[key], s.began[key] = c, time.Now()
+		go func() { c <- s.r.exchange(s.ctx, key) }()
+	}
+}
+
+// hear waits for an answer of the i-th server, and asks the ones behind it
+// while it is silent. Once one of those has an answer, it is waited for no
+// longer than the grace.
+func (s *search) hear(i int, name string, qtype uint16) heard {
+	servers := s.r.dns.servers
+	key := asking{servers[(s.first+i)%len(servers)], name, qtype}
+	s.mu.Lock()
+	c, began := s.asked[key], s.began[key]
+	s.mu.Unlock()
+	next, patience := time.NewTimer(max(hedge-time.Since(began), 0)), time.NewTimer(max(grace-time.Since(began), 0))
+	defer next.Stop()
+	defer patience.Stop()
+	late := false
+	for {
+		select {
+		case h := <-c:
+			c <- h
+			return h
+		case <-patience.C:
+			late = true
+		case <-next.C:
+			if i++; i < len(servers) {
+				s.ask(servers[(s.first+i)%len(servers)], name)
+			}
+			if late && s.better(key) {
+				return heard{took: grace}
+			}
+			next.Reset(hedge)
+		}
+	}
+}
+
+// better says that a server asked after the one of key has a usable answer.
+func (s *search) better(key asking) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for other, c := range s.asked {
+		if other.server == key.server || other.name != key.name || other.qtype != key.qtype {
+			continue
+		}
+		select {
+		case h := <-c:
+			c <- h
+			if h.usable() {
+				return true
+			}
+		default:
+		}
+	}
+	return false
+}
+
+// exchange asks one question of one server, over TCP where the answer is cut short.
+func (r *Resolver) exchange(ctx context.Context, k asking) heard {
+	ctx, cancel := context.WithTimeout(ctx, min(r.Patience, max(r.dns.timeout, time.Second)))
+	defer cancel()
+	begun := time.Now()
+	q := dns.Question{Name: k.name, Type: k.qtype}
+	t := probe.UDP
+	if r.dns.overTCP {
+		t = probe.TCP
+	}
+	a, err := dns.Ask(ctx, r.Dialer, t, k.server, q)
+	if err == nil && a.Truncated {
+		a, err = dns.Ask(ctx, r.Dialer, probe.TCP, k.server, q)
+	}
+	h := heard{answer: a, took: time.Since(begun), refused: errors.Is(err, syscall.ECONNREFUSED)}
+	if err != nil {
+		h.answer = nil
+	}
+	return h
+}
+
+// waitFor is how long a program waits at the i-th server for answers to its
+// questions (glibc's resolv/res_send.c).
+func (s *search) waitFor(i int, got []heard) time.Duration {
+	timeout := s.r.dns.timeout << i // doubled from server to server, and shared among them
+	if i > 0 {
+		timeout /= time.Duration(len(s.r.dns.servers))
+	}
+	timeout = max(timeout.Truncate(time.Second), time.Second)
+	if s.single && !got[0].usable() && (got[0].refused || got[0].answer != nil) {
+		return got[0].took // the second question is not asked there
+	}
+	var longest time.Duration
+	silent := 0
+	for _, h := range got {
+		switch {
+		case h.refused:
+			return longest
+		case h.answer == nil:
+			silent++
+		default:
+			longest = max(longest, h.took)
+		}
+	}
+	switch {
+	case silent == 0:
+		return longest
+	case silent == len(got) || s.single:
+		return timeout
+	}
+	s.single = true // one of two questions is answered: both are asked again, one after the other
+	return 2 * timeout
+}
