@@ -50,7 +50,7 @@ func newHost(t *testing.T) *host {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
-	for _, unit := range []string{"kerbagent.service", "kerbagent-krb5conf.service", "kerbagent-krb5conf.path", "kerbagent-audit.service", "kerbagent-audit.timer"} {
+	for _, unit := range []string{"kerbagent.service", "kerbagent-krb5conf.service", "kerbagent-krb5conf.path", "kerbagent-audit.service", "kerbagent-audit.timer", "kerbagent.socket"} {
 		h.put("etc/systemd/system/"+unit, h.read(unit), 0o644)
 	}
 	h.put("etc/systemd/system/kerbagent.service.d/test.conf", "[Service]\nLoadCredential=secret:/etc/kerbagent/secret\n"+

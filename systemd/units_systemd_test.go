@@ -29,7 +29,7 @@ func TestUnits(t *testing.T) {
 		for _, unit := range []string{"kerbagent.service", "kerbagent-krb5conf.service", "kerbagent-audit.service"} {
 			h.sd("systemd-analyze", "security", "--no-pager", "--threshold="+map[bool]string{true: "20", false: "15"}[unit == "kerbagent-audit.service"], unit) // tenths; an error when it is above
 		}
-		if out := h.sd("systemd-analyze", "verify", "--man=no", "kerbagent.service", "kerbagent-krb5conf.service", "kerbagent-krb5conf.path", "kerbagent-audit.service", "kerbagent-audit.timer"); out != "" {
+		if out := h.sd("systemd-analyze", "verify", "--man=no", "kerbagent.service", "kerbagent-krb5conf.service", "kerbagent-krb5conf.path", "kerbagent-audit.service", "kerbagent-audit.timer", "kerbagent.socket"); out != "" {
 			t.Error(out)
 		}
 	})

@@ -53,8 +53,9 @@ SIGTERM ends it within two seconds.
 
 EXIT STATUS
   0  it was told to stop
-  3  it could not start, or could not serve: usage, configuration, address in use,
-     another kerbagent run has the state directory`,
+  3  it could not start: usage, configuration, or another kerbagent run has the
+     state directory. An address that is in use is no reason: the probes run, and
+     listening is tried again every 10 seconds`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return o.run(c.Context(), s) },
 	}

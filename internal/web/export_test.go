@@ -4,7 +4,9 @@ import "time"
 
 // Limited is o with other limits of a connection.
 func Limited(o ListenOptions, header, read, write, idle time.Duration) ListenOptions {
-	o.limits = &limits{header: header, read: read, write: write, idle: idle}
+	o.limits = usual()
+	o.limits.header, o.limits.read, o.limits.write, o.limits.idle = header, read, write, idle
+	o.limits.connections, o.limits.requests = 1000, 1000 // what is limited here is time
 	return o
 }
 
@@ -12,4 +14,11 @@ func Limited(o ListenOptions, header, read, write, idle time.Duration) ListenOpt
 func UsualLimits() []time.Duration {
 	most := usual()
 	return []time.Duration{most.header, most.read, most.write, most.idle}
+}
+
+// ShortWait tries an address that is taken again at once.
+func ShortWait(o ListenOptions) ListenOptions {
+	o.limits = usual()
+	o.limits.again = 10 * time.Millisecond
+	return o
 }

@@ -95,11 +95,6 @@ func TestServeAndStop(t *testing.T) {
 }
 
 func TestServeRefuses(t *testing.T) {
-	taken, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer taken.Close()
 	bad := filepath.Join(t.TempDir(), "web.yml")
 	if err := os.WriteFile(bad, []byte("tls_server_config: {cert_fil: x}\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -109,15 +104,119 @@ func TestServeRefuses(t *testing.T) {
 		o    web.ListenOptions
 		want string
 	}{
-		{"a taken port", web.ListenOptions{Addresses: []string{taken.Addr().String()}}, "address already in use"},
-		{"no address", web.ListenOptions{}, "no web listen address"},
+		{"no address", web.ListenOptions{}, "no address to listen on"},
+		{"an address that is none", web.ListenOptions{Addresses: []string{"127.0.0.1:http3"}}, "http3"},
 		{"a bad configuration", web.ListenOptions{Addresses: []string{"127.0.0.1:0"}, ConfigFile: bad}, "reading web configuration: "},
-		{"no socket of systemd", web.ListenOptions{SystemdSocket: true}, "no socket activation"},
+		{"no socket of systemd", web.ListenOptions{SystemdSocket: true}, "systemd handed no socket over"},
 	} {
 		c.o.Logger = slog.New(slog.DiscardHandler)
 		if err := web.Serve(t.Context(), http.NotFoundHandler(), c.o); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", c.name, err, c.want)
 		}
+	}
+}
+
+// A port that another program has ends nothing: it is tried again, and served
+// when it is free. Meanwhile a second address is served.
+func TestServeWaitsForItsPort(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := addresses{slog.DiscardHandler, make(chan string, 10)}
+	o := web.ShortWait(web.ListenOptions{Addresses: []string{taken.Addr().String(), "127.0.0.1:0"}, Logger: slog.New(log)})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- web.Serve(ctx, http.NotFoundHandler(), o) }()
+	if a := <-log.found; a == taken.Addr().String() {
+		t.Fatalf("it listens on %s, which is taken", a)
+	}
+	taken.Close()
+	if a := <-log.found; a != taken.Addr().String() {
+		t.Errorf("it listens on %s, want %s", a, taken.Addr())
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// A flood of connections takes few descriptors, and the page is served again
+// when it is over.
+func TestServeUnderAFlood(t *testing.T) {
+	addrs, stop := serving(t, http.NotFoundHandler(), web.ListenOptions{Addresses: []string{"127.0.0.1:0"}}, 1)
+	before := descriptors(t)
+	var flood []net.Conn
+	for range 300 {
+		c, err := net.DialTimeout("tcp", addrs[0], time.Second)
+		if err != nil {
+			break // the kernel's queue is full
+		}
+		flood = append(flood, c)
+	}
+	if len(flood) < 200 {
+		t.Fatalf("only %d connections: this is no flood", len(flood))
+	}
+	if took := descriptors(t) - before - len(flood); took > 70 {
+		t.Errorf("the server took %d descriptors for a flood of %d connections", took, len(flood))
+	}
+	for _, c := range flood {
+		c.Close()
+	}
+	r, err := http.Get("http://" + addrs[0] + "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Body.Close()
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+func descriptors(t *testing.T) int {
+	t.Helper()
+	files, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(files)
+}
+
+// More requests than can be answered at once are refused, and not piled up.
+func TestServeRefusesTooManyRequests(t *testing.T) {
+	release := make(chan struct{})
+	began := make(chan struct{}, 100)
+	h := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { began <- struct{}{}; <-release })
+	addrs, stop := serving(t, h, web.ListenOptions{Addresses: []string{"127.0.0.1:0"}}, 1)
+	codes := make(chan int, 100)
+	ask := func() {
+		r, err := http.Get("http://" + addrs[0] + "/")
+		if err != nil {
+			codes <- 0
+			return
+		}
+		r.Body.Close()
+		codes <- r.StatusCode
+	}
+	const answered = 16
+	for range answered {
+		go ask()
+	}
+	for range answered {
+		<-began
+	}
+	go ask()
+	if code := <-codes; code != http.StatusServiceUnavailable {
+		t.Errorf("one request too many got %d, want 503", code)
+	}
+	close(release)
+	for range answered {
+		if code := <-codes; code != http.StatusOK {
+			t.Errorf("a request got %d", code)
+		}
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
 	}
 }
 
