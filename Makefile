@@ -175,5 +175,5 @@ SOAK_ROUNDS ?= 10
 lab_soak = -timeout 0 -p 1 -v $(on_client)
 .PHONY: soak
 soak: lab-up ## every fault under a running daemon, the daemon at 100 times its rate for SOAK (1h), check for SOAK_ROUNDS (10)
-	@SOAK=$(SOAK) go test -count=1 -tags lab,soak -run '^Test(Soak.*|Harm)$$' $(lab_soak) ./internal/agent
+	@SOAK=$(SOAK) go test -count=1 -tags lab,soak -run '^Test(Soak.*|Harm)$$' $(lab_soak) ./internal/daemon
 	@go test -count=$(SOAK_ROUNDS) -tags lab -run '^TestLab' $(lab_soak) ./cmd/kerbagent

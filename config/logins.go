@@ -114,3 +114,15 @@ func (d *document) secret(f map[string]value, login value, dir string) (SecretKi
 	}
 	return kind, ref
 }
+
+// Users lists the configured users (user@REALM), each once, in the order of
+// their logins: where names are hidden, the first is user-1 in every output.
+func (c *Config) Users() []string {
+	var out []string
+	for _, l := range c.Logins {
+		if !slices.Contains(out, l.Principal()) {
+			out = append(out, l.Principal())
+		}
+	}
+	return out
+}

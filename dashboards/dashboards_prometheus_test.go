@@ -21,7 +21,7 @@ import (
 
 	"github.com/kerbagent/kerbagent/dashboards"
 	"github.com/kerbagent/kerbagent/dashboards/dashboardstest"
-	"github.com/kerbagent/kerbagent/internal/agent"
+	"github.com/kerbagent/kerbagent/internal/check"
 	"github.com/kerbagent/kerbagent/internal/diagnose"
 	"github.com/kerbagent/kerbagent/internal/ledger"
 	"github.com/kerbagent/kerbagent/internal/metrics"
@@ -65,7 +65,7 @@ func TestPrometheusPromtool(t *testing.T) {
 type host struct {
 	name    string
 	world   *rehearsal.World
-	env     agent.Env
+	env     check.Env
 	metrics *metrics.Metrics
 	server  *httptest.Server
 }
@@ -78,7 +78,7 @@ func newHost(t *testing.T, name string, fault diagnose.Code) *host {
 	}
 	t.Cleanup(func() { w.Close() })
 	h := &host{name: name, world: w, metrics: metrics.New(metrics.Options{Version: "test"})}
-	h.env = agent.Env{Dialer: w.Dialer(), Now: w.Now(), Resolver: []netip.AddrPort{w.Resolver()}}
+	h.env = check.Env{Dialer: w.Dialer(), Now: w.Now(), Resolver: []netip.AddrPort{w.Resolver()}}
 	h.env.Ledger, h.env.LedgerErr = ledger.Open(w.StateDir(), ledger.Options{})
 	h.server = httptest.NewServer(h.metrics.Handler())
 	t.Cleanup(h.server.Close)
@@ -88,7 +88,7 @@ func newHost(t *testing.T, name string, fault diagnose.Code) *host {
 // round climbs the ladder once, as the daemon does all the time.
 func (h *host) round(t *testing.T) {
 	t.Helper()
-	results, err := agent.Check(t.Context(), h.world.Config(), h.env)
+	results, err := check.Run(t.Context(), h.world.Config(), h.env)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +101,7 @@ func (h *host) round(t *testing.T) {
 	for _, r := range results {
 		h.metrics.Observe(r)
 	}
-	h.metrics.Findings(agent.Explain(h.world.Config(), results, h.env.Now()).Findings)
+	h.metrics.Findings(check.Explain(h.world.Config(), results, h.env.Now()).Findings)
 	for _, l := range h.world.Config().Logins {
 		h.metrics.Breaker(l.User+"@"+l.Realm, false)
 	}

@@ -16,6 +16,10 @@ const (
 	FactLeftOut  Fact = "left-out" // what DNS names and kerbagent does not ask: "12 hosts and 40 addresses"
 )
 
+// Stranger is the user that is asked about where none is configured: a name that
+// says to whoever reads a KDC's or database's log who asked. It is nobody's.
+const Stranger = "kerbagent-probe"
+
 // Values of FactSource.
 const (
 	SourceConfigured = "configured" // named in kerbagent.yaml or a flag

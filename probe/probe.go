@@ -11,6 +11,7 @@ package probe
 import (
 	"cmp"
 	"context"
+	"maps"
 	"net"
 	"net/netip"
 	"slices"
@@ -161,6 +162,14 @@ type Samples map[Sample]float64
 
 // List splits a fact that holds several words.
 func (f Facts) List(k Fact) []string { return strings.Fields(f[k]) }
+
+// With returns a copy in which one fact is another.
+func (f Facts) With(k Fact, v string) Facts {
+	out := make(Facts, len(f)+1)
+	maps.Copy(out, f)
+	out[k] = v
+	return out
+}
 
 // HeldBack is why a probe must not ask now: a guard of accounts or of a
 // database's patience returns it, and the result is Skipped with its Reason.

@@ -14,8 +14,8 @@ import (
 	"golang.org/x/term"
 
 	"github.com/kerbagent/kerbagent/config"
-	"github.com/kerbagent/kerbagent/internal/agent"
 	"github.com/kerbagent/kerbagent/internal/bootstrap"
+	"github.com/kerbagent/kerbagent/internal/check"
 	"github.com/kerbagent/kerbagent/internal/diagnose"
 	"github.com/kerbagent/kerbagent/internal/krb5file"
 	"github.com/kerbagent/kerbagent/internal/ledger"
@@ -171,8 +171,8 @@ func (o *bootstrapOptions) options(ctx context.Context) (bootstrap.Options, erro
 			env.Prompted = prompted
 			ctx, cancel := context.WithTimeout(ctx, time.Minute)
 			defer cancel()
-			results, err := agent.Check(ctx, cfg, env)
-			return results, agent.Explain(cfg, results, env.Now()), err
+			results, err := check.Run(ctx, cfg, env)
+			return results, check.Explain(cfg, results, env.Now()), err
 		},
 	}, nil
 }

@@ -13,7 +13,8 @@ import (
 	"time"
 
 	"github.com/kerbagent/kerbagent/config"
-	"github.com/kerbagent/kerbagent/internal/agent"
+	"github.com/kerbagent/kerbagent/internal/check"
+	"github.com/kerbagent/kerbagent/internal/discover"
 	"github.com/kerbagent/kerbagent/internal/ledger"
 	"github.com/kerbagent/kerbagent/internal/recorder"
 	"github.com/kerbagent/kerbagent/internal/report"
@@ -64,7 +65,7 @@ func (o *bundleOptions) configuration(b *bundle) *config.Config {
 	}
 	b.hide = b.hide || cfg.HideUsers
 	var secrets strings.Builder
-	b.users = agent.Users(cfg)
+	b.users = cfg.Users()
 	for _, l := range cfg.Logins {
 		fmt.Fprintf(&secrets, "%s: %s %s: %s\n", l.Principal(), l.SecretKind, l.Secret, whereabouts(l.Secret))
 	}
@@ -109,23 +110,23 @@ func (o *bundleOptions) freshReport(ctx context.Context, b *bundle, cfg *config.
 	resolver := cfg.Resolver
 	var err error
 	if len(resolver) == 0 {
-		if resolver, err = agent.HostResolver(resolvConf); err != nil {
+		if resolver, err = discover.HostResolver(resolvConf); err != nil {
 			b.lacks("report.json", err)
 			return
 		}
 	}
-	env := agent.Env{Dialer: exchange.HostDialer(), Now: time.Now, Resolver: resolver}
+	env := check.Env{Dialer: exchange.HostDialer(), Now: time.Now, Resolver: resolver}
 	env.Ledger, env.LedgerErr = ledger.Open(o.stateDir, ledger.Options{})
 	ctx, cancel := context.WithTimeout(ctx, bundleTimeout)
 	defer cancel()
 	started := time.Now()
-	results, err := agent.Check(ctx, cfg, env)
+	results, err := check.Run(ctx, cfg, env)
 	if err != nil {
 		b.lacks("report.json", err)
 		return
 	}
 	var out bytes.Buffer
-	in := report.Input{Report: agent.Explain(cfg, results, env.Now()), Results: results, Started: started, Elapsed: time.Since(started)}
+	in := report.Input{Report: check.Explain(cfg, results, env.Now()), Results: results, Started: started, Elapsed: time.Since(started)}
 	if err := report.JSON(&out, in); err != nil {
 		b.lacks("report.json", err)
 		return

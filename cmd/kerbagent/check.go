@@ -13,7 +13,8 @@ import (
 	"golang.org/x/term"
 
 	"github.com/kerbagent/kerbagent/config"
-	"github.com/kerbagent/kerbagent/internal/agent"
+	"github.com/kerbagent/kerbagent/internal/check"
+	"github.com/kerbagent/kerbagent/internal/discover"
 	"github.com/kerbagent/kerbagent/internal/ledger"
 	"github.com/kerbagent/kerbagent/internal/report"
 	"github.com/kerbagent/kerbagent/probe/exchange"
@@ -104,11 +105,11 @@ func (o *checkOptions) run(c *cobra.Command, s streams) error {
 }
 
 // hostEnv is the world as this host has it.
-func hostEnv(cfg *config.Config, stateDir string, o ledger.Options) (agent.Env, error) {
-	env := agent.Env{Dialer: exchange.HostDialer(), Now: time.Now, Resolver: cfg.Resolver}
+func hostEnv(cfg *config.Config, stateDir string, o ledger.Options) (check.Env, error) {
+	env := check.Env{Dialer: exchange.HostDialer(), Now: time.Now, Resolver: cfg.Resolver}
 	if len(env.Resolver) == 0 {
 		var err error
-		if env.Resolver, err = agent.HostResolver("/etc/resolv.conf"); err != nil {
+		if env.Resolver, err = discover.HostResolver("/etc/resolv.conf"); err != nil {
 			return env, err
 		}
 	}
@@ -120,7 +121,7 @@ func hostEnv(cfg *config.Config, stateDir string, o ledger.Options) (agent.Env, 
 }
 
 // climb runs the ladder once and prints what it saw.
-func climb(ctx context.Context, cfg *config.Config, env agent.Env, timeout time.Duration, o output, s streams) error {
+func climb(ctx context.Context, cfg *config.Config, env check.Env, timeout time.Duration, o output, s streams) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("--timeout of %v reached", timeout))
 	defer cancel()
 	live := o.live(s.err, cfg.HideUsers)
@@ -128,14 +129,14 @@ func climb(ctx context.Context, cfg *config.Config, env agent.Env, timeout time.
 		env.Progress = live
 	}
 	started := time.Now()
-	results, err := agent.Check(ctx, cfg, env)
+	results, err := check.Run(ctx, cfg, env)
 	if live != nil {
 		live.Close()
 	}
 	if err != nil {
 		return o.unknown(s, err)
 	}
-	return o.print(s.out, report.Input{Report: agent.Explain(cfg, results, env.Now()), Results: results, Started: started, Elapsed: time.Since(started), HideUsers: cfg.HideUsers, Users: agent.Users(cfg)})
+	return o.print(s.out, report.Input{Report: check.Explain(cfg, results, env.Now()), Results: results, Started: started, Elapsed: time.Since(started), HideUsers: cfg.HideUsers, Users: cfg.Users()})
 }
 
 // load takes the flags, or the file where there are none.

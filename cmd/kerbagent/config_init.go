@@ -14,7 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kerbagent/kerbagent/config"
-	"github.com/kerbagent/kerbagent/internal/agent"
+	"github.com/kerbagent/kerbagent/internal/discover"
 	"github.com/kerbagent/kerbagent/internal/report"
 	"github.com/kerbagent/kerbagent/probe"
 	"github.com/kerbagent/kerbagent/probe/exchange"
@@ -83,17 +83,17 @@ func (o *configInit) run(ctx context.Context, s streams, dialer probe.Dialer) er
 
 // survey asks about the realm that was given, or about those that the search
 // domains would be; of these one counts that has SRV records.
-func (o *configInit) survey(ctx context.Context, dialer probe.Dialer) (agent.Survey, []netip.AddrPort, error) {
+func (o *configInit) survey(ctx context.Context, dialer probe.Dialer) (discover.Survey, []netip.AddrPort, error) {
 	ctx, cancel := context.WithTimeout(ctx, surveyTimeout)
 	defer cancel()
 	realms := []string{o.realm}
 	if o.realm == "" {
-		domains, err := agent.HostDomains(resolvConf)
+		domains, err := discover.HostDomains(resolvConf)
 		if err != nil {
-			return agent.Survey{}, nil, fmt.Errorf("%w; give --realm", err)
+			return discover.Survey{}, nil, fmt.Errorf("%w; give --realm", err)
 		}
 		if len(domains) == 0 {
-			return agent.Survey{}, nil, fmt.Errorf("%s has no search domain that could be a realm's: give --realm", resolvConf)
+			return discover.Survey{}, nil, fmt.Errorf("%s has no search domain that could be a realm's: give --realm", resolvConf)
 		}
 		realms = nil
 		for _, d := range domains {
@@ -103,21 +103,21 @@ func (o *configInit) survey(ctx context.Context, dialer probe.Dialer) (agent.Sur
 	for _, realm := range realms {
 		cfg, err := config.FromFlags(config.Flags{Realms: []string{realm}, DNSServers: o.dns})
 		if err != nil {
-			return agent.Survey{}, nil, err
+			return discover.Survey{}, nil, err
 		}
 		at, theirs := cfg.Realms[0].DNSServers, true
 		if len(at) == 0 {
 			theirs = false
-			if at, err = agent.HostResolver(resolvConf); err != nil {
-				return agent.Survey{}, nil, fmt.Errorf("%w; or give --dns-server", err)
+			if at, err = discover.HostResolver(resolvConf); err != nil {
+				return discover.Survey{}, nil, fmt.Errorf("%w; or give --dns-server", err)
 			}
 		}
-		found := agent.SurveyRealm(ctx, realm, at, theirs, dialer)
+		found := discover.SurveyRealm(ctx, realm, at, theirs, dialer)
 		if o.realm != "" || found.Source == probe.SourceSRV {
 			return found, at, nil
 		}
 	}
-	return agent.Survey{}, nil, fmt.Errorf("no search domain of this host has a realm (asked: %s): give --realm", strings.Join(realms, ", "))
+	return discover.Survey{}, nil, fmt.Errorf("no search domain of this host has a realm (asked: %s): give --realm", strings.Join(realms, ", "))
 }
 
 // write makes the file, or prints the text. A file that is there stays.
@@ -139,7 +139,7 @@ func (o *configInit) write(out io.Writer, text string) error {
 }
 
 // firstConfig is the file. What DNS said stands in it as checked names alone.
-func firstConfig(found agent.Survey, at []netip.AddrPort) string {
+func firstConfig(found discover.Survey, at []netip.AddrPort) string {
 	var b strings.Builder
 	realm, kind := found.Realm, "# DNS has an Active Directory there; one that AWS manages is aws-managed-ad"
 	switch {

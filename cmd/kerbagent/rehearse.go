@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/kerbagent/kerbagent/internal/agent"
+	"github.com/kerbagent/kerbagent/internal/check"
 	"github.com/kerbagent/kerbagent/internal/diagnose"
 	"github.com/kerbagent/kerbagent/internal/ledger"
 	"github.com/kerbagent/kerbagent/internal/rehearsal"
@@ -50,7 +50,7 @@ check against them. No server, account or root right is needed.
 			if serve != "" {
 				return stayUp(c, world, serve, s.out)
 			}
-			env := agent.Env{Dialer: world.Dialer(), Now: world.Now(), Resolver: []netip.AddrPort{world.Resolver()}}
+			env := check.Env{Dialer: world.Dialer(), Now: world.Now(), Resolver: []netip.AddrPort{world.Resolver()}}
 			env.Ledger, env.LedgerErr = ledger.Open(world.StateDir(), ledger.Options{})
 			return climb(c.Context(), world.Config(), env, rehearseTimeout, o, s)
 		},

@@ -19,7 +19,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kerbagent/kerbagent/config"
-	"github.com/kerbagent/kerbagent/internal/agent"
+	"github.com/kerbagent/kerbagent/internal/daemon"
+	"github.com/kerbagent/kerbagent/internal/discover"
 	"github.com/kerbagent/kerbagent/internal/ledger"
 	"github.com/kerbagent/kerbagent/internal/web"
 	"github.com/kerbagent/kerbagent/probe/exchange"
@@ -101,16 +102,16 @@ func (o *runOptions) run(ctx context.Context, s streams) error {
 	if note := o.listen.Note(); note != "" {
 		log.Warn(note)
 	}
-	return agent.Run(ctx, agent.RunOptions{
+	return daemon.Run(ctx, daemon.Options{
 		Load:     o.load,
-		Resolver: func() ([]netip.AddrPort, error) { return agent.HostResolver("/etc/resolv.conf") },
+		Resolver: func() ([]netip.AddrPort, error) { return discover.HostResolver("/etc/resolv.conf") },
 		Dialer:   exchange.HostDialer(),
 		Host:     host,
 		Version:  version(),
 		StateDir: o.stateDir,
 		Log:      log,
 		Hangup:   hangup,
-		Manager:  agent.Systemd(),
+		Manager:  daemon.Systemd(),
 		Web:      o.web,
 		Serve:    func(ctx context.Context, h http.Handler) error { return web.Serve(ctx, h, o.listen) },
 	})

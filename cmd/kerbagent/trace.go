@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kerbagent/kerbagent/config"
-	"github.com/kerbagent/kerbagent/internal/agent"
+	"github.com/kerbagent/kerbagent/internal/check"
 	"github.com/kerbagent/kerbagent/internal/krb5file"
 	"github.com/kerbagent/kerbagent/internal/ledger"
 	"github.com/kerbagent/kerbagent/internal/report"
@@ -132,7 +132,7 @@ func (o *traceOptions) logIn(ctx context.Context, s streams, cfg *config.Config,
 	}
 	ctx, cancel := context.WithTimeout(ctx, liveTimeout)
 	defer cancel()
-	res, err := agent.Live(ctx, cfg, env, user, database)
+	res, err := check.Login(ctx, cfg, env, user, database)
 	if err != nil {
 		return err
 	}

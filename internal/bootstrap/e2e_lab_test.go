@@ -17,9 +17,9 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/kerbagent/kerbagent/config"
-	"github.com/kerbagent/kerbagent/internal/agent"
 	"github.com/kerbagent/kerbagent/internal/bootstrap/awstest"
 	"github.com/kerbagent/kerbagent/internal/bootstrap/mysqlfront"
+	"github.com/kerbagent/kerbagent/internal/check"
 	"github.com/kerbagent/kerbagent/internal/diagnose"
 	"github.com/kerbagent/kerbagent/internal/krb5file"
 	"github.com/kerbagent/kerbagent/internal/ledger"
@@ -179,11 +179,11 @@ func (l *labHost) apply(t *testing.T) StepReport {
 		// This host asks the domain controller first that did not make the users.
 		cfg.Realms = slices.Clone(cfg.Realms)
 		cfg.Realms[0].KDCs = []config.HostPort{{Host: labtest.DC2, Port: config.PortKDC}, {Host: labtest.DC1, Port: config.PortKDC}}
-		env := agent.Env{Dialer: exchange.HostDialer(), Now: time.Now, Resolver: []netip.AddrPort{l.dns}, Prompted: prompted}
+		env := check.Env{Dialer: exchange.HostDialer(), Now: time.Now, Resolver: []netip.AddrPort{l.dns}, Prompted: prompted}
 		if env.Ledger, env.LedgerErr = ledger.Open(o.StateDir, ledger.Options{}); env.LedgerErr != nil {
 			return nil, diagnose.Report{}, env.LedgerErr
 		}
-		results, err := agent.Check(ctx, cfg, env)
+		results, err := check.Run(ctx, cfg, env)
 		l.logins = nil
 		for _, r := range results {
 			if r.ID.Kind == probe.Login && r.Outcome == probe.OK {
@@ -192,7 +192,7 @@ func (l *labHost) apply(t *testing.T) StepReport {
 			}
 		}
 		slices.Sort(l.logins)
-		return results, agent.Explain(cfg, results, env.Now()), err
+		return results, check.Explain(cfg, results, env.Now()), err
 	}
 	l.onSleep = func() {
 		if n := len(l.events); n > 0 && l.events[n-1].Step == "client" { // the domain controllers have all of this wait, and not a moment more

@@ -38,6 +38,7 @@ type State struct {
 	InSync  bool                // it is what kerbagent would write, the order of KDCs apart
 	Changed bool                // it has become so since the Beat before, as it was asked for
 	Order   map[string][]string // for each realm with several KDCs: the order that it should have
+	File    string              // that is kept
 	Note    string              // what a person should know, in one line; empty for nothing
 }
 
@@ -114,7 +115,7 @@ func (k *Keeper) Beat(context.Context) (State, error) {
 	for realm, r := range k.realms {
 		order[realm] = r.order()
 	}
-	st := State{Order: order}
+	st := State{Order: order, File: k.file.Path()}
 	wanted, err := k.file.Ordered(order)
 	if err != nil {
 		return st, err

@@ -123,7 +123,7 @@ func TestReasonsAreThoseOfTheProbes(t *testing.T) {
 	anybody := []probe.Reason{probe.ReasonConnectTimeout, probe.ReasonTCPSilent, // what ReasonOf gives to whoever asks it
 		probe.ReasonRefused, probe.ReasonUnreachable, probe.ReasonForbidden, probe.ReasonClosed, probe.ReasonMalformed,
 		probe.ReasonCanceled, probe.ReasonInternal}
-	agents := map[probe.Kind][]probe.Reason{ // of results that internal/agent makes, and of guards
+	agents := map[probe.Kind][]probe.Reason{ // of results that internal/plan and internal/check make, and of guards
 		probe.KDC:      {probe.ReasonUnresolvable, probe.ReasonNotAsked},
 		probe.Kpasswd:  {probe.ReasonUnresolvable},
 		probe.Database: {probe.ReasonUnresolvable, probe.ReasonPaused, probe.ReasonNoRecord, probe.ReasonNotAsked},
@@ -166,9 +166,7 @@ func TestReasonsAreThoseOfTheProbes(t *testing.T) {
 }
 
 func TestReasonsOfTheFileAreItsIssues(t *testing.T) {
-	codes, _ := fromSource(t, "../../krb5/conf/issue.go")
-	words, _ := fromSource(t, "../../probe/krb5conf/krb5conf.go")
-	codes["CodeRealmCase"] = words["IssueRealmCase"]
+	codes, _ := fromSource(t, "../lint/issue.go")
 	want := []probe.Reason{probe.ReasonCanceled, probe.ReasonInternal}
 	for name, word := range codes {
 		if strings.HasPrefix(name, "Code") {
@@ -177,6 +175,6 @@ func TestReasonsOfTheFileAreItsIssues(t *testing.T) {
 	}
 	slices.Sort(want)
 	if diff := cmp.Diff(want, slices.Sorted(slices.Values(reasonsOf(probe.Krb5Conf)))); diff != "" {
-		t.Errorf("(- krb5/conf can say, + is listed):\n%s", diff)
+		t.Errorf("(- internal/lint can say, + is listed):\n%s", diff)
 	}
 }

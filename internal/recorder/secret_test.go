@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/kerbagent/kerbagent/internal/agent"
+	"github.com/kerbagent/kerbagent/internal/check"
 	"github.com/kerbagent/kerbagent/internal/ledger"
 	"github.com/kerbagent/kerbagent/internal/recorder"
 	"github.com/kerbagent/kerbagent/internal/rehearsal"
@@ -92,9 +92,9 @@ func searchRecords(t *testing.T, o rehearsal.Options) {
 		t.Fatal(err)
 	}
 	wire := &tap{Dialer: w.Dialer()}
-	env := agent.Env{Dialer: wire, Now: w.Now(), Resolver: []netip.AddrPort{w.Resolver()}}
+	env := check.Env{Dialer: wire, Now: w.Now(), Resolver: []netip.AddrPort{w.Resolver()}}
 	env.Ledger, env.LedgerErr = ledger.Open(w.StateDir(), ledger.Options{})
-	results, err := agent.Check(t.Context(), w.Config(), env)
+	results, err := check.Run(t.Context(), w.Config(), env)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/kerbagent/kerbagent/internal/agent"
+	"github.com/kerbagent/kerbagent/internal/check"
 	"github.com/kerbagent/kerbagent/internal/diagnose"
 	"github.com/kerbagent/kerbagent/internal/ledger"
 	"github.com/kerbagent/kerbagent/probe"
@@ -120,11 +120,11 @@ func (s *scene) check(ctx context.Context) (diagnose.Report, []probe.Result, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	results, err := agent.Check(ctx, s.config, agent.Env{Dialer: s.rough, Now: s.Now(), Resolver: []netip.AddrPort{s.Resolver()}, Ledger: l})
+	results, err := check.Run(ctx, s.config, check.Env{Dialer: s.rough, Now: s.Now(), Resolver: []netip.AddrPort{s.Resolver()}, Ledger: l})
 	if err != nil {
 		return diagnose.Report{}, nil, err
 	}
-	return agent.Explain(s.config, results, s.Now()()), results, nil
+	return check.Explain(s.config, results, s.Now()()), results, nil
 }
 
 // wasHealthy records a login of each user that was accepted before the faults came.

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/kerbagent/kerbagent/internal/agent"
+	"github.com/kerbagent/kerbagent/internal/check"
 	"github.com/kerbagent/kerbagent/internal/diagnose"
 	"github.com/kerbagent/kerbagent/internal/ledger"
 	"github.com/kerbagent/kerbagent/internal/rehearsal"
@@ -34,11 +34,11 @@ func climb(t *testing.T, o rehearsal.Options) (diagnose.Report, []probe.Result) 
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	results, err := agent.Check(ctx, w.Config(), agent.Env{Dialer: w.Dialer(), Now: w.Now(), Resolver: []netip.AddrPort{w.Resolver()}, Ledger: l})
+	results, err := check.Run(ctx, w.Config(), check.Env{Dialer: w.Dialer(), Now: w.Now(), Resolver: []netip.AddrPort{w.Resolver()}, Ledger: l})
 	if err != nil {
 		t.Fatal(err)
 	}
-	report := agent.Explain(w.Config(), results, w.Now()())
+	report := check.Explain(w.Config(), results, w.Now()())
 	unavoidable := 0
 	if o.Fault == "db-auth-timeout" { // it is the server that gives up
 		unavoidable = 1

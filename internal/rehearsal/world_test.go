@@ -10,9 +10,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/miekg/dns"
+
 	"github.com/kerbagent/kerbagent/config"
 	"github.com/kerbagent/kerbagent/internal/diagnose"
-	"github.com/miekg/dns"
 )
 
 func start(t *testing.T, o Options) *World {

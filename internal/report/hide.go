@@ -12,10 +12,6 @@ import (
 	"github.com/kerbagent/kerbagent/probe"
 )
 
-// Stranger is the user that kerbagent invents where it has none to ask about.
-// It is nobody's name, and is shown.
-const Stranger = "kerbagent-probe"
-
 // Hider replaces the names of users by "user-1", "user-2" and so on. The same
 // user has the same number in all outputs: that of its first login in the
 // configuration. Whoever is not in there, and is hidden all the same, comes
@@ -58,7 +54,7 @@ func usersOf(results []probe.Result) []string {
 	principals := map[string]bool{}
 	for _, r := range results {
 		u := r.Facts[probe.FactUser]
-		if u != "" && !strings.HasPrefix(u, Stranger+"@") {
+		if u != "" && !strings.HasPrefix(u, probe.Stranger+"@") {
 			principals[u] = true
 		}
 		if r.ID.Kind == probe.Login { // user@REALM@database

@@ -59,7 +59,7 @@ func TestNumbersAreThoseOfTheConfiguration(t *testing.T) {
 		return probe.Result{ID: probe.ID{Kind: kind, Target: "x"}, Facts: probe.Facts{probe.FactUser: user}}
 	}
 	in := Input{HideUsers: true, Users: []string{"zoe@A.TEST", "bob@A.TEST"}, Results: []probe.Result{
-		about(probe.Krb5Conf, "al@A.TEST"), about(probe.Database, "bob@A.TEST"), about(probe.KDC, Stranger+"@A.TEST")}}
+		about(probe.Krb5Conf, "al@A.TEST"), about(probe.Database, "bob@A.TEST"), about(probe.KDC, probe.Stranger+"@A.TEST")}}
 	var got []string
 	for _, r := range hidden(in).Results {
 		got = append(got, r.Facts[probe.FactUser])

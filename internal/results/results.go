@@ -1,11 +1,12 @@
 package results
 
 import (
+	"hash/maphash"
+	"math"
 	"slices"
 	"sync"
 	"time"
 
-	"github.com/kerbagent/kerbagent/internal/diagnose"
 	"github.com/kerbagent/kerbagent/probe"
 )
 
@@ -13,18 +14,25 @@ import (
 // usual beat.
 const historyLength = 60
 
-// Store holds the latest result of each probe. It may be used by several
-// goroutines.
+// Store holds the latest result of each probe that is planned. It may be used
+// by several goroutines.
 type Store struct {
-	now func() time.Time
+	now  func() time.Time
+	seed maphash.Seed
 
-	mu      sync.Mutex
-	entries map[probe.ID]*entry
+	mu         sync.Mutex
+	jobs       map[string]*state     // by key
+	expected   map[probe.ID]*state   // by probe: who asks it
+	parts      map[probe.ID]probe.ID // results that come with another one, and with which
+	entries    map[probe.ID]*entry
+	unrecorded []probe.Result
+	waiting    int // jobs that have not run yet
 }
 
 // entry is an Entry with its history packed: there may be ten thousand.
 type entry struct {
 	Entry
+	print  uint64 // of what the result says
 	points []point
 	next   int // where the next point goes, once there are historyLength
 }
@@ -37,22 +45,35 @@ type point struct {
 
 func outcomes() []probe.Outcome { return []probe.Outcome{probe.OK, probe.Failed, probe.Skipped} }
 
-// New gives an empty table.
+// New returns an empty store that expects nothing. now is the wall clock.
 func New(now func() time.Time) *Store {
-	return &Store{now: now, entries: map[probe.ID]*entry{}}
+	return &Store{now: now, seed: maphash.MakeSeed(), jobs: map[string]*state{}, expected: map[probe.ID]*state{},
+		parts: map[probe.ID]probe.ID{}, entries: map[probe.ID]*entry{}}
 }
 
-// Put takes the result of a run. changed says that it is another outcome or
-// reason than the run before had, or that there was none.
-func (t *Store) Put(res probe.Result, interval time.Duration) (changed bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	e := t.entries[res.ID]
-	if e == nil {
-		e, changed = &entry{}, true
-		t.entries[res.ID] = e
+// Change says what is new in a result.
+type Change struct {
+	First  bool // there was none before
+	Says   bool // it says something else than the one before, if only a detail
+	Turned bool // it has another outcome or reason than the one before
+}
+
+// Put takes the result of a run; interval is the time to the next. A result
+// that nobody expects is not taken: its probe was given up meanwhile.
+func (s *Store) Put(res probe.Result, interval time.Duration) (c Change, taken bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.keeps(res.ID) {
+		return Change{}, false
 	}
-	changed = changed || e.Result.Outcome != res.Outcome || e.Result.Reason != res.Reason
+	e := s.entries[res.ID]
+	if e == nil {
+		e, c.First = &entry{}, true
+		s.entries[res.ID] = e
+	}
+	print := fingerprint(s.seed, res)
+	c.Says = print != e.print
+	c.Turned = c.First || e.Result.Outcome != res.Outcome || e.Result.Reason != res.Reason
 	switch {
 	case res.Outcome == probe.OK:
 		e.FailingSince, e.LastSuccess = time.Time{}, res.Started
@@ -61,13 +82,68 @@ func (t *Store) Put(res probe.Result, interval time.Duration) (changed bool) {
 	case res.Started.Before(e.FailingSince): // the clock was set back
 		e.FailingSince = res.Started
 	}
-	again := res.Started.Equal(e.Result.Started) // an old refusal, remembered once more: no run
-	e.Result, e.Interval = res, interval
-	if again {
-		return changed
-	}
+	e.Result, e.Interval, e.print = res, interval, print
 	e.note(point{res.Started.UnixNano(), float32(res.Duration.Seconds()), uint8(slices.Index(outcomes(), res.Outcome))})
-	return changed
+	if res.Outcome == probe.Failed && res.Facts[probe.FactRefusedAt] == "" || c.Says {
+		s.unrecorded = append(s.unrecorded, res)
+	}
+	return c, true
+}
+
+// fingerprint changes when a result says something else: not with its times,
+// nor with a clock that drifts by less than a second.
+func fingerprint(seed maphash.Seed, res probe.Result) uint64 {
+	all := maphash.String(seed, string(res.Outcome)+" "+string(res.Reason))
+	for k, v := range res.Facts { // in any order
+		all += maphash.String(seed, string(k)+"="+v)
+	}
+	if skew, ok := res.Samples[probe.SampleSkew]; ok {
+		all += maphash.Comparable(seed, math.Round(skew))
+	}
+	return all
+}
+
+// Has says whether there is a result of a probe.
+func (s *Store) Has(id probe.ID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.entries[id] != nil
+}
+
+// Unrecorded returns what came since it was last called and is worth a record:
+// failures, and results that say something new.
+func (s *Store) Unrecorded() []probe.Result {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := s.unrecorded
+	s.unrecorded = nil
+	return out
+}
+
+// Entries returns a copy of what is shown, in the ladder's order.
+func (s *Store) Entries() []Entry {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []Entry
+	for _, e := range s.sorted() {
+		c := e.Entry
+		c.History = e.history()
+		out = append(out, c)
+	}
+	return out
+}
+
+// sorted leaves out what fails at an address that DNS has let go of: that is
+// nobody's trouble.
+func (s *Store) sorted() []*entry {
+	all := make([]*entry, 0, len(s.entries))
+	for id, e := range s.entries {
+		if j := s.expected[id]; j == nil || !j.Gone || e.Result.Outcome == probe.OK {
+			all = append(all, e)
+		}
+	}
+	slices.SortFunc(all, func(a, b *entry) int { return probe.Compare(&a.Result, &b.Result) })
+	return all
 }
 
 func (e *entry) note(p point) {
@@ -86,51 +162,4 @@ func (e *entry) history() []Point {
 		out = append(out, Point{time.Unix(0, p.at), p.seconds, outcomes()[p.outcome]})
 	}
 	return out
-}
-
-// Retain forgets the probes that are not to be kept.
-func (t *Store) Retain(keep func(probe.ID) bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for id := range t.entries {
-		if !keep(id) {
-			delete(t.entries, id)
-		}
-	}
-}
-
-// Entries gives a copy of all, in the ladder's order.
-func (t *Store) Entries() []Entry {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	var out []Entry
-	for _, e := range t.sorted() {
-		c := e.Entry
-		c.History = e.history()
-		out = append(out, c)
-	}
-	return out
-}
-
-// Snapshot gives the latest results to be explained, in the ladder's order.
-func (t *Store) Snapshot(limits diagnose.Limits) diagnose.Snapshot {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	s := diagnose.Snapshot{Now: t.now(), FailingSince: map[probe.ID]time.Time{}, Limits: limits}
-	for _, e := range t.sorted() {
-		s.Results = append(s.Results, e.Result)
-		if !e.FailingSince.IsZero() {
-			s.FailingSince[e.Result.ID] = e.FailingSince
-		}
-	}
-	return s
-}
-
-func (t *Store) sorted() []*entry {
-	all := make([]*entry, 0, len(t.entries))
-	for _, e := range t.entries {
-		all = append(all, e)
-	}
-	slices.SortFunc(all, func(a, b *entry) int { return probe.Compare(&a.Result, &b.Result) })
-	return all
 }

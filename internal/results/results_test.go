@@ -2,6 +2,7 @@ package results
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -21,7 +22,12 @@ func run(minute int, outcome probe.Outcome, reason probe.Reason) probe.Result {
 	return probe.Result{ID: id(probe.KDC, "dc1"), Outcome: outcome, Reason: reason, Started: at(minute), Duration: time.Second}
 }
 
-func table() *Store { return New(func() time.Time { return at(1000) }) }
+// table expects these probes.
+func table(ids ...probe.ID) *Store {
+	s := New(func() time.Time { return at(1000) })
+	s.Expect([]Job{{Key: "all", Asks: ids, Beat: time.Hour, Limit: time.Hour}})
+	return s
+}
 
 func TestSinceWhenItFails(t *testing.T) {
 	for _, c := range []struct {
@@ -40,10 +46,11 @@ func TestSinceWhenItFails(t *testing.T) {
 		{"clock set back", []probe.Result{run(60, probe.Failed, "refused"), run(1, probe.Failed, "refused")}, false, at(1), time.Time{}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			tab := table()
+			tab := table(id(probe.KDC, "dc1"))
 			var changed bool
 			for _, r := range c.runs {
-				changed = tab.Put(r, time.Minute)
+				c, _ := tab.Put(r, time.Minute)
+				changed = c.Turned
 			}
 			e := tab.Entries()[0]
 			if changed != c.changed || !e.FailingSince.Equal(c.failingSince) || !e.LastSuccess.Equal(c.lastSuccess) {
@@ -58,7 +65,7 @@ func TestSinceWhenItFails(t *testing.T) {
 }
 
 func TestHistoryIsTheLastRunsOldestFirst(t *testing.T) {
-	tab := table()
+	tab := table(id(probe.KDC, "dc1"))
 	for i := range historyLength + 7 {
 		tab.Put(run(i, probe.OK, ""), time.Minute)
 	}
@@ -73,12 +80,13 @@ func TestHistoryIsTheLastRunsOldestFirst(t *testing.T) {
 	}
 }
 
-func TestOrderAndRetain(t *testing.T) {
-	tab := table()
-	for _, i := range []probe.ID{id(probe.Login, "a"), id(probe.KDC, "b"), id(probe.DNS, "c"), id(probe.KDC, "a")} {
+func TestOrderAndForgetting(t *testing.T) {
+	ids := []probe.ID{id(probe.Login, "a"), id(probe.KDC, "b"), id(probe.DNS, "c"), id(probe.KDC, "a")}
+	tab := table(ids...)
+	for _, i := range ids {
 		tab.Put(probe.Result{ID: i, Outcome: probe.OK}, time.Minute)
 	}
-	tab.Retain(func(i probe.ID) bool { return i.Target != "b" })
+	tab.Expect([]Job{{Key: "some", Asks: slices.DeleteFunc(ids, func(i probe.ID) bool { return i.Target == "b" }), Beat: time.Hour, Limit: time.Hour}})
 	var got []probe.ID
 	for _, r := range tab.Snapshot(diagnose.Limits{}).Results {
 		got = append(got, r.ID)

@@ -16,10 +16,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
 	"github.com/kerbagent/kerbagent/internal/recorder"
 	"github.com/kerbagent/kerbagent/internal/report"
 	"github.com/kerbagent/kerbagent/internal/web"
-	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
 // ask sends one request with headers given as "Name: value".

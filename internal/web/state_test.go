@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/kerbagent/kerbagent/internal/agent"
+	"github.com/kerbagent/kerbagent/internal/check"
 	"github.com/kerbagent/kerbagent/internal/diagnose"
 	"github.com/kerbagent/kerbagent/internal/ledger"
 	"github.com/kerbagent/kerbagent/internal/recorder"
@@ -72,7 +72,7 @@ func rehearse(t testing.TB, fault diagnose.Code) web.State {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	all, err := agent.Check(ctx, w.Config(), agent.Env{Dialer: w.Dialer(), Now: w.Now(), Resolver: []netip.AddrPort{w.Resolver()}, Ledger: l})
+	all, err := check.Run(ctx, w.Config(), check.Env{Dialer: w.Dialer(), Now: w.Now(), Resolver: []netip.AddrPort{w.Resolver()}, Ledger: l})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,6 +85,11 @@ func after(all []probe.Result) web.State {
 	s := web.State{Host: "app1.corp.example.com", Version: "1.2.3", Now: now, Started: now.Add(-26 * time.Hour), Ready: true}
 	random := rand.New(rand.NewPCG(1, 2))
 	table := results.New(func() time.Time { return now })
+	expected := results.Job{Key: "all", Beat: time.Hour, Limit: time.Hour}
+	for _, r := range all {
+		expected.Asks = append(expected.Asks, r.ID)
+	}
+	table.Expect([]results.Job{expected})
 	for _, r := range all {
 		interval := time.Minute
 		if r.ID.Kind == probe.Login {

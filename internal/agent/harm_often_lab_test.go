@@ -1,6 +1,0 @@
-//go:build lab && soak
-
-package agent
-
-// harmProbes is how often TestHarm asks the database for each user.
-const harmProbes = 1000

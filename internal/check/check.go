@@ -1,0 +1,184 @@
+// Package check runs a plan once: it plans, runs what is new, learns, and plans
+// again, until nothing is new. There are no rounds that wait for each other, and
+// logins start at once: a check takes as many round trips as its longest login.
+package check
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/kerbagent/kerbagent/config"
+	"github.com/kerbagent/kerbagent/internal/diagnose"
+	"github.com/kerbagent/kerbagent/internal/discover"
+	"github.com/kerbagent/kerbagent/internal/guard"
+	"github.com/kerbagent/kerbagent/internal/krb5file"
+	"github.com/kerbagent/kerbagent/internal/ledger"
+	"github.com/kerbagent/kerbagent/internal/plan"
+	"github.com/kerbagent/kerbagent/internal/secrets"
+	"github.com/kerbagent/kerbagent/probe"
+	"github.com/kerbagent/kerbagent/probe/login"
+)
+
+// Env is the world that a check is run in.
+type Env struct {
+	Dialer   probe.Dialer
+	Now      func() time.Time
+	Resolver []netip.AddrPort // this host's DNS servers
+	// Ledger is the record of attempts; where it could not be opened, LedgerErr
+	// says why, and nothing that needs a record is asked.
+	Ledger    *ledger.Ledger
+	LedgerErr error
+	// Prompted gives the password of a login whose secret is asked for on the
+	// terminal; nil where no login needs it.
+	Prompted func(config.Login) ([]byte, error)
+	// Progress hears of every probe; nil for nobody. Its methods are called
+	// from several goroutines and must be quick.
+	Progress Progress
+}
+
+// Progress shows how far a check is.
+type Progress interface {
+	Started(probe.ID)
+	Finished(probe.ID)
+}
+
+// Run asks every question at every address once, side by side, and returns what
+// each one saw in the ladder's order. It ends when all have ended, or soon after
+// ctx does.
+func Run(ctx context.Context, cfg *config.Config, env Env) ([]probe.Result, error) {
+	r := newRun(cfg, env)
+	r.plan(ctx)
+	for _, s := range discover.Searches(cfg) {
+		r.wg.Go(func() { r.search(ctx, s) })
+	}
+	r.wg.Wait()
+	slices.SortStableFunc(r.results, func(a, b probe.Result) int { return probe.Compare(&a, &b) })
+	return r.results, nil
+}
+
+// Explain returns the meaning of a check's results, with the limits of its
+// configuration.
+func Explain(cfg *config.Config, results []probe.Result, now time.Time) diagnose.Report {
+	return diagnose.Explain(diagnose.Snapshot{Results: results, Now: now,
+		Limits: diagnose.Limits{PasswordExpiry: cfg.Warn.PasswordExpiry, CertificateExpiry: cfg.Warn.CertificateExpiry}})
+}
+
+// run is one check.
+type run struct {
+	env     Env
+	finder  *discover.Finder
+	planner *plan.Planner
+	memory  discover.Memory
+	wg      sync.WaitGroup
+
+	mu      sync.Mutex
+	started map[string]bool // jobs, by key
+	results []probe.Result
+	turns   map[string]*sync.Mutex // by user@REALM: one login at a time
+}
+
+func newRun(cfg *config.Config, env Env) *run {
+	r := &run{env: env, finder: discover.New(cfg, env.Dialer, env.Resolver, false), started: map[string]bool{}, turns: map[string]*sync.Mutex{}}
+	store := &secrets.Store{Prompted: env.Prompted}
+	w := plan.World{Dialer: env.Dialer, Now: env.Now, Routable: discover.Routable(env.Dialer), Names: r.finder,
+		Guard: guard.New(guard.Opened(env.Ledger, env.LedgerErr), guard.Options{Now: env.Now}), Material: store.Material}
+	if cfg.Krb5Conf != nil {
+		w.Krb5Conf = krb5file.Probe{Config: cfg, Now: env.Now}
+	}
+	r.planner = plan.New(cfg, w)
+	return r
+}
+
+// search looks something up, and plans anew with what it has found.
+func (r *run) search(ctx context.Context, s discover.Search) {
+	servers, err := r.finder.Find(ctx, s)
+	r.memory.Learn(s, servers, err, r.finder.Most(s))
+	r.plan(ctx)
+}
+
+// plan starts what was not planned before.
+func (r *run) plan(ctx context.Context) {
+	for _, j := range r.fresh(r.planner.Jobs(r.memory.Known(r.env.Resolver))) {
+		r.wg.Go(func() { r.do(ctx, j) })
+	}
+}
+
+// fresh returns the jobs that were not started yet, and takes note that they are.
+func (r *run) fresh(jobs []plan.Job) []plan.Job {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.DeleteFunc(jobs, func(j plan.Job) bool {
+		was := r.started[j.Key]
+		r.started[j.Key] = true
+		return was || j.First && j.After != "" // the login asks the same there
+	})
+}
+
+// do runs one job. A panic costs this job alone.
+func (r *run) do(ctx context.Context, j plan.Job) {
+	defer func() {
+		if v := recover(); v != nil {
+			rec := probe.Begin(j.Targets[0].ID, r.env.Now)
+			rec.Facts(j.Targets[0].Facts)
+			r.add(rec.Fail(probe.ReasonInternal, fmt.Errorf("a job panicked: %v\n%s", v, debug.Stack())))
+		}
+	}()
+	switch p := j.Probes[0].(type) {
+	case login.Probe:
+		turn := r.turn(j.Login.Principal())
+		turn.Lock() // the record has room for one attempt of an account at a time
+		defer turn.Unlock()
+		if j.Tells {
+			p.OnDatabase = func(res probe.Result) { r.add(whole(ctx, res)) }
+			j.Probes = []probe.Probe{p}
+		}
+	case krb5file.Probe:
+		p.Issues = r.addAll
+		j.Probes = []probe.Probe{p}
+	}
+	asked := map[probe.ID]bool{}
+	begins := func(id probe.ID) {
+		asked[id] = true
+		if r.env.Progress != nil {
+			r.env.Progress.Started(id)
+		}
+	}
+	j.Ask(ctx, r.env.Now, begins, func(res probe.Result) {
+		r.add(guard.Recall(whole(ctx, res), nil))
+		if r.env.Progress != nil && asked[res.ID] {
+			r.env.Progress.Finished(res.ID)
+		}
+	})
+}
+
+// turn returns the lock that an account's logins take one after another.
+func (r *run) turn(user string) *sync.Mutex {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.turns[user] == nil {
+		r.turns[user] = &sync.Mutex{}
+	}
+	return r.turns[user]
+}
+
+// whole returns a result as it is, or that it was cut short: a probe that fails
+// when its check has been ended under it has seen nothing. A file needs no time.
+func whole(ctx context.Context, res probe.Result) probe.Result {
+	if ctx.Err() != nil && res.Outcome == probe.Failed && res.ID.Kind != probe.Krb5Conf {
+		res.Outcome, res.Reason, res.Err = probe.Skipped, probe.ReasonCanceled, fmt.Errorf("not finished: %w", context.Cause(ctx))
+	}
+	return res
+}
+
+func (r *run) add(res probe.Result) { r.addAll([]probe.Result{res}) }
+
+func (r *run) addAll(all []probe.Result) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.results = append(r.results, all...)
+}

@@ -1,0 +1,196 @@
+package daemon
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/kerbagent/kerbagent/internal/discover"
+	"github.com/kerbagent/kerbagent/internal/krb5file"
+	"github.com/kerbagent/kerbagent/internal/plan"
+	"github.com/kerbagent/kerbagent/internal/results"
+	"github.com/kerbagent/kerbagent/internal/schedule"
+	"github.com/kerbagent/kerbagent/probe"
+)
+
+// hostKey is the key of the job that looks at this host.
+const hostKey = "host"
+
+// task is something on a beat.
+type task struct {
+	results.Job
+	run func(context.Context)
+}
+
+// tasks returns all that is on a beat: the host, the searches, and the plan.
+func (d *Daemon) tasks(s *setup, jobs []plan.Job) []task {
+	interval, timeout := s.cfg.Probes.Interval, s.cfg.Probes.Timeout
+	out := []task{{results.Job{Key: hostKey, Beat: interval, Limit: timeout}, func(context.Context) { d.lookAtHost(s) }}}
+	for _, of := range discover.Searches(s.cfg) {
+		out = append(out, task{results.Job{Key: of.Key(), Beat: min(interval, discover.LongestTTL), Limit: 2*timeout + time.Second},
+			func(ctx context.Context) { d.search(ctx, s, of) }})
+	}
+	for _, j := range jobs {
+		t := task{results.Job{Key: j.Key, Beat: j.Beat, Limit: j.Limit, Slow: !j.Prompt, Gone: j.Gone}, func(ctx context.Context) { d.do(ctx, s, j) }}
+		for _, target := range j.Targets {
+			t.Asks = append(t.Asks, target.ID)
+		}
+		out = append(out, t)
+	}
+	return out
+}
+
+// apply hands a new plan to all whom it concerns.
+func (d *Daemon) apply(s *setup, before, jobs []plan.Job) {
+	tasks := d.tasks(s, jobs)
+	var expected []results.Job
+	var scheduled []schedule.Job
+	for _, t := range tasks {
+		expected = append(expected, t.Job)
+		scheduled = append(scheduled, schedule.Job{Key: t.Key, Interval: t.Beat, Timeout: min(t.Limit, t.Beat), Run: func(ctx context.Context) {
+			defer d.ended(t.Key)
+			t.run(ctx)
+		}})
+	}
+	d.results.Expect(expected)
+	var targets []probe.Target
+	asked := map[netip.AddrPort]bool{}
+	for _, j := range jobs {
+		targets = append(targets, j.Targets...)
+		asked[j.Targets[0].ID.Address] = true
+	}
+	d.metrics.Track(targets)
+	d.guard.Retain(asked)
+	if s.cfg.Krb5Conf == nil { // nobody would take back what was said of it
+		d.notes.set(noteKrb5Conf, nil)
+		d.metrics.Krb5ConfNotKept()
+	}
+	d.sched.Set(scheduled)
+	for _, t := range tasks {
+		if len(t.Asks) == 0 && d.results.Due(t.Key) {
+			d.sched.Soon(t.Key) // what the others wait for: who is to be asked
+		}
+	}
+	d.startLogins(s, before, jobs)
+	d.explainer.Soon()
+}
+
+// startLogins pulls forward the logins that are new, each within one interval
+// of the other probes, so that the first round is over soon. The place in it is
+// the host's own, as at every beat.
+func (d *Daemon) startLogins(s *setup, before, jobs []plan.Job) {
+	had := map[string]bool{}
+	for _, j := range before {
+		had[j.Key] = true
+	}
+	for _, j := range jobs {
+		if j.Login.User != "" && !had[j.Key] {
+			h := sha256.Sum256([]byte(d.o.Host + "\x00" + j.Key))
+			place := time.Duration(binary.BigEndian.Uint64(h[:8]) % uint64(s.cfg.Probes.Interval))
+			time.AfterFunc(place, func() { d.sched.Soon(j.Key) })
+		}
+	}
+}
+
+// ended takes note that a job has run.
+func (d *Daemon) ended(key string) {
+	if d.results.Ran(key) {
+		d.explainer.FirstRoundOver()
+	}
+}
+
+// lookAtHost looks at what the daemon needs of this host: its DNS servers, which
+// may be others now, or there for the first time.
+func (d *Daemon) lookAtHost(s *setup) {
+	d.guard.Forget()
+	resolver, err := d.resolver(s.cfg)
+	d.notes.set(noteResolver, err)
+	if err != nil || slices.Equal(resolver, s.resolver) {
+		return
+	}
+	d.planning.change(func(now *setup) *setup {
+		if now != s {
+			return nil
+		}
+		return d.moved(s, resolver)
+	})
+}
+
+// search looks a name up, when the TTL of what was found is over, and plans anew
+// where it has found something else.
+func (d *Daemon) search(ctx context.Context, s *setup, of discover.Search) {
+	servers, err := s.finder.Find(ctx, of)
+	if ctx.Err() == nil && d.names.Learn(of, servers, err, s.finder.Most(of)) {
+		d.planning.again()
+	}
+}
+
+// do runs a job of the plan.
+func (d *Daemon) do(ctx context.Context, s *setup, j plan.Job) {
+	switch p := j.Probes[0].(type) {
+	case krb5file.Probe:
+		d.lookAtKrb5Conf(ctx, s, j, p)
+		return
+	}
+	if j.Login.User != "" {
+		d.logIn(ctx, s, j)
+		return
+	}
+	if j.After != "" && d.results.Due(j.After) {
+		return // the login asks all that this would ask, without a failure
+	}
+	if j.Database.Name != "" {
+		defer d.countUnfinished(ctx, s, j.Database)
+	}
+	if !d.guard.MayAsk(j.Targets[0].ID, j.Beat, j.Every, j.OddPort) {
+		return
+	}
+	j.Ask(ctx, d.o.Now, nil, func(res probe.Result) {
+		d.guard.Heard(res, j.Beat, j.OddPort)
+		if s.keeper.Observe(res) {
+			d.lookAtKrb5ConfSoon()
+		}
+		d.put(ctx, res, j.Every)
+	})
+}
+
+// lookAtKrb5Conf looks at the configured krb5.conf, and has it kept where that is
+// asked for.
+func (d *Daemon) lookAtKrb5Conf(ctx context.Context, s *setup, j plan.Job, p krb5file.Probe) {
+	var issues []probe.Result
+	p.Issues = func(found []probe.Result) { issues = found }
+	res := probe.Safely(ctx, p)
+	if !d.results.Replace(res.ID, issues) {
+		return // given up meanwhile
+	}
+	for _, r := range append([]probe.Result{res}, issues...) {
+		d.put(ctx, r, j.Every)
+	}
+	st, err := s.keeper.Beat(ctx) // of none: the zero state
+	if current := d.planning.current(); current.cfg.Krb5Conf == nil {
+		return
+	}
+	d.notes.krb5Conf(st.Note, err)
+	if s.keeper == nil {
+		d.metrics.Krb5ConfNotKept()
+		return
+	}
+	d.metrics.Krb5Conf(st.InSync)
+	if st.Changed {
+		d.metrics.Krb5ConfChanged()
+		d.o.Log.Info("the krb5.conf was changed, as was asked for", "file", st.File, "at", d.o.Now().UTC().Format(time.RFC3339))
+	}
+}
+
+// lookAtKrb5ConfSoon runs the job of the krb5.conf out of turn.
+func (d *Daemon) lookAtKrb5ConfSoon() {
+	_, jobs := d.planning.plan()
+	for _, j := range jobs {
+		if _, is := j.Probes[0].(krb5file.Probe); is {
+			d.sched.Soon(j.Key)
+		}
+	}
+}

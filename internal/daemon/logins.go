@@ -1,0 +1,200 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/kerbagent/kerbagent/config"
+	"github.com/kerbagent/kerbagent/internal/guard"
+	"github.com/kerbagent/kerbagent/internal/ledger"
+	"github.com/kerbagent/kerbagent/internal/plan"
+	"github.com/kerbagent/kerbagent/probe"
+	"github.com/kerbagent/kerbagent/probe/login"
+)
+
+// logIn tries one login.
+func (d *Daemon) logIn(ctx context.Context, s *setup, j plan.Job) {
+	if d.logins.triedWithin(j.Login, j.Beat/2) {
+		return // it was pulled forward when the daemon began, and this is its beat
+	}
+	gate := d.logins.gate(j.Login.Principal())
+	select {
+	case gate <- struct{}{}: // one at a time, of this process; the ledger sees to the others
+		defer func() { <-gate }()
+	case <-ctx.Done():
+		return
+	}
+	p, _ := j.Probes[0].(login.Probe)
+	if j.Tells {
+		p.OnDatabase = func(res probe.Result) { d.put(ctx, res, max(s.cfg.Probes.Interval, plan.Deliberate)) }
+	}
+	began := time.Now()
+	res := probe.Safely(ctx, p)
+	if res.Reason == probe.ReasonCanceled && ctx.Err() != nil {
+		return
+	}
+	if res.Outcome != probe.Skipped {
+		d.logins.tried(j.Login, began)
+	}
+	d.loggedIn(ctx, j, res)
+	d.countUnfinished(ctx, s, j.Database)
+}
+
+// loggedIn takes in how a login ended.
+func (d *Daemon) loggedIn(ctx context.Context, j plan.Job, res probe.Result) {
+	var busy *ledger.BusyError
+	if errors.As(res.Err, &busy) && d.results.Has(res.ID) {
+		return // another process is logging in; the next beat is ours
+	}
+	shown, waits := d.logins.take(j.Login, res)
+	if waits && d.results.Has(res.ID) {
+		return // the latest result stands, with its age
+	}
+	d.put(ctx, shown, j.Every)
+	if open, told := guard.Open(res); told {
+		d.metrics.Breaker(j.Login.Principal(), open)
+	}
+	if askedForPassword(res) { // each try would be one failed login more
+		err := d.guard.Logins(j.Database, j.Login.Principal()).PauseUser("the server asked for " + res.Facts[probe.FactPlugin])
+		if err != nil {
+			d.o.Log.Error("a user's logins cannot be paused", "database", j.Database.Name, "error", err)
+		}
+	}
+}
+
+// askedForPassword says that a database asked a user of ours for a password.
+func askedForPassword(res probe.Result) bool {
+	return res.Outcome == probe.Failed && res.Reason == probe.ReasonDBOtherPlugin && res.Facts[probe.FactFailedAt] == probe.AtDatabase
+}
+
+// delayed runs a user's logins once a changed secret may be tried.
+func (d *Daemon) delayed(user string, wait time.Duration) {
+	time.AfterFunc(wait, func() {
+		_, jobs := d.planning.plan()
+		for _, j := range jobs {
+			if j.Login.User != "" && j.Login.Principal() == user {
+				d.sched.Soon(j.Key)
+			}
+		}
+	})
+}
+
+// countUnfinished shows how many handshakes with a database are held against this host.
+func (d *Daemon) countUnfinished(ctx context.Context, s *setup, db config.Database) {
+	addrs, err := s.finder.Addresses(ctx, db.Host)
+	if err != nil {
+		return
+	}
+	if n, err := d.guard.Unfinished(db, addrs); err == nil { // else it is shown by what is held back
+		d.metrics.Unfinished(db.Name, n)
+	}
+}
+
+// logins is what is known of each login from one beat to the next.
+type logins struct {
+	mu    sync.Mutex
+	of    map[config.Login]*loginState
+	gates map[string]chan struct{} // by user@REALM
+}
+
+type loginState struct {
+	turn    int                 // which of the database's addresses is next
+	tried   time.Time           // when it last ran and was not held back
+	failure *probe.Result       // the last result, where the secret or the account was refused; nil otherwise
+	waits   *ledger.PausedError // why it was not tried at its last turn although nothing was refused; nil where it was
+}
+
+// state returns what is known of a login; the caller has locked l.
+func (l *logins) state(of config.Login) *loginState {
+	if l.of[of] == nil {
+		if l.of == nil {
+			l.of = map[config.Login]*loginState{}
+		}
+		l.of[of] = &loginState{}
+	}
+	return l.of[of]
+}
+
+// turn returns which of its database's addresses a login goes to: another one
+// each time, so that each has a full login in turn.
+func (l *logins) turn(of config.Login) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.state(of).turn
+}
+
+func (l *logins) triedWithin(of config.Login, span time.Duration) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return time.Since(l.state(of).tried) < span
+}
+
+// tried takes note that a login was tried.
+func (l *logins) tried(of config.Login, at time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	st := l.state(of)
+	st.tried = at
+	st.turn++
+}
+
+// take takes in the result of a login, and returns what is to be shown of it:
+// of one that is paused the refusal. waits says that it was only late.
+func (l *logins) take(of config.Login, res probe.Result) (shown probe.Result, waits bool) {
+	var paused *ledger.PausedError
+	errors.As(res.Err, &paused)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	st := l.state(of)
+	st.waits = nil
+	switch {
+	case res.Outcome != probe.Skipped:
+		st.failure = nil
+		if res.Outcome == probe.Failed && guard.Refused(res.Reason) || askedForPassword(res) {
+			st.failure = &res
+		}
+	case paused != nil && paused.Waits():
+		st.waits = paused
+		return res, true
+	case paused != nil:
+		return guard.Recall(res, st.failure), false
+	}
+	return res, false
+}
+
+// waiting returns why logins wait, by the target of their probe.
+func (l *logins) waiting() map[string]error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	out := map[string]error{}
+	for of, st := range l.of {
+		if st.waits != nil {
+			out[of.Principal()+"@"+of.Database] = st.waits
+		}
+	}
+	return out
+}
+
+// keep forgets all but these logins.
+func (l *logins) keep(these []config.Login) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	maps.DeleteFunc(l.of, func(of config.Login, _ *loginState) bool { return !slices.Contains(these, of) })
+}
+
+// gate returns the gate that a user's logins pass one by one.
+func (l *logins) gate(user string) chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.gates == nil {
+		l.gates = map[string]chan struct{}{}
+	}
+	if l.gates[user] == nil {
+		l.gates[user] = make(chan struct{}, 1)
+	}
+	return l.gates[user]
+}

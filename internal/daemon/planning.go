@@ -1,0 +1,156 @@
+package daemon
+
+import (
+	"net/netip"
+	"reflect"
+	"sync"
+
+	systemd "github.com/coreos/go-systemd/v22/daemon"
+
+	"github.com/kerbagent/kerbagent/config"
+	"github.com/kerbagent/kerbagent/internal/discover"
+	"github.com/kerbagent/kerbagent/internal/keeper"
+	"github.com/kerbagent/kerbagent/internal/krb5file"
+	"github.com/kerbagent/kerbagent/internal/plan"
+	"github.com/kerbagent/kerbagent/probe"
+)
+
+// setup is one configuration, with what was made of it. Nothing changes it.
+type setup struct {
+	cfg      *config.Config
+	resolver []netip.AddrPort // this host's DNS servers
+	finder   *discover.Finder
+	planner  *plan.Planner
+	keeper   *keeper.Keeper
+}
+
+// planning owns what is configured and planned now.
+type planning struct {
+	known func(resolver []netip.AddrPort) discover.Known
+	apply func(s *setup, before, now []plan.Job) // hands a new plan to whom it concerns; must not call planning
+
+	mu    sync.Mutex
+	setup *setup
+	jobs  []plan.Job
+}
+
+// current returns the configuration of now.
+func (p *planning) current() *setup {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.setup
+}
+
+// plan returns the jobs of now, with their configuration.
+func (p *planning) plan() (*setup, []plan.Job) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.setup, p.jobs
+}
+
+// again plans anew, as something else is known of the names.
+func (p *planning) again() { p.change(func(s *setup) *setup { return s }) }
+
+// change puts another setup in the place of this one and plans anew; nil changes
+// nothing.
+func (p *planning) change(next func(*setup) *setup) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := next(p.setup)
+	if s == nil {
+		return
+	}
+	before := p.jobs
+	p.setup, p.jobs = s, s.planner.Jobs(p.known(s.resolver))
+	p.apply(s, before, p.jobs)
+}
+
+// newSetup reads what a configuration refers to. The error says why this host's
+// DNS servers are not known.
+func (d *Daemon) newSetup(cfg *config.Config) (*setup, error) {
+	resolver, err := d.resolver(cfg)
+	s := &setup{cfg: cfg, resolver: resolver, finder: discover.New(cfg, d.o.Dialer, resolver, true)}
+	s.planner = plan.New(cfg, d.world(s))
+	s.keeper = keeper.New(cfg, keeper.Options{Host: d.o.Host, OrderFile: d.o.OrderFile, Now: d.o.Now})
+	return s, err
+}
+
+// moved returns the same setup on a host with other DNS servers.
+func (d *Daemon) moved(s *setup, resolver []netip.AddrPort) *setup {
+	next := *s
+	next.resolver, next.finder = resolver, discover.New(s.cfg, d.o.Dialer, resolver, true)
+	next.planner = s.planner.In(d.world(&next))
+	return &next
+}
+
+func (d *Daemon) world(s *setup) plan.World {
+	w := plan.World{Dialer: d.o.Dialer, Now: d.o.Now, Routable: discover.Routable(d.o.Dialer), Names: s.finder, Guard: d.guard,
+		Material: d.secrets.Material, Turn: d.logins.turn, PerHour: d.o.perHour}
+	if s.cfg.Krb5Conf != nil {
+		w.Krb5Conf = krb5file.Probe{Config: s.cfg, Now: d.o.Now}
+	}
+	return w
+}
+
+// resolver returns the DNS servers that programs on this host use.
+func (d *Daemon) resolver(cfg *config.Config) ([]netip.AddrPort, error) {
+	if len(cfg.Resolver) > 0 {
+		return cfg.Resolver, nil
+	}
+	return d.o.Resolver()
+}
+
+// Reload reads the configuration again. A bad one changes nothing; jobs that
+// are the same in both keep their beat and their history.
+func (d *Daemon) Reload() error {
+	d.reloading.Lock()
+	defer d.reloading.Unlock()
+	if d.Ready() == nil { // before that, it would hear that we are
+		d.status.notify(systemd.SdNotifyReloading, systemd.SdNotifyMonotonicUsec())
+		defer d.status.notify(systemd.SdNotifyReady)
+	}
+	cfg, err := d.o.Load()
+	d.metrics.Reloaded(err == nil, d.o.Now())
+	d.notes.set(noteConfig, err)
+	if err != nil {
+		d.o.Log.Error("the configuration cannot be used, the old one stays", "error", err)
+		return err
+	}
+	next, err := d.newSetup(cfg)
+	d.notes.set(noteResolver, err)
+	d.planning.change(func(old *setup) *setup {
+		if sameKrb5(old.cfg, next.cfg) {
+			next.keeper = old.keeper // and what it has seen of the KDCs
+		}
+		d.names.Forget(func(s discover.Search) bool { return differs(s, old.cfg, next.cfg) })
+		d.logins.keep(next.cfg.Logins)
+		d.secrets.Keep(next.cfg.Logins)
+		d.recorder.SetUsers(d.users.learn(next.cfg))
+		return next
+	})
+	if next.cfg.HideUsers != d.users.hide {
+		d.o.Log.Warn("hide_users was changed: that takes a restart")
+	}
+	for _, n := range next.cfg.Notes() {
+		d.o.Log.Warn(n)
+	}
+	d.o.Log.Info("the configuration was read again")
+	return nil
+}
+
+// differs says whether what a search has found under the old configuration is
+// not what it looks for in the new one.
+func differs(s discover.Search, old, now *config.Config) bool {
+	if db, was := old.Database(s.Name); was && s.Kind == probe.Database {
+		same, ok := now.Database(s.Name)
+		return !ok || same.Endpoint() != db.Endpoint()
+	}
+	realm, _ := old.Realm(s.Name)
+	same, ok := now.Realm(s.Name)
+	return !ok || !reflect.DeepEqual(realm, same)
+}
+
+// sameKrb5 says that two configurations want the same of the krb5.conf.
+func sameKrb5(a, b *config.Config) bool {
+	return reflect.DeepEqual(a.Krb5Conf, b.Krb5Conf) && reflect.DeepEqual(krb5file.SiteOf(a), krb5file.SiteOf(b)) && a.Probes == b.Probes
+}

@@ -1,0 +1,157 @@
+package plan
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kerbagent/kerbagent/config"
+	"github.com/kerbagent/kerbagent/internal/discover"
+	"github.com/kerbagent/kerbagent/internal/schedule"
+	"github.com/kerbagent/kerbagent/krb5/client"
+	"github.com/kerbagent/kerbagent/mysql/kerberos"
+	"github.com/kerbagent/kerbagent/probe"
+	"github.com/kerbagent/kerbagent/probe/database"
+	"github.com/kerbagent/kerbagent/probe/login"
+)
+
+func databaseFacts(db config.Database) probe.Facts {
+	return probe.Facts{probe.FactDatabase: db.Name, probe.FactEndpoint: db.Endpoint(), probe.FactTLSMode: string(db.TLS.Mode)}
+}
+
+// aboutDatabase asks a database at each of its addresses, without a login.
+func (p *Planner) aboutDatabase(db config.Database, servers []discover.Server) (jobs []Job) {
+	after := ""
+	if i := p.firstLogin(db); i >= 0 {
+		after = p.loginProbe(p.cfg.Logins[i], db).ID().String()
+	}
+	for _, at := range discover.Spots(servers) {
+		if !p.world.Routable(at.Addr) {
+			continue
+		}
+		j := p.job(p.databaseProbe(db, netip.AddrPortFrom(at.Addr, at.Port)))
+		j.Database, j.After, j.First = db, after, len(jobs) == 0
+		jobs = append(jobs, j)
+	}
+	return jobs
+}
+
+// firstLogin returns which login is the first that goes to a database; -1 for none.
+func (p *Planner) firstLogin(db config.Database) int {
+	return slices.IndexFunc(p.cfg.Logins, func(l config.Login) bool { return l.Database == db.Name })
+}
+
+// databaseProbe asks a database at one address that no login covers.
+func (p *Planner) databaseProbe(db config.Database, addr netip.AddrPort) database.Probe {
+	user, realm, known := probe.Stranger, db.Realm, false
+	if i := p.firstLogin(db); i >= 0 {
+		user, realm, known = p.cfg.Logins[i].User, p.cfg.Logins[i].Realm, true
+	}
+	facts := databaseFacts(db)
+	facts[probe.FactRealm] = realm
+	record := user // by which the ledger knows the user: as a login's
+	if known {
+		record = user + "@" + realm
+		facts[probe.FactUser] = record
+	}
+	return database.Probe{Host: db.Host, Server: database.Server{Address: addr, TLS: p.tls[db.Name]}, User: user, Known: known,
+		Dialer: p.world.Dialer, Timeout: p.cfg.Probes.Timeout, Now: p.world.Now, Facts: facts, Guard: p.world.Guard.Handshakes(db, record)}
+}
+
+// aboutLogin logs a user in.
+func (p *Planner) aboutLogin(l config.Login, beat time.Duration) Job {
+	db, _ := p.cfg.Database(l.Database)
+	j := p.job(p.loginProbe(l, db))
+	j.Beat, j.Every, j.Limit, j.Prompt = beat, beat, min(2*p.cfg.Probes.LoginTimeout(), beat), false
+	j.Login, j.Database = l, db
+	i := p.firstLogin(db)
+	j.Tells = i >= 0 && p.cfg.Logins[i].Principal() == l.Principal() // one connection is enough to tell of the database
+	return j
+}
+
+func (p *Planner) loginProbe(l config.Login, db config.Database) login.Probe {
+	facts := databaseFacts(db)
+	realm, _ := p.cfg.Realm(l.Realm)
+	for k, v := range realmFacts(realm) {
+		facts[k] = v
+	}
+	facts[probe.FactUser] = l.Principal()
+	if realm.AllowRC4 {
+		facts[probe.FactRC4] = "true"
+	}
+	return login.Probe{
+		User: client.Principal{Name: l.User, Realm: l.Realm}, Database: db.Name, Host: db.Host, HomeRealm: db.Realm,
+		Endpoint: p.endpoint(l, db), Material: func() (login.Material, error) { return p.world.Material(l) }, Locator: p.world.Names,
+		AllowSPN: p.allowSPN(db), Dialer: p.world.Dialer, Timeout: p.cfg.Probes.Timeout, Now: p.world.Now, Facts: facts,
+		Account:    p.world.Guard.Account(l.Principal()),
+		Handshakes: p.world.Guard.Logins(db, l.Principal()), Path: p.world.Guard.Handshakes(db, l.Principal()),
+		SPNHosts: p.spnHosts(db), AllowRC4: realm.AllowRC4, Salted: isAD(realm.Kind),
+	}
+}
+
+// endpoint returns what finds the address that a login goes to: of those that
+// this host has a way to, the one whose turn it is.
+func (p *Planner) endpoint(l config.Login, db config.Database) func(context.Context) (database.Server, error) {
+	return func(ctx context.Context) (database.Server, error) {
+		addrs, err := p.world.Names.Addresses(ctx, db.Host)
+		if err != nil {
+			return database.Server{}, err
+		}
+		if usable := p.routable(addrs); len(usable) > 0 {
+			addrs = usable
+		}
+		turn := 0
+		if p.world.Turn != nil {
+			turn = p.world.Turn(l)
+		}
+		return database.Server{Address: netip.AddrPortFrom(addrs[turn%len(addrs)], db.Port), TLS: p.tls[db.Name]}, nil
+	}
+}
+
+// allowSPN allows the database's services in the configured realms: a ticket
+// is asked for nothing else, whatever a server announces.
+func (p *Planner) allowSPN(db config.Database) func(client.Principal) bool {
+	return func(spn client.Principal) bool {
+		service, host, ok := strings.Cut(spn.Name, "/")
+		_, ours := p.cfg.Realm(spn.Realm)
+		return ok && host != "" && ours && slices.ContainsFunc(db.AllowedServices, func(s string) bool { return strings.EqualFold(s, service) })
+	}
+}
+
+// spnHosts says of which hosts a database's announced service may be.
+func (p *Planner) spnHosts(db config.Database) kerberos.Hosts {
+	h := kerberos.Hosts{Endpoint: db.Host, Also: db.SPNHosts, Strict: db.StrictSPN,
+		Remember: func(host string) (string, error) { return p.world.Guard.FirstHost(db, host) }}
+	for _, o := range p.cfg.Databases {
+		if o.Name != db.Name && !strings.EqualFold(o.Host, db.Host) {
+			h.Others = append(append(h.Others, o.Host), o.SPNHosts...)
+		}
+	}
+	return h
+}
+
+// loginBeats returns the interval of each login: as configured, or longer where
+// the attempts of an account would be more than an hour may have. A ticket
+// from a cache is no attempt.
+func loginBeats(logins []config.Login, perHour int) (beats []time.Duration, notes []string) {
+	hourly := map[string]float64{}
+	for _, l := range logins {
+		if l.SecretKind != config.CCache {
+			hourly[l.Principal()] += float64(time.Hour) / float64(l.Interval)
+		}
+	}
+	most := float64(perHour - 1) // in any hour, wherever it begins
+	for _, l := range logins {
+		beat := l.Interval
+		if n := hourly[l.Principal()]; n > most && l.SecretKind != config.CCache {
+			beat = time.Duration(float64(beat)*n/most).Truncate(time.Second) + time.Second
+			notes = append(notes, fmt.Sprintf("%s logs in to %s every %s, not every %s: an account has at most %d attempts an hour",
+				l.Principal(), l.Database, schedule.Brief(beat), schedule.Brief(l.Interval), perHour))
+		}
+		beats = append(beats, beat)
+	}
+	return beats, notes
+}

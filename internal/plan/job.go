@@ -1,0 +1,199 @@
+package plan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/kerbagent/kerbagent/config"
+	"github.com/kerbagent/kerbagent/internal/discover"
+	"github.com/kerbagent/kerbagent/probe"
+	"github.com/kerbagent/kerbagent/probe/database"
+	"github.com/kerbagent/kerbagent/probe/dns"
+	"github.com/kerbagent/kerbagent/probe/kdc"
+	"github.com/kerbagent/kerbagent/probe/kpasswd"
+	"github.com/kerbagent/kerbagent/probe/login"
+)
+
+// Deliberate is the time between two questions at one place that are meant to
+// fail: a login that is none, a user that is none.
+const Deliberate = 5 * time.Minute
+
+// Job is one question, with what is known of it before it is asked.
+//
+// It is one probe, or several of which each is asked once the one before it is
+// answered. A large message that is lost means something only after a small one
+// was answered; and Samba's KDC, whose processes share a socket, now and then
+// cuts a large datagram short that comes together with a small one, so that the
+// two side by side would show a fault that is none. At a port that only an SRV
+// record names, one request over TCP goes first: DNS alone must not decide where
+// more than that is sent.
+type Job struct {
+	Key     string // unique, and the same in every plan
+	Probes  []probe.Probe
+	Targets []probe.Target // of Probes
+	Beat    time.Duration  // between two runs
+	Every   time.Duration  // between two questions: Beat, or longer where a guard leaves runs out
+	Limit   time.Duration  // of one run
+	Prompt  bool           // run out of turn when something changes about the realm or database: it harms nobody
+	Gone    bool           // DNS has let go of its address
+	OddPort bool           // only an SRV record names the port
+
+	Login    config.Login    // that is tried; zero for none
+	Database config.Database // that a handshake is begun with; zero for none
+	Tells    bool            // the login's connection tells of the database itself
+	After    string          // key of the login that asks what this asks, without a failure; empty for none
+	First    bool            // at the address that the login goes to first
+
+	timeout time.Duration // of one probe
+}
+
+// About returns the realm and the database that a job is about.
+func (j Job) About() (names []string) {
+	for _, k := range []probe.Fact{probe.FactRealm, probe.FactDatabase} {
+		if name := j.Targets[0].Facts[k]; name != "" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// Ask asks one probe after the other. Each result goes to keep, what is not
+// asked among them; before hears of each probe that is; it may be nil.
+func (j Job) Ask(ctx context.Context, now func() time.Time, before func(probe.ID), keep func(probe.Result)) {
+	var last probe.Result
+	for i, p := range j.Probes {
+		if i > 0 && last.Outcome != probe.OK {
+			rec := probe.Begin(p.ID(), now)
+			rec.Fact(probe.FactRealm, last.Facts[probe.FactRealm])
+			last = rec.Skip(probe.ReasonNotAsked, errors.New("the exchange before it was not answered"))
+		} else {
+			if before != nil {
+				before(p.ID())
+			}
+			last = j.ask(ctx, p)
+		}
+		keep(last)
+	}
+}
+
+// ask runs a probe, and samples it where its question is harmless. A port that
+// only DNS names gets one request.
+func (j Job) ask(ctx context.Context, p probe.Probe) probe.Result {
+	if j.OddPort {
+		return probe.Safely(ctx, p)
+	}
+	return probe.Ask(ctx, p, j.timeout)
+}
+
+// job makes a job of probes.
+func (p *Planner) job(probes ...probe.Probe) Job {
+	beat := p.cfg.Probes.Interval
+	j := Job{Key: probes[0].ID().String(), Probes: probes, Beat: beat, Every: beat,
+		Limit: time.Duration(len(probes))*p.cfg.Probes.Timeout + time.Second, Prompt: true, timeout: p.cfg.Probes.Timeout}
+	for _, one := range probes {
+		j.Targets = append(j.Targets, probe.Target{ID: one.ID(), Facts: factsOf(one)})
+	}
+	j.OddPort = j.Targets[0].Facts[probe.FactOddPort] != ""
+	switch one := probes[0].(type) {
+	case database.Probe: // its guard sees to it that it is not asked at each beat
+		j.Every, j.Prompt = max(beat, Deliberate), false
+	case kdc.Probe:
+		if one.User.Name == probe.Stranger {
+			j.Every, j.Prompt = max(beat, Deliberate), false
+		}
+	}
+	if j.Targets[0].ID.Kind == probe.Krb5Conf {
+		j.Limit, j.Prompt = beat, false
+	}
+	return j
+}
+
+// apart makes a job of each probe.
+func (p *Planner) apart(probes []probe.Probe) (jobs []Job) {
+	for _, one := range probes {
+		jobs = append(jobs, p.job(one))
+	}
+	return jobs
+}
+
+// factsOf returns the facts that the plan gave to a probe.
+func factsOf(p probe.Probe) probe.Facts {
+	switch p := p.(type) {
+	case dns.Probe:
+		return p.Facts
+	case kdc.Probe:
+		return p.Facts
+	case kpasswd.Probe:
+		return p.Facts
+	case database.Probe:
+		return p.Facts
+	case login.Probe:
+		return p.Facts
+	case lacking:
+		return p.facts
+	case limits:
+		return p.facts
+	}
+	return nil
+}
+
+// lacking is a name that nobody can be asked at: it fails whenever it is asked.
+type lacking struct {
+	id    probe.ID
+	facts probe.Facts
+	err   error
+	now   func() time.Time
+}
+
+func (p *Planner) lack(kind probe.Kind, target string, facts probe.Facts, err error) lacking {
+	return lacking{id: probe.ID{Kind: kind, Target: target}, facts: facts, err: err, now: p.world.Now}
+}
+
+// ID has no address.
+func (l lacking) ID() probe.ID { return l.id }
+
+// Run reports that there is no address.
+func (l lacking) Run(context.Context) probe.Result {
+	rec := probe.Begin(l.id, l.now)
+	rec.Facts(l.facts)
+	return rec.Fail(probe.ReasonUnresolvable, l.err)
+}
+
+// limits is the question that is not asked: it reports what was left out.
+type limits struct {
+	id    probe.ID
+	facts probe.Facts
+	now   func() time.Time
+}
+
+// variantLimits tells the report of what was left out from a name without an address.
+const variantLimits = "limits"
+
+// aboutLimits reports what was left out with servers, if anything.
+func (p *Planner) aboutLimits(kind probe.Kind, target string, facts probe.Facts, servers []discover.Server) []Job {
+	left := discover.LeftOutOf(servers)
+	if left == (discover.LeftOut{}) {
+		return nil
+	}
+	what := ""
+	if left.Addresses > 0 {
+		what = fmt.Sprintf("%d addresses", left.Addresses)
+	}
+	if left.Hosts > 0 {
+		what = fmt.Sprintf("%d hosts%s%s", left.Hosts, map[bool]string{true: " and "}[what != ""], what)
+	}
+	id := probe.ID{Kind: kind, Target: target, Variant: variantLimits}
+	return []Job{p.job(limits{id: id, facts: facts.With(probe.FactLeftOut, what), now: p.world.Now})}
+}
+
+// ID has no address.
+func (l limits) ID() probe.ID { return l.id }
+
+// Run asks nobody.
+func (l limits) Run(context.Context) probe.Result {
+	rec := probe.Begin(l.id, l.now)
+	rec.Facts(l.facts)
+	return rec.Skip(probe.ReasonNotAsked, fmt.Errorf("DNS names more than is asked: %s are left out", l.facts[probe.FactLeftOut]))
+}

@@ -1,0 +1,215 @@
+package plan
+
+import (
+	"errors"
+	"net/netip"
+	"slices"
+
+	"github.com/kerbagent/kerbagent/config"
+	"github.com/kerbagent/kerbagent/internal/discover"
+	"github.com/kerbagent/kerbagent/krb5/client"
+	"github.com/kerbagent/kerbagent/probe"
+	"github.com/kerbagent/kerbagent/probe/dns"
+	"github.com/kerbagent/kerbagent/probe/exchange"
+	"github.com/kerbagent/kerbagent/probe/kdc"
+	"github.com/kerbagent/kerbagent/probe/kpasswd"
+)
+
+func isAD(k config.Kind) bool { return k == config.AWSManagedAD || k == config.ActiveDirectory }
+
+// asksDNS says whether DNS has a part in a realm: not where MIT's or Heimdal's
+// KDCs are all named and no DNS server is.
+func asksDNS(r config.Realm) bool {
+	return isAD(r.Kind) || len(r.KDCs) == 0 || len(r.DNSServers) > 0
+}
+
+func realmFacts(r config.Realm) probe.Facts {
+	return probe.Facts{probe.FactRealm: r.Name, probe.FactKind: string(r.Kind)}
+}
+
+// serverFacts are a realm's, with how the server was found.
+func serverFacts(r config.Realm, s discover.Server) probe.Facts {
+	facts := realmFacts(r).With(probe.FactSource, s.Source)
+	if oddPort(r, s) {
+		facts[probe.FactOddPort] = "true"
+	}
+	return facts
+}
+
+// oddPort says that only an SRV record names a server's port: it is neither the protocol's own nor configured.
+func oddPort(r config.Realm, s discover.Server) bool {
+	configured := func(h config.HostPort) bool { return h.Port == s.Port }
+	return s.Source == probe.SourceSRV && s.Port != config.PortKDC && s.Port != config.PortKpasswd && !slices.Contains(r.SRVPorts, s.Port) &&
+		!slices.ContainsFunc(r.KDCs, configured) && !slices.ContainsFunc(r.KpasswdServers, configured)
+}
+
+// aboutDNS asks the DNS servers that a realm is found by, its own and this host's.
+func (p *Planner) aboutDNS(realm config.Realm, resolver []netip.AddrPort) []Job {
+	if !asksDNS(realm) {
+		return nil
+	}
+	var out []Job
+	for _, s := range realm.DNSServers {
+		out = append(out, p.apart(p.realmDNS(realm, s, probe.RoleRealm))...)
+	}
+	for _, s := range resolver {
+		if !slices.Contains(realm.DNSServers, s) {
+			out = append(out, p.apart(p.realmDNS(realm, s, probe.RoleHost))...)
+		}
+	}
+	return out
+}
+
+// realmDNS asks one DNS server about a realm: over UDP all that clients ask,
+// over TCP enough to know that large answers would come.
+func (p *Planner) realmDNS(r config.Realm, server netip.AddrPort, role string) []probe.Probe {
+	services := []string{"_kerberos._udp", "_kerberos._tcp", "_kpasswd._udp", "_kpasswd._tcp"}
+	if isAD(r.Kind) {
+		services = append(services, "_ldap._tcp")
+	}
+	if r.Kind == config.Heimdal {
+		services = slices.DeleteFunc(services, func(s string) bool { return s == "_kpasswd._tcp" })
+	}
+	questions := []dns.Question{{Name: r.Domain(), Type: dns.SOA}, {Name: r.Domain(), Type: dns.A}, {Name: r.Domain(), Type: dns.AAAA}}
+	for _, s := range services {
+		questions = append(questions, dns.Question{Name: s + "." + r.Domain(), Type: dns.SRV})
+	}
+	facts := realmFacts(r).With(probe.FactRole, role)
+	var out []probe.Probe
+	for _, q := range questions {
+		out = append(out, p.dnsProbe(q, server, probe.UDP, facts))
+	}
+	for _, q := range []dns.Question{questions[0], {Name: "_kerberos._tcp." + r.Domain(), Type: dns.SRV}} {
+		out = append(out, p.dnsProbe(q, server, probe.TCP, facts))
+	}
+	return out
+}
+
+func (p *Planner) dnsProbe(q dns.Question, server netip.AddrPort, t probe.Transport, facts probe.Facts) probe.Probe {
+	return dns.Probe{Question: q, Server: server, Transport: t, Dialer: p.world.Dialer, Timeout: p.cfg.Probes.Timeout, Now: p.world.Now, Facts: facts}
+}
+
+// aboutEndpoint asks this host's DNS servers for a database's addresses.
+func (p *Planner) aboutEndpoint(db config.Database, resolver []netip.AddrPort) []Job {
+	if _, err := netip.ParseAddr(db.Host); err == nil {
+		return nil
+	}
+	var out []Job
+	for _, s := range resolver {
+		out = append(out, p.apart(p.endpointDNS(db, s))...)
+	}
+	return out
+}
+
+func (p *Planner) endpointDNS(db config.Database, server netip.AddrPort) []probe.Probe {
+	facts := databaseFacts(db).With(probe.FactRole, probe.RoleHost)
+	facts[probe.FactRealm] = db.Realm
+	return []probe.Probe{
+		p.dnsProbe(dns.Question{Name: db.Host, Type: dns.A}, server, probe.UDP, facts),
+		p.dnsProbe(dns.Question{Name: db.Host, Type: dns.AAAA}, server, probe.UDP, facts),
+	}
+}
+
+// aboutKDCs asks the KDCs of a realm, as they were found; err says why there
+// are none, or not all.
+func (p *Planner) aboutKDCs(realm config.Realm, resolver []netip.AddrPort, servers []discover.Server, err error) []Job {
+	var out []Job
+	var unheard *exchange.Error
+	if len(servers) == 0 && isAD(realm.Kind) && errors.As(err, &unheard) {
+		// DNS says nothing at all, and a directory's DNS servers are its domain
+		// controllers: asking them shows whether it is DNS alone. A login finds
+		// no KDC all the same.
+		for _, s := range realm.DNSServers {
+			servers = append(servers, discover.Server{Host: s.Addr().String(), Port: config.PortKDC, Source: probe.SourceDNSServer, Addrs: []netip.Addr{s.Addr()}})
+		}
+	}
+	if len(servers) == 0 {
+		out = append(out, p.job(p.lack(probe.KDC, realm.Domain(), realmFacts(realm).With(probe.FactSource, probe.SourceDomain), err)))
+	}
+	out = append(out, p.aboutLimits(probe.KDC, realm.Domain(), realmFacts(realm), servers)...)
+	var asked []netip.Addr
+	for _, s := range servers {
+		if len(s.Addrs) == 0 && s.Left.Addresses == 0 {
+			out = append(out, p.job(p.lack(probe.KDC, s.Host, realmFacts(realm).With(probe.FactSource, s.Source), s.Err)))
+		}
+		for _, addr := range p.routable(s.Addrs) {
+			small, large := p.kdcProbes(realm, s, netip.AddrPortFrom(addr, s.Port), probe.UDP)
+			first, second := p.kdcProbes(realm, s, netip.AddrPortFrom(addr, s.Port), probe.TCP)
+			if oddPort(realm, s) {
+				out = append(out, p.job(first, second, small, large))
+			} else {
+				out = append(out, p.job(small, large), p.job(first, second))
+			}
+			asked = append(asked, addr)
+		}
+	}
+	if len(realm.DNSServers) == 0 && isAD(realm.Kind) {
+		for _, addr := range asked {
+			if at := netip.AddrPortFrom(addr, config.PortDNS); !slices.Contains(resolver, at) {
+				out = append(out, p.apart(p.realmDNS(realm, at, probe.RoleRealm))...)
+			}
+		}
+	}
+	return out
+}
+
+// kdcProbes asks one KDC address over one transport: with a small message, and
+// once that is answered with a large one.
+func (p *Planner) kdcProbes(r config.Realm, s discover.Server, addr netip.AddrPort, t probe.Transport) (small, large probe.Probe) {
+	user := p.userOf(r)
+	ask := kdc.Probe{Host: s.Host, Address: addr, Transport: t, User: user, Dialer: p.world.Dialer, Timeout: p.cfg.Probes.Timeout, Now: p.world.Now,
+		Facts: serverFacts(r, s).With(probe.FactUser, user.String())}
+	askMore := ask
+	askMore.Large = true
+	return ask, askMore
+}
+
+// userOf is the user whom the KDCs of a realm are asked about.
+func (p *Planner) userOf(r config.Realm) client.Principal {
+	for _, l := range p.cfg.Logins {
+		if l.Realm == r.Name {
+			return client.Principal{Name: l.User, Realm: r.Name}
+		}
+	}
+	return client.Principal{Name: probe.Stranger, Realm: r.Name}
+}
+
+// aboutKpasswd asks the kpasswd servers of a realm, as they were found; err says
+// why there are none, or not all.
+func (p *Planner) aboutKpasswd(realm config.Realm, servers []discover.Server, err error) []Job {
+	if len(servers) == 0 && errors.Is(err, discover.ErrCutShort) { // that there is none otherwise, the DNS probes say
+		return []Job{p.job(p.lack(probe.Kpasswd, realm.Domain(), realmFacts(realm), err))}
+	}
+	out := p.aboutLimits(probe.Kpasswd, realm.Domain(), realmFacts(realm), servers)
+	for _, s := range servers {
+		for _, addr := range p.routable(s.Addrs) {
+			probes := p.kpasswdProbes(realm, s, netip.AddrPortFrom(addr, s.Port))
+			if oddPort(realm, s) {
+				slices.Reverse(probes) // TCP first
+				out = append(out, p.job(probes...))
+			} else {
+				out = append(out, p.apart(probes)...)
+			}
+		}
+	}
+	return out
+}
+
+func (p *Planner) kpasswdProbes(r config.Realm, s discover.Server, addr netip.AddrPort) []probe.Probe {
+	facts := serverFacts(r, s)
+	transports := []probe.Transport{probe.UDP, probe.TCP}
+	if r.Kind == config.Heimdal { // its kpasswdd has no TCP
+		transports = transports[:1]
+	}
+	var out []probe.Probe
+	for _, t := range transports {
+		out = append(out, kpasswd.Probe{Host: s.Host, Address: addr, Transport: t,
+			Dialer: p.world.Dialer, Timeout: p.cfg.Probes.Timeout, Now: p.world.Now, Facts: facts})
+	}
+	return out
+}
+
+// routable leaves out the addresses that this host has no way to.
+func (p *Planner) routable(addrs []netip.Addr) []netip.Addr {
+	return slices.DeleteFunc(slices.Clone(addrs), func(a netip.Addr) bool { return !p.world.Routable(a) })
+}

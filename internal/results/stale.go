@@ -1,0 +1,116 @@
+package results
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/kerbagent/kerbagent/internal/diagnose"
+	"github.com/kerbagent/kerbagent/internal/schedule"
+	"github.com/kerbagent/kerbagent/probe"
+)
+
+// errOutdated is why a result is stale although it is the latest of its probe.
+var errOutdated = errors.New("not asked since nothing on the way there answers any more")
+
+// Snapshot returns the latest results to be explained, in the ladder's order.
+// One that is stale counts as not asked: its job does not run, or nothing on the
+// way there has answered since.
+func (s *Store) Snapshot(limits diagnose.Limits) diagnose.Snapshot {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	snap := diagnose.Snapshot{Now: s.now(), FailingSince: map[probe.ID]time.Time{}, Limits: limits}
+	for _, e := range s.sorted() {
+		snap.Results = append(snap.Results, e.Result)
+	}
+	for id, e := range s.entries {
+		if !e.FailingSince.IsZero() {
+			snap.FailingSince[id] = e.FailingSince
+		}
+	}
+	way := wayOf(snap.Results, s.slow)
+	for i := range snap.Results {
+		r := &snap.Results[i]
+		if j := s.expected[r.ID]; j != nil {
+			if since := j.stalled(time.Now()); since > 0 {
+				r.Outcome, r.Reason, r.Err = probe.Skipped, probe.ReasonNotAsked, fmt.Errorf("not asked for %s", schedule.Brief(since))
+			}
+		}
+		if r.Outcome == probe.OK && s.slow(r.ID) && way.closed(*r) {
+			r.Outcome, r.Reason, r.Err = probe.Skipped, probe.ReasonNotAsked, errOutdated
+		}
+	}
+	return snap
+}
+
+// slow says that a probe is asked less often than every interval.
+func (s *Store) slow(id probe.ID) bool {
+	j := s.expected[id]
+	return j != nil && j.Slow
+}
+
+// way is what the probes of every interval show of the way to the slow ones'
+// goals.
+type way struct {
+	all       stretch            // of anything at all
+	realms    map[string]stretch // of KDCs
+	databases map[string]stretch // of the addresses of the name
+}
+
+// stretch is one part of the way.
+type stretch struct {
+	open bool      // somebody there answers
+	shut time.Time // when the latest who does not was asked; zero for nobody
+}
+
+func (s stretch) with(r probe.Result) stretch {
+	switch {
+	case r.Outcome == probe.Skipped:
+	case unheard(r):
+		if r.Started.After(s.shut) {
+			s.shut = r.Started
+		}
+	default:
+		s.open = true
+	}
+	return s
+}
+
+// since says that nobody answers, as was seen after t.
+func (s stretch) since(t time.Time) bool { return !s.open && s.shut.After(t) }
+
+func wayOf(results []probe.Result, slow func(probe.ID) bool) way {
+	w := way{realms: map[string]stretch{}, databases: map[string]stretch{}}
+	for _, r := range results {
+		nowhere := !r.ID.Address.IsValid()
+		switch {
+		case r.ID.Kind == probe.Database && nowhere: // its name has no address
+			name := r.Facts[probe.FactDatabase]
+			w.databases[name] = w.databases[name].with(r)
+		case slow(r.ID) || r.ID.Kind == probe.Krb5Conf:
+			continue
+		case r.ID.Kind == probe.KDC && r.ID.Transport != probe.UDP: // logins go over TCP
+			realm := r.Facts[probe.FactRealm]
+			w.realms[realm] = w.realms[realm].with(r)
+		}
+		w.all = w.all.with(r)
+	}
+	return w
+}
+
+// closed says that r can't be had any more: nothing answers, or no KDC of the
+// login's realm, or the database's name has no address.
+func (w way) closed(r probe.Result) bool {
+	return w.all.since(r.Started) || w.databases[r.Facts[probe.FactDatabase]].since(r.Started) ||
+		r.ID.Kind == probe.Login && w.realms[r.Facts[probe.FactRealm]].since(r.Started)
+}
+
+// unheard says that nobody said anything to a probe.
+func unheard(r probe.Result) bool {
+	switch r.Reason {
+	case probe.ReasonUDPSilent, probe.ReasonConnectTimeout, probe.ReasonTCPSilent, probe.ReasonRefused, probe.ReasonUnreachable,
+		probe.ReasonForbidden, probe.ReasonClosed, probe.ReasonUnresolvable:
+		return true
+	}
+	return false
+}

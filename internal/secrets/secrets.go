@@ -1,0 +1,114 @@
+// Package secrets reads what a login proves itself with: passwords, keytabs and
+// credential caches. Errors name the file and never hold any of it.
+package secrets
+
+import (
+	"crypto/hmac"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/kerbagent/kerbagent/config"
+	"github.com/kerbagent/kerbagent/krb5/client"
+	"github.com/kerbagent/kerbagent/krb5/keys"
+	"github.com/kerbagent/kerbagent/probe/login"
+)
+
+// Store gives logins their secrets. It may be used by several goroutines.
+type Store struct {
+	// Prompted gives the password of a login whose secret is asked for on the
+	// terminal; nil where no login needs it.
+	Prompted func(config.Login) ([]byte, error)
+
+	mu   sync.Mutex
+	last map[config.Login]login.Material
+}
+
+// Material reads the secret of a login. It returns the same Secret again for as
+// long as the file stays the same: a Secret remembers the key that a password
+// was stretched to, which is a third of what a login costs.
+func (s *Store) Material(l config.Login) (login.Material, error) {
+	m, err := s.read(l)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	last := s.last[l]
+	if err == nil && l.SecretKind != config.Keytab && m.Secret != nil && last.Secret != nil && hmac.Equal(m.Identity, last.Identity) {
+		return last, nil
+	}
+	if s.last == nil {
+		s.last = map[config.Login]login.Material{}
+	}
+	s.last[l] = m
+	return m, err
+}
+
+// Keep forgets the secrets of all but these logins.
+func (s *Store) Keep(logins []config.Login) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	maps.DeleteFunc(s.last, func(l config.Login, _ login.Material) bool { return !slices.Contains(logins, l) })
+}
+
+// read reads the file at every run, since secrets change.
+func (s *Store) read(l config.Login) (login.Material, error) {
+	m := login.Material{Kind: string(l.SecretKind)}
+	switch l.SecretKind {
+	case config.Prompt:
+		m.Kind = string(config.PasswordFile)
+		if s.Prompted == nil {
+			return m, errors.New("no password was given")
+		}
+		pw, err := s.Prompted(l)
+		if err != nil {
+			return m, err
+		}
+		m.Identity, m.Secret = pw, client.Password(pw)
+	case config.PasswordFile:
+		pw, err := l.Secret.Password()
+		if err != nil {
+			return m, err
+		}
+		m.Identity, m.Secret = pw, client.Password(pw)
+	case config.Keytab:
+		b, err := l.Secret.Read()
+		if err != nil {
+			return m, err
+		}
+		kt, err := keys.ParseKeytab(b)
+		if err != nil {
+			return m, fmt.Errorf("reading keytab %s: %w", l.Secret, err)
+		}
+		m.Identity, m.Secret, m.KVNO = kt.Identity(l.User, l.Realm), client.FromKeytab(kt), newestKVNO(kt, l)
+	case config.CCache:
+		b, err := l.Secret.Read()
+		if err != nil {
+			return m, err
+		}
+		cc, err := keys.ParseCCache(b)
+		if err == nil {
+			m.TGT, err = client.CachedTGT(cc)
+		}
+		if err != nil {
+			return m, fmt.Errorf("reading credential cache %s: %w", l.Secret, err)
+		}
+		if got := m.TGT.Client.String(); got != l.Principal() {
+			return m, fmt.Errorf("credential cache %s is of %q, not of %s", l.Secret, got, l.Principal())
+		}
+	}
+	return m, nil
+}
+
+func newestKVNO(kt *keys.Keytab, l config.Login) string {
+	newest, any := uint32(0), false
+	for _, e := range kt.Entries {
+		if e.Name == l.User && e.Realm == l.Realm {
+			newest, any = max(newest, e.KVNO), true
+		}
+	}
+	if !any {
+		return ""
+	}
+	return fmt.Sprint(newest)
+}
