@@ -97,9 +97,9 @@ func ipv6Broken(v *view) []match {
 	return []match{{affects: broken, words: wordsOf(broken[0]).and(words{"target": few(targets), "seen": seen(broken), "ip6": ipOf(broken)})}}
 }
 
-// lostOnTheWay says that nothing came back: whoever refuses was reached.
+// lostOnTheWay says that nothing came back: who refuses, or takes a connection, was reached.
 func lostOnTheWay(r *probe.Result) bool {
-	return onPath(r) && !reason(r, probe.ReasonRefused, probe.ReasonClosed)
+	return onPath(r) && !reason(r, probe.ReasonRefused, probe.ReasonClosed, probe.ReasonTCPSilent)
 }
 
 // sameName says that both results are of one machine, by its name.
@@ -110,9 +110,9 @@ func (v *view) sameName(a, b *probe.Result) bool {
 }
 
 // onlyOverIPv4 says that of these results all over IPv6 were lost on the way,
-// and one over IPv4 was answered.
+// and one of the same sort over IPv4 was answered.
 func (v *view) onlyOverIPv4(of func(*probe.Result) bool) bool {
-	heard := false
+	var heard, lost []probe.Kind
 	for _, r := range v.all {
 		if !r.ID.Address.IsValid() || r.Outcome == probe.Skipped || !of(r) {
 			continue
@@ -122,9 +122,12 @@ func (v *view) onlyOverIPv4(of func(*probe.Result) bool) bool {
 			if !lostOnTheWay(r) {
 				return false
 			}
+			lost = append(lost, r.ID.Kind)
 		case "ipv4":
-			heard = heard || answered(r)
+			if answered(r) {
+				heard = append(heard, r.ID.Kind)
+			}
 		}
 	}
-	return heard
+	return slices.ContainsFunc(heard, func(k probe.Kind) bool { return slices.Contains(lost, k) })
 }
