@@ -32,7 +32,13 @@ func took(r probe.Result, d time.Duration) probe.Result {
 	return r
 }
 
-// said is a question to a DNS server of R.TEST, with its answer.
+// connected is a result over TCP that took so long to connect.
+func connected(r probe.Result, d time.Duration) probe.Result {
+	r.Stages = []probe.Stage{{Name: "connect", Duration: d}}
+	return took(r, d)
+}
+
+// asked is a question to a DNS server of R.TEST, with its answer.
 func asked(question, answer string, tr probe.Transport, reason probe.Reason) probe.Result {
 	r := probe.Result{ID: probe.ID{Kind: probe.DNS, Target: question, Address: netip.MustParseAddrPort("10.0.0.53:53"), Transport: tr}, Outcome: probe.OK, Started: testNow,
 		Samples: probe.Samples{}, Facts: probe.Facts{probe.FactRealm: "R.TEST", probe.FactRole: probe.RoleRealm, probe.FactQuestion: question, probe.FactAnswer: answer, probe.FactRcode: "NOERROR"}}
@@ -76,6 +82,12 @@ func TestKindsThatWereWrong(t *testing.T) {
 			[][]probe.Result{{late(kdcResult(one, udp, ""), 2), kdcResult(one, tcp, probe.ReasonConnectTimeout), late(kdcResult(two, udp, ""), 1), late(kdcResult(two, tcp, ""), 1), large(kdcResult(two, udp, probe.ReasonUDPSilent))},
 				{at(kdcResult(one, udp, probe.ReasonUDPSilent), probe.Kpasswd, "dc.r.test", "10.0.0.1:464", "R.TEST"), loginResult(probe.ReasonConnectTimeout, probe.AtAS)}},
 			[]Code{"path-lossy"}, VerdictFailed},
+		{"where packets are lost to several machines, one silent address of another one is no block",
+			[][]probe.Result{{late(kdcResult(one, udp, ""), 2), late(kdcResult(one, tcp, ""), 1), late(at(kdcResult(two, udp, ""), probe.KDC, "dc2.r.test", two, "R.TEST"), 1),
+				late(at(kdcResult(two, tcp, ""), probe.KDC, "dc2.r.test", two, "R.TEST"), 1), database("10.0.3.1:3306", probe.ReasonConnectTimeout), database("10.0.3.2:3306", ""), login}},
+			[]Code{"path-lossy"}, VerdictDegraded},
+		{"a connection whose SYN was lost is not slow",
+			[][]probe.Result{ok(two), {connected(kdcResult(one, tcp, ""), 1020*time.Millisecond), login}}, nil, VerdictOK},
 		{"one lost packet is nothing", [][]probe.Result{{late(kdcResult(one, udp, ""), 1), kdcResult(one, tcp, ""), login}}, nil, VerdictOK},
 		{"a slow server is not blocked over TCP, which takes two round trips",
 			[][]probe.Result{{took(asked("A r.test", "10.0.0.1", udp, ""), 4*time.Second), took(asked("SOA r.test", "", udp, ""), 4*time.Second), took(asked("SOA r.test", "", tcp, probe.ReasonTCPSilent), 5*time.Second), login}},

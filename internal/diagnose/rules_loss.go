@@ -136,12 +136,17 @@ func pathLossy(v *view) []match {
 	var m match
 	var places, figures []string
 	asked, lost := 0, 0
-	for _, l := range v.lossesByAddress() {
-		if !l.lossy() {
+	all := v.lossesByAddress()
+	everywhere := v.everywhere(all)
+	for _, l := range all {
+		if !l.lossy() && !(everywhere && len(l.silent) > 0) {
 			continue
 		}
 		blocked := v.blocked(l)
 		l.silent = slices.DeleteFunc(l.silent, func(r *probe.Result) bool { return blocked[r] })
+		if len(l.silent) == 0 && l.late == 0 {
+			continue
+		}
 		first := len(m.affects)
 		m.affects = append(m.affects, l.silent...)
 		for _, r := range v.all {
@@ -163,6 +168,18 @@ func pathLossy(v *view) []match {
 	}
 	m.words = wordsOf(m.affects[0]).and(words{"place": place, "rate": count(percent(float64(lost) / float64(asked))), "asked": count(asked), "lost": count(lost), "each": clauses(figures)})
 	return []match{m}
+}
+
+// everywhere says that packets are lost on the way to several machines: then a
+// few questions that another one did not answer are lost on the same way.
+func (v *view) everywhere(all []*losses) bool {
+	var hosts []string
+	for _, l := range all {
+		if l.lossy() {
+			hosts = appendNew(hosts, v.hostAt(l.addr))
+		}
+	}
+	return len(hosts) > 1
 }
 
 // percent rounds to five: more than that no handful of questions tells.
@@ -195,10 +212,10 @@ func (v *view) lostLogins(rs []*probe.Result) []*probe.Result {
 const slow = time.Second
 
 // quickest is the shortest time in which a server answered, and what it answered
-// so late; 0 where an answer was quick, or none came without being asked for again.
+// so late; 0 where an answer was quick. What had to be asked for again says nothing.
 func quickest(rs []*probe.Result) (least time.Duration, late []*probe.Result) {
 	for _, r := range rs {
-		if !answered(r) || r.Samples[probe.SampleResends] > 0 && r.Duration < slow {
+		if !answered(r) || lostBefore(r) > 0 {
 			continue
 		}
 		if least == 0 || r.Duration < least {

@@ -18,6 +18,7 @@ import (
 // lab is the running lab, and a folder for what a set leaves.
 type lab struct {
 	name, state, dir, agent string
+	restarted               bool // a controller was, or is to be by healing
 }
 
 func newLab(ctx context.Context, agent string) (*lab, error) {
@@ -59,9 +60,18 @@ func (l *lab) make(ctx context.Context, s set) error {
 	if err := l.heal(ctx); err != nil {
 		return err
 	}
+	if l.restarted { // its KDC may take connections before it answers
+		l.restarted = false
+		for range 10 {
+			if r, err := l.check(ctx, set{}, filepath.Join(l.dir, "state")); err == nil && r.Verdict == "ok" {
+				break
+			}
+		}
+	}
 	bends := map[string][]string{}
 	for _, f := range s.faults {
 		for _, c := range f.do {
+			l.restarted = l.restarted || c[0] == "dc"
 			if err := l.sh(ctx, c...); err != nil {
 				return err
 			}
