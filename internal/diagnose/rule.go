@@ -23,6 +23,9 @@ type Rule struct {
 	// and is folded under them.
 	DependsOn []Code
 
+	// Single: all places make one finding, which is the same one when they change.
+	Single bool
+
 	match func(*view) []match
 }
 

@@ -19,6 +19,7 @@ func hostOfflineRule() Rule {
 		Means:  "Nothing that was sent got out: there is no route, or this host is not permitted to send. The servers it was meant for were not heard, so nothing can be said of them.",
 		Cause:  "Probes that ended this way: {count} ({seen}). \"No route\" comes from this host's kernel or a router (EHOSTUNREACH, ENETUNREACH), \"not permitted\" from this host itself, mostly its packet filter (EPERM, EACCES).",
 		Remedy: do("Look at this host's route and at its own rules for what goes out.", "ip route get {ip}", "nft list ruleset", "iptables -S OUTPUT"),
+		Single: true,
 		match:  hostOffline,
 	}
 }

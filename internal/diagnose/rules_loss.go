@@ -19,6 +19,7 @@ func lossRules() []Rule {
 		Cause:     "Of {asked} questions {lost} were not answered the first time. By address: {each}.",
 		Remedy:    do("Measure the loss hop by hop, and look at the links, queues and rate limits on the way.", "ping -c 50 -i 0.2 {ip}", "mtr -rwc 50 {ip}", "kerbagent check"),
 		DependsOn: []Code{"host-offline"},
+		Single:    true,
 		match:     pathLossy,
 	}}
 }

@@ -71,5 +71,9 @@ func (f *follower) update(findings []diagnose.Finding, now time.Time, patience t
 // same says that b is the finding a, a moment later: what it affects may have
 // grown, and its words may have changed.
 func same(a, b diagnose.Finding) bool {
-	return a.Code == b.Code && (a.Title == b.Title || slices.ContainsFunc(a.Affects, func(id probe.ID) bool { return slices.Contains(b.Affects, id) }))
+	if a.Code != b.Code {
+		return false
+	}
+	rule, _ := diagnose.Lookup(a.Code)
+	return rule.Single || a.Title == b.Title || slices.ContainsFunc(a.Affects, func(id probe.ID) bool { return slices.Contains(b.Affects, id) })
 }

@@ -30,6 +30,7 @@ func TestFollower(t *testing.T) {
 		{"looked like another at first", [][]diagnose.Finding{{udp}, {silent}, {silent}, {silent}, {silent}, {silent}}, "4+kdc-silent"},
 		{"away for a moment", [][]diagnose.Finding{{silent}, {silent}, {silent}, {silent}, {}, {}, {silent}, {silent}, {silent}, {silent}}, "3+kdc-silent"},
 		{"grows and has other words", [][]diagnose.Finding{{finding("x", "one of 2", "a")}, {finding("x", "two of 2", "a", "b")}, {finding("x", "two of 2", "b")}, {finding("x", "one of 2", "b")}, {finding("x", "none", "b")}}, "3+x"},
+		{"loss is one finding, wherever the packets are lost", [][]diagnose.Finding{{finding("path-lossy", "dc1, 30 %", "a")}, {finding("path-lossy", "dc2, 40 %", "b")}, {finding("path-lossy", "3 servers", "c")}, {finding("path-lossy", "dc1", "a")}, {finding("path-lossy", "dc1", "d")}}, "3+path-lossy"},
 		{"the same at two places", [][]diagnose.Finding{{silent}, {silent, other}, {silent, other}, {silent, other}, {silent, other}, {silent}, {silent}, {silent}, {silent}}, "3+kdc-silent 4+kdc-silent 8-kdc-silent(4s)"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
