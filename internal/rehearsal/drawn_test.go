@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -80,9 +82,9 @@ func (tr trial) scene(ctx context.Context) (*scene, error) {
 
 // truth logs every user in with the program, side by side.
 func (s *scene) truth(ctx context.Context) []fate {
-	kt, err := s.corp.KeytabOf("etl", etlPassword, 2)
+	kt, err := os.ReadFile(filepath.Join(s.dir, "etl.keytab")) // as it was made before the faults
 	if err != nil {
-		panic(err)
+		return []fate{{err: err.Error()}}
 	}
 	fates := make([]fate, 3)
 	p := program{w: s.World, dial: s.rough.DialContext}
