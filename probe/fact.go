@@ -85,6 +85,7 @@ const (
 
 // What a database said.
 const (
+	FactDBStage      Fact = "db-stage" // at which the conversation failed: db-connect, db-greeting, db-tls, db-switch, db-token or query
 	FactVersion      Fact = "server-version"
 	FactPlugin       Fact = "plugin"      // named in the auth switch
 	FactSPN          Fact = "spn"         // announced in the auth switch

@@ -77,6 +77,7 @@ const (
 	ReasonDBTicketRejected Reason = "db-ticket-rejected"      // ERR before the server proved itself
 	ReasonDBAccessDenied   Reason = "db-access-denied"        // ERR after it proved itself
 	ReasonDBAccountLocked  Reason = "db-account-locked"       // ERR 3118, 4150, 4151
+	ReasonDBCut            Reason = "db-connection-cut"       // the server's side ended the connection; FactDBStage has the stage
 	ReasonDBAuthTimeout    Reason = "db-auth-timeout"         // closed by the server while the ticket was being got
 	ReasonDBUnproven       Reason = "db-server-unproven"      // OK without AP-REP, or an AP-REP that does not verify
 	ReasonDBError          Reason = "db-error"                // any other ERR

@@ -22,8 +22,26 @@ func databaseRules() []Rule {
 			clusters, again),
 		DependsOn: causes,
 		match: dbMatch(func(r *probe.Result) bool {
-			return reason(r, probe.ReasonConnectTimeout, probe.ReasonTCPSilent, probe.ReasonUnreachable, probe.ReasonForbidden)
+			return reason(r, probe.ReasonConnectTimeout, probe.ReasonTCPSilent, probe.ReasonUnreachable, probe.ReasonForbidden) && !largeLost(r)
 		}),
+	}, {
+		Code: "db-path-mtu", Severity: Error,
+		Title: "database {database}: large packets are lost on the way to or from {where}",
+		Means: "The connection comes to be and the server's small greeting arrives, and then a step that takes full packets gets no answer: the server's certificate in the TLS handshake, or the ticket. Packets are too big for a link on the way, and the ICMP message that would say so is filtered; or a firewall drops what it does not like in them.",
+		Cause: "{where}: {seen}.",
+		Remedy: do("Let ICMP \"fragmentation needed\" (type 3 code 4; ICMPv6 type 2) through in security groups and network ACLs, and clamp the MSS on the VPN or transit gateway; or lower this host's MTU.",
+			"ip route get {host}", "ping -M do -c 3 -s 1472 {host}", "ping -M do -c 3 -s 1372 {host}", "tracepath -n {host}", again),
+		DependsOn: causes,
+		match:     dbMatch(largeLost),
+	}, {
+		Code: "db-connection-cut", Severity: Error,
+		Title: "database {database}: the connection is ended from the other side, {stage}",
+		Means: "The connection came to be, and then the database's side closed or reset it in the middle of a step, without an error message: the server restarts, fails over or has crashed; or a proxy, load balancer or firewall on the way ends connections. The KDCs have no part in it.",
+		Cause: "{where} ended the connection {stage}: {error}.",
+		Remedy: do("Look at the events and the error log of the database for that time; where it did not restart, look for what stands between: proxies, load balancers, firewalls that inspect.",
+			"aws rds describe-events --source-type db-instance --duration 60  # AWS", sql("SHOW GLOBAL STATUS WHERE Variable_name IN ('Uptime', 'Aborted_connects')"), again),
+		DependsOn: causes,
+		match:     dbMatch(func(r *probe.Result) bool { return reason(r, probe.ReasonDBCut) }),
 	}, {
 		Code: "db-refused", Severity: Error,
 		Title:     "database {database}: connections are refused by {where}",
@@ -35,13 +53,12 @@ func databaseRules() []Rule {
 	}, {
 		Code: "db-not-mysql", Severity: Error,
 		Title:     "database {database}: no MySQL at {where}",
-		Means:     "The port takes connections, and what comes is not what a MySQL server says, or it hangs up without a word.",
+		Means:     "The port takes connections, and what comes is not what a MySQL server says.",
 		Cause:     "{endpoint}: {error}.",
 		Remedy:    do("Check host and port (databases: {database}: endpoint); a proxy or another service may sit there.", clusters, again),
 		DependsOn: causes,
 		match: dbMatch(func(r *probe.Result) bool {
-			greeted := r.Facts[probe.FactVersion] != ""
-			return reason(r, probe.ReasonDBNotMySQL, probe.ReasonMalformed) || reason(r, probe.ReasonClosed) && !greeted
+			return reason(r, probe.ReasonDBNotMySQL, probe.ReasonMalformed)
 		}),
 	}, {
 		Code: "db-too-old", Severity: Error,
@@ -237,13 +254,50 @@ func dbTrouble(rs []*probe.Result) match {
 	case probe.ReasonDBTLSFailed:
 		w["problem"] = "the handshake fails"
 	case probe.ReasonTCPSilent:
-		w["seen"] = "it takes connections and sends no greeting"
+		w["seen"] = silentAt(r)
 	}
+	w["stage"] = stageOf(r)
 	if w["problem"] == "" {
 		w["problem"] = "the certificate does not verify"
 	}
 	return match{affects: rs, words: w, evidence: evidenceOf(r, probe.FactErrNumber, probe.FactErrText, probe.FactPlugin, probe.FactSPN,
 		probe.FactSPNRealm, probe.FactTLSProblem, probe.FactCertNotAfter, probe.FactVersion)}
+}
+
+// largeLost: the server spoke, and is silent where full packets are due.
+func largeLost(r *probe.Result) bool {
+	stage := r.Facts[probe.FactDBStage]
+	return reason(r, probe.ReasonTCPSilent) && (stage == "db-tls" || stage == "db-token")
+}
+
+// silentAt says what a database's silence followed.
+func silentAt(r *probe.Result) string {
+	switch r.Facts[probe.FactDBStage] {
+	case "db-tls":
+		return "the greeting arrived, the answer to the TLS handshake did not"
+	case "db-switch":
+		return "the greeting arrived, the answer to the login packet did not"
+	case "db-token":
+		return "the server asked for the ticket, and its answer to it did not arrive"
+	case "query":
+		return "the login succeeded, the answer to a query did not arrive"
+	}
+	return "it takes connections and sends no greeting"
+}
+
+// stageOf says at which stage a conversation with a database failed.
+func stageOf(r *probe.Result) string {
+	switch r.Facts[probe.FactDBStage] {
+	case "db-tls":
+		return "in the TLS handshake"
+	case "db-switch":
+		return "after the login packet"
+	case "db-token":
+		return "while it was given the ticket"
+	case "query":
+		return "after the login"
+	}
+	return "before its greeting"
 }
 
 // certificateProblem names all that is wrong with a certificate.

@@ -165,7 +165,7 @@ func onPath(r *probe.Result) bool {
 	}
 	switch r.Reason {
 	case probe.ReasonUDPSilent, probe.ReasonConnectTimeout, probe.ReasonTCPSilent, probe.ReasonRefused,
-		probe.ReasonUnreachable, probe.ReasonForbidden, probe.ReasonClosed:
+		probe.ReasonUnreachable, probe.ReasonForbidden, probe.ReasonClosed, probe.ReasonDBCut:
 		return true
 	}
 	return false

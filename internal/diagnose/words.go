@@ -23,7 +23,7 @@ func said(r probe.Reason) string {
 		return "no route to host"
 	case probe.ReasonForbidden:
 		return "not permitted (by a firewall on the way, or this host's)"
-	case probe.ReasonClosed:
+	case probe.ReasonClosed, probe.ReasonDBCut:
 		return "connection closed without an answer"
 	case probe.ReasonMalformed:
 		return "an answer in another protocol"

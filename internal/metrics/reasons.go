@@ -14,7 +14,7 @@ func reasonsOf(k probe.Kind) []probe.Reason {
 	path := append(always, probe.ReasonConnectTimeout, probe.ReasonTCPSilent, probe.ReasonRefused, probe.ReasonUnreachable,
 		probe.ReasonForbidden, probe.ReasonClosed, probe.ReasonMalformed)
 	database := slices.Concat(path, []probe.Reason{probe.ReasonUnresolvable,
-		probe.ReasonDBNotMySQL, probe.ReasonDBTooOld, probe.ReasonDBBlocked, probe.ReasonDBHostDenied, probe.ReasonDBTooMany, probe.ReasonDBTLSUntrusted,
+		probe.ReasonDBNotMySQL, probe.ReasonDBTooOld, probe.ReasonDBCut, probe.ReasonDBBlocked, probe.ReasonDBHostDenied, probe.ReasonDBTooMany, probe.ReasonDBTLSUntrusted,
 		probe.ReasonDBTLSFailed, probe.ReasonDBTLSMissing, probe.ReasonDBTLSRequired, probe.ReasonDBPluginMissing, probe.ReasonDBOtherPlugin,
 		probe.ReasonDBRealmMismatch, probe.ReasonDBSPNUnexpected, probe.ReasonDBAccountLocked, probe.ReasonDBError})
 	switch k {

@@ -26,6 +26,8 @@ func databaseFaults() []Fault {
 			return w.only(alice)
 		},
 	},
+		databaseFault("db-path-mtu", mysqltest.Faults{StallAt: mysqltest.AtTLS}, "the database's greeting arrives, and nothing of the TLS handshake, as where full packets are lost"),
+		databaseFault("db-connection-cut", mysqltest.Faults{CutAt: mysqltest.AtToken}, "the database's side resets the connection when it gets alice's ticket, as a server does that goes down"),
 		databaseFault("db-refused", mysqltest.Faults{Refuse: true}, "nothing listens on the database's port: refused"),
 		databaseFault("db-not-mysql", mysqltest.Faults{Banner: "SSH-2.0-OpenSSH_9.2p1\r\n"}, "an SSH server listens on the database's port: no MySQL greeting"),
 		databaseFault("db-too-old", mysqltest.Faults{Old: true}, "the database greets as MySQL 5.1 does: no pluggable authentication"),

@@ -40,7 +40,8 @@ func climb(t *testing.T, o rehearsal.Options) (diagnose.Report, []probe.Result) 
 	}
 	report := check.Explain(w.Config(), results, w.Now()())
 	unavoidable := 0
-	if o.Fault == "db-auth-timeout" { // it is the server that gives up
+	switch o.Fault {
+	case "db-auth-timeout", "db-connection-cut", "db-path-mtu": // it is the server's side that ends them
 		unavoidable = 1
 	}
 	if passwords, handshakes := w.Harm(); passwords > 1 || handshakes > unavoidable {

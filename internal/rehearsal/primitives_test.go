@@ -85,7 +85,7 @@ func pathCodes(kind probe.Kind) []diagnose.Code {
 			"dns-srv-stale"},
 		probe.Kpasswd:  {"kpasswd-blocked"},
 		probe.DNS:      {"dns-server-silent", "dns-udp-blocked", "dns-tcp-blocked"},
-		probe.Database: {"db-silent", "db-refused", "db-not-mysql", "db-connection-cut"},
+		probe.Database: {"db-silent", "db-refused", "db-not-mysql", "db-connection-cut", "db-path-mtu"},
 	}
 	return append(slices.Clone(all[kind]), "server-down", "host-offline", "ipv6-broken", "path-lossy", "server-slow")
 }
@@ -391,6 +391,11 @@ func databaseSide(r *rand.Rand) induced {
 	}
 	return pick(r,
 		does("nothing listens", "db-refused", func(f *mysqltest.Faults) { f.Refuse = true }),
+		does("hangs up without a greeting", "db-connection-cut", func(f *mysqltest.Faults) { f.CutAt = mysqltest.AtGreeting }),
+		does("resets in the TLS handshake", "db-connection-cut", func(f *mysqltest.Faults) { f.CutAt = mysqltest.AtTLS }),
+		does("resets before the switch", "db-connection-cut", func(f *mysqltest.Faults) { f.CutAt = mysqltest.AtSwitch }),
+		does("resets at the token", "db-connection-cut", func(f *mysqltest.Faults) { f.CutAt = mysqltest.AtToken }),
+		does("its TLS flight is lost", "db-path-mtu", func(f *mysqltest.Faults) { f.StallAt = mysqltest.AtTLS }),
 		does("is mute", "db-silent", func(f *mysqltest.Faults) { f.Silent = true }),
 		does("is an SSH server", "db-not-mysql", func(f *mysqltest.Faults) { f.Banner = "SSH-2.0-OpenSSH_9.2p1\r\n" }),
 		says(1129, "db-host-blocked"), says(1130, "db-host-denied"), says(1040, "db-too-many-connections"),

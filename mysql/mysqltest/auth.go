@@ -51,6 +51,9 @@ func (v *conversation) authenticateUser() error {
 			return err
 		}
 	}
+	if err := v.at(AtToken); err != nil {
+		return err
+	}
 	if u.Open {
 		return nil
 	}

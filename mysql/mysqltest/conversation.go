@@ -99,6 +99,9 @@ func (v *conversation) authenticate() error {
 	for i, c := range v.salt {
 		v.salt[i] = c%94 + 33 // printable, as the real ones are, and no NUL
 	}
+	if err := v.at(AtGreeting); err != nil {
+		return err
+	}
 	if err := v.write(v.greeting().Marshal()); err != nil {
 		return err
 	}
@@ -107,6 +110,9 @@ func (v *conversation) authenticate() error {
 		return err
 	}
 	if mysql.IsSSLRequest(b) && !v.faults.NoTLS {
+		if err := v.at(AtTLS); err != nil {
+			return err
+		}
 		if err := v.startTLS(); err != nil {
 			return err
 		}
@@ -128,6 +134,9 @@ func (v *conversation) authenticate() error {
 	v.mu.Lock()
 	v.lastLogin = *login
 	v.mu.Unlock()
+	if err := v.at(AtSwitch); err != nil {
+		return err
+	}
 	if v.faults.RequireTLS && !v.secure() {
 		return v.refuse(3159, "HY000", "Connections using insecure transport are prohibited while --require_secure_transport=ON.")
 	}
@@ -135,6 +144,26 @@ func (v *conversation) authenticate() error {
 		return v.refuse(1524, "HY000", "Plugin '%s' is not loaded", v.plugin())
 	}
 	return v.authenticateUser()
+}
+
+// errCut ends a conversation that the script ends at a step.
+var errCut = errors.New("cut by the script")
+
+// at does what the script has for a step. A stall lasts until the client goes.
+func (v *conversation) at(s Step) error {
+	switch s {
+	case v.faults.CutAt:
+		if tcp, ok := v.raw().(*net.TCPConn); ok {
+			tcp.SetLinger(0) // a reset
+		}
+		v.raw().Close()
+		return errCut
+	case v.faults.StallAt:
+		v.raw().SetDeadline(time.Time{})
+		io.Copy(io.Discard, v.raw())
+		return errCut
+	}
+	return nil
 }
 
 func (v *conversation) greeting() *mysql.Greeting {

@@ -17,6 +17,9 @@ type Faults struct {
 	Greeting *mysql.ServerError // said instead of the greeting: 1129, 1130, 1040, …
 	Old      bool               // greets and refuses as MySQL 5.1 does: no plugins, no TLS
 
+	CutAt   Step // the connection is reset there
+	StallAt Step // nothing is read or said from there on
+
 	// TLS.
 
 	NoTLS       bool        // not offered
@@ -40,6 +43,18 @@ type Faults struct {
 	DenyAfterProof *mysql.ServerError // AP-REP, then this ERR: 1045, 3118, 1226, …
 	SecondFactor   bool               // AP-REP, then a switch to another plugin
 }
+
+// Step is a moment of a conversation, before the server's own next word.
+type Step int
+
+// The steps; the zero value is none.
+const (
+	NoStep     Step = iota
+	AtGreeting      // instead of it
+	AtTLS           // instead of its flight in the handshake
+	AtSwitch        // instead of the switch
+	AtToken         // instead of what it says to the token
+)
 
 // Denied is the ERR for DenyAfterProof where the account is not this user's.
 func Denied(user string) *mysql.ServerError {

@@ -65,7 +65,11 @@ const moment = 50 * time.Millisecond
 // failure it has been ended already. finished says whether the server has
 // nothing to count against this host.
 func Open(ctx context.Context, rec *probe.Recorder, d probe.Dialer, s Server, user string) (conn *mysql.Conn, sw *mysql.Switch, finished bool, err error) {
-	fail := func(r probe.Reason, err error) (*mysql.Conn, *mysql.Switch, bool, error) {
+	fail := func(stage string, r probe.Reason, err error) (*mysql.Conn, *mysql.Switch, bool, error) {
+		if r == probe.ReasonClosed && stage != StageConnect {
+			r = probe.ReasonDBCut
+		}
+		rec.Fact(probe.FactDBStage, stage)
 		return nil, nil, finished, &Failure{Reason: r, Err: err}
 	}
 	finished = true
@@ -77,7 +81,7 @@ func Open(ctx context.Context, rec *probe.Recorder, d probe.Dialer, s Server, us
 		conn = mysql.NewConn(nc)
 		return nil
 	}); err != nil {
-		return fail(probe.ReasonOf(err, probe.ReasonConnectTimeout), err)
+		return fail(StageConnect, probe.ReasonOf(err, probe.ReasonConnectTimeout), err)
 	}
 	var greeting *mysql.Greeting
 	if err := rec.Stage(StageGreeting, func() (err error) {
@@ -88,13 +92,13 @@ func Open(ctx context.Context, rec *probe.Recorder, d probe.Dialer, s Server, us
 			rec.Fact(probe.FactVersion, greeting.Version)
 		}
 		finished = Leave(ctx, rec, conn, nil)
-		return fail(ReasonOf(err), err)
+		return fail(StageGreeting, ReasonOf(err), err)
 	}
 	rec.Fact(probe.FactVersion, greeting.Version)
 	if s.TLS != nil {
 		if err := rec.Stage(StageTLS, func() error { return startTLS(ctx, rec, conn, s.TLS) }); err != nil {
 			finished = Leave(ctx, rec, conn, nil)
-			return fail(tlsReason(err), err)
+			return fail(StageTLS, tlsReason(err), err)
 		}
 	}
 	if err := rec.Stage(StageSwitch, func() (err error) {
@@ -102,7 +106,7 @@ func Open(ctx context.Context, rec *probe.Recorder, d probe.Dialer, s Server, us
 		return err
 	}); err != nil {
 		finished = Leave(ctx, rec, conn, nil)
-		return fail(ReasonOf(err), err)
+		return fail(StageSwitch, ReasonOf(err), err)
 	}
 	rec.Fact(probe.FactPlugin, sw.Plugin)
 	return conn, sw, false, nil

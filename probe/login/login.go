@@ -192,7 +192,9 @@ func (a *attempt) logIn(ctx context.Context, server database.Server, unresolved 
 			}
 			return err
 		}})
+	switched := time.Now()
 	token, err := auth.Start(ctx, sw.Plugin, sw.Data)
+	slow := time.Since(switched) >= patience
 	a.recordTicket(auth)
 	if err != nil {
 		f := a.noTicket(ctx, auth, err)
@@ -202,6 +204,9 @@ func (a *attempt) logIn(ctx context.Context, server database.Server, unresolved 
 	second, cancel := probe.Limit(ctx, a.p.Timeout)
 	defer cancel()
 	if f := a.authenticate(second, conn, auth, token); f != nil {
+		if f.reason == probe.ReasonDBCut && slow && !auth.Proven {
+			f.reason = probe.ReasonDBAuthTimeout
+		}
 		finished = conn.Finished()
 		if !finished {
 			finished = database.Leave(ctx, a.rec, conn, nil)
@@ -217,9 +222,23 @@ func (a *attempt) logIn(ctx context.Context, server database.Server, unresolved 
 	})
 	conn.Quit(second) // logged in: however the goodbye goes, nothing counts
 	if err != nil {
-		return &failure{probe.AtDatabase, database.ReasonOf(err), err}
+		a.rec.Fact(probe.FactDBStage, StageQuery)
+		return &failure{probe.AtDatabase, cutOr(database.ReasonOf(err)), err}
 	}
 	return nil
+}
+
+// patience is how long a ticket must have taken for the end of the connection to be
+// the server's connect_timeout, which is two seconds at the least (MySQL) and ten by
+// default. A server that restarts or is cut off ends it at any moment.
+const patience = 500 * time.Millisecond
+
+// cutOr: a conversation that had begun and was ended by the server's side was cut.
+func cutOr(r probe.Reason) probe.Reason {
+	if r == probe.ReasonClosed {
+		return probe.ReasonDBCut
+	}
+	return r
 }
 
 // open runs the database's stages and reports them as a result of their own.
@@ -271,18 +290,17 @@ func (a *attempt) authenticate(ctx context.Context, conn *mysql.Conn, auth *kerb
 	if err == nil {
 		return nil
 	}
+	a.rec.Fact(probe.FactDBStage, StageToken)
 	return &failure{probe.AtDatabase, tokenReason(err, auth.Proven), err}
 }
 
 // tokenReason says what an end in the middle of the authentication means: it
 // depends on whether the server had proved itself by then.
 func tokenReason(err error, proven bool) probe.Reason {
-	r := database.ReasonOf(err)
+	r := cutOr(database.ReasonOf(err))
 	switch {
 	case errors.Is(err, client.ErrUnproven):
 		return probe.ReasonDBUnproven
-	case r == probe.ReasonClosed:
-		return probe.ReasonDBAuthTimeout
 	case r == probe.ReasonDBError && proven:
 		return probe.ReasonDBAccessDenied
 	case r == probe.ReasonDBError && mentionsName(err):

@@ -1,0 +1,59 @@
+package login_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/kerbagent/kerbagent/krb5/krb5test"
+	"github.com/kerbagent/kerbagent/mysql/mysqltest"
+	"github.com/kerbagent/kerbagent/probe"
+)
+
+// A database that restarts, or whatever stands before it, ends the connection at any
+// step: the reason says so, with the step, and the handshake is known as unfinished.
+func TestConnectionCut(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		faults mysqltest.Faults
+		reason probe.Reason
+		stage  string
+	}{
+		{"before the greeting", mysqltest.Faults{CutAt: mysqltest.AtGreeting}, probe.ReasonDBCut, "db-greeting"},
+		{"in the TLS handshake", mysqltest.Faults{CutAt: mysqltest.AtTLS}, probe.ReasonDBCut, "db-tls"},
+		{"before the switch", mysqltest.Faults{CutAt: mysqltest.AtSwitch}, probe.ReasonDBCut, "db-switch"},
+		{"at the token", mysqltest.Faults{CutAt: mysqltest.AtToken}, probe.ReasonDBCut, "db-token"},
+		{"no greeting comes", mysqltest.Faults{StallAt: mysqltest.AtGreeting}, probe.ReasonTCPSilent, "db-greeting"},
+		{"the TLS flight is lost", mysqltest.Faults{StallAt: mysqltest.AtTLS}, probe.ReasonTCPSilent, "db-tls"},
+		{"the answer to the token is lost", mysqltest.Faults{StallAt: mysqltest.AtToken}, probe.ReasonTCPSilent, "db-token"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newRig(t)
+			if err := r.db.SetFaults(c.faults); err != nil {
+				t.Fatal(err)
+			}
+			p := r.probe("alice", password)
+			if c.faults.StallAt != mysqltest.NoStep {
+				p.Timeout = 300 * time.Millisecond
+			}
+			res := p.Run(t.Context())
+			if res.Reason != c.reason || res.Facts[probe.FactDBStage] != c.stage || res.Facts[probe.FactFailedAt] != probe.AtDatabase {
+				t.Errorf("%s at %q (%s): %v", res.Reason, res.Facts[probe.FactDBStage], res.Facts[probe.FactFailedAt], res.Err)
+			}
+			if r.shakes.unfinished != 1 {
+				t.Errorf("%d handshakes are known to be unfinished", r.shakes.unfinished)
+			}
+		})
+	}
+}
+
+// The end that comes while a slow KDC is waited for is the server's patience.
+func TestConnectionEndedWhileTheKDCIsSlow(t *testing.T) {
+	r := newRig(t)
+	r.faults.Set(krb5test.Script{AnswerDelay: map[krb5test.Kind]time.Duration{krb5test.KindTGS: 700 * time.Millisecond}})
+	if err := r.db.SetFaults(mysqltest.Faults{ConnectTimeout: 200 * time.Millisecond}); err != nil {
+		t.Fatal(err)
+	}
+	if res := r.probe("alice", password).Run(t.Context()); res.Reason != probe.ReasonDBAuthTimeout {
+		t.Errorf("%s: %v", res.Reason, res.Err)
+	}
+}
