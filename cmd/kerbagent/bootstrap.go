@@ -28,6 +28,8 @@ type bootstrapOptions struct {
 	stateDir                string
 	output                  string
 	takeLock, yes           bool
+	noService               bool
+	waitLock                time.Duration
 }
 
 func newBootstrap(s streams) *cobra.Command {
@@ -44,6 +46,7 @@ run again at any moment. The last thing it does is to log the users in.
   kerbagent bootstrap apply    show the plan, ask for confirmation, then apply
   kerbagent bootstrap status   show the progress
   kerbagent bootstrap policy   print the IAM policy that it needs
+  kerbagent bootstrap client   set up a further host, once the first one is done
   kerbagent bootstrap rotate   give passwords of the directory new values
   kerbagent bootstrap          the same as apply; without a terminal it does not ask (for provisioning)
 
@@ -80,8 +83,10 @@ EXIT STATUS
 	f.StringVarP(&o.output, "output", "o", "human", "how to print the result: `human` or json")
 	enumerated(c, "output", "human", "json")
 	f.BoolVar(&o.yes, "yes", false, "answer the question of apply: do not ask")
+	f.DurationVar(&o.waitLock, "wait-lock", 0, "how `long` to wait for a bootstrap that holds the lock, e.g. 30m (default: not at all, exit 6)")
+	f.BoolVar(&o.noService, "no-service", false, "leave the daemon of this host alone: neither hand it passwords nor start it")
 	f.BoolVar(&o.takeLock, "take-lock", false, "take the lock from a bootstrap that is dead")
-	c.AddCommand(o.plan(s), o.status(s), o.policy(s), o.applyVerb(s), o.rotate(s))
+	c.AddCommand(o.plan(s), o.status(s), o.policy(s), o.applyVerb(s), o.client(s), o.rotate(s))
 	return c
 }
 
@@ -114,8 +119,8 @@ func (o *bootstrapOptions) policy(s streams) *cobra.Command {
 		if readOnly {
 			purpose = string(bootstrap.ForStatus)
 		}
-		if !slices.Contains([]bootstrap.Purpose{bootstrap.ForApply, bootstrap.ForStatus, bootstrap.ForRotate}, bootstrap.Purpose(purpose)) {
-			return fmt.Errorf("--for %q is none of apply, status and rotate", purpose)
+		if !slices.Contains([]bootstrap.Purpose{bootstrap.ForApply, bootstrap.ForStatus, bootstrap.ForRotate, bootstrap.ForClient}, bootstrap.Purpose(purpose)) {
+			return fmt.Errorf("--for %q is none of apply, status, rotate and client", purpose)
 		}
 		account = cmp.Or(account, cfg.Account)
 		region := cmp.Or(cfg.Region, o.region, os.Getenv("AWS_REGION"))
@@ -128,7 +133,7 @@ func (o *bootstrapOptions) policy(s streams) *cobra.Command {
 		_, err = fmt.Fprintln(s.out, bootstrap.Policy(cfg, region, account, bootstrap.Purpose(purpose)))
 		return err
 	}}
-	c.Flags().StringVar(&purpose, "for", string(bootstrap.ForApply), "what the policy is for: `apply`, status (plan and status change nothing) or rotate")
+	c.Flags().StringVar(&purpose, "for", string(bootstrap.ForApply), "what the policy is for: `apply`, status (plan and status change nothing), rotate, or client")
 	c.Flags().BoolVar(&readOnly, "read-only", false, "the same as --for status")
 	c.Flags().StringVar(&account, "account", "", "`number` of the AWS account (default: bootstrap.account, else the policy is valid in any)")
 	return c
@@ -142,12 +147,12 @@ func (o *bootstrapOptions) load() (*config.Bootstrap, error) {
 }
 
 // options connects to AWS and to everything else of this host.
-func (o *bootstrapOptions) options(ctx context.Context) (bootstrap.Options, error) {
+func (o *bootstrapOptions) options(ctx context.Context, s streams) (bootstrap.Options, error) {
 	cfg, err := o.load()
 	if err != nil {
 		return bootstrap.Options{}, err
 	}
-	clients, err := bootstrap.Connect(ctx, cmp.Or(o.region, cfg.Region), o.profile)
+	clients, err := bootstrap.Connect(ctx, cmp.Or(o.region, cfg.Region), o.profile, o.mfaCode(ctx, s))
 	if err != nil {
 		return bootstrap.Options{}, err
 	}
@@ -155,14 +160,19 @@ func (o *bootstrapOptions) options(ctx context.Context) (bootstrap.Options, erro
 	if err != nil {
 		return bootstrap.Options{}, fmt.Errorf("asking for this host's name: %w", err)
 	}
+	var service bootstrap.Service
+	if !o.noService {
+		service = hostService(ctx)
+	}
 	dir := cmp.Or(o.stateDir, bootstrapStateDir())
 	former := ""
 	if o.stateDir == "" {
 		former = defaultStateDir()
 	}
 	return bootstrap.Options{
-		Config: cfg, AWS: clients, StateDir: dir, FormerStateDir: former, Host: host, TakeLock: o.takeLock,
-		Now: time.Now, Sleep: sleep, Accounts: bootstrap.OpenDirectory, Login: recordedLogin(dir), SQL: bootstrap.OpenDatabase, Krb5Conf: bootstrapKrb5Conf(ctx),
+		Config: cfg, AWS: clients, StateDir: dir, FormerStateDir: former, Host: host, TakeLock: o.takeLock, WaitLock: o.waitLock,
+		Now: time.Now, Sleep: sleep, Service: service, ServiceFiles: serviceFiles(),
+		Accounts: bootstrap.OpenDirectory, Login: recordedLogin(dir), SQL: bootstrap.OpenDatabase, Krb5Conf: bootstrapKrb5Conf(ctx),
 		Verify: func(ctx context.Context, cfg *config.Config, prompted func(config.Login) ([]byte, error)) ([]probe.Result, diagnose.Report, error) {
 			env, err := hostEnv(cfg, dir, ledger.Options{})
 			if err != nil {
@@ -184,6 +194,19 @@ func bootstrapStateDir() string {
 		return dir + "-bootstrap"
 	}
 	return defaultStateDir()
+}
+
+// mfaCode returns how the code of a profile with MFA is asked for; nil where there
+// is no terminal.
+func (o *bootstrapOptions) mfaCode(ctx context.Context, s streams) func() (string, error) {
+	if !term.IsTerminal(int(s.in.Fd())) {
+		return nil
+	}
+	return func() (string, error) {
+		fmt.Fprint(s.err, "MFA code of the AWS profile: ")
+		code, err := ask(ctx, s.in, false)
+		return strings.TrimSpace(string(code)), err
+	}
 }
 
 // recordedLogin tries a new password with the care that every login takes: it is
@@ -235,7 +258,7 @@ func bootstrapKrb5Conf(ctx context.Context) bootstrap.Krb5Conf {
 
 // look prints a plan or the status.
 func (o *bootstrapOptions) look(ctx context.Context, s streams, plan bool) error {
-	opts, err := o.options(ctx)
+	opts, err := o.options(ctx, s)
 	if err != nil {
 		return o.end(s, bootstrap.Report{}, err)
 	}
@@ -249,7 +272,7 @@ func (o *bootstrapOptions) look(ctx context.Context, s streams, plan bool) error
 // apply makes what is missing. It asks on a terminal; without one it does not, and
 // with must it then does nothing.
 func (o *bootstrapOptions) apply(ctx context.Context, s streams, must bool) error {
-	opts, err := o.options(ctx)
+	opts, err := o.options(ctx, s)
 	if err != nil {
 		return o.end(s, bootstrap.Report{}, err)
 	}

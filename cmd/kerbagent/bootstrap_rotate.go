@@ -31,7 +31,7 @@ new one at once: a daemon that has it as a systemd credential is restarted.`,
 }
 
 func (o *bootstrapOptions) rotateThem(ctx context.Context, s streams, names []string) error {
-	opts, err := o.options(ctx)
+	opts, err := o.options(ctx, s)
 	if err != nil {
 		return o.end(s, bootstrap.Report{}, err)
 	}

@@ -161,6 +161,9 @@ func refused(err error) bool {
 	return !errors.As(err, &status) || status.HTTPStatusCode() < 500 || throttled(err)
 }
 
+// errNobodyToAsk is in the way of a profile with MFA where there is no terminal.
+var errNobodyToAsk = errors.New("the profile needs an MFA code, and there is no terminal to ask for it")
+
 // is says whether a typed error of the SDK is in the chain.
 func is[T error](err error) bool {
 	var t T

@@ -49,6 +49,18 @@ func Rotate(ctx context.Context, o Options, names []string) (Report, error) {
 	return run(ctx, o, func(w *world) ([]step, error) { return w.rotateSteps(names) })
 }
 
+// Client sets up a further host: kerbagent.yaml, krb5.conf, the passwords for its
+// daemon, and a verified login. It reads what another host's Apply has made, takes
+// no lock and changes nothing at AWS. The error is an *Error.
+func Client(ctx context.Context, o Options) (Report, error) {
+	e, err := start(ctx, o, false)
+	if err != nil {
+		return Report{Schema: 1}, err
+	}
+	e.steps = e.world.clientSteps()
+	return e.apply(ctx)
+}
+
 // run brings steps to their end, under the lock.
 func run(ctx context.Context, o Options, steps func(*world) ([]step, error)) (rep Report, err error) {
 	e, err := start(ctx, o, true)

@@ -52,6 +52,7 @@ type rdsCalls struct {
 
 // ec2Calls are those of ec2.
 type ec2Calls struct {
+	describeVpcs                 call[ec2.DescribeVpcsInput, ec2.DescribeVpcsOutput, ec2.Options]
 	describeSubnets              call[ec2.DescribeSubnetsInput, ec2.DescribeSubnetsOutput, ec2.Options]
 	describeSecurityGroups       call[ec2.DescribeSecurityGroupsInput, ec2.DescribeSecurityGroupsOutput, ec2.Options]
 	authorizeSecurityGroupEgress call[ec2.AuthorizeSecurityGroupEgressInput, ec2.AuthorizeSecurityGroupEgressOutput, ec2.Options]

@@ -49,6 +49,9 @@ func (s *clusterStep) needs() []permission {
 	pass := act("iam:PassRole", s.arn("iam", "", "role"+s.Config.Role.Path+s.Config.Role.Name)).when(condition{"StringEquals", "iam:PassedToService", "rds.amazonaws.com,directoryservice.rds.amazonaws.com"})
 	out := []permission{watch("rds:DescribeDBClusters", "*"), watch("rds:DescribeDBInstances", "*"), watch("rds:DescribeOrderableDBInstanceOptions", "*"),
 		watch("ec2:DescribeSecurityGroups", "*"), pass}
+	if s.Config.Directory.ID != "" || s.Config.Directory.Adopt { // it may be in another VPC
+		out = append(out, watch("ec2:DescribeVpcs", "*"))
+	}
 	for _, a := range map[config.ClusterMode][]string{
 		config.ClusterCreate:          {"CreateDBCluster", "CreateDBInstance", "AddTagsToResource"},
 		config.ClusterModify:          {"ModifyDBCluster"},

@@ -96,8 +96,42 @@ func (s *clusterStep) paths(ctx context.Context, groups []string) (blocked strin
 			" lead to the directory ("+addresses(s.directory.addresses)+"): if the join fails, look there first")
 	}
 	if vpc != "" && s.directory.vpc != "" && vpc != s.directory.vpc {
-		notes = append(notes, fmt.Sprintf("the cluster is in %s and the directory in %s: the two need a peering or a transit gateway, routes in both directions, and the directory's security group must let the cluster's addresses in",
-			vpc, s.directory.vpc))
+		notes = append(notes, fmt.Sprintf("the cluster is in %s and the directory in %s: the two need a peering or a transit gateway, routes in both directions, and a directory's security group that lets the cluster's addresses in", vpc, s.directory.vpc))
+		closed, err := s.admission(ctx, vpc)
+		if err != nil {
+			return "", nil, err
+		}
+		if closed != "" {
+			blocked = strings.TrimPrefix(blocked+"\n"+closed, "\n")
+		}
 	}
 	return blocked, notes, nil
+}
+
+// admission judges the directory's own security group, which AWS makes so that it
+// admits the directory's VPC and no other. Another account's cannot be read.
+func (s *clusterStep) admission(ctx context.Context, vpc string) (blocked string, err error) {
+	if s.directory.group == "" {
+		return "", nil
+	}
+	group, err := oneGroup(ctx, s.ec2, s.directory.group)
+	if err != nil {
+		return "", err
+	}
+	_, networks, err := oneVPC(ctx, s.ec2, vpc)
+	if err != nil {
+		return "", err
+	}
+	var commands []string
+	for _, w := range s.ways() {
+		for _, n := range networks {
+			if !covers(group.IpPermissions, w.protocol, w.port, n) {
+				commands = append(commands, fmt.Sprintf("  aws ec2 authorize-security-group-ingress --region %s --group-id %s --protocol %s --port %d --cidr %s", s.region, s.directory.group, w.protocol, w.port, n))
+			}
+		}
+	}
+	if len(commands) == 0 {
+		return "", nil
+	}
+	return "the directory's security group (" + s.directory.group + ") does not let the cluster's VPC " + vpc + " in. These rules are missing:\n" + strings.Join(commands, "\n"), nil
 }

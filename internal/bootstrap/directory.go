@@ -110,9 +110,9 @@ func (s *directoryStep) needs() []permission {
 	if s.Config.Directory.ID != "" {
 		return out
 	}
-	out = append(out, watch("ds:ListTagsForResource", "*"), watch("ds:GetDirectoryLimits", "*"), watch("ec2:DescribeSubnets", "*"),
+	out = append(out, watch("ds:ListTagsForResource", "*"), watch("ds:GetDirectoryLimits", "*"), watch("ec2:DescribeSubnets", "*"), watch("ec2:DescribeVpcs", "*"),
 		act("ds:CreateMicrosoftAD", "*"), act("ds:AddTagsToResource", "*"))
-	for _, a := range []string{"DescribeVpcs", "DescribeNetworkInterfaces", "CreateSecurityGroup", "CreateNetworkInterface", "CreateTags",
+	for _, a := range []string{"DescribeNetworkInterfaces", "CreateSecurityGroup", "CreateNetworkInterface", "CreateTags",
 		"AuthorizeSecurityGroupIngress", "AuthorizeSecurityGroupEgress", "RevokeSecurityGroupEgress"} {
 		out = append(out, act("ec2:"+a, "*"))
 	}

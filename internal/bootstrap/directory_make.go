@@ -3,6 +3,7 @@ package bootstrap
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -51,6 +52,9 @@ func (s *directoryStep) lookMissing(ctx context.Context) (view, error) {
 // fits checks what AWS would find out only after a while, or not say clearly.
 func (s *directoryStep) fits(ctx context.Context) error {
 	want := s.Config.Directory
+	if err := s.vpcFits(ctx); err != nil {
+		return err
+	}
 	out, err := s.ec2.describeSubnets(ctx, &ec2.DescribeSubnetsInput{SubnetIds: want.Subnets})
 	if code(err) == "InvalidSubnetID.NotFound" {
 		return advise("correct directory.subnets; a subnet is seen in its own Region only", "a subnet is not there: %s", text(err))
@@ -76,6 +80,37 @@ func (s *directoryStep) fits(ctx context.Context) error {
 	if l := limits.DirectoryLimits; l != nil && l.CloudOnlyMicrosoftADLimitReached {
 		return advise("delete one, adopt one, or have the quota raised (Service Quotas, AWS Directory Service)",
 			"the account has %d of %d directories that it may have in %s", aws.ToInt32(l.CloudOnlyMicrosoftADCurrentCount), aws.ToInt32(l.CloudOnlyMicrosoftADLimit), s.region)
+	}
+	return nil
+}
+
+// vpcFits holds the VPC to Directory Service's prerequisites: default tenancy, and
+// nothing of 198.18.0.0/15, which the service uses itself.
+func (s *directoryStep) vpcFits(ctx context.Context) error {
+	want := s.Config.Directory
+	vpc, networks, err := oneVPC(ctx, s.ec2, want.VPC)
+	switch {
+	case code(err) == "InvalidVpcID.NotFound":
+		return advise("correct directory.vpc; a VPC is seen in its own Region only", "there is no VPC %s in %s", want.VPC, s.region)
+	case err != nil:
+		return err
+	case vpc.InstanceTenancy != "" && vpc.InstanceTenancy != "default":
+		return advise("take a VPC of default tenancy", "the VPC %s has %s tenancy, and AWS Directory Service needs the default one", want.VPC, vpc.InstanceTenancy)
+	}
+	own := netip.MustParsePrefix("198.18.0.0/15")
+	for _, n := range networks {
+		if n.Overlaps(own) {
+			return advise("take a VPC with other addresses", "the VPC %s has addresses of %s (%s), which AWS Directory Service uses itself", want.VPC, own, n)
+		}
+	}
+	if t := s.Config.Trust; t != nil {
+		for _, n := range networks {
+			for _, other := range t.Networks {
+				if n.Overlaps(other) && n.Bits() > other.Bits() {
+					return advise("correct trust.networks, or take a VPC with other addresses", "the network %s of the other forest has the VPC's own addresses in it (%s): there is no way to both", other, n)
+				}
+			}
+		}
 	}
 	return nil
 }

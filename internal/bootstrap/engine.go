@@ -17,7 +17,7 @@ type engine struct {
 func start(ctx context.Context, o Options, changes bool) (*engine, error) {
 	w := &world{Options: o, began: o.Now()}
 	if err := w.identify(ctx); err != nil {
-		return nil, problem("start", err)
+		return nil, w.problem("start", err)
 	}
 	if err := w.inAccount(changes); err != nil {
 		return nil, err
@@ -139,7 +139,7 @@ func (e *engine) recount(step string, v view, err error) error {
 // missing is printed as the whole policy has it, with its conditions: without
 // them it would be more than the step needs.
 func (e *engine) problem(s step, err error) *Error {
-	p := problem(s.name(), err)
+	p := e.world.problem(s.name(), err)
 	if p.Exit != ExitPermission {
 		return p
 	}

@@ -47,7 +47,7 @@ func (l *lock) take(ctx context.Context) error {
 		}
 	}
 	me := holder{Token: l.state.Lock, Host: l.Host, Since: l.Now().UTC()}
-	began := l.Now()
+	began, released := l.Now(), l.Now()
 	for taken := false; ; {
 		err := l.create(ctx, me)
 		switch {
@@ -63,6 +63,12 @@ func (l *lock) take(ctx context.Context) error {
 				if err := l.remove(ctx); err != nil {
 					return err
 				}
+			case err == nil && l.Now().Sub(began) < l.WaitLock:
+				if err := l.wait(ctx, plain(held.Host), l.Now().Sub(began)); err != nil {
+					return err
+				}
+				released = l.Now()
+				continue
 			case err == nil:
 				return &lockedError{by: fmt.Sprintf("%s since %s", plain(held.Host), held.Since.Format(time.RFC3339))}
 			case !gone(err) && !passes(err):
@@ -72,7 +78,7 @@ func (l *lock) take(ctx context.Context) error {
 			return fmt.Errorf("taking the lock: %w", err)
 		}
 		// Just given back, or an answer lost: again.
-		waited := l.Now().Sub(began)
+		waited := l.Now().Sub(released)
 		if waited >= lockGone {
 			return fmt.Errorf("taking the lock %s: %w", lockName, err)
 		}
@@ -82,6 +88,13 @@ func (l *lock) take(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// wait waits a while for whoever holds the lock.
+func (l *lock) wait(ctx context.Context, holder string, waited time.Duration) error {
+	w := &Wait{For: "the bootstrap on " + holder + " to end", Usual: "as long as AWS takes, up to an hour", Every: 15 * time.Second, Budget: l.WaitLock}
+	l.tell(Event{Step: "lock", Kind: EventWaiting, Text: w.For, For: waited, Wait: w})
+	return l.Sleep(ctx, w.Every)
 }
 
 // still says whether the lock is ours yet: a host that slept, or was cut off, may

@@ -19,8 +19,9 @@ type Options struct {
 	// FormerStateDir is where earlier versions kept it: the daemon's folder. A state
 	// file there that is ours is taken over, once. Empty: there is none.
 	FormerStateDir string
-	Host           string // this host's name, for who meets the lock
-	TakeLock       bool   // take the lock from whoever holds it
+	Host           string        // this host's name, for who meets the lock
+	TakeLock       bool          // take the lock from whoever holds it
+	WaitLock       time.Duration // how long a lock that somebody holds is waited for
 
 	Now      func() time.Time
 	Sleep    func(context.Context, time.Duration) error // ends early with ctx's error
@@ -31,6 +32,9 @@ type Options struct {
 	SQL      OpenSQL      // nil where no database users are configured
 	Krb5Conf Krb5Conf
 	Verify   Verifier
+
+	Service      Service // the daemon of this host; nil: it is left alone
+	ServiceFiles ServiceFiles
 }
 
 // Krb5Conf says whether the krb5.conf at path is what cfg needs, and how it
@@ -115,3 +119,17 @@ type AccountsAt struct {
 // OpenAccounts connects to a directory. A password that is refused is not tried
 // again: the Admin can be locked out too.
 type OpenAccounts func(context.Context, AccountsAt) (Accounts, error)
+
+// Service is the daemon of this host, as what supervises it has it.
+type Service interface {
+	// Since returns when it was started; false: it does not run.
+	Since(ctx context.Context) (time.Time, bool, error)
+	// Restart has it read its unit again, start, and start with this host from now on.
+	Restart(ctx context.Context) error
+}
+
+// ServiceFiles are where the daemon's unit gets its passwords from.
+type ServiceFiles struct {
+	Credentials string // folder of root's: a file a user, 0600
+	DropIn      string // of the unit: it hands them over as credentials
+}

@@ -68,8 +68,10 @@ func (p *patience) do(ctx context.Context, c change) error {
 			return p.Sleep(ctx, w.Every)
 		}
 	}
-	if err := p.lock.still(ctx); err != nil {
-		return p.excuse(ctx, err)
+	if p.lock != nil { // else it is this host that is changed
+		if err := p.lock.still(ctx); err != nil {
+			return p.excuse(ctx, err)
+		}
 	}
 	if p.doing != c.what {
 		p.doing = c.what

@@ -14,6 +14,7 @@ const (
 	ForApply  Purpose = "apply"  // from nothing to a login
 	ForStatus Purpose = "status" // of a watcher, which looks and never changes
 	ForRotate Purpose = "rotate"
+	ForClient Purpose = "client" // of a further host
 )
 
 // Policy returns the IAM policy for what is configured. account may be empty: then
@@ -24,16 +25,21 @@ func Policy(cfg *config.Bootstrap, region, account string, purpose Purpose) stri
 	}
 	w := &world{Options: Options{Config: cfg}, account: account, region: region, partition: partitionOf(region)}
 	steps := w.steps()
-	all := []permission{}
-	if purpose == ForRotate {
+	all := w.onSecret(lockName, "CreateSecret", "GetSecretValue", "DeleteSecret")
+	switch purpose {
+	case ForRotate:
 		steps = w.rotatable()
-	} else {
+	case ForClient:
+		steps, all = w.clientSteps(), nil
+		for _, l := range (&clientStep{world: w}).logins() {
+			all = append(all, vault{world: w}.needs(l.password, false)...)
+		}
+	default:
 		all = append(all, watch("iam:ListAccountAliases", "*"))
 	}
 	for _, s := range steps {
 		all = append(all, s.needs()...)
 	}
-	all = append(all, w.onSecret(lockName, "CreateSecret", "GetSecretValue", "DeleteSecret")...)
 	if purpose == ForStatus {
 		all = slices.DeleteFunc(all, func(p permission) bool { return !p.reads })
 	}

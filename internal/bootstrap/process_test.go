@@ -183,7 +183,7 @@ func bootstrapProcess(file string) (exit int) {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	clients, err := Connect(ctx, "us-east-1", "")
+	clients, err := Connect(ctx, "us-east-1", "", nil)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1

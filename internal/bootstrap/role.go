@@ -317,12 +317,10 @@ func (s *roleStep) services() ([]string, error) {
 		return given, nil
 	}
 	out := []string{"directoryservice.rds.amazonaws.com", "rds.amazonaws.com"}
-	first := []string{"us-east-1", "us-east-2", "us-west-1", "us-west-2", "ap-south-1", "ap-northeast-1", "ap-northeast-2", "ap-northeast-3",
-		"ap-southeast-1", "ap-southeast-2", "ca-central-1", "eu-central-1", "eu-west-1", "eu-west-2", "eu-west-3", "eu-north-1", "sa-east-1"}
 	optIn := []string{"af-south-1", "ap-east-1", "ap-south-2", "ap-southeast-3", "ap-southeast-4", "eu-south-1", "eu-south-2", "eu-central-2",
 		"me-south-1", "me-central-1", "il-central-1"}
 	switch {
-	case slices.Contains(first, s.region), s.partition != "aws" && s.partition != "aws-eusc":
+	case slices.Contains(enabledRegions(), s.region), s.partition != "aws" && s.partition != "aws-eusc":
 		return out, nil
 	case slices.Contains(optIn, s.region):
 		return append(out, "directoryservice.rds."+s.region+".amazonaws.com"), nil

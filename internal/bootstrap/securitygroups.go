@@ -57,3 +57,25 @@ func oneGroup(ctx context.Context, api ec2Calls, id string) (types.SecurityGroup
 	}
 	return out.SecurityGroups[0], nil
 }
+
+// oneVPC reads a VPC and its networks.
+func oneVPC(ctx context.Context, api ec2Calls, id string) (types.Vpc, []netip.Prefix, error) {
+	out, err := api.describeVpcs(ctx, &ec2.DescribeVpcsInput{VpcIds: []string{id}})
+	if err != nil {
+		return types.Vpc{}, nil, fmt.Errorf("reading the VPC %s: %w", id, err)
+	}
+	if len(out.Vpcs) != 1 {
+		return types.Vpc{}, nil, fmt.Errorf("reading the VPC %s: %d answers", id, len(out.Vpcs))
+	}
+	texts := []string{aws.ToString(out.Vpcs[0].CidrBlock)}
+	for _, a := range out.Vpcs[0].CidrBlockAssociationSet {
+		texts = append(texts, aws.ToString(a.CidrBlock))
+	}
+	var networks []netip.Prefix
+	for _, text := range texts {
+		if p, err := netip.ParsePrefix(text); err == nil && !slices.Contains(networks, p) {
+			networks = append(networks, p)
+		}
+	}
+	return out.Vpcs[0], networks, nil
+}

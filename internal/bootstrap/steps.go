@@ -22,5 +22,22 @@ func (w *world) steps() []step {
 	if len(w.Config.DatabaseUsers) > 0 {
 		steps = append(steps, &databaseStep{world: w, vault: vault})
 	}
-	return append(steps, &clientStep{world: w, vault: vault})
+	return append(steps, w.hostSteps()...)
+}
+
+// clientSteps are those of a further host: it reads what the first one made.
+func (w *world) clientSteps() []step {
+	vault := vault{w.AWS.secrets, w}
+	observe := &observeStep{&directoryStep{world: w, ds: w.AWS.directory, ec2: w.AWS.ec2, vault: vault}, &clusterStep{world: w, rds: w.AWS.rds, ec2: w.AWS.ec2, vault: vault}}
+	return append([]step{observe}, w.hostSteps()...)
+}
+
+// hostSteps are about the files and the daemon of this host.
+func (w *world) hostSteps() []step {
+	vault := vault{w.AWS.secrets, w}
+	client := &clientStep{world: w, vault: vault}
+	if w.Service == nil {
+		return []step{client}
+	}
+	return []step{client, &serviceStep{world: w, vault: vault, logins: client.logins()}}
 }

@@ -78,6 +78,8 @@ type host struct {
 	calls      int
 	events     []Event
 	takeLock   bool
+	daemon     *daemon
+	waitLock   time.Duration
 	logins     int           // to the directory, with a new password
 	unproved   error         // why they fail
 	skew       time.Duration // of this host's clock
@@ -129,7 +131,12 @@ func (h *host) options() Options {
 	if err != nil {
 		h.t.Fatal(err)
 	}
+	var service Service
+	if h.daemon != nil {
+		service = h.daemon
+	}
 	return Options{
+		Service: service, ServiceFiles: ServiceFiles{Credentials: filepath.Join(h.dir, "credentials"), DropIn: filepath.Join(h.dir, "unit.d", "bootstrap.conf")}, WaitLock: h.waitLock,
 		Config: cfg,
 		AWS: NewClients(aws.Config{Region: "us-east-1", BaseEndpoint: aws.String(h.cloud.URL()),
 			Credentials: credentials.NewStaticCredentialsProvider(accessKey, secretKey, ""), HTTPClient: h}),

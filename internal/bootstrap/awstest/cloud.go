@@ -39,6 +39,8 @@ type Options struct {
 	// NoSource: RDS sends no aws:SourceAccount and aws:SourceArn when it takes a
 	// role; unverified whether it does.
 	NoSource bool
+	// MFACode that AssumeRole wants. "": none.
+	MFACode string
 	// Alias of the account. "": it has none.
 	Alias string
 	// LenientSecrets: who may read a secret of some name is told where there is

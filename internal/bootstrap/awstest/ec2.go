@@ -86,8 +86,10 @@ func describeVPCs(r *request) (any, error) {
 	}
 	var items []item
 	for _, v := range list {
+		tenancy := v.Tenancy
+		def(&tenancy, "default")
 		items = append(items, item{v.ID, r.cloud.options.Account, "available", v.CIDR,
-			[]association{{v.ID + "-cidr", v.CIDR, ec2State{"associated"}}}, "dopt-0a000000000000001", "default", false, ec2Tags(v.Tags)})
+			[]association{{v.ID + "-cidr", v.CIDR, ec2State{"associated"}}}, "dopt-0a000000000000001", tenancy, false, ec2Tags(v.Tags)})
 	}
 	return struct {
 		Items []item `xml:"vpcSet>item"`

@@ -266,3 +266,24 @@ func (st *state) inGroup(group, ip string) bool {
 	}
 	return false
 }
+
+// admits says whether a group lets all that a join needs in from a network.
+func (st *state) admits(group, cidr string) bool {
+	network, err := netip.ParsePrefix(cidr)
+	g := st.Groups[group]
+	if err != nil || g == nil {
+		return false
+	}
+	for _, w := range joinPorts() {
+		found := false
+		for _, u := range g.Rules {
+			p, err := netip.ParsePrefix(u.CIDR)
+			on := u.Protocol == "-1" || u.Protocol == w.protocol && u.From <= w.port && w.port <= u.To
+			found = found || !u.Egress && on && err == nil && p.Bits() <= network.Bits() && p.Contains(network.Addr())
+		}
+		if !found {
+			return false
+		}
+	}
+	return true
+}

@@ -111,6 +111,11 @@ func (c *Cloud) joins(st *state, k *Cluster) bool {
 	if own := st.vpcOf(k); own != d.VPC && d.Type == "MicrosoftAD" && !st.leads(own, d.VPC) {
 		return false
 	}
+	// The controllers' group admits its own VPC only (Directory Service guide; reported
+	// for terraform-provider-aws, issue 44013).
+	if v := st.VPCs[st.vpcOf(k)]; v != nil && v.ID != d.VPC && d.SecurityGroup != "" && !st.admits(d.SecurityGroup, v.CIDR) {
+		return false
+	}
 	return !slices.ContainsFunc(d.DNS, func(ip string) bool {
 		return slices.ContainsFunc(joinPorts(), func(w way) bool { return !st.lets(k.Groups, w, ip) })
 	})

@@ -21,6 +21,14 @@ func (c *Cloud) AddVPC(id, cidr string) (defaultGroup string) {
 	return defaultGroup
 }
 
+// SetTenancy changes the tenancy of a VPC: dedicated.
+func (c *Cloud) SetTenancy(vpc, tenancy string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.state.VPCs[vpc].Tenancy = tenancy
+	c.remember()
+}
+
 // AddSubnet gives a VPC a subnet in a zone: us-east-1a with the zone's id use1-az1.
 func (c *Cloud) AddSubnet(id, vpc, cidr, zone, zoneID string) {
 	c.mu.Lock()

@@ -184,6 +184,7 @@ type Secret struct {
 // VPC of EC2.
 type VPC struct {
 	ID, CIDR string
+	Tenancy  string // "": default
 	Tags     map[string]string
 }
 

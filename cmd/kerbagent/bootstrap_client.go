@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kerbagent/kerbagent/internal/bootstrap"
+)
+
+const unitName = "kerbagent.service"
+
+func (o *bootstrapOptions) client(s streams) *cobra.Command {
+	return &cobra.Command{
+		Use:   "client",
+		Short: "Set up a further host: its files, its daemon, and a verified login",
+		Long: `client sets up a host when another host's bootstrap is done. From the same file it
+reads directory and cluster, writes kerbagent.yaml and krb5.conf, hands the passwords
+that are in Secrets Manager to the daemon as systemd credentials, starts it, and logs
+the users in. It changes nothing at AWS and takes no lock; it needs neither the
+password of Admin nor the primary user's ("bootstrap policy --for client").`,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			opts, err := o.options(c.Context(), s)
+			if err != nil {
+				return o.end(s, bootstrap.Report{}, err)
+			}
+			_, tty := terminal(s.err)
+			p := &bootstrapProgress{w: s.err, tty: tty}
+			opts.Progress = p.event
+			rep, err := bootstrap.Client(c.Context(), opts)
+			p.close()
+			return o.end(s, rep, err)
+		},
+	}
+}
+
+func serviceFiles() bootstrap.ServiceFiles {
+	return bootstrap.ServiceFiles{Credentials: "/etc/kerbagent/credentials", DropIn: "/etc/systemd/system/" + unitName + ".d/bootstrap.conf"}
+}
+
+// hostService returns the daemon as systemd has it; nil where there is no systemd,
+// no such unit, or no right to it.
+func hostService(ctx context.Context) bootstrap.Service {
+	if _, err := os.Stat("/run/systemd/system"); err != nil || os.Geteuid() != 0 {
+		return nil
+	}
+	if _, err := systemctl(ctx, "cat", unitName); err != nil {
+		return nil
+	}
+	return systemdService{}
+}
+
+type systemdService struct{}
+
+// Since asks systemd.
+func (systemdService) Since(ctx context.Context) (time.Time, bool, error) {
+	out, err := systemctl(ctx, "show", unitName, "--timestamp=unix", "--property=ActiveState,ActiveEnterTimestamp")
+	if err != nil {
+		return time.Time{}, false, err
+	}
+	var since time.Time
+	for line := range strings.Lines(out) {
+		key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+		switch key {
+		case "ActiveState":
+			if value != "active" && value != "reloading" {
+				return time.Time{}, false, nil
+			}
+		case "ActiveEnterTimestamp":
+			n, err := strconv.ParseInt(strings.TrimPrefix(value, "@"), 10, 64)
+			if err != nil {
+				return time.Time{}, false, fmt.Errorf("systemd says that %s is active since %q", unitName, value)
+			}
+			since = time.Unix(n, int64(time.Second-1)) // to the second is as fine as it is known
+		}
+	}
+	return since, true, nil
+}
+
+// Restart reads the units again, and starts this one with them.
+func (systemdService) Restart(ctx context.Context) error {
+	for _, args := range [][]string{{"daemon-reload"}, {"enable", unitName}, {"restart", unitName}} {
+		if _, err := systemctl(ctx, args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func systemctl(ctx context.Context, args ...string) (string, error) {
+	out, err := exec.CommandContext(ctx, "systemctl", args...).Output()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && len(exit.Stderr) > 0 {
+		err = errors.New(strings.TrimSpace(string(exit.Stderr)))
+	}
+	if err != nil {
+		return "", fmt.Errorf("systemctl %s: %w", strings.Join(args, " "), err)
+	}
+	return string(out), nil
+}
