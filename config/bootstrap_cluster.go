@@ -80,6 +80,12 @@ func (d *document) bootstrapCluster(v, parent value, dir string) BootstrapCluste
 	c.RestoreTo, _ = read(f["restore_to"], parseAWSMoment)
 	c.CAFile, _ = read(f["ca_file"], func(s string) (string, error) { return parsePath(s, dir) })
 	c.Wait = readOr(f["wait"], c.Wait, func(s string) (time.Duration, error) { return parseDuration(s, time.Minute, 48*time.Hour) })
+	d.bootstrapClusterNeeds(f, v, c)
+	return c
+}
+
+// bootstrapClusterNeeds says which keys a mode lacks.
+func (d *document) bootstrapClusterNeeds(f map[string]value, v value, c BootstrapCluster) {
 	for _, key := range map[ClusterMode][]string{
 		ClusterCreate:          {"engine_version", "instance_class", "subnet_group", "security_groups"},
 		ClusterRestoreSnapshot: {"instance_class", "subnet_group", "security_groups", "snapshot"},
@@ -98,7 +104,6 @@ func (d *document) bootstrapCluster(v, parent value, dir string) BootstrapCluste
 	if c.Source != "" && c.Source == c.Identifier {
 		f["source"].problem("%q is the name of the new cluster; a copy has another name", c.Source)
 	}
-	return c
 }
 
 // bootstrapClusterMaking reads how a new cluster is made.

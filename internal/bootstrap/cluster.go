@@ -24,7 +24,10 @@ func (s *clusterStep) look(ctx context.Context) (view, error) {
 	if aws.ToString(c.Engine) != engineName {
 		return v, advise("name an Aurora MySQL cluster", "the cluster %s runs %s, which has no Kerberos of this kind", want.Identifier, aws.ToString(c.Engine))
 	}
-	if err := s.ours(c); err != nil {
+	if err := s.ours(c); is[*foreignError](err) && s.state.lately("cluster/create-"+want.Identifier, s.Now(), directorySettle) {
+		v.wait = &Wait{For: "AWS to show the tags of the cluster " + want.Identifier, Usual: "some seconds", Every: settleEvery, Budget: directorySettle}
+		return v, nil
+	} else if err != nil {
 		return v, err
 	}
 	if wait, err := s.status(aws.ToString(c.Status)); err != nil || wait != nil {

@@ -43,8 +43,8 @@ func (s *clusterStep) ours(c *types.DBCluster) error {
 	if want.Mode == config.ClusterModify || slices.ContainsFunc(c.TagList, func(t types.Tag) bool { return aws.ToString(t.Key) == ourTag }) {
 		return nil
 	}
-	return advise("to join it to the directory, write mode: modify; for a new one, take another identifier",
-		"mode %s makes a cluster, and there is one called %s that kerbagent did not make", want.Mode, want.Identifier)
+	return &foreignError{advise("to join it to the directory, write mode: modify; for a new one, take another identifier",
+		"mode %s makes a cluster, and there is one called %s that kerbagent did not make", want.Mode, want.Identifier)}
 }
 
 // status says what a cluster's state asks for: to wait, to give up, or nothing.

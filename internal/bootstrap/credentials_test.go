@@ -57,7 +57,7 @@ func TestFirstPlanOfANewcomer(t *testing.T) {
 		"no such profile":        {withKeys, "other", "us-east-1", nil, ExitUsage, []string{"other"}},
 		"SSO without a session":  {withSSO, "sso", "us-east-1", nil, ExitCredentials, []string{"SSO session has expired", "aws sso login"}},
 		"MFA without a terminal": {withMFA, "mfa", "us-east-1", nil, ExitCredentials, []string{"MFA code", "no terminal"}},
-		"MFA with a wrong code":  {withMFA, "mfa", "us-east-1", func() (string, error) { return "000000", nil }, ExitPermission, []string{"MultiFactorAuthentication failed"}},
+		"MFA with a wrong code":  {withMFA, "mfa", "us-east-1", func() (string, error) { return "000000", nil }, ExitCredentials, []string{"MultiFactorAuthentication failed"}},
 		"MFA with its code":      {withMFA, "mfa", "us-east-1", func() (string, error) { return "123456", nil }, ExitDone, nil},
 		"keys":                   {withKeys, "base", "us-east-1", nil, ExitDone, nil},
 	} {

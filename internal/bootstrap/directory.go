@@ -21,7 +21,9 @@ func (s *directoryStep) look(ctx context.Context) (view, error) {
 		return s.lookMissing(ctx)
 	}
 	id := aws.ToString(d.DirectoryId)
-	if err := s.acceptable(ctx, d); err != nil {
+	if err := s.acceptable(ctx, d); is[*foreignError](err) && s.state.lately("directory/create", s.Now(), directorySettle) {
+		return view{is: "made as " + id, wait: &Wait{For: "AWS to show the tags of the directory " + id, Usual: "some seconds", Every: settleEvery, Budget: directorySettle}}, nil
+	} else if err != nil {
 		return view{}, err
 	}
 	v := view{is: fmt.Sprintf("%s %s is %s", id, s.Config.Directory.Name, d.Stage), seen: true}

@@ -90,6 +90,13 @@ func vpcOf(d types.DirectoryDescription) foundDirectory {
 	return f
 }
 
+// foreignError says that something of our name is there and does not carry our tag,
+// or does not yet.
+type foreignError struct{ error }
+
+// Unwrap returns the advice.
+func (e *foreignError) Unwrap() error { return e.error }
+
 // acceptable says why a directory that is there will not do.
 func (s *directoryStep) acceptable(ctx context.Context, d *types.DirectoryDescription) error {
 	want, id := s.Config.Directory, aws.ToString(d.DirectoryId)
@@ -109,7 +116,7 @@ func (s *directoryStep) acceptable(ctx context.Context, d *types.DirectoryDescri
 	if err != nil || ours {
 		return err
 	}
-	return advise("to use it, write directory.adopt: true (or its id); for one beside it, take another name", "there is a directory %s already, %s, and kerbagent did not make it", want.Name, id)
+	return &foreignError{advise("to use it, write directory.adopt: true (or its id); for one beside it, take another name", "there is a directory %s already, %s, and kerbagent did not make it", want.Name, id)}
 }
 
 func (s *directoryStep) tagged(ctx context.Context, id string) (bool, error) {

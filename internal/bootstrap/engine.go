@@ -54,6 +54,7 @@ func (e *engine) report() Report {
 func (e *engine) plan(ctx context.Context) (Report, error) {
 	rep := e.report()
 	rep.Alias = e.alias(ctx)
+	rep.Notes = e.unreachable(ctx)
 	if e.Config.Account == "" {
 		rep.Notes = append(rep.Notes, "apply changes nothing before the file names the account: under bootstrap:, write "+accountLine(e.account))
 	}

@@ -187,3 +187,16 @@ func TestDeletedDirectoryIsMadeAnew(t *testing.T) {
 		t.Errorf("directories: %v", stages)
 	}
 }
+
+// A directory or cluster whose tags show later than it does is ours all the same:
+// where the answer to its making was lost, it used to be called somebody's.
+func TestTagsThatLag(t *testing.T) {
+	for _, action := range []string{"CreateMicrosoftAD", "CreateDBCluster"} {
+		cloud := newCloud(t, awstest.Options{TagLag: 2 * time.Minute})
+		s := scenarios()[1]
+		cloud.Fault(awstest.Match{Action: action, Nth: 1}, awstest.DropAfter())
+		h := newHost(t, cloud, s.file)
+		h.done()
+		h.right(s)
+	}
+}

@@ -90,24 +90,24 @@ func takeOver(former, name string) ([]byte, error) {
 	}
 	defer dir.Close()
 	b, err := readOwn(dir, name)
-	var foreign *foreignError
+	var foreign *unsafeError
 	if errors.As(err, &foreign) {
 		return nil, fs.ErrNotExist
 	}
 	return b, err
 }
 
-// foreignError is a file or folder that somebody else can change.
-type foreignError struct{ path, why string }
+// unsafeError is a file or folder that somebody else can change.
+type unsafeError struct{ path, why string }
 
 // Error says what is wrong with it.
-func (e *foreignError) Error() string { return e.path + " " + e.why }
+func (e *unsafeError) Error() string { return e.path + " " + e.why }
 
 // openOwn opens a folder that nobody but whoever runs this may write to.
 func openOwn(path string) (*os.File, error) {
 	dir, err := os.OpenFile(path, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
 	if errors.Is(err, unix.ELOOP) || errors.Is(err, unix.ENOTDIR) {
-		return nil, hint(&foreignError{path, "is a link, or no folder"}, "remove it, or name another folder with --state-dir")
+		return nil, hint(&unsafeError{path, "is a link, or no folder"}, "remove it, or name another folder with --state-dir")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("opening the folder of the state file: %w", err)
@@ -127,11 +127,11 @@ func owned(path string, f *os.File) error {
 	}
 	switch {
 	case int(st.Uid) != os.Geteuid():
-		return &foreignError{path, fmt.Sprintf("belongs to user %d and not to us", st.Uid)}
+		return &unsafeError{path, fmt.Sprintf("belongs to user %d and not to us", st.Uid)}
 	case st.Mode&0o022 != 0:
-		return &foreignError{path, fmt.Sprintf("can be written by others (mode %o)", st.Mode&0o7777)}
+		return &unsafeError{path, fmt.Sprintf("can be written by others (mode %o)", st.Mode&0o7777)}
 	case st.Mode&unix.S_IFMT != unix.S_IFREG && st.Mode&unix.S_IFMT != unix.S_IFDIR:
-		return &foreignError{path, "is no regular file"}
+		return &unsafeError{path, "is no regular file"}
 	}
 	return nil
 }
@@ -140,7 +140,7 @@ func owned(path string, f *os.File) error {
 func openIn(dir *os.File, name string, flags int) (*os.File, error) {
 	fd, err := unix.Openat(int(dir.Fd()), name, flags|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0o600)
 	if errors.Is(err, unix.ELOOP) {
-		return nil, &foreignError{name, "is a link"}
+		return nil, &unsafeError{name, "is a link"}
 	}
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
@@ -254,4 +254,11 @@ func (s *state) made(what, id string) error {
 func (s *state) did(what string, at time.Time) error {
 	s.Done[what] = at.UTC()
 	return s.save()
+}
+
+// lately says whether a request was sent so short a time ago that its effect may
+// not show yet.
+func (s *state) lately(key string, now time.Time, settle time.Duration) bool {
+	sent, ok := s.Sent[key]
+	return ok && now.Sub(sent).Abs() < settle
 }

@@ -47,7 +47,7 @@ func TestStateFolderIsOursAlone(t *testing.T) {
 			must(t, os.Mkdir(dir, 0o700))
 			spoil(t, dir)
 			_, err := openTestState(dir, "")
-			var foreign *foreignError
+			var foreign *unsafeError
 			if p := problem("start", err); !errors.As(err, &foreign) || !strings.Contains(p.Next, "--state-dir") {
 				t.Errorf("%v; %s", err, p.Next)
 			}

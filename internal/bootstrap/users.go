@@ -43,20 +43,15 @@ func (s *usersStep) look(ctx context.Context) (v view, err error) {
 		v.notes = []string{passwordsEnd}
 		return v, nil
 	}
-	if s.accounts == nil {
-		admin, err := s.vault.read(ctx, s.Config.Directory.AdminPassword)
-		if err != nil {
-			return v, fmt.Errorf("the password of the directory's Admin: %w", err)
-		}
-		s.accounts, err = s.Accounts(ctx, AccountsAt{Realm: s.Config.Directory.Realm(), ShortName: s.directory.shortName, Controllers: s.controllers(), Admin: adminName, Password: admin})
-		if err != nil {
-			return v, unopened(s.world, err)
-		}
-	}
-	if a, ok, err := s.accounts.Find(ctx, adminName); err != nil {
+	if err := s.open(ctx); err != nil {
 		return v, err
-	} else if ok {
-		v.notes = append(v.notes, s.ends(a)...)
+	}
+	admin, ok, err := s.accounts.Find(ctx, adminName)
+	if err != nil {
+		return v, err
+	}
+	if ok {
+		v.notes = append(v.notes, s.ends(admin)...)
 	}
 	var there []string
 	for _, u := range s.Config.Users {
@@ -87,6 +82,22 @@ func (s *usersStep) look(ctx context.Context) (v view, err error) {
 		v.is += ": " + plain(strings.Join(there, ", "))
 	}
 	return v, nil
+}
+
+// open begins a conversation with the directory as its Admin, unless there is one.
+func (s *usersStep) open(ctx context.Context) error {
+	if s.accounts != nil {
+		return nil
+	}
+	admin, err := s.vault.read(ctx, s.Config.Directory.AdminPassword)
+	if err != nil {
+		return fmt.Errorf("the password of the directory's Admin: %w", err)
+	}
+	s.accounts, err = s.Accounts(ctx, AccountsAt{Realm: s.Config.Directory.Realm(), ShortName: s.directory.shortName, Controllers: s.controllers(), Admin: adminName, Password: admin})
+	if err != nil {
+		return unopened(s.world, err)
+	}
+	return nil
 }
 
 // passwordsEnd is what nobody expects of a service account.

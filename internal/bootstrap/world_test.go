@@ -76,6 +76,7 @@ type host struct {
 	killAction string // killed at the first call of this kind
 	cutAt      int    // the call from which on AWS is silent; 0: never
 	calls      int
+	cutOff     map[string]error // of services, by the name in their signatures
 	events     []Event
 	takeLock   bool
 	daemon     *daemon
@@ -209,6 +210,11 @@ func (h *host) options() Options {
 // after it in the program never happens, and files stay as they are.
 func (h *host) Do(r *http.Request) (*http.Response, error) {
 	h.calls++
+	for service, err := range h.cutOff {
+		if strings.Contains(r.Header.Get("Authorization"), "/"+service+"/aws4_request") {
+			return nil, err
+		}
+	}
 	if h.killAction != "" && does(r, h.killAction) {
 		h.killAt = h.calls
 		defer func() { h.killAt = 0 }()

@@ -36,6 +36,9 @@ type Options struct {
 	// NoLinkedRole: RDS was never used in the account, so the first cluster needs
 	// iam:CreateServiceLinkedRole.
 	NoLinkedRole bool
+	// TagLag is how long after it was made a directory or cluster is described
+	// without its tags.
+	TagLag time.Duration
 	// NoSource: RDS sends no aws:SourceAccount and aws:SourceArn when it takes a
 	// role; unverified whether it does.
 	NoSource bool

@@ -266,7 +266,11 @@ func listDirectoryTags(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	tags, next := page(r, tagList(d.Tags), in.NextToken)
+	shown := d.Tags
+	if r.now.Before(d.Launched.Add(r.cloud.options.TagLag)) {
+		shown = nil
+	}
+	tags, next := page(r, tagList(shown), in.NextToken)
 	return withToken(map[string]any{"Tags": tags}, next), nil
 }
 

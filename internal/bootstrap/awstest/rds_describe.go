@@ -63,6 +63,9 @@ func (r *request) describeCluster(k *Cluster) xmlCluster {
 		StorageEncrypted: k.Encrypted, KmsKeyId: k.KMSKey, DeletionProtection: k.DeletionProtection, IAMDatabaseAuthenticationEnabled: k.IAMAuth}
 	x.Endpoint, x.Port = r.cloud.endpoint(Endpoint{Cluster: k.ID})
 	x.ReaderEndpoint, _ = r.cloud.endpoint(Endpoint{Cluster: k.ID, Reader: true})
+	if r.now.Before(k.Created.Add(r.cloud.options.TagLag)) {
+		x.Tags = nil
+	}
 	for _, g := range k.Groups {
 		x.Groups = append(x.Groups, xmlGroup{g, "active"})
 	}
