@@ -46,26 +46,28 @@ const (
 
 // What a KDC or kpasswd server said.
 const (
-	FactKRBCode     Fact = "krb-code"     // number of the KRB-ERROR
-	FactKRBText     Fact = "krb-text"     // its e-text
-	FactNTStatus    Fact = "ntstatus"     // "c0000072", from e-data (MS-KILE §2.2.1)
-	FactETypes      Fact = "etypes"       // numbers that the KDC offers for the user, in its order
-	FactSalt        Fact = "salt"         // that the KDC gives for the user's key
-	FactPreauth     Fact = "preauth"      // "required", or "none" where the KDC gave a TGT without
-	FactServedBy    Fact = "served-realm" // realm in the server's answer: Windows echoes the one that was asked for, so it proves nothing
-	FactAskedFor    Fact = "asked-for"    // service name in the TGS-REQ that failed
-	FactHops        Fact = "hops"         // realms of the referral path, first the user's
-	FactKDC         Fact = "kdc"          // address that answered the login
-	FactProofType   Fact = "proof-etype"  // number of the encryption type that the user was proved with
-	FactRC4         Fact = "allow-rc4"    // "true": the configuration allows it for this realm (set by the plan)
-	FactTicketType  Fact = "ticket-etype" // number of the service ticket's encryption type
-	FactTicketKVNO  Fact = "ticket-kvno"
-	FactSecretKVNO  Fact = "keytab-kvno"
-	FactSecretType  Fact = "secret"       // password, keytab or ccache: never the value
-	FactFailedAt    Fact = "failed-at"    // the stage group that failed: as, tgs, database
-	FactFailedRealm Fact = "failed-realm" // the realm whose KDCs were being asked when it failed
-	FactRefusedAt   Fact = "refused-at"   // RFC 3339: the login was not tried now; this is when it was refused, and how
-	FactReferral    Fact = "referral"     // what was found out after error 7: "no-trust", "unknown-there", "exists-there"
+	FactKRBCode       Fact = "krb-code"     // number of the KRB-ERROR
+	FactKRBText       Fact = "krb-text"     // its e-text
+	FactNTStatus      Fact = "ntstatus"     // "c0000072", from e-data (MS-KILE §2.2.1)
+	FactETypes        Fact = "etypes"       // numbers that the KDC offers for the user, in its order
+	FactSalt          Fact = "salt"         // that the KDC gives for the user's key
+	FactPreauth       Fact = "preauth"      // "required", or "none" where the KDC gave a TGT without
+	FactServedBy      Fact = "served-realm" // realm in the server's answer: Windows echoes the one that was asked for, so it proves nothing
+	FactAskedFor      Fact = "asked-for"    // service name in the TGS-REQ that failed
+	FactHops          Fact = "hops"         // realms of the referral path, first the user's
+	FactKDC           Fact = "kdc"          // address that answered the login
+	FactProofType     Fact = "proof-etype"  // number of the encryption type that the user was proved with
+	FactRC4           Fact = "allow-rc4"    // "true": the configuration allows it for this realm (set by the plan)
+	FactTicketType    Fact = "ticket-etype" // number of the service ticket's encryption type
+	FactTicketKVNO    Fact = "ticket-kvno"
+	FactSecretKVNO    Fact = "keytab-kvno"
+	FactSecretType    Fact = "secret"         // password, keytab or ccache: never the value
+	FactSecretFile    Fact = "secret-file"    // its path, as configured; empty for one that was typed
+	FactSecretProblem Fact = "secret-problem" // a word for what is wrong with it
+	FactFailedAt      Fact = "failed-at"      // the stage group that failed: as, tgs, database
+	FactFailedRealm   Fact = "failed-realm"   // the realm whose KDCs were being asked when it failed
+	FactRefusedAt     Fact = "refused-at"     // RFC 3339: the login was not tried now; this is when it was refused, and how
+	FactReferral      Fact = "referral"       // what was found out after error 7: "no-trust", "unknown-there", "exists-there"
 )
 
 // Where a login failed: values of FactFailedAt.

@@ -136,7 +136,7 @@ func (f *found) take(m match) { f.results = append(append(f.results, m.affects..
 func (f *found) finding(v *view) Finding {
 	out := Finding{
 		Code: f.rule.Code, Severity: f.severity(v), Title: fill(f.rule.Title, f.m.words),
-		Cause: fill(f.rule.Cause, f.m.words), Remedy: fill(f.rule.Remedy, f.m.words),
+		Cause: fill(f.rule.Cause, f.m.words), Remedy: f.remedyFor(),
 		Evidence: f.m.evidence, Silences: f.silences,
 	}
 	if len(f.m.affects) > 0 {

@@ -27,6 +27,9 @@ type Rule struct {
 	Single bool
 
 	match func(*view) []match
+
+	// remedyOf returns the remedy for what a result shows, or "" for Remedy.
+	remedyOf func(*probe.Result) string
 }
 
 // match is one place where a rule holds.

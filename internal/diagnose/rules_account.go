@@ -18,12 +18,13 @@ func kdcCauses() []Code {
 func secretRules() []Rule {
 	return []Rule{{
 		Code: "secret-malformed", Severity: Error,
-		Title: "the {secret} of {user} cannot be used as it stands in its file",
+		Title: "the {secret} file of {user} cannot be used",
 		Means: "The file cannot be read or is empty; a password has a byte order mark or a line end in it, which would be part of the password, since the file is used byte for byte; or a keytab or credential cache is none. The value is never shown.",
 		Cause: "{error}.",
-		Remedy: do("Write the file anew. A password: without a line end, typed after the first command. A keytab or a credential cache: look at it, and have it made again by what made it.",
-			writeSecret, "wc -c <file>  # counts the bytes of a password", "klist -ket <file>  # looks at a keytab", "klist -c <file>  # looks at a credential cache"),
-		match: loginMatch(func(r *probe.Result) bool { return reason(r, probe.ReasonSecretMalformed) }),
+		Remedy: do("Look at the file. Recreate a password file without a trailing newline; have a keytab or a credential cache made again by the tool that made it.",
+			"ls -l {file}", "wc -c {file}  # password: counts its bytes", "klist -ket {file}  # keytab", "klist -c {file}  # credential cache"),
+		remedyOf: secretRemedy,
+		match:    loginMatch(func(r *probe.Result) bool { return reason(r, probe.ReasonSecretMalformed) }),
 	}, {
 		Code: "login-record-impossible", Severity: Warning,
 		Title:  "no login is tried for {user}: the attempt cannot be recorded",
@@ -61,17 +62,19 @@ func accountRules() []Rule {
 		Title: "the keytab of {user} no longer fits the account",
 		Means: "The KDC refuses the keytab's key, or the keytab has no key of a type that it takes. Mostly the account's password was changed after the keytab was written; or the account was renamed, which changes the salt. It is not tried again until the file changes.",
 		Cause: "{kdcseen} Key version (kvno) in the keytab: {kvno}. {error}.",
-		Remedy: do("Compare the key versions, and write the keytab anew (ktpass and ktadd change the account's password).", "klist -ket <keytab>",
-			"Get-ADUser -Identity {account} -Properties msDS-KeyVersionNumber  # Windows",
-			"ktpass /princ {user} /mapuser {account} /pass * /ptype KRB5_NT_PRINCIPAL /crypto AES256-SHA1 /out <keytab>  # Windows",
-			"samba-tool domain exportkeytab <keytab> --principal={user}  # Samba", "kadmin -q 'ktadd -k <keytab> {user}'  # MIT"),
+		Remedy: do("Compare the key version in the keytab with the account's. If the account's is newer, replace the keytab: with a copy from whoever changed the keys, or with a new one. CAUTION: ktpass and ktadd reset the account's password, so every other program that uses the account fails until it has the new one.",
+			"klist -ket {file}", "Get-ADUser -Identity {account} -Properties msDS-KeyVersionNumber  # Windows", "kadmin -q 'getprinc {user}'  # MIT",
+			"samba-tool domain exportkeytab <new file> --principal={user}  # Samba: changes no key",
+			"ktpass /princ {user} /mapuser {account} /pass * /ptype KRB5_NT_PRINCIPAL /crypto AES256-SHA1 /out <new file>  # Windows",
+			"kadmin -q 'ktadd -k <new file> {user}'  # MIT"),
+		remedyOf: keytabRemedy,
 		match: loginMatch(func(r *probe.Result) bool {
 			return r.Facts[probe.FactSecretType] == "keytab" && asked(probe.ReasonKRBPreauthFailed, probe.ReasonKeytabNoKey)(r)
 		}),
 	}, {
 		Code: "password-wrong", Severity: Error,
 		Title:  "the KDC refuses the password of {user}",
-		Means:  "Preauthentication failed (24): the password is not the account's, or this KDC has not got the new one yet. kerbagent does not try it again until the secret changes, so that the account is not locked.",
+		Means:  "Preauthentication failed (24): the password is not the account's, or this KDC has not replicated the new password yet. kerbagent does not try it again until the secret changes, so that the account is not locked.",
 		Cause:  "{kdcseen}",
 		Remedy: do("Put the right password into its file, without a line end; by hand try it once at most, since each wrong try counts towards the lockout.", "kinit {user}", writeSecret),
 		match:  loginMatch(asked(probe.ReasonKRBPreauthFailed)),
@@ -115,8 +118,9 @@ func accountRules() []Rule {
 		Title: "account {user} is locked out",
 		Means: "Too many wrong passwords were tried, by whichever program. kerbagent tries a password once and then waits for it to change.",
 		Cause: "{kdcseen}",
-		Remedy: do("Find who tries wrong passwords (event 4740 on the PDC emulator names the caller), then unlock the account.", "Unlock-ADAccount -Identity {account}  # Windows", "samba-tool user unlock {account}  # Samba",
-			"kadmin -q 'modprinc -unlock {user}'  # MIT"),
+		Remedy: do("Find out which program tries wrong passwords, stop it, then unlock the account.", "Get-WinEvent -LogName Security -FilterXPath '*[System[EventID=4740]]'  # Windows: on the PDC emulator; names the caller",
+			"samba-tool user show {account}  # Samba", "kadmin -q 'getprinc {user}'  # MIT",
+			"Unlock-ADAccount -Identity {account}  # Windows", "samba-tool user unlock {account}  # Samba", "kadmin -q 'modprinc -unlock {user}'  # MIT"),
 		match: loginMatch(func(r *probe.Result) bool {
 			// Samba says nothing more of a locked account, but only once the
 			// password has been tried; of every other state it gives the status.
@@ -160,8 +164,10 @@ func accountRules() []Rule {
 		Title: "no encryption type in common for {what}",
 		Means: "KDC_ERR_ETYPE_NOSUPP (14): the account has keys only of types that the client does not offer, or the KDC may not use the types that it does.",
 		Cause: "{kdcseen} It is about {what}.",
-		Remedy: do("Allow AES on the account that it is about, then set its password again, so that it gets AES keys.", "Set-ADUser -Identity <account> -KerberosEncryptionType AES128,AES256  # Windows",
-			"samba-tool user edit <account>  # Samba: msDS-SupportedEncryptionTypes: 24", "samba-tool user setpassword <account>  # Samba"),
+		Remedy: do("Allow AES on the account that this is about. It gets AES keys when its password is next set. CAUTION: a new password breaks every program that still has the old one.",
+			"Get-ADUser -Identity <account> -Properties KerberosEncryptionType,PasswordLastSet  # Windows", "samba-tool user show <account>  # Samba", "kadmin -q 'getprinc <account>'  # MIT",
+			"Set-ADUser -Identity <account> -KerberosEncryptionType AES128,AES256  # Windows",
+			"samba-tool user edit <account>  # Samba: msDS-SupportedEncryptionTypes: 24", "samba-tool user setpassword <account>  # Samba: sets a new password"),
 		match: loginMatch(func(r *probe.Result) bool {
 			noKey := reason(r, probe.ReasonKeytabNoKey) && r.Facts[probe.FactSecretType] != "keytab"
 			return noKey || reason(r, probe.ReasonKRBEType) && !acrossTrust(r)

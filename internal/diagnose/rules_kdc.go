@@ -24,7 +24,7 @@ func kdcRules() []Rule {
 		Means: "The KDC answers KDC_ERR_SVC_UNAVAILABLE (29) instead of doing its work. Often it is starting, overloaded, or cut off from its database.",
 		Cause: "{seen}.",
 		Remedy: do("Wait a minute and ask it again; if it stays so, look at the KDC service on {kdc}.", again,
-			"Get-Service kdc  # Windows", "systemctl status samba-ad-dc  # Samba"),
+			"Get-Service kdc  # Windows", "systemctl status samba-ad-dc  # Samba", "systemctl status krb5-kdc  # MIT"),
 		DependsOn: serverCauses(),
 		match: kdcMatch(func(k *kdcAddr) bool {
 			return reason(k.udp, probe.ReasonKRBServiceUnavailable) || reason(k.tcp, probe.ReasonKRBServiceUnavailable)
@@ -43,8 +43,9 @@ func kdcRules() []Rule {
 		Title: "KDC {place}: takes TCP connections, then stays silent",
 		Means: "TCP connects, and no answer comes: a stuck KDC, or a proxy or load balancer that takes connections for a KDC that it cannot reach. libkrb5 waits 10 seconds for it.",
 		Cause: "{seen}. A SYN proxy in front of a dead KDC looks the same.",
-		Remedy: do("Restart the KDC service on {kdc}; until then put it last in krb5.conf.", "Restart-Service kdc  # Windows", "systemctl restart samba-ad-dc  # Samba",
-			again),
+		Remedy: do("Put {kdc} last in krb5.conf, and see on it whether its KDC service runs and what it logs. CAUTION: restarting the service interrupts everybody who uses that domain controller; do it only if it does not answer there either.",
+			again, "Get-Service kdc  # Windows", "systemctl status samba-ad-dc  # Samba", "systemctl status krb5-kdc  # MIT",
+			"Restart-Service kdc  # Windows", "systemctl restart samba-ad-dc  # Samba", "systemctl restart krb5-kdc  # MIT"),
 		DependsOn: serverCauses(),
 		match:     kdcMatch(func(k *kdcAddr) bool { return reason(k.tcp, probe.ReasonTCPSilent) && !answered(k.udp) }),
 	}, {

@@ -17,9 +17,9 @@ func proofRules() []Rule {
 		Title: "the KDC offers {user} no encryption type but RC4",
 		Means: "The account has RC4 keys alone, or the realm allows nothing else. RC4 is broken, and Windows is switching it off (CVE-2026-20833): logins that work today will stop working. A password is not proved with RC4 unless the configuration allows it, since whoever hears the proof guesses the password hundreds of times faster, and a server in the KDC's place may offer RC4 alone for that.",
 		Cause: "{rc4}.",
-		Remedy: do("Set the account's password again, which makes AES keys, and allow AES on it; where RC4 has to do for now, set realms: {realm}: allow_rc4 to true.",
-			"Set-ADUser -Identity {account} -KerberosEncryptionType AES128,AES256  # Windows", "Get-ADUser -Identity {account} -Properties msDS-SupportedEncryptionTypes,PasswordLastSet  # Windows",
-			"samba-tool user setpassword {account}  # Samba"),
+		Remedy: do("Allow AES on the account. It gets AES keys when its password is next set. CAUTION: a new password breaks every program that still has the old one. Where RC4 has to do for now, set realms: {realm}: allow_rc4 to true.",
+			"Get-ADUser -Identity {account} -Properties msDS-SupportedEncryptionTypes,PasswordLastSet  # Windows", "samba-tool user show {account}  # Samba",
+			"Set-ADUser -Identity {account} -KerberosEncryptionType AES128,AES256  # Windows", "samba-tool user setpassword {account}  # Samba: sets a new password"),
 		match: userRC4,
 	}}
 	for i := range rules {

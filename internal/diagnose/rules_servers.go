@@ -29,7 +29,8 @@ func serverRules() []Rule {
 		Title: "an SRV record of {domain} names a KDC that cannot be reached: {kdc}",
 		Means: "A `_kerberos` SRV record names a host without an address, or one whose KDC gives no usable answer and that is none of the domain's own addresses: mostly a domain controller that was taken away. Clients that follow the record wait for a timeout.",
 		Cause: "The SRV record names {kdc}: {seen}.",
-		Remedy: do("If that domain controller is gone, remove its records, on one that works.", "dig +short _kerberos._tcp.{domain} SRV",
+		Remedy: do("Ask whoever runs the directory whether {kdc} still exists. If it does, open the way to it or repair it. CAUTION: the last commands delete DNS records; if the domain controller still runs, clients no longer find it. Use them only for one that was removed for good.",
+			"dig +short _kerberos._tcp.{domain} SRV", "getent ahosts {kdc}",
 			"nltest /dsderegdns:{kdc}  # Windows", "samba-tool dns delete <server> {domain} _kerberos._tcp SRV '{kdc} <port> <priority> <weight>'  # Samba"),
 		DependsOn: []Code{"host-offline", "path-lossy", "server-slow", "ipv6-broken", "realm-unreachable", "trust-realm-unreachable"},
 		match:     srvStale,
@@ -125,7 +126,7 @@ func trustRealmUnreachable(v *view) []match {
 	var out []match
 	for _, realm := range sortedKeys(byRealm) {
 		t := byRealm[realm]
-		w := wordsOf(t.logins[0]).and(words{"realm": plain(realm), "domain": plain(domainOf(realm)), "seen": "none is known", "ip": "", "port": ""})
+		w := wordsOf(t.logins[0]).and(words{"realm": plain(realm), "domain": plain(domainOf(realm)), "seen": "no address of them is known, or they did not answer", "ip": "", "port": ""})
 		if len(t.kdcs) > 0 {
 			at := wordsOf(t.kdcs[0])
 			w["seen"], w["ip"], w["port"] = each(t.kdcs), at["ip"], at["port"]

@@ -36,18 +36,18 @@ func serviceRules() []Rule {
 		Title: "the directory does not know the service that database {database} announces",
 		Means: "No realm that was asked knows the service (SPN) that the database announced: its association with the directory is incomplete, or the cluster's port was changed after Kerberos was switched on. Samba says the same where two accounts hold the service.",
 		Cause: "{kdcseen} The announced service is {spn}.",
-		Remedy: do("See whether the cluster is a member of the directory, and associate it anew if not; leave its port as it is.",
+		Remedy: do("See whether the cluster is a member of the directory (DomainMemberships). Only if it is not, associate it again. CAUTION: the last command changes the cluster at once. Leave its port as it is.",
 			"aws rds describe-db-clusters --query 'DBClusters[].[DBClusterIdentifier,Port,DomainMemberships]'",
-			"aws rds modify-db-cluster --db-cluster-identifier <cluster> --domain <directory> --domain-iam-role-name <role> --apply-immediately",
-			"samba-tool spn list <account>  # Samba: no more than one account may have it"),
+			"samba-tool spn list <account>  # Samba: no more than one account may have it",
+			"aws rds modify-db-cluster --db-cluster-identifier <cluster> --domain <directory> --domain-iam-role-name <role> --apply-immediately"),
 		match: loginMatch(func(r *probe.Result) bool { return reason(r, probe.ReasonKRBServerUnknown) }),
 	}, {
 		Code: "service-duplicate", Severity: Error,
 		Title: "two accounts of the directory hold the service of database {database}",
 		Means: "KDC_ERR_PRINCIPAL_NOT_UNIQUE (8): the service's name (SPN) is on more than one account, and the KDC cannot tell whose key to use.",
 		Cause: "{kdcseen} The announced service is {spn}.",
-		Remedy: do("Find the accounts that hold the name, and take it from the wrong one.", "setspn -X  # Windows: lists duplicates", "setspn -D <service name> <wrong account>  # Windows",
-			"samba-tool spn list <account>  # Samba", "samba-tool spn delete <service name> <wrong account>  # Samba"),
+		Remedy: do("Find the accounts that hold the name, and remove it from the wrong one. CAUTION: a name removed from the right account makes every login to that service fail.", "setspn -X  # Windows: lists duplicates", "samba-tool spn list <account>  # Samba",
+			"setspn -D <service name> <wrong account>  # Windows", "samba-tool spn delete <service name> <wrong account>  # Samba"),
 		match: loginMatch(func(r *probe.Result) bool { return reason(r, probe.ReasonKRBNotUnique) }),
 	}, {
 		Code: "trust-etype", Severity: Error,
@@ -66,7 +66,8 @@ func serviceRules() []Rule {
 		Title: "database {database}: its tickets are encrypted with RC4",
 		Means: "The KDC encrypted the service's ticket with RC4, which is broken and is being switched off: the service's account has no AES keys, or AES is not allowed on it.",
 		Cause: "Encryption type 23 (rc4-hmac) of the ticket for {spn}.",
-		Remedy: do("Allow AES on the service's account and set its password again; for a managed cluster, associate it with the directory again.", "Set-ADUser -Identity <service account> -KerberosEncryptionType AES128,AES256  # Windows",
+		Remedy: do("Allow AES on the service's account; for a managed cluster, associate it with the directory again. CAUTION: the last command changes the cluster at once.", "Get-ADUser -Identity <service account> -Properties KerberosEncryptionType  # Windows",
+			"aws rds describe-db-clusters --query 'DBClusters[].[DBClusterIdentifier,DomainMemberships]'", "Set-ADUser -Identity <service account> -KerberosEncryptionType AES128,AES256  # Windows",
 			"aws rds modify-db-cluster --db-cluster-identifier <cluster> --domain <directory> --domain-iam-role-name <role> --apply-immediately"),
 		match: func(v *view) []match {
 			return v.perLogin(func(r *probe.Result) bool { return r.Facts[probe.FactTicketType] == "23" })
@@ -104,7 +105,7 @@ func acceptRules() []Rule {
 		Title:     "database {database}: the account of {user} is locked (ERROR {errno})",
 		Means:     "The account is locked in the database, not in the directory (3118 and 4151), or MariaDB blocked it after too many failed logins (4150).",
 		Cause:     "{endpoint} answered ERROR {errno}.",
-		Remedy:    do("Unlock the account in the database.", sql("ALTER USER '{account}'@'%' ACCOUNT UNLOCK"), sql("FLUSH PRIVILEGES")+"  # for ERROR 4150"),
+		Remedy:    do("See who locked the account and why, then unlock it.", sql("SHOW CREATE USER '{account}'@'%'"), sql("ALTER USER '{account}'@'%' ACCOUNT UNLOCK"), sql("FLUSH PRIVILEGES")+"  # for ERROR 4150"),
 		DependsOn: causes,
 		match:     acceptMatch(probe.ReasonDBAccountLocked),
 	}, {

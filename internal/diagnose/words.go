@@ -100,7 +100,7 @@ func sql(statement string) string {
 
 // writeSecret is a command that puts a password into its file without a line
 // end, unseen by the shell's history and by other users.
-const writeSecret = `(umask 077; IFS= read -rs P && printf %s "$P" > <file>)`
+const writeSecret = `(umask 077; IFS= read -rs P && printf %s "$P" > {file})`
 
 // placeOf names what a title is about when a match joins several addresses:
 // "dc1.corp.example.com (10.0.0.10:88)", or the names alone when they are several.
@@ -140,11 +140,10 @@ func ipOf(rs []*probe.Result) string {
 // or are addresses, so nothing that a peer says can get into a command that
 // somebody pastes.
 func safeWords() []string {
-	return []string{"realm", "domain", "user", "account", "database", "endpoint", "host", "port", "address", "ip", "ip6", "cidr", "kdc", "server", "unit", "uid"}
+	return []string{"file", "realm", "domain", "user", "account", "database", "endpoint", "host", "port", "address", "ip", "ip6", "cidr", "kdc", "server", "unit", "uid"}
 }
 
-// plain replaces what is no host name, address, realm or user name by an empty
-// word, so that it is shown as <word> instead of being pasted into a shell.
+// plain replaces what a shell would not take as one word by an empty word.
 // A name that begins with a hyphen would be taken for an option.
 func plain(s string) string {
 	if strings.HasPrefix(s, "-") {
@@ -163,9 +162,9 @@ func plain(s string) string {
 // are one server's and stay so when matches are joined; server and kdc become lists then.
 func wordsOf(r *probe.Result) words {
 	w := words{
-		"realm": plain(r.Facts[probe.FactRealm]), "domain": plain(domainOf(r.Facts[probe.FactRealm])),
-		"user": plain(r.Facts[probe.FactUser]), "database": plain(r.Facts[probe.FactDatabase]),
-		"endpoint": plain(r.Facts[probe.FactEndpoint]), "kdc": plain(r.ID.Target),
+		"realm": r.Facts[probe.FactRealm], "domain": domainOf(r.Facts[probe.FactRealm]),
+		"user": r.Facts[probe.FactUser], "database": r.Facts[probe.FactDatabase],
+		"endpoint": plain(r.Facts[probe.FactEndpoint]), "kdc": r.ID.Target, "file": r.Facts[probe.FactSecretFile],
 	}
 	w["account"], _, _ = strings.Cut(w["user"], "@")
 	if i := strings.LastIndexByte(w["endpoint"], ':'); i >= 0 {

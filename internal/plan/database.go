@@ -79,6 +79,9 @@ func (p *Planner) loginProbe(l config.Login, db config.Database) login.Probe {
 		facts[k] = v
 	}
 	facts[probe.FactUser] = l.Principal()
+	if path, err := l.Secret.Path(); err == nil && path != "" {
+		facts[probe.FactSecretFile] = path
+	}
 	if realm.AllowRC4 {
 		facts[probe.FactRC4] = "true"
 	}

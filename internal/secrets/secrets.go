@@ -68,36 +68,45 @@ func (s *Store) read(l config.Login) (login.Material, error) {
 	case config.PasswordFile:
 		pw, err := l.Secret.Password()
 		if err != nil {
-			return m, err
+			return m, unusable(err)
 		}
 		m.Identity, m.Secret = pw, client.Password(pw)
 	case config.Keytab:
 		b, err := l.Secret.Read()
 		if err != nil {
-			return m, err
+			return m, unusable(err)
 		}
 		kt, err := keys.ParseKeytab(b)
 		if err != nil {
-			return m, fmt.Errorf("reading keytab %s: %w", l.Secret, err)
+			return m, &login.MaterialError{Problem: "not-a-keytab", Err: fmt.Errorf("reading keytab %s: %w", l.Secret, err)}
 		}
 		m.Identity, m.Secret, m.KVNO = kt.Identity(l.User, l.Realm), client.FromKeytab(kt), newestKVNO(kt, l)
 	case config.CCache:
 		b, err := l.Secret.Read()
 		if err != nil {
-			return m, err
+			return m, unusable(err)
 		}
 		cc, err := keys.ParseCCache(b)
 		if err == nil {
 			m.TGT, err = client.CachedTGT(cc)
 		}
 		if err != nil {
-			return m, fmt.Errorf("reading credential cache %s: %w", l.Secret, err)
+			return m, &login.MaterialError{Problem: "not-a-ccache", Err: fmt.Errorf("reading credential cache %s: %w", l.Secret, err)}
 		}
 		if got := m.TGT.Client.String(); got != l.Principal() {
-			return m, fmt.Errorf("credential cache %s is of %q, not of %s", l.Secret, got, l.Principal())
+			return m, &login.MaterialError{Problem: "other-user", Err: fmt.Errorf("credential cache %s is of %q, not of %s", l.Secret, got, l.Principal())}
 		}
 	}
 	return m, nil
+}
+
+// unusable adds the word for what is wrong with a secret.
+func unusable(err error) error {
+	var secret *config.SecretError
+	if !errors.As(err, &secret) {
+		return err
+	}
+	return &login.MaterialError{Problem: string(secret.Problem), Err: err}
 }
 
 func newestKVNO(kt *keys.Keytab, l config.Login) string {

@@ -56,6 +56,18 @@ type Material struct {
 	KVNO     string // of a keytab's newest key
 }
 
+// MaterialError is a secret that cannot be used. Problem says in a word why.
+type MaterialError struct {
+	Problem string
+	Err     error
+}
+
+// Error is the whole of what is wrong.
+func (e *MaterialError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the error of reading the secret.
+func (e *MaterialError) Unwrap() error { return e.Err }
+
 // Probe is one login of one user to one database.
 type Probe struct {
 	User      client.Principal
@@ -114,6 +126,10 @@ func (p Probe) Run(ctx context.Context) probe.Result {
 	var err error
 	if a.mat, err = p.Material(); err != nil {
 		a.rec.Fact(probe.FactSecretType, a.mat.Kind)
+		var unusable *MaterialError
+		if errors.As(err, &unusable) {
+			a.rec.Fact(probe.FactSecretProblem, unusable.Problem)
+		}
 		a.walkPath(ctx)
 		return a.rec.Fail(probe.ReasonSecretMalformed, err)
 	}

@@ -1,0 +1,151 @@
+package diagnose
+
+import (
+	"strings"
+	"unicode"
+
+	"github.com/kerbagent/kerbagent/probe"
+)
+
+// remedyFor returns the remedy for what was seen, with its values: the rule's
+// own, or the one that it has for this cause, without the commands of another
+// kind of directory.
+func (f *found) remedyFor() string {
+	remedy, kind := f.rule.Remedy, ""
+	if len(f.m.affects) > 0 {
+		r := f.m.affects[0]
+		kind = r.Facts[probe.FactKind]
+		if f.rule.remedyOf != nil {
+			if special := f.rule.remedyOf(r); special != "" {
+				remedy = special
+			}
+		}
+	}
+	var out []string
+	for line := range strings.Lines(remedy) {
+		line = strings.TrimSuffix(line, "\n")
+		if fits(line, kind) {
+			out = append(out, fillLine(line, f.m.words))
+		}
+	}
+	return strings.Join(out, "\n")
+}
+
+// fits says whether a command is one for a kind of directory: its comment says
+// what it is for. Without a kind all are.
+func fits(line, kind string) bool {
+	_, comment, commented := strings.Cut(line, "  # ")
+	if !commented || kind == "" || !strings.HasPrefix(line, "  ") {
+		return true
+	}
+	for label, kinds := range map[string]string{"Windows": "aws-managed-ad active-directory", "Samba": "active-directory", "MIT": "mit", "AWS Managed AD": "aws-managed-ad"} {
+		if strings.HasPrefix(comment, label) {
+			return strings.Contains(kinds, kind)
+		}
+	}
+	return true
+}
+
+// fillLine puts values into a line of a remedy. In a sentence a value stands as
+// it is. In a command it stands bare where a shell takes it so, in quotes where
+// they make it safe, and else its placeholder stays.
+func fillLine(line string, w words) string {
+	if !strings.HasPrefix(line, "  ") {
+		return fill(line, w)
+	}
+	var b strings.Builder
+	for {
+		before, rest, found := strings.Cut(line, "{")
+		name, after, closed := strings.Cut(rest, "}")
+		b.WriteString(before)
+		if !found || !closed {
+			if found {
+				b.WriteString("{" + rest)
+			}
+			return b.String()
+		}
+		switch v := w[name]; {
+		case plain(v) != "":
+			b.WriteString(v)
+		case quotable(v) && bare(b.String(), after):
+			b.WriteString("'" + v + "'")
+		default:
+			b.WriteString("<" + name + ">")
+		}
+		line = after
+	}
+}
+
+// quotable says that single quotes make a value safe, in a POSIX shell and in
+// PowerShell.
+func quotable(v string) bool {
+	return v != "" && !strings.ContainsAny(v, "'\u2018\u2019\u201a\u201b") && strings.IndexFunc(v, func(r rune) bool { return !unicode.IsPrint(r) }) < 0 && !strings.HasPrefix(v, "-")
+}
+
+// bare says that a place in a command is a whole word and stands in no quotes.
+func bare(before, after string) bool {
+	open := strings.Count(before, "'")%2 != 0 || strings.Count(before, `"`)%2 != 0
+	return !open && (before == "" || strings.HasSuffix(before, " ")) && (after == "" || strings.HasPrefix(after, " ") || strings.HasPrefix(after, ")"))
+}
+
+// secretRemedy is for a secret that cannot be used: by what holds it, and by
+// what is wrong with it.
+func secretRemedy(r *probe.Result) string {
+	kind, problem := r.Facts[probe.FactSecretType], r.Facts[probe.FactSecretProblem]
+	look := []string{"ls -l {file}"}
+	switch problem {
+	case "missing":
+		if kind == "password" {
+			return do("There is no such file. Correct its name in kerbagent.yaml, or create it: run the second command, then type the password and press Enter.", "ls -l {file}", writeSecret)
+		}
+		return do("There is no such file. Correct its name in kerbagent.yaml, or create it with the tool that makes such files.", look...)
+	case "unreadable":
+		return do("Let the user that runs kerbagent read the file.", "ls -l {file}", "namei -l {file}  # the rights of each directory above it")
+	case "not-regular", "too-large":
+		return do("This is not a file with a secret. Correct its name in kerbagent.yaml.", look...)
+	}
+	switch kind {
+	case "password":
+		return do("Recreate the file with exactly the password in it, without a trailing newline: run the second command, then type the password and press Enter.",
+			"wc -c {file}  # counts its bytes; shows none of them", writeSecret)
+	case "keytab":
+		return do("Inspect the file. If it is text, it may be the keytab encoded in base64 (decode it with base64 -d); otherwise replace it with an intact copy.",
+			"file {file}", "klist -ket {file}")
+	case "ccache":
+		if problem == "other-user" {
+			return do("The cache holds another user's ticket. Name the right cache in kerbagent.yaml, or get a ticket for {user}; the second command replaces the ticket in the cache.",
+				"klist -c {file}", "kinit -c {file} {user}")
+		}
+		return do("Inspect the cache, and name one in kerbagent.yaml that holds a ticket for {user}; the second command replaces what is in the file.", "klist -c {file}", "kinit -c {file} {user}")
+	}
+	return ""
+}
+
+// tlsRemedy is by what the certificate fails.
+func tlsRemedy(r *probe.Result) string {
+	const look = "openssl s_client -starttls mysql -connect {endpoint} -servername {host} </dev/null 2>/dev/null | openssl x509 -noout -subject -issuer -dates -ext subjectAltName"
+	const once = " Run the command once: it leaves a connection that the server counts as unfinished."
+	switch r.Facts[probe.FactTLSProblem] {
+	case "name":
+		return do("Connect to a name that is in the certificate (subjectAltName): for Aurora the cluster's own endpoint, not a CNAME in front of it. A certificate that has only a common name is accepted by no current client; replace it on the server."+once, look)
+	case "date":
+		return do("Compare the certificate's dates with this host's clock. If the certificate has expired, replace it on the server."+once, "date -u", look)
+	case "bundle":
+		return do("Correct databases: {database}: tls: ca_file, or put the CA bundle there. The service reads it at a reload.", "kerbagent config check", "systemctl reload kerbagent")
+	case "ca":
+		return do("Name the bundle of the CA that signed the certificate (databases: {database}: tls: ca_file); the second command downloads the one of RDS."+once,
+			look, "curl -O https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem  # RDS")
+	}
+	return do("See why the TLS handshake fails."+once, "openssl s_client -starttls mysql -connect {endpoint} -servername {host} </dev/null")
+}
+
+// keytabRemedy names a command that makes new keys only where the KDC has
+// refused the old one.
+func keytabRemedy(r *probe.Result) string {
+	if r.Reason != probe.ReasonKRBPreauthFailed {
+		return do("The keytab has no key that can be used for {user}. Compare its principals with the login's user (their case counts) and its encryption types with the account's; correct the user in kerbagent.yaml, or export the account's keys again.",
+			"klist -ket {file}", "Get-ADUser -Identity {account} -Properties msDS-SupportedEncryptionTypes  # Windows", "samba-tool domain exportkeytab <new file> --principal={user}  # Samba: changes no key",
+			"kadmin -q 'getprinc {user}'  # MIT")
+	}
+	return ""
+}

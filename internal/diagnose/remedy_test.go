@@ -1,0 +1,124 @@
+package diagnose
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/kerbagent/kerbagent/probe"
+)
+
+// causes are the results that a remedy is chosen by: every kind of directory,
+// secret and thing that can be wrong with it, and every problem of TLS.
+func causes() []*probe.Result {
+	var out []*probe.Result
+	add := func(reason probe.Reason, facts probe.Facts) {
+		out = append(out, &probe.Result{ID: probe.ID{Kind: probe.Login, Target: "alice@A.TEST@orders"}, Outcome: probe.Failed, Reason: reason, Facts: facts})
+	}
+	for _, kind := range []string{"", "aws-managed-ad", "active-directory", "mit", "heimdal"} {
+		for _, secret := range []string{"password", "keytab", "ccache"} {
+			for _, problem := range []string{"", "missing", "unreadable", "not-regular", "too-large", "empty", "bom", "newline", "encoding", "not-a-keytab", "not-a-ccache", "other-user"} {
+				for _, reason := range []probe.Reason{probe.ReasonSecretMalformed, probe.ReasonKRBPreauthFailed, probe.ReasonKeytabNoKey} {
+					add(reason, probe.Facts{probe.FactKind: kind, probe.FactSecretType: secret, probe.FactSecretProblem: problem, probe.FactSecretFile: "/etc/kerbagent/secret"})
+				}
+			}
+		}
+		for _, problem := range []string{"ca", "name", "date", "bundle", "other"} {
+			add(probe.ReasonDBTLSUntrusted, probe.Facts{probe.FactKind: kind, probe.FactTLSProblem: problem})
+		}
+	}
+	return out
+}
+
+// What a command may do, and where it may stand.
+var (
+	// harms resets a password, deletes a record, restarts a service or changes a cluster at once.
+	harms     = regexp.MustCompile(`ktpass|ktadd|setpassword|reset-|reboot-|Restart-Service|systemctl restart|dsderegdns|dns delete|spn delete|setspn -D|modify-db|delete-|DROP |0\.0\.0\.0/0`)
+	writes    = regexp.MustCompile(`printf %s`)
+	forKeytab = regexp.MustCompile(`klist -k|ktpass|ktadd|exportkeytab`)
+	forCache  = regexp.MustCompile(`klist -c|kinit -c`)
+	windows   = regexp.MustCompile(`Get-AD|Set-AD|Get-Win|Get-Service|Restart-Service|nltest|netdom|setspn|w32tm|ktpass|ksetup|Unlock-AD|Enable-AD|Clear-AD`)
+	samba     = regexp.MustCompile(`samba`)
+	mit       = regexp.MustCompile(`kadmin|krb5-kdc`)
+)
+
+// Every code, with every cause, names only what can help there, and nothing
+// that harms before a look at what is wrong.
+func TestRemediesFitTheirCause(t *testing.T) {
+	for _, rule := range Catalogue() {
+		said := map[string]bool{}
+		for _, r := range causes() {
+			kind, secret := r.Facts[probe.FactKind], r.Facts[probe.FactSecretType]
+			f := newFound(rule, match{affects: []*probe.Result{r}, words: loginWords(r)})
+			remedy := f.remedyFor()
+			if said[kind+secret+remedy] {
+				continue
+			}
+			said[kind+secret+remedy] = true
+			where := fmt.Sprintf("%s, kind %q, %s, %s %s%s:\n%s", rule.Code, kind, secret, r.Reason, r.Facts[probe.FactSecretProblem], r.Facts[probe.FactTLSProblem], remedy)
+			sentence, commands, _ := strings.Cut(remedy, "\n")
+			looked, harmed := false, false
+			for command := range strings.Lines(commands) {
+				switch {
+				case !harms.MatchString(command):
+					looked = true
+					if harmed {
+						t.Errorf("a command that harms does not stand last: %s", where)
+					}
+				case !looked:
+					t.Errorf("a command that harms stands before a look: %s", where)
+					harmed = true
+				default:
+					harmed = true
+				}
+			}
+			if harmed && !strings.Contains(sentence, "CAUTION:") {
+				t.Errorf("what a command destroys is not said: %s", where)
+			}
+			if mitLike := kind == "mit" || kind == "heimdal"; mitLike && (windows.MatchString(commands) || samba.MatchString(commands)) && labelled(commands) {
+				t.Errorf("a tool of Active Directory: %s", where)
+			}
+			if kind != "" && kind != "mit" && mit.MatchString(commands) {
+				t.Errorf("a tool of MIT's: %s", where)
+			}
+			if kind == "aws-managed-ad" && samba.MatchString(commands) {
+				t.Errorf("a tool of Samba's: %s", where)
+			}
+			if rule.Code == "secret-malformed" && secret != "" {
+				if secret != "password" && writes.MatchString(commands) || secret != "keytab" && forKeytab.MatchString(commands) || secret != "ccache" && forCache.MatchString(commands) {
+					t.Errorf("a command for another kind of secret: %s", where)
+				}
+				if strings.Contains(commands, "<file>") {
+					t.Errorf("the file is known and not named: %s", where)
+				}
+			}
+		}
+	}
+}
+
+// labelled says that a command is marked as one for a kind of directory.
+func labelled(commands string) bool {
+	return regexp.MustCompile(`# (Windows|Samba)`).MatchString(commands)
+}
+
+// A name that AD allows stands in a command where quotes make it safe, and its
+// placeholder where they do not.
+func TestNamesInCommandsAreQuoted(t *testing.T) {
+	for _, c := range []struct{ line, user, want string }{
+		{"  kinit {user}", "svc-a@A.TEST", "  kinit svc-a@A.TEST"},
+		{"  kinit {user}", "John Smith@A.TEST", "  kinit 'John Smith@A.TEST'"},
+		{"  kinit {user}", "web$@A.TEST", "  kinit 'web$@A.TEST'"},
+		{"  kinit {user}", "müller@A.TEST", "  kinit 'müller@A.TEST'"},
+		{"  kinit {user}", "o'brien@A.TEST", "  kinit <user>"},
+		{"  kadmin -q 'getprinc {user}'", "John Smith@A.TEST", "  kadmin -q 'getprinc <user>'"},
+		{"  x --principal={user}", "a b@A.TEST", "  x --principal=<user>"},
+		{"  kinit {user}", "-rf@A.TEST", "  kinit <user>"},
+		{"  kinit {user}", "a\x1b[2J@A.TEST", "  kinit <user>"},
+		{"Ask for {user}.", "o'brien@A.TEST", "Ask for o'brien@A.TEST."},
+	} {
+		if got := fillLine(c.line, words{"user": c.user}); got != c.want {
+			t.Errorf("%q with %q: %q, want %q", c.line, c.user, got, c.want)
+		}
+	}
+}
