@@ -159,7 +159,7 @@ func (d *Daemon) run(ctx context.Context) error {
 	wg.Go(func() { d.hangups(ctx) })
 	if d.o.Serve != nil {
 		o := d.o.Web
-		o.Metrics = d.metrics.Handler()
+		o.Metrics, o.Panicked = d.metrics.Handler(), panicked(d.o.Log)
 		wg.Go(func() {
 			if err := d.o.Serve(ctx, web.Handler(d, o)); err != nil {
 				stop(err)
@@ -180,6 +180,13 @@ func (d *Daemon) run(ctx context.Context) error {
 		return err
 	}
 	return nil
+}
+
+// panicked logs that the answer to a request was a bug.
+func panicked(log *slog.Logger) func(string, any, []byte) {
+	return func(path string, v any, stack []byte) {
+		log.Error("answering a request panicked", "path", path, "panic", v, "stack", string(stack))
+	}
 }
 
 // hangups reloads when the process is told to.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -352,4 +353,60 @@ func TestStalled(t *testing.T) {
 			t.Errorf("notes %q", notes)
 		}
 	})
+}
+
+// A reload that is refused once changed what is said of this host's DNS servers.
+func TestARefusedReloadChangesNoNote(t *testing.T) {
+	var lost atomic.Bool
+	r := start(t, "", func(o *Options, cfg *config.Config) {
+		resolver := o.Resolver
+		cfg.Resolver = nil
+		o.Resolver = func() ([]netip.AddrPort, error) {
+			if lost.Load() {
+				return nil, errors.New("no resolv.conf")
+			}
+			return resolver()
+		}
+	})
+	r.untilReady()
+	lost.Store(true)
+	noted := func() bool {
+		return slices.ContainsFunc(r.d.State().Notes, func(n string) bool { return strings.Contains(n, "DNS servers are not known: no resolv.conf") })
+	}
+	r.until("the note", noted)
+	r.mu.Lock()
+	r.cfgErr = errors.New("kerbagent.yaml:3: no such key")
+	r.mu.Unlock()
+	if r.d.Reload() == nil || !noted() {
+		t.Errorf("after a refused reload: %q", r.d.State().Notes)
+	}
+}
+
+// A KDC that cannot serve and then is gone once kept its note until a restart.
+func TestAKDCThatIsGoneHasNoNote(t *testing.T) {
+	cfg := manyJobs(8)
+	d := idle(t, cfg, nil)
+	_, jobs := d.planning.plan()
+	i := slices.IndexFunc(jobs, func(j plan.Job) bool { return j.Targets[0].ID.Kind == probe.KDC })
+	id := jobs[i].Targets[0].ID
+	d.guard.Heard(probe.Result{ID: id, Outcome: probe.Failed, Reason: probe.ReasonKRBServiceUnavailable}, time.Second, false)
+	noted := func() bool {
+		return slices.ContainsFunc(d.State().Notes, func(n string) bool { return strings.Contains(n, id.Target) })
+	}
+	if !noted() {
+		t.Fatalf("no note: %q", d.State().Notes)
+	}
+	if d.planning.again(); !noted() {
+		t.Error("a KDC that is still asked lost its note")
+	}
+	less := *cfg
+	less.Realms = slices.Clone(cfg.Realms)
+	less.Realms[0].KDCs = slices.DeleteFunc(slices.Clone(cfg.Realms[0].KDCs), func(h config.HostPort) bool { return h.Host == id.Target })
+	d.o.Load = func() (*config.Config, error) { return &less, nil }
+	if err := d.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	if noted() {
+		t.Errorf("a KDC that is gone has a note: %q", d.State().Notes)
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"runtime/debug"
 	"slices"
 	"strings"
 )
@@ -57,4 +58,25 @@ func known(header string, hosts []string) bool {
 	}
 	return name == "localhost" || strings.HasSuffix(name, ".localhost") || // RFC 6761 §6.3: always this host
 		slices.ContainsFunc(hosts, func(h string) bool { return strings.EqualFold(strings.TrimSuffix(h, "."), name) })
+}
+
+// safely answers that there is a bug where the answer panics: it costs that
+// request alone. http.ErrAbortHandler is no bug.
+func safely(panicked func(string, any, []byte), next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			v := recover()
+			if v == nil {
+				return
+			}
+			if v == http.ErrAbortHandler {
+				panic(v)
+			}
+			if panicked != nil {
+				panicked(r.URL.Path, v, debug.Stack())
+			}
+			http.Error(w, "this is a bug of kerbagent; its log says more", http.StatusInternalServerError)
+		}()
+		next.ServeHTTP(w, r)
+	})
 }

@@ -52,6 +52,8 @@ type Options struct {
 	Hosts []string
 	// Metrics answers /metrics; nil: it is not found.
 	Metrics http.Handler
+	// Panicked hears of a request whose answer was a bug; it may be nil.
+	Panicked func(path string, value any, stack []byte)
 }
 
 // The names of the flags that messages tell people to use.
@@ -78,7 +80,7 @@ func Handler(s Source, o Options) http.Handler {
 	if o.Metrics != nil {
 		mux.Handle("GET /metrics", inTurn(o.Metrics))
 	}
-	return headers(knownHosts(o.Hosts, mux))
+	return headers(knownHosts(o.Hosts, safely(o.Panicked, mux)))
 }
 
 type handler struct {
