@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,6 +31,7 @@ type File struct {
 	owned string   // that kerbagent writes: main, or the snippet that it includes
 	style site.Style
 	byEnv bool // KRB5_CONFIG says which file it is
+	alien bool // programs on this host do not read it: it was named by --path alone
 	known bool // there is a configuration, so there is something to write
 	keeps bool // kerbagent is to keep the file, not only to judge it
 	site  site.Site
@@ -67,6 +69,7 @@ func Find(w Wish) (File, error) {
 		f.owned = configured.Path
 	}
 	read := conf.PathsOf(cmp.Or(w.KRB5Config, config.DefaultKrb5ConfPath))
+	f.alien = w.Config == nil && w.Path != "" && !slices.Contains(read, w.Path)
 	if f.style == site.Snippet {
 		f.main, f.roots, f.byEnv = read[0], read, true
 		if f.owned == "" {
@@ -199,7 +202,12 @@ func (f File) Probe(world func(*conf.Set) (lint.Env, *krb5conf.Ticket), onIssue 
 	}
 	judge := func(set *conf.Set) ([]krb5conf.Issue, *krb5conf.Ticket) {
 		env, ticket := world(set)
-		if f.byEnv { // what it names is what is judged
+		switch {
+		case f.alien && env.CCacheName == "": // this host's daemons and caches have nothing to do with it
+			env, ticket = lint.Env{UID: env.UID, KCM: true}, nil
+		case f.alien:
+			env.KRB5Config = ""
+		case f.byEnv: // what it names is what is judged
 			env.KRB5Config = ""
 		}
 		return lint.Issues(lint.Input{Set: set, Path: f.main, Site: f.site, Env: env, Want: want, Style: f.style, Snippet: f.owned, Orders: f.keeps}), ticket

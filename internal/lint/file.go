@@ -12,27 +12,58 @@ import (
 	"github.com/kerbagent/kerbagent/probe/krb5conf"
 )
 
-// files judges the files of the snapshot one by one: who may write them, and
-// whose includes reach whom.
+// files reports files that everybody may write.
 func (l *linter) files() {
-	var names []string
-	for name := range l.in.Set.Docs {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		d := l.in.Set.Docs[name]
+	for _, d := range l.docs() {
 		if d.Mode&0o002 != 0 {
-			l.add(krb5conf.Issue{Code: CodeWritable, Severity: krb5conf.SeverityWarning, At: conf.Pos{File: name},
-				Cause:  "Every user may write " + name + " (mode " + strconv.FormatUint(uint64(d.Mode.Perm()), 8) + "), and a krb5.conf can load code into every program that reads it.",
-				Remedy: "chmod o-w " + name})
+			l.add(krb5conf.Issue{Code: CodeWritable, Severity: krb5conf.SeverityWarning, At: conf.Pos{File: d.Path},
+				Cause: "Every user may write " + d.Path + " (mode " + strconv.FormatUint(uint64(d.Mode.Perm()), 8) +
+					"), and a krb5.conf can load code into every program that reads it.",
+				Remedy: "chmod o-w " + d.Path})
 		}
+	}
+}
+
+// includes reports whose includes reach whom.
+func (l *linter) includes() {
+	for _, d := range l.docs() {
 		if d.Readable() {
 			for _, inc := range conf.Includes(d.Text) {
 				l.include(d, inc)
 			}
 		}
 	}
+}
+
+// included returns the files that an include line adds.
+func (l *linter) included(inc conf.IncludeLine) []*conf.Doc {
+	if !inc.Dir {
+		if d := l.in.Set.Docs[inc.Path]; d != nil && d.Readable() {
+			return []*conf.Doc{d}
+		}
+		return nil
+	}
+	var docs []*conf.Doc
+	if dir := l.in.Set.Dirs[inc.Path]; dir != nil {
+		for _, name := range dir.Names {
+			if d := l.in.Set.Docs[path.Join(inc.Path, name)]; d != nil && conf.IncludedName(name) && d.Readable() {
+				docs = append(docs, d)
+			}
+		}
+	}
+	return docs
+}
+
+// decides reports whether a file says which realm or KDC is used, and not only
+// how, as the snippets of distributions do.
+func decides(d *conf.Doc) bool {
+	if d.File == nil {
+		return true
+	}
+	return slices.ContainsFunc(d.File.Nodes, func(n *conf.Node) bool {
+		return n.Kind == conf.Section && len(n.Children) > 0 && (n.Name == "realms" || n.Name == "domain_realm" || n.Name == "capaths" ||
+			n.Name == "libdefaults" && slices.ContainsFunc(n.Children, func(c *conf.Node) bool { return c.Name == "default_realm" }))
+	})
 }
 
 func (l *linter) include(d *conf.Doc, inc conf.IncludeLine) {
@@ -44,12 +75,17 @@ func (l *linter) include(d *conf.Doc, inc conf.IncludeLine) {
 		}
 	}
 	what := strconv.Quote(inc.Path)
-	if len(skip) > 0 {
+	files := l.included(inc)
+	if len(skip) > 0 && len(files) > 0 {
+		severity := krb5conf.SeverityInfo
+		if slices.ContainsFunc(files, decides) {
+			severity = krb5conf.SeverityWarning
+		}
 		verb := " do not follow this include: what stands in "
 		if len(skip) == 1 {
 			verb = " does not follow this include: what stands in "
 		}
-		l.add(krb5conf.Issue{Code: CodeIncludeIgnored, Severity: krb5conf.SeverityWarning, Readers: skip, At: at,
+		l.add(krb5conf.Issue{Code: CodeIncludeIgnored, Severity: severity, Readers: skip, At: at,
 			Cause:  reader.Titles(skip) + verb + what + " does not exist for programs that use it.",
 			Remedy: "Put what is included into the file itself, or write the include at the start of a line above the first section"})
 	}

@@ -45,6 +45,11 @@ func TestLintOfTheLargestFiles(t *testing.T) {
 		"braces":    "[realms]\nA% = {\n",
 		"comments":  "[libdefaults]\n# %\n",
 		"quotes":    "[libdefaults]\ndefault_realm = \"%\" \" \" \"\n",
+		"flat":      "[realms]\n% = x\n",
+		"nothing":   "a = b\n",
+		"typos":     "[libdefaults]\ntickt_lifetime = %\n",
+		"templates": "[realms]\n{{ % }} = x\n",
+		"bad KDCs":  "[realms]\n%.TEST = {\nkdc = fd00::1\n}\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			var b strings.Builder
@@ -57,7 +62,14 @@ func TestLintOfTheLargestFiles(t *testing.T) {
 				b.WriteString(strings.ReplaceAll(body, "%", strings.Repeat("x", n%7)+string(rune('a'+n%26))+string(rune('a'+n/26%26))+string(rune('a'+n/676%26))+string(rune('a'+n/17576))))
 			}
 			start := time.Now()
-			lintText(b.String(), nil)
+			issues := lintText(b.String(), nil)
+			size := 0
+			for _, i := range issues {
+				size += len(i.Cause) + len(i.Excerpt) + len(i.Remedy)
+			}
+			if len(issues) > 100 || size > 100<<10 {
+				t.Errorf("%d issues with %d bytes of text", len(issues), size)
+			}
 			if took := time.Since(start); took > 10*time.Second {
 				t.Errorf("took %v", took)
 			}

@@ -7,7 +7,7 @@ import (
 	"github.com/kerbagent/kerbagent/probe/krb5conf"
 )
 
-// The finding codes that Lint makes.
+// The finding codes that Issues makes.
 const (
 	CodeMissing        = "krb5conf-missing"
 	CodeUnparsable     = "krb5conf-unparsable"
@@ -26,6 +26,9 @@ const (
 	CodeUnordered      = "krb5conf-kdcs-unordered" // kerbagent cannot put a realm's KDCs in order
 	CodeCCacheUnusable = "ccache-unusable"
 	CodeRealmCase      = "krb5conf-realm-case"
+	CodeTemplate       = "krb5conf-template"     // a template that was not rendered
+	CodeUnknownKey     = "krb5conf-unknown-key"  // a section or setting that is nearly a known one
+	CodeNotKrb5Conf    = "krb5conf-not-krb5conf" // something else stands in the file's place
 )
 
 // sortIssues puts the worst first, then the order of the lines.

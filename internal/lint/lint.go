@@ -2,6 +2,8 @@ package lint
 
 import (
 	"errors"
+	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,7 +14,7 @@ import (
 	"github.com/kerbagent/kerbagent/probe/krb5conf"
 )
 
-// Input is everything that Lint judges by.
+// Input is everything that Issues judges by.
 type Input struct {
 	Set  *conf.Set // what is there now
 	Path string    // the file that the programs are expected to read
@@ -41,49 +43,78 @@ type CacheFile struct {
 	Mode uint32 // permission bits
 }
 
-// Lint gives everything that is wrong with a configuration, the worst first.
+// Issues returns everything that is wrong with a configuration, the worst first.
 // It asks nobody: DNS, KDCs and databases are probed elsewhere.
 func Issues(in Input) []krb5conf.Issue {
-	l := linter{in: in, lines: map[string][]string{}}
+	l := linter{in: in, lines: map[string][]string{}, kept: map[kind]*kept{}}
 	l.environment()
 	if len(in.Set.Roots) == 0 || reader.Missing(in.Set.Roots[0].Err) {
 		l.missingFile()
 	} else {
-		for _, r := range reader.Readers() {
-			reading := reader.Read(r, in.Set)
-			l.readings = append(l.readings, reading)
-			if reading.Err == nil {
-				l.usable = append(l.usable, reading)
-			}
-		}
-		l.refusals()
 		l.files()
 		l.drift()
-		l.realms()
-		l.order()
-		l.mappings()
-		l.settings()
-		l.differences()
+		if !l.foreign() && !l.template() {
+			l.contents()
+		}
 	}
 	l.ccache()
-	sortIssues(l.issues)
-	return l.issues
+	return l.limited()
+}
+
+// contents judges what the files say.
+func (l *linter) contents() {
+	for _, r := range reader.Readers() {
+		reading := reader.Read(r, l.in.Set)
+		l.readings = append(l.readings, reading)
+		if reading.Err == nil {
+			l.usable = append(l.usable, reading)
+		}
+	}
+	l.refusals()
+	l.includes()
+	l.unknownNames()
+	if l.alone() && l.mit().Err != nil {
+		return // what the other libraries make of the rest helps once the file is mended
+	}
+	l.realms()
+	l.order()
+	l.mappings()
+	l.settings()
+	l.differences()
+}
+
+// alone reports whether nothing is known beside the file: neither what logins
+// need nor, so, which libraries they use.
+func (l *linter) alone() bool {
+	s := l.in.Site
+	return len(s.Realms) == 0 && len(s.Databases) == 0 && l.in.Want == ""
+}
+
+// docs returns the files, sorted by name.
+func (l *linter) docs() []*conf.Doc {
+	var docs []*conf.Doc
+	for _, name := range slices.Sorted(maps.Keys(l.in.Set.Docs)) {
+		docs = append(docs, l.in.Set.Docs[name])
+	}
+	return docs
 }
 
 type linter struct {
 	in       Input
 	readings []*reader.Reading
 	usable   []*reader.Reading // those of readers that take the configuration at all
-	issues   []krb5conf.Issue
+	kept     map[kind]*kept
 	lines    map[string][]string // of each file, for excerpts
 }
 
-// add fills in the excerpt and keeps an issue.
+// add keeps an issue. Where nothing is known beside the file, what only Heimdal or
+// gokrb5 stumble over is a note: it may be that no program on the host uses them.
 func (l *linter) add(i krb5conf.Issue) {
-	if i.Excerpt == "" {
-		i.Excerpt = l.excerpt(i.At)
+	some := slices.ContainsFunc(i.Readers, func(r reader.Reader) bool { return r == reader.MIT || r == reader.Java })
+	if l.alone() && len(i.Readers) > 0 && !some {
+		i.Severity = krb5conf.SeverityInfo
 	}
-	l.issues = append(l.issues, i)
+	l.keep(i)
 }
 
 func (l *linter) excerpt(at conf.Pos) string {
@@ -115,7 +146,7 @@ func (g *group[T]) add(key T, r reader.Reader) {
 	if g.readers == nil {
 		g.readers = map[T][]reader.Reader{}
 	}
-	if !slices.Contains(g.keys, key) {
+	if g.readers[key] == nil {
 		g.keys = append(g.keys, key)
 	}
 	g.readers[key] = append(g.readers[key], r)
@@ -138,27 +169,61 @@ func (l *linter) missingFile() {
 // refusals reports where readers stop.
 func (l *linter) refusals() {
 	type where struct {
-		at   conf.Pos
-		what string
+		at, stops conf.Pos
+		what      string
 	}
 	var g group[where]
+	first := where{}
 	for _, r := range l.readings {
 		if r.Err == nil {
 			continue
 		}
+		w := where{at: conf.Pos{File: l.in.Path}, what: r.Err.Error()}
 		var syntax *conf.SyntaxError
 		if errors.As(r.Err, &syntax) {
-			g.add(where{syntax.Pos, syntax.What}, r.Reader)
-		} else {
-			g.add(where{conf.Pos{File: l.in.Path}, r.Err.Error()}, r.Reader)
+			w = where{at: syntax.Pos, what: syntax.What}
+			if !syntax.Origin.IsZero() {
+				w.at, w.stops = syntax.Origin, syntax.Pos
+			}
 		}
+		switch {
+		case r.Reader == reader.MIT:
+			first = w
+		case first.at.Line > 0 && w.at.File == first.at.File && w.at.Line >= first.at.Line: // one mistake: each stumbles over it where it notices
+			w = first
+		case r.Reader == reader.Java && w.what == unclosed: // Java notices at the end of the file; Heimdal knows which one it is
+			for _, h := range g.keys {
+				if h.what == unclosed {
+					w = h
+				}
+			}
+		}
+		g.add(w, r.Reader)
 	}
 	for _, w := range g.keys {
 		readers := g.readers[w]
+		cause := strings.ToUpper(w.what[:1]) + w.what[1:] + ". "
+		if w.stops.Line > 0 {
+			cause = fmt.Sprintf("%s Libraries notice on line %d: %s. ", originText(w.what), w.stops.Line, w.what)
+		}
 		l.add(krb5conf.Issue{Code: CodeUnparsable, Severity: severityFor(readers), Readers: readers, At: w.at,
-			Cause:  strings.ToUpper(w.what[:1]) + w.what[1:] + ". " + consequence(readers),
-			Remedy: "Write the line as the other libraries take it, or have the file generated: kerbagent krb5conf show"})
+			Cause:  cause + consequence(readers),
+			Remedy: "Rewrite the line in a form that all libraries accept, or have the file generated: kerbagent krb5conf show"})
 	}
+}
+
+// unclosed is what Heimdal and Java say of a { at the end of the file.
+const unclosed = "a { is not closed"
+
+// originText says what is wrong with the line by which trouble began.
+func originText(what string) string {
+	switch {
+	case strings.HasPrefix(what, "section inside braces"):
+		return "The block that begins or should end here is not closed."
+	case strings.HasPrefix(what, "} without {"):
+		return "No block begins on this line: a { must be the last sign of a line that is no comment."
+	}
+	return "There is no value behind the =."
 }
 
 func consequence(readers []reader.Reader) string {
@@ -178,7 +243,7 @@ func consequence(readers []reader.Reader) string {
 		}
 	}
 	if slices.Contains(readers, reader.Heimdal) {
-		s = strings.TrimSpace(s + " Heimdal stops reading here and uses what came before, without a word.")
+		s = strings.TrimSpace(s + " Heimdal silently ignores the rest of the file from here on.")
 	}
 	return s
 }

@@ -24,6 +24,7 @@ func (l *linter) differences() {
 	l.duplicates(mit.Profile)
 	l.inlineComments(mit.Profile)
 	l.flatRealms(mit.Profile)
+	l.mappingForms(mit)
 	l.forms()
 	l.hostLookups()
 }
@@ -31,7 +32,7 @@ func (l *linter) differences() {
 // forms reports lines that MIT passes over, and sections whose name it does
 // not know for their form.
 func (l *linter) forms() {
-	for _, d := range l.in.Set.Docs {
+	for _, d := range l.docs() {
 		if d.File == nil {
 			continue
 		}
@@ -42,7 +43,7 @@ func (l *linter) forms() {
 				l.add(krb5conf.Issue{Code: CodeReadersDiffer, Severity: krb5conf.SeverityWarning, Readers: []reader.Reader{reader.MIT}, At: conf.Pos{File: d.Path, Line: n.Line, Column: 1},
 					Cause:  "MIT passes over this line: it reads nothing before the first line that starts with [, blanks and byte order marks not allowed.",
 					Remedy: "Start the section in the first column of its line, and save the file without a byte order mark"})
-			case n.Kind == conf.Section && name != n.Name && slices.Contains(knownSections(), name):
+			case n.Kind == conf.Section && name != n.Name && isOtherForm(n.Name):
 				l.add(krb5conf.Issue{Code: CodeReadersDiffer, Severity: krb5conf.SeverityWarning, Readers: []reader.Reader{reader.MIT, reader.Heimdal, reader.Gokrb5}, At: conf.Pos{File: d.Path, Line: n.Line, Column: 1},
 					Cause:  fmt.Sprintf("Only Java takes this for [%s]; to the others it is a section that they do not know.", name),
 					Remedy: "Write [" + name + "]"})
@@ -51,7 +52,12 @@ func (l *linter) forms() {
 	}
 }
 
-func knownSections() []string { return []string{"libdefaults", "realms", "domain_realm", "capaths"} }
+// isOtherForm reports whether a name is that of a section in another case or with
+// blanks around it, which Java takes.
+func isOtherForm(name string) bool {
+	form := strings.ToLower(strings.TrimSpace(name))
+	return form != name && slices.Contains(readerSections(), form)
+}
 
 // hostLookups reports that Heimdal asks DNS for the realm of every host where
 // the file does not say otherwise.
@@ -67,10 +73,17 @@ func (l *linter) hostLookups() {
 
 // flatRealms reports realms in one line, which to MIT and Java are values.
 func (l *linter) flatRealms(p reader.Profile) {
+	keys := newNames(realmKeys()).known
 	for _, root := range p {
 		s := root.Sub("realms")
 		for i := 0; s != nil && i < len(s.Entries); i++ {
 			if e := &s.Entries[i]; e.Sub == nil {
+				if keys[e.Name] && !strings.HasPrefix(e.Value, "{") {
+					l.add(krb5conf.Issue{Code: CodeReadersDiffer, Severity: krb5conf.SeverityWarning, At: e.Pos,
+						Cause:  fmt.Sprintf("This line is outside of a realm's block, so %s belongs to no realm.", e.Name),
+						Remedy: "Move the line into a block: REALM = {, the line, }"})
+					continue
+				}
 				l.add(krb5conf.Issue{Code: CodeReadersDiffer, Severity: krb5conf.SeverityWarning, Readers: []reader.Reader{reader.MIT, reader.Java}, At: e.Pos,
 					Cause:  fmt.Sprintf("MIT does not know realm %s from this line: what stands behind the { on one line makes a value of it. Java throws when it looks for the KDCs.", e.Name),
 					Remedy: "End the line behind the {, and give each setting and the } a line of its own"})
@@ -99,8 +112,8 @@ func (l *linter) kdcDifferences(mit *reader.Reading) {
 			continue // krb5conf-realm-twice
 		}
 		for _, k := range e.KDCs {
-			if strings.ContainsAny(k.Text, "#;") {
-				continue // inlineComments
+			if strings.ContainsAny(k.Text, "#;") || k.Err != nil {
+				continue // inlineComments, badKDCs
 			}
 			var g group[string]
 			for i, r := range l.usable[1:] {
@@ -126,7 +139,7 @@ func sameServer(servers []reader.Server, k reader.Server) bool {
 		if s.From.Line != k.From.Line || s.From.File != k.From.File {
 			continue
 		}
-		if (s.Err != nil) != (k.Err != nil) || s.Err == nil && (s.Host != k.Host || s.Port != k.Port || s.Transport != k.Transport) {
+		if (s.Err != nil) != (k.Err != nil) || s.Err == nil && (!strings.EqualFold(s.Host, k.Host) || s.Port != k.Port || s.Transport != k.Transport) {
 			return false
 		}
 		same++
@@ -181,6 +194,10 @@ func (l *linter) wordDifferences(r *reader.Reading) {
 // duplicates reports settings that stand twice with different values: MIT,
 // Heimdal and Java take the first, gokrb5 the last.
 func (l *linter) duplicates(p reader.Profile) {
+	single := map[string]bool{}
+	for _, name := range singleValued() {
+		single[name] = true
+	}
 	for _, name := range []string{"libdefaults", "domain_realm"} {
 		for _, root := range p {
 			s := root.Sub(name)
@@ -198,7 +215,7 @@ func (l *linter) duplicates(p reader.Profile) {
 					first[e.Name] = e
 					continue
 				}
-				if was.Value != e.Value && was.Pos.File == e.Pos.File {
+				if was.Value != e.Value && was.Pos.File == e.Pos.File && (name == "domain_realm" || single[e.Name]) {
 					l.add(krb5conf.Issue{Code: CodeReadersDiffer, Severity: krb5conf.SeverityWarning, Readers: reader.Readers(), At: e.Pos, Also: []conf.Pos{was.Pos},
 						Cause:  fmt.Sprintf("%s is set twice: MIT, Heimdal and Java take the first value, %q, gokrb5 the last, %q.", e.Name, was.Value, e.Value),
 						Remedy: "Keep one of the lines"})
@@ -211,15 +228,19 @@ func (l *linter) duplicates(p reader.Profile) {
 // inlineComments reports values with # or ; in them: gokrb5 ends the line
 // there, the others take it for part of the value.
 func (l *linter) inlineComments(p reader.Profile) {
-	var walk func(s *reader.Section)
-	walk = func(s *reader.Section) {
+	words := map[string]bool{} // settings in whose value neither sign has a meaning
+	for _, name := range append(singleValued(), "kdc", "admin_server", "kpasswd_server", "master_kdc", "primary_kdc", "default_domain") {
+		words[name] = true
+	}
+	var walk func(s *reader.Section, any bool)
+	walk = func(s *reader.Section, any bool) {
 		for i := range s.Entries {
 			e := &s.Entries[i]
 			if e.Sub != nil {
-				walk(e.Sub)
+				walk(e.Sub, any)
 				continue
 			}
-			if strings.ContainsAny(e.Value, "#;") {
+			if strings.ContainsAny(e.Value, "#;") && (any || words[e.Name]) {
 				l.add(krb5conf.Issue{Code: CodeReadersDiffer, Severity: krb5conf.SeverityWarning, Readers: []reader.Reader{reader.MIT, reader.Heimdal, reader.Java}, At: e.Pos,
 					Cause:  fmt.Sprintf("A comment has a line of its own: to MIT, Heimdal and Java the value of %s is %q, with all that stands behind it.", e.Name, e.Value),
 					Remedy: "Put the comment on the line above"})
@@ -228,8 +249,53 @@ func (l *linter) inlineComments(p reader.Profile) {
 	}
 	for _, root := range p {
 		for i := range root.Entries {
-			if e := &root.Entries[i]; e.Sub != nil && slices.Contains(knownSections(), e.Name) {
-				walk(e.Sub)
+			if e := &root.Entries[i]; e.Sub != nil && slices.Contains(readerSections(), e.Name) {
+				walk(e.Sub, e.Name == "domain_realm" || e.Name == "capaths")
+			}
+		}
+	}
+}
+
+// singleValued are the settings of [libdefaults] of which one value counts; of
+// others, as pkinit_anchors, a second line adds one.
+func singleValued() []string {
+	return strings.Fields(`allow_weak_crypto canonicalize ccache_type clockskew default_ccache_name default_keytab_name default_realm default_tgs_enctypes
+	default_tkt_enctypes dns_canonicalize_hostname dns_lookup_kdc dns_lookup_realm dns_uri_lookup forwardable ignore_acceptor_hostname kdc_timesync
+	noaddresses permitted_enctypes preferred_preauth_types proxiable rdns realm_try_domains renew_lifetime ticket_lifetime udp_preference_limit
+	verify_ap_req_nofail`)
+}
+
+// mappingForms reports lines of [domain_realm] that match nothing, or not for
+// every library what they seem to.
+func (l *linter) mappingForms(mit *reader.Reading) {
+	known := map[string]bool{}
+	for _, m := range mit.Mappings {
+		known[m.Domain] = true
+	}
+	for _, m := range mit.Mappings {
+		lower := strings.ToLower(m.Domain)
+		switch {
+		case m.Domain == "" && m.Realm != "": // to MIT a * ends a name
+			l.add(krb5conf.Issue{Code: CodeReadersDiffer, Severity: krb5conf.SeverityWarning, At: m.From,
+				Cause:  "This line matches no host: a * has no meaning in [domain_realm].",
+				Remedy: "For all hosts of a domain, begin the line with a dot: .DOMAIN = " + m.Realm})
+		case lower != m.Domain && !known[lower]:
+			l.add(krb5conf.Issue{Code: CodeReadersDiffer, Severity: krb5conf.SeverityWarning, Readers: []reader.Reader{reader.MIT, reader.Java}, At: m.From,
+				Cause:  "MIT and Java look for a host in lower case, so this line matches none; gokrb5 takes it.",
+				Remedy: "Write it in lower case: " + lower + " = " + m.Realm})
+		case lower != "" && lower == strings.ToLower(m.Realm) && !known["."+m.Domain] && !strings.HasPrefix(m.Domain, "."):
+			l.add(krb5conf.Issue{Code: CodeReadersDiffer, Severity: krb5conf.SeverityInfo, Readers: []reader.Reader{reader.Heimdal, reader.Gokrb5}, At: m.From,
+				Cause:  fmt.Sprintf("Without a leading dot, Heimdal and gokrb5 take %s for the name of one host; MIT and Java map the hosts below it, too.", m.Domain),
+				Remedy: "Add the line that begins with a dot: ." + m.Domain + " = " + m.Realm})
+		}
+	}
+	for _, root := range mit.Profile {
+		s := root.Sub("domain_realm")
+		for i := 0; s != nil && i < len(s.Entries); i++ {
+			if e := &s.Entries[i]; e.Sub != nil {
+				l.add(krb5conf.Issue{Code: CodeReadersDiffer, Severity: krb5conf.SeverityWarning, Readers: reader.Readers(), At: e.Pos,
+					Cause:  fmt.Sprintf("[domain_realm] has no blocks: Java throws when it looks for the realm of a host below %s, the others do not see the block.", e.Name),
+					Remedy: "Write " + e.Name + " = REALM, in one line"})
 			}
 		}
 	}

@@ -14,6 +14,8 @@ import (
 // realms judges the default realm and the realms that logins pass through.
 func (l *linter) realms() {
 	l.defaultRealm()
+	l.badKDCs()
+	l.defaultNowhere()
 	l.realmsMissing()
 	l.realmsTwice()
 	l.realmCase()
@@ -40,6 +42,9 @@ func (l *linter) defaultRealm() {
 		i.Remedy = "In [libdefaults]: default_realm = " + remedy
 		switch {
 		case v.text == "":
+			if l.alone() { // as distributions ship it
+				i.Severity = krb5conf.SeverityInfo
+			}
 			i.At = conf.Pos{File: l.in.Path}
 			i.Cause = "No default_realm: a user or service without @REALM fails with \"Cannot locate default realm\"."
 		default:
@@ -56,6 +61,9 @@ func (l *linter) realmsMissing() {
 	var g group[why]
 	for _, name := range l.in.Site.InUse() {
 		for _, r := range l.usable {
+			if e, _ := r.Realm(name); e.Err != nil && r.Reader == reader.MIT {
+				continue // badKDCs
+			}
 			if text := r.CannotFind(name); text != "" {
 				g.add(why{name, text}, r.Reader)
 			}
@@ -89,9 +97,15 @@ func (l *linter) mappingsToNowhere() {
 	if r.Err != nil || r.DNSLookupKDC.Value {
 		return
 	}
-	inUse := l.in.Site.InUse()
+	known := map[string]bool{}
+	for _, name := range l.in.Site.InUse() {
+		known[name] = true
+	}
+	for _, e := range r.Realms {
+		known[e.Name] = true
+	}
 	for _, m := range r.Mappings {
-		if _, ok := r.Realm(m.Realm); ok || slices.Contains(inUse, m.Realm) {
+		if known[m.Realm] {
 			continue
 		}
 		l.add(krb5conf.Issue{Code: CodeRealmMissing, Severity: krb5conf.SeverityWarning, At: m.From,
@@ -167,32 +181,6 @@ func (l *linter) order() {
 			continue
 		}
 		l.add(i)
-	}
-}
-
-// realmCase reports names that differ from a configured realm in case only:
-// to Kerberos they are other realms.
-func (l *linter) realmCase() {
-	r := l.mit()
-	if r.Err != nil {
-		return
-	}
-	inUse := l.in.Site.InUse()
-	check := func(name string, at conf.Pos) {
-		for _, known := range inUse {
-			if name != known && strings.EqualFold(name, known) {
-				l.add(krb5conf.Issue{Code: CodeRealmCase, Severity: krb5conf.SeverityError, At: at,
-					Cause:  fmt.Sprintf("%q is another realm than %s to Kerberos: names of realms have case, and Active Directory's are upper case.", name, known),
-					Remedy: "Write " + known})
-			}
-		}
-	}
-	check(r.DefaultRealm.Value, r.DefaultRealm.From)
-	for _, e := range r.Realms {
-		check(e.Name, e.At[0])
-	}
-	for _, m := range r.Mappings {
-		check(m.Realm, m.From)
 	}
 }
 

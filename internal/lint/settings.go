@@ -41,10 +41,12 @@ func (l *linter) etypes() {
 			case e.Err != nil:
 				severity := severityFor([]reader.Reader{r.Reader})
 				g.add(trouble{e.From, "nothing is left of this list of encryption types, so no ticket can be got", severity}, r.Reader)
-			case len(e.Unknown) > 0:
-				g.add(trouble{e.From, "these words are not known and left out: " + strings.Join(e.Unknown, " "), krb5conf.SeverityWarning}, r.Reader)
-			case len(weak) > 0:
-				g.add(trouble{e.From, "the list allows weak types: " + strings.Join(weak, " "), krb5conf.SeverityWarning}, r.Reader)
+			case len(weak) > 0 && len(weak) == len(e.IDs):
+				g.add(trouble{e.From, "the list has weak types only: " + strings.Join(weak, " "), krb5conf.SeverityWarning}, r.Reader)
+			case len(e.Unknown) > 0: // the rest of the list does
+				g.add(trouble{e.From, "these words are not known and left out: " + strings.Join(e.Unknown, " "), krb5conf.SeverityInfo}, r.Reader)
+			case len(weak) > 0: // MIT's own list has some
+				g.add(trouble{e.From, "the list allows weak types: " + strings.Join(weak, " "), krb5conf.SeverityInfo}, r.Reader)
 			}
 		}
 	}
@@ -79,10 +81,14 @@ func (l *linter) udpLimit() {
 			Cause:  "Without udp_preference_limit libraries ask by UDP first. A ticket of Active Directory does not fit a datagram, so each login asks twice, and waits where UDP is blocked.",
 			Remedy: remedy})
 	case u.Value == 0:
-		l.add(krb5conf.Issue{Code: CodeUDPLimit, Severity: krb5conf.SeverityWarning, Readers: []reader.Reader{reader.Java}, At: u.From,
+		severity := krb5conf.SeverityWarning
+		if l.alone() { // Java does so without the line, too
+			severity = krb5conf.SeverityInfo
+		}
+		l.add(krb5conf.Issue{Code: CodeUDPLimit, Severity: severity, Readers: []reader.Reader{reader.Java}, At: u.From,
 			Cause: "Java takes 0 for \"no limit\" and asks by UDP first, however large the request.", Remedy: remedy})
-	case r.Transport(smallest) == "udp-first":
-		l.add(krb5conf.Issue{Code: CodeUDPLimit, Severity: krb5conf.SeverityWarning, At: u.From,
+	case r.Transport(smallest) == "udp-first": // as it is without the line
+		l.add(krb5conf.Issue{Code: CodeUDPLimit, Severity: krb5conf.SeverityInfo, At: u.From,
 			Cause:  fmt.Sprintf("Requests of up to %d bytes, which is most of them, go by UDP first. A ticket of Active Directory does not fit a datagram, so each login asks twice, and waits where UDP is blocked.", u.Value),
 			Remedy: remedy})
 	}
@@ -96,7 +102,7 @@ func (l *linter) canonicalization() {
 	const remedy = "In [libdefaults]: rdns = false and dns_canonicalize_hostname = false"
 	host, rdns := r.CanonicalizeHost, r.RDNS
 	if rdns.Value {
-		i := krb5conf.Issue{Code: CodeRDNS, Severity: krb5conf.SeverityWarning, Readers: []reader.Reader{reader.MIT}, At: rdns.From, Remedy: remedy,
+		i := krb5conf.Issue{Code: CodeRDNS, Severity: krb5conf.SeverityInfo, Readers: []reader.Reader{reader.MIT}, At: rdns.From, Remedy: remedy,
 			Cause: "rdns is on: MIT takes the name of a service from the PTR record of its address, which for addresses of a cloud or behind NAT is another name."}
 		if rdns.From.IsZero() {
 			i.At = conf.Pos{File: l.in.Path}
@@ -105,13 +111,12 @@ func (l *linter) canonicalization() {
 		l.add(i)
 		return
 	}
-	i := krb5conf.Issue{Code: CodeRDNS, Severity: krb5conf.SeverityWarning, Readers: []reader.Reader{reader.MIT, reader.Heimdal}, At: host.From, Remedy: remedy,
+	i := krb5conf.Issue{Code: CodeRDNS, Severity: krb5conf.SeverityInfo, Readers: []reader.Reader{reader.MIT, reader.Heimdal}, At: host.From, Remedy: remedy,
 		Cause: "Names of hosts are canonicalized by DNS: where a name is a CNAME, a ticket is asked for its target."}
 	if host.From.IsZero() {
 		i.At = conf.Pos{File: l.in.Path}
 	}
 	if host.Value == "fallback" {
-		i.Severity = krb5conf.SeverityInfo
 		i.Cause = "Where the KDC does not know a host as it is named, MIT asks again for the name that DNS gives."
 	}
 	l.add(i)

@@ -87,6 +87,7 @@ func (n *Node) appendTo(b []byte) []byte {
 // SyntaxError says where a reader stops reading a file, and why.
 type SyntaxError struct {
 	Pos     Pos
+	Origin  Pos    // the line to mend, where that is another one; else zero
 	What    string // what is wrong, in words
 	Excerpt string // the line, shortened, with nothing in it that is not printable
 }

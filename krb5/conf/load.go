@@ -141,6 +141,14 @@ func plainIncludedName(name string) bool {
 	return name != ""
 }
 
+// nextLine cuts off a line with its line end.
+func nextLine(text string) string {
+	if i := strings.IndexByte(text, '\n'); i >= 0 {
+		return text[:i+1]
+	}
+	return text
+}
+
 type IncludeLine struct {
 	Line int
 	Path string
@@ -159,9 +167,8 @@ func Includes(text string) []IncludeLine {
 	var found []IncludeLine
 	directives := true
 	for line := 1; text != ""; line++ {
-		var raw string
-		raw, text, _ = strings.Cut(text, "\n")
-		raw = strings.TrimRight(raw, "\r")
+		raw := nextLine(text)
+		text = text[len(raw):]
 		trimmed := strings.TrimSpace(raw)
 		if strings.HasPrefix(trimmed, "[") {
 			directives = false

@@ -3,6 +3,7 @@ package conf
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -35,7 +36,11 @@ func Parse(name, text string) (*File, error) {
 		text = text[len(record):]
 		n := p.new(record, line)
 		if what, at := p.parse(n); what != "" {
-			return nil, &SyntaxError{Pos: Pos{name, line, column + at}, What: what, Excerpt: Excerpt(record)}
+			err := &SyntaxError{Pos: Pos{name, line, column + at}, What: what, Excerpt: Excerpt(record)}
+			if origin := p.origin(what); origin != nil {
+				err.Origin = Pos{name, origin.Line, 1 + len(origin.Raw) - len(TrimLeft(origin.Raw))}
+			}
+			return nil, err
 		}
 		n.NameAt += column
 		column += len(record)
@@ -44,6 +49,45 @@ func Parse(name, text string) (*File, error) {
 		}
 	}
 	return p.file, nil
+}
+
+// What is wrong where MIT's library stops at another line than the one that a
+// person has to mend.
+const (
+	noBrace    = "{ expected, since the line before ends in ="
+	strayBrace = "} without {"
+	openBrace  = "section inside braces: a } is missing before it"
+)
+
+// origin is the line by which the trouble began, or nil.
+func (p *parser) origin(what string) *Node {
+	switch what {
+	case noBrace:
+		return p.open[len(p.open)-1]
+	case openBrace:
+		in := p.open[len(p.open)-1]
+		for _, c := range in.Children {
+			if c.Kind == Relation && strings.HasSuffix(c.Value, "}") && !strings.Contains(c.Value, "{") {
+				return c // the } stands behind a value, and so is part of it
+			}
+		}
+		return in
+	case strayBrace:
+		if len(p.open) == 0 {
+			return nil
+		}
+		for _, c := range slices.Backward(p.open[0].Children) {
+			switch {
+			case c.Kind == Relation && strings.HasPrefix(c.Value, "{") && !strings.Contains(c.Value, "}"):
+				return c // what stands behind the { makes a value of the line
+			case c.Kind == Comment && strings.HasSuffix(TrimRight(c.Raw), "{"):
+				return c // only the } is no comment
+			case c.Kind == Subsection:
+				return nil
+			}
+		}
+	}
+	return nil
 }
 
 func checkText(text string) error {
@@ -102,18 +146,18 @@ func (p *parser) parse(n *Node) (what string, at int) {
 	}
 	// An include counts anywhere, in the middle of a subsection too, but only
 	// at the very start of a line.
-	if path, at, ok := directive(line, "include"); ok {
+	if path, at, ok := directive(n.Raw, "include"); ok {
 		n.Kind, n.Name, n.NameAt = Include, path, at
 		p.add(n)
 		return "", 0
 	}
-	if path, at, ok := directive(line, "includedir"); ok {
+	if path, at, ok := directive(n.Raw, "includedir"); ok {
 		n.Kind, n.Name, n.NameAt = IncludeDir, path, at
 		p.add(n)
 		return "", 0
 	}
 	if !p.started {
-		if path, at, ok := directive(line, "module"); ok {
+		if path, at, ok := directive(n.Raw, "module"); ok {
 			n.Kind, n.Name, n.NameAt, p.module = Module, path, at, true
 			p.add(n)
 			return "", 0
@@ -128,7 +172,7 @@ func (p *parser) parse(n *Node) (what string, at int) {
 	if p.wantBrace {
 		rest := TrimLeft(line)
 		if !strings.HasPrefix(rest, "{") {
-			return "{ expected, since the line before ends in =", len(line) - len(rest)
+			return noBrace, len(line) - len(rest)
 		}
 		p.wantBrace = false
 		n.Kind = OpenBrace
@@ -138,15 +182,17 @@ func (p *parser) parse(n *Node) (what string, at int) {
 	return p.standard(n, line)
 }
 
-// directive recognizes "word PATH". The blanks behind the path belong to it,
-// as they do for libkrb5.
-func directive(line, word string) (path string, at int, ok bool) {
-	rest, found := strings.CutPrefix(line, word)
+// directive recognizes "word PATH" in a line with its line end. The blanks behind
+// the path belong to it, as they do for libkrb5, to which the line end is a blank
+// behind the word: a bare word is a directive with an empty path.
+func directive(raw, word string) (path string, at int, ok bool) {
+	rest, found := strings.CutPrefix(raw, word)
 	if !found || rest == "" || !IsSpace(rest[0]) {
 		return "", 0, false
 	}
+	rest = strings.TrimRight(rest, "\r\n")
 	path = TrimLeft(rest)
-	return path, len(line) - len(path), true
+	return path, len(word) + len(rest) - len(path), true
 }
 
 func prologueKind(line string) Kind {
@@ -172,7 +218,7 @@ func (p *parser) standard(n *Node, line string) (what string, at int) {
 		return p.section(n, rest, at)
 	case rest[0] == '}':
 		if len(p.open) < 2 {
-			return "} without {", at
+			return strayBrace, at
 		}
 		n.Kind = CloseBrace
 		p.add(n)
@@ -189,7 +235,7 @@ func (p *parser) standard(n *Node, line string) (what string, at int) {
 
 func (p *parser) section(n *Node, rest string, at int) (what string, where int) {
 	if len(p.open) > 1 {
-		return "section inside braces: a } is missing before it", at
+		return openBrace, at
 	}
 	name, tail, found := strings.Cut(rest[1:], "]")
 	if !found {

@@ -47,8 +47,8 @@ func TestOneResultAnIssue(t *testing.T) {
 	}{
 		{"good", good, lint.Input{}, "", ""},
 		{"a note leaves the file good", strings.Replace(good, " udp_preference_limit = 1\n", "", 1), lint.Input{}, "", "krb5conf-udp-limit"},
-		{"a warning with its line", strings.Replace(good, "rdns = false\n dns_canonicalize_hostname = false", "rdns = true", 1), lint.Input{}, "krb5conf-rdns", "krb5conf-rdns:3"},
-		{"unparsable, to each library in its own way", "[libdefaults\n", lint.Input{}, "krb5conf-unparsable", "krb5conf-unparsable:1 krb5conf-default-realm krb5conf-unparsable:1#2 krb5conf-unparsable:1#3"},
+		{"a warning with its line", strings.Replace(good, "rdns = false", "tickt_lifetime = 1h\n rdns = false", 1), lint.Input{}, "krb5conf-unknown-key", "krb5conf-unknown-key:3"},
+		{"unparsable, to all libraries by one mistake", "[libdefaults\n", lint.Input{}, "krb5conf-unparsable", "krb5conf-unparsable:1"},
 		{"another realm case has a word of its own", strings.Replace(good, "R.TEST", "r.test", 1), lint.Input{Site: site.Site{Realms: []site.Realm{{Name: "R.TEST"}}}},
 			"krb5conf-realm-case", "krb5conf-realm-case:2 krb5conf-default-realm:2"},
 		{"drift", good, lint.Input{Want: good + "# more\n", Style: site.WholeFile}, "krb5conf-drift", "krb5conf-drift:8"},

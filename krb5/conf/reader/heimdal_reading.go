@@ -42,6 +42,39 @@ func atoi(text string) int {
 	return int(n)
 }
 
+// strtol is C's with base 0: 0x58 and 0130 are 88. It is the number at the start
+// of a text, else 0.
+func strtol(text string) int64 {
+	text = conf.TrimLeft(text)
+	sign := int64(1)
+	if text != "" && (text[0] == '-' || text[0] == '+') {
+		if text[0] == '-' {
+			sign = -1
+		}
+		text = text[1:]
+	}
+	base, digits := int64(10), "0123456789"
+	switch lower := strings.ToLower(text); {
+	case len(lower) > 2 && strings.HasPrefix(lower, "0x") && strings.IndexByte("0123456789abcdef", lower[2]) >= 0:
+		base, digits, text = 16, "0123456789abcdef", lower[2:]
+	case strings.HasPrefix(lower, "0"):
+		base, digits = 8, "01234567"
+	}
+	n := int64(0)
+	for i := 0; i < len(text); i++ {
+		d := int64(strings.IndexByte(digits, text[i]))
+		if d < 0 {
+			break
+		}
+		if n > (1<<63-1-d)/base {
+			n = 1<<63 - 1 // LONG_MAX
+			break
+		}
+		n = n*base + d
+	}
+	return sign * n
+}
+
 func (r *Reading) heimdalSettings(root *heimdalList) {
 	l := root.lists["libdefaults"]
 	if words := l.words("default_realm"); len(words) > 0 {
@@ -141,7 +174,8 @@ func heimdalServer(w heimdalWord, port int) Server {
 	}
 	s.Host, _, _ = strings.Cut(strings.ToLower(s.Host), "/")
 	if portText != "" {
-		if s.Port = atoi(portText); s.Port == 0 {
+		// Heimdal keeps strtol's number in 16 bits, so 65624 is port 88.
+		if s.Port = int(uint16(strtol(portText))); s.Port == 0 {
 			s.Err = ErrBadHost // left out without a word
 		}
 	}

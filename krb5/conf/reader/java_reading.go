@@ -56,10 +56,12 @@ func (r *Reading) javaSettings(t *javaTable) {
 	r.ServiceETypes = t.etypes("default_tgs_enctypes")
 	r.PermittedETypes = t.etypes("permitted_enctypes")
 	if realms := t.subs["realms"]; realms != nil {
+		seen := make(map[string]bool, len(realms.entries))
 		for i := range realms.entries {
-			if e := &realms.entries[i]; e.sub != nil || realms.entry(e.name) == e {
+			if e := &realms.entries[i]; e.sub != nil || !seen[e.name] {
 				r.Realms = append(r.Realms, javaRealm(e))
 			}
+			seen[realms.entries[i].name] = true
 		}
 	}
 	if domains := t.subs["domain_realm"]; domains != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"strings"
 
 	"github.com/kerbagent/kerbagent/krb5/conf"
 )
@@ -195,6 +196,9 @@ func (b *profiler) node(n *conf.Node, d *conf.Doc, root, in *Section) error {
 	case conf.IncludeDir:
 		return b.includeDir(n.Name, pos, root)
 	case conf.Module:
+		if !strings.Contains(n.Name, ":") {
+			return &conf.SyntaxError{Pos: pos, What: "a module line needs MODULEPATH:RESIDUAL", Excerpt: conf.Excerpt(n.Raw)}
+		}
 		return fmt.Errorf("reading %s: %w", pos, ErrModule)
 	}
 	return nil
@@ -202,6 +206,9 @@ func (b *profiler) node(n *conf.Node, d *conf.Doc, root, in *Section) error {
 
 func (b *profiler) include(name string, pos conf.Pos, root *Section) error {
 	d := b.set.Docs[name]
+	if name == "" {
+		return &conf.SyntaxError{Pos: pos, What: "include without a file behind it"}
+	}
 	if d == nil {
 		return &conf.SyntaxError{Pos: pos, What: "the included file was not read", Excerpt: conf.Excerpt(name)}
 	}
@@ -220,6 +227,9 @@ func (b *profiler) include(name string, pos conf.Pos, root *Section) error {
 
 func (b *profiler) includeDir(name string, pos conf.Pos, root *Section) error {
 	dir := b.set.Dirs[name]
+	if name == "" {
+		return &conf.SyntaxError{Pos: pos, What: "includedir without a directory behind it"}
+	}
 	if dir == nil {
 		return &conf.SyntaxError{Pos: pos, What: "the included directory was not read", Excerpt: conf.Excerpt(name)}
 	}
