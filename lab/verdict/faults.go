@@ -143,7 +143,7 @@ func onPath(r *rand.Rand) fault {
 		f.codes, f.places = codesOf("any"), placesOf(host, "any")
 	case 10:
 		port := pick(r, "53", "88", "3306")
-		f.do = [][]string{{"fault", "delay", pick(r, "udp", "tcp", "any"), port, fmt.Sprint(pick(r, 60, 400, 1000, 2000))}}
+		f.do = [][]string{{"fault", "delay", pick(r, "udp", "tcp", "tcp"), port, fmt.Sprint(pick(r, 60, 400, 1000, 2000))}}
 		f.codes, f.places = codesOf(port), []string{":" + port}
 	}
 	return f
