@@ -74,7 +74,9 @@ func explain(s Snapshot) Report {
 				continue
 			}
 			found = append(found, newFound(r, m))
-			claim(claimed, m, len(found)-1)
+			if !r.Remark {
+				claim(claimed, m, len(found)-1)
+			}
 		}
 	}
 	report := Report{Verdict: VerdictOK}
@@ -161,7 +163,7 @@ func (f *found) finding(v *view) Finding {
 // works, is a warning.
 func (f *found) severity(v *view) Severity {
 	for _, r := range f.results {
-		if r.ID.Kind == probe.Login && (r.Outcome == probe.Failed || r.Outcome == probe.Skipped && r.Reason == probe.ReasonPaused) {
+		if !f.rule.Remark && r.ID.Kind == probe.Login && (r.Outcome == probe.Failed || r.Outcome == probe.Skipped && r.Reason == probe.ReasonPaused) {
 			return Error
 		}
 	}

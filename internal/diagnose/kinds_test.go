@@ -32,6 +32,12 @@ func took(r probe.Result, d time.Duration) probe.Result {
 	return r
 }
 
+// expiring is a result that saw a certificate with a day left.
+func expiring(r probe.Result) probe.Result {
+	r.Samples[probe.SampleCertExpiry] = float64(testNow.Add(24 * time.Hour).Unix())
+	return r
+}
+
 // connected is a result over TCP that took so long to connect.
 func connected(r probe.Result, d time.Duration) probe.Result {
 	r.Stages = []probe.Stage{{Name: "connect", Duration: d}}
@@ -111,13 +117,17 @@ func TestKindsThatWereWrong(t *testing.T) {
 				at(kdcResult(one, udp, ""), probe.DNS, "SOA:r.test", "10.0.0.1:53", "R.TEST"), login}}, []Code{"kdc-hung"}, VerdictDegraded},
 		{"one of a database's addresses is dead, logins work at the other",
 			[][]probe.Result{{database("10.0.3.1:3306", probe.ReasonConnectTimeout), database("10.0.3.2:3306", ""), login}}, []Code{"db-silent"}, VerdictDegraded},
+		{"a certificate that ends soon is not why a login failed",
+			[][]probe.Result{{expiring(loginResult(probe.ReasonKRBServerUnknown, probe.AtTGS))}}, []Code{"service-unknown", "db-certificate-expiring"}, VerdictFailed},
+		{"nor does it hide a failure that nothing explains",
+			[][]probe.Result{{expiring(loginResult(probe.ReasonKRBError, probe.AtTGS))}}, []Code{"login-failed", "db-certificate-expiring"}, VerdictFailed},
 		{"an address that refuses does not stand before why the login failed",
 			[][]probe.Result{{database("[fd00::3]:3306", probe.ReasonRefused), database("10.0.3.2:3306", ""), loginResult(probe.ReasonKRBServerUnknown, probe.AtTGS)}}, []Code{"service-unknown", "db-refused"}, VerdictFailed},
 		{"all logins work, a path is broken: degraded, never failed",
 			[][]probe.Result{{kdcResult(one, udp, probe.ReasonUDPSilent), kdcResult(one, tcp, probe.ReasonConnectTimeout), login}}, []Code{"realm-unreachable"}, VerdictDegraded},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got := Explain(Snapshot{Results: slices.Concat(tt.results...), Now: testNow})
+			got := Explain(Snapshot{Results: slices.Concat(tt.results...), Now: testNow, Limits: Limits{CertificateExpiry: 48 * time.Hour}})
 			if !slices.Equal(codesOf(got), tt.want) || got.Verdict != tt.verdict {
 				t.Fatalf("findings %v, verdict %s; want %v, %s\n%+v", codesOf(got), got.Verdict, tt.want, tt.verdict, got.Findings)
 			}

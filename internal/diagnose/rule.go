@@ -26,6 +26,9 @@ type Rule struct {
 	// Single: all places make one finding, which is the same one when they change.
 	Single bool
 
+	// Remark: worth saying, and never why a login fails, though it may be said of one that does.
+	Remark bool
+
 	match func(*view) []match
 
 	// remedyOf returns the remedy for what a result shows, or "" for Remedy.

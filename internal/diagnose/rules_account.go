@@ -189,7 +189,7 @@ func accountRules() []Rule {
 		}
 	}
 	return append(rules, Rule{
-		Code: "preauth-not-required", Severity: Warning,
+		Code: "preauth-not-required", Severity: Warning, Remark: true,
 		Title: "account {user} needs no preauthentication: its password can be guessed offline",
 		Means: "The KDC gives anyone who asks a reply that is encrypted with the user's key, against which passwords can be tried (\"AS-REP roasting\").",
 		Cause: "To a request without any proof of the password the KDC answered with a ticket.",
@@ -197,7 +197,7 @@ func accountRules() []Rule {
 			"samba-tool user edit {account}  # Samba: clear 0x400000 in userAccountControl", "kadmin -q 'modprinc +requires_preauth {user}'  # MIT"),
 		match: preauthNotRequired,
 	}, Rule{
-		Code: "password-expiring", Severity: Warning,
+		Code: "password-expiring", Severity: Warning, Remark: true,
 		Title:  "the password of {user} expires on {date}",
 		Means:  "The directory says when the password ends, and that is within the configured time (warn: password_expiry).",
 		Cause:  "The KDC gives {date} as the end of the key.",

@@ -116,7 +116,7 @@ func databaseRules() []Rule {
 			return reason(r, probe.ReasonDBTLSRequired, probe.ReasonDBTLSMissing)
 		}),
 	}, {
-		Code: "db-certificate-expiring", Severity: Warning,
+		Code: "db-certificate-expiring", Severity: Warning, Remark: true,
 		Title: "database {database}: the certificate ends on {date}",
 		Means: "The server's certificate ends within the configured time (warn: certificate_expiry).",
 		Cause: "{endpoint} shows a certificate that ends on {date}.",

@@ -62,7 +62,7 @@ func serviceRules() []Rule {
 	}
 	rules[2].DependsOn = append(rules[2].DependsOn, "trust-no-referral", "service-realm-unmapped")
 	return append(rules, Rule{
-		Code: "ticket-rc4", Severity: Warning,
+		Code: "ticket-rc4", Severity: Warning, Remark: true,
 		Title: "database {database}: its tickets are encrypted with RC4",
 		Means: "The KDC encrypted the service's ticket with RC4, which is broken and is being switched off: the service's account has no AES keys, or AES is not allowed on it.",
 		Cause: "Encryption type 23 (rc4-hmac) of the ticket for {spn}.",
