@@ -20,7 +20,7 @@ RACE := $(shell $(or $(CC),cc) --version > /dev/null 2>&1 && echo -race)
 
 # The build tags of tests that `make test` leaves to commands of their own: they need large programs of Debian's
 # (lab/packages-programs.txt), a booted systemd, or hours.
-other_tags = prometheus,browser,awscli,packages,release,systemd,soak
+other_tags = prometheus,browser,awscli,packages,release,systemd,soak,hostile
 
 # The packages with tests that need the lab: with files named lab_test.go or ..._lab_test.go, left out without the tag.
 lab_files = {{range .TestGoFiles}}{{$$.ImportPath}} {{.}}{{"\n"}}{{end}}{{range .XTestGoFiles}}{{$$.ImportPath}} {{.}}{{"\n"}}{{end}}
@@ -96,6 +96,10 @@ fuzz: ## each fuzz target for FUZZTIME (10s), two at a time
 .PHONY: test-lab
 test-lab: gotest lab-up ## the tests that need the lab (PACKAGES=... for some)
 	@$(lab_test) $(or $(PACKAGES),$$($(lab_packages)))
+
+.PHONY: hostile
+hostile: ## hostile peers and users against real processes: attack, bound, measured
+	@go test -count=1 -v -tags hostile -run '^TestHostile$$' ./cmd/kerbagent | sed -n '/^hostile /,/^---/p;/^FAIL/p;/^ok/p'; exit $${PIPESTATUS[0]}
 
 .PHONY: test-prometheus
 test-prometheus: programs lab-up ## dashboards and rules against Debian's Prometheus and Alertmanager, and on the daemon in the lab
