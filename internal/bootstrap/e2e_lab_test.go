@@ -38,6 +38,7 @@ const (
 // The file that these tests begin with. Every password but the primary user's is
 // made on the way and kept in Secrets Manager.
 const labSetup = `bootstrap:
+  account: "123456789012"
   region: us-east-1
   directory: {name: corp.example.com, short_name: CORP, vpc: vpc-00000001, subnets: [subnet-0000000a, subnet-0000000b], admin_password: "secretsmanager:kerbagent/corp/admin"}
   users: [{name: kerb.boot, password: "secretsmanager:kerbagent/corp/kerb.boot"}]
@@ -61,6 +62,7 @@ func TestLabApplyEndsInALogin(t *testing.T) {
 	}{
 		{"create", "mode: create, engine_version: 8.0.mysql_aurora.3.04.0, " + fresh, "", func(*awstest.Cloud) {}, []string{"kerb.boot@CORP.EXAMPLE.COM"}},
 		{"restore a snapshot", "mode: restore-snapshot, snapshot: yesterday, " + fresh, "", func(c *awstest.Cloud) {
+			c.AddCluster(awstest.Cluster{ID: "shop", SubnetGroup: "databases", Groups: []string{"sg-00000001"}, Master: labPrimary}, "shop-1")
 			c.AddSnapshot(awstest.Snapshot{ID: "yesterday", Cluster: "shop", Master: labPrimary})
 		}, []string{"kerb.boot@CORP.EXAMPLE.COM"}},
 		{"restore a moment", "mode: restore-time, source: shop, restore_to: latest, " + fresh, "", func(c *awstest.Cloud) {

@@ -281,3 +281,17 @@ func (h *host) told(kind EventKind) (out []Event) {
 	}
 	return out
 }
+
+// That RDS sends its account and ARN when it takes a role is a guess. Where it is
+// wrong, a hardened role ends the join with RDS's own words, and is not widened.
+func TestAHardenedRoleWhereRDSSendsNoSource(t *testing.T) {
+	cloud := newCloud(t, awstest.Options{NoSource: true})
+	addOrders(cloud)
+	trust := hardenedFor("123456789012", "directoryservice.rds.amazonaws.com", "rds.amazonaws.com")
+	cloud.AddRole(awstest.Role{Name: roleName, Trust: trust, Inline: map[string]string{"x": guideRole}})
+	h := newHost(t, cloud, wish(modifyMode, "  role: {repair: true, repair_trust: true}\n"))
+	h.fails(ExitFailed, "IAM role provided is not valid")
+	if got := cloud.Roles()[0]; got.Trust != trust {
+		t.Errorf("the trust policy became %s", got.Trust)
+	}
+}

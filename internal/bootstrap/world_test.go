@@ -75,6 +75,7 @@ type host struct {
 	killAfter  bool
 	killAction string // killed at the first call of this kind
 	cutAt      int    // the call from which on AWS is silent; 0: never
+	mu         sync.Mutex
 	calls      int
 	cutOff     map[string]error // of services, by the name in their signatures
 	events     []Event
@@ -209,24 +210,27 @@ func (h *host) options() Options {
 // Do is the host's network. A kill ends the goroutine at this call: what comes
 // after it in the program never happens, and files stay as they are.
 func (h *host) Do(r *http.Request) (*http.Response, error) {
+	h.mu.Lock() // a plan asks several services side by side
 	h.calls++
+	call := h.calls
+	h.mu.Unlock()
 	for service, err := range h.cutOff {
 		if strings.Contains(r.Header.Get("Authorization"), "/"+service+"/aws4_request") {
 			return nil, err
 		}
 	}
 	if h.killAction != "" && does(r, h.killAction) {
-		h.killAt = h.calls
+		h.killAt = call
 		defer func() { h.killAt = 0 }()
 	}
-	if h.calls == h.killAt && !h.killAfter {
+	if call == h.killAt && !h.killAfter {
 		runtime.Goexit()
 	}
-	if h.cutAt > 0 && h.calls >= h.cutAt {
+	if h.cutAt > 0 && call >= h.cutAt {
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: context.DeadlineExceeded}
 	}
 	resp, err := http.DefaultClient.Do(r)
-	if h.calls == h.killAt {
+	if call == h.killAt {
 		runtime.Goexit()
 	}
 	return resp, err
