@@ -38,8 +38,8 @@ func Human(w io.Writer, in Input, o Options) error {
 			p.further(f)
 		}
 	}
-	p.ladder(ladder(in.Results))
-	p.notAsked(ladder(in.Results))
+	p.ladder(sorted(in.Results))
+	p.notAsked(sorted(in.Results))
 	p.line("")
 	p.line(p.dim(fmt.Sprintf("%d probes in %s, begun %s.", len(in.Results), span(in.Elapsed), in.Started.UTC().Format("2006-01-02 15:04:05 UTC"))))
 	if in.Report.Verdict != diagnose.VerdictOK {

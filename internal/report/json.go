@@ -75,7 +75,7 @@ func JSON(w io.Writer, in Input) error {
 	for _, f := range in.Report.Findings {
 		o.Findings = append(o.Findings, findingOf(f))
 	}
-	for _, r := range ladder(in.Results) {
+	for _, r := range sorted(in.Results) {
 		o.Results = append(o.Results, resultOf(r))
 	}
 	b, err := encode(o, "  ")

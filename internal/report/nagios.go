@@ -72,7 +72,7 @@ func perfdata(in Input) string {
 	put("probes", fmt.Sprintf("%d;;;0", len(in.Results)))
 	put("probes_failed", fmt.Sprintf("%d;;;0", failed))
 	skews := map[string]float64{}
-	for _, r := range ladder(in.Results) {
+	for _, r := range sorted(in.Results) {
 		label := strings.ReplaceAll(r.ID.String(), "/", " ")
 		switch {
 		case r.Outcome == probe.Skipped:

@@ -63,7 +63,7 @@ func headline(in Input) string {
 func unknown(results []probe.Result) string {
 	var left, logins []probe.ID
 	var why error
-	ordered := ladder(results)
+	ordered := sorted(results)
 	slices.Reverse(ordered) // logins first: they are what was asked for
 	for _, r := range ordered {
 		switch {
@@ -142,8 +142,8 @@ func loginNames(r probe.Result) (user, database string) {
 	return user, database
 }
 
-// ladder sorts a copy of results: by rung, then target, address, transport.
-func ladder(results []probe.Result) []probe.Result {
+// sorted returns a copy of results: by rung, then target, address, transport.
+func sorted(results []probe.Result) []probe.Result {
 	out := slices.Clone(results)
 	slices.SortStableFunc(out, func(a, b probe.Result) int {
 		x, y := a.ID, b.ID

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kerbagent/kerbagent/internal/ladder"
 	"github.com/kerbagent/kerbagent/probe"
 )
 
@@ -35,22 +36,13 @@ func (p *page) ladder(results []probe.Result) {
 	}
 }
 
+// rungTitle is a rung's name, with its port where it has one.
 func rungTitle(k probe.Kind) string {
-	switch k {
-	case probe.DNS:
-		return "DNS, port 53"
-	case probe.KDC:
-		return "Kerberos, port 88"
-	case probe.Kpasswd:
-		return "Password change, port 464"
-	case probe.Database:
-		return "Database"
-	case probe.Login:
-		return "Login"
-	case probe.Krb5Conf:
-		return "krb5.conf"
+	name, port := ladder.Name(k)
+	if port != "" {
+		name += ", " + port
 	}
-	return string(k)
+	return name
 }
 
 // server is one line of a rung: everything that was asked at one address.
@@ -70,35 +62,17 @@ type cell struct {
 // group gathers a rung's results by server, in their order.
 func group(rung []probe.Result) []server {
 	var out []server
-	for _, r := range rung {
-		name, address := serverName(r), ""
-		if r.ID.Address.IsValid() {
-			address = r.ID.Address.Addr().String()
-			if r.ID.Kind == probe.Database {
-				address = r.ID.Address.String()
-			}
+	for _, of := range ladder.Servers(rung, func(r probe.Result) *probe.Result { return &r }) {
+		s := server{name: ladder.ServerName(&of[0]), results: of}
+		switch id := of[0].ID; {
+		case id.Kind == probe.Database && id.Address.IsValid():
+			s.address = id.Address.String()
+		case id.Address.IsValid():
+			s.address = id.Address.Addr().String()
 		}
-		i := slices.IndexFunc(out, func(s server) bool { return s.name == name && s.address == address })
-		if i < 0 {
-			out = append(out, server{name: name, address: address})
-			i = len(out) - 1
-		}
-		out[i].results = append(out[i].results, r)
+		out = append(out, s)
 	}
 	return out
-}
-
-// serverName is what a line begins with. A DNS result's target is a question,
-// so its server is named by what it is there for.
-func serverName(r probe.Result) string {
-	switch {
-	case r.ID.Kind != probe.DNS:
-		return r.ID.Target
-	case r.Facts[probe.FactRole] == probe.RoleHost:
-		return "this host's resolver"
-	default:
-		return r.Facts[probe.FactRealm]
-	}
 }
 
 // servers writes the lines of a rung with their columns aligned.
@@ -259,28 +233,11 @@ func (p *page) measured(results []probe.Result) []cell {
 	return out
 }
 
-// failures writes what failed under its server. Questions that failed in the
-// same way over the same transport are one line: ten times "no answer" says no
-// more than once.
+// failures writes what failed under its server, a line for all that failed in
+// the same way.
 func (p *page) failures(results []probe.Result) {
-	type sort struct {
-		transport probe.Transport
-		variant   string
-		reason    probe.Reason
-	}
-	var order []sort
-	alike := map[sort][]probe.Result{}
-	for _, r := range results {
-		if r.Outcome == probe.Failed {
-			k := sort{r.ID.Transport, r.ID.Variant, r.Reason}
-			if alike[k] == nil {
-				order = append(order, k)
-			}
-			alike[k] = append(alike[k], r)
-		}
-	}
-	for _, k := range order {
-		p.failure(alike[k][0], len(alike[k])-1)
+	for _, same := range ladder.Alike(results, func(r probe.Result) *probe.Result { return &r }) {
+		p.failure(same[0], len(same)-1)
 	}
 }
 

@@ -4,12 +4,12 @@ import (
 	"cmp"
 	"fmt"
 	"math"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/kerbagent/kerbagent/internal/diagnose"
+	"github.com/kerbagent/kerbagent/internal/ladder"
 	"github.com/kerbagent/kerbagent/internal/results"
 	"github.com/kerbagent/kerbagent/probe"
 )
@@ -49,7 +49,10 @@ const maxLines = 4
 
 func rungs(s State) []rung {
 	var out []rung
-	for _, k := range []probe.Kind{probe.DNS, probe.KDC, probe.Kpasswd, probe.Database, probe.Krb5Conf} {
+	for _, k := range probe.Rungs() {
+		if k == probe.Login { // it has a part of its own
+			continue
+		}
 		if r := newRung(k, s); len(r.Rows.Open)+len(r.Rows.Folded) > 0 {
 			out = append(out, r)
 		}
@@ -59,7 +62,7 @@ func rungs(s State) []rung {
 
 func newRung(k probe.Kind, s State) rung {
 	r := rung{ID: string(k), State: newStation(k, s).State, Clocks: k == probe.KDC}
-	r.Name, r.Port = rungName(k)
+	r.Name, r.Port = ladder.Name(k)
 	groups := group(k, s.Entries)
 	states := make([]state, len(groups))
 	for i, of := range groups {
@@ -77,40 +80,16 @@ func newRung(k probe.Kind, s State) rung {
 
 // group gathers what is asked of one server, in the order of the entries.
 func group(k probe.Kind, entries []results.Entry) [][]*results.Entry {
-	type key struct {
-		name string
-		addr netip.Addr
-	}
-	var out [][]*results.Entry
-	index := map[key]int{}
+	var of []*results.Entry
 	for i := range entries {
-		e := &entries[i]
-		if e.Result.ID.Kind != k {
-			continue
+		if entries[i].Result.ID.Kind == k {
+			of = append(of, &entries[i])
 		}
-		who := key{serverName(e.Result), e.Result.ID.Address.Addr()}
-		n, seen := index[who]
-		if !seen {
-			n = len(out)
-			index[who] = n
-			out = append(out, nil)
-		}
-		out[n] = append(out[n], e)
 	}
-	return out
+	return ladder.Servers(of, result)
 }
 
-// serverName is what a row begins with. A DNS result's target is a question,
-// so its server is named by what it is there for.
-func serverName(r probe.Result) string {
-	switch {
-	case r.ID.Kind != probe.DNS:
-		return r.ID.Target
-	case r.Facts[probe.FactRole] == probe.RoleHost:
-		return "this host's resolver"
-	}
-	return r.Facts[probe.FactRealm]
-}
+func result(e *results.Entry) *probe.Result { return &e.Result }
 
 // stateOfServer sums up what is asked of a server, its clock included.
 func stateOfServer(of []*results.Entry) state {
@@ -134,7 +113,7 @@ func stateOfServer(of []*results.Entry) state {
 func (r *rung) row(st state, of []*results.Entry, now time.Time) serverRow {
 	first := of[0].Result
 	row := serverRow{
-		Name: clean(serverName(first), maxName), State: st, Cells: r.cells(of), Chart: newChart(of),
+		Name: clean(ladder.ServerName(&first), maxName), State: st, Cells: r.cells(of), Chart: newChart(of),
 		Failures: alike(of), Span: len(r.Columns) + 3,
 	}
 	if first.ID.Address.IsValid() {
@@ -186,33 +165,18 @@ func (r *rung) cells(of []*results.Entry) []cell {
 
 // alike gives one line for all that failed in the same way.
 func alike(of []*results.Entry) []failure {
-	type sort struct {
-		transport probe.Transport
-		variant   string
-		reason    probe.Reason
-	}
-	var order []sort
-	by := map[sort][]probe.Result{}
-	for _, e := range of {
-		if r := e.Result; r.Outcome == probe.Failed {
-			k := sort{r.ID.Transport, r.ID.Variant, r.Reason}
-			if by[k] == nil {
-				order = append(order, k)
-			}
-			by[k] = append(by[k], r)
-		}
-	}
+	groups := ladder.Alike(of, result)
 	var out []failure
-	for _, k := range order[:min(len(order), maxLines)] {
-		r := by[k][0]
-		what := strings.TrimSpace(strings.ToUpper(string(k.transport)) + " " + k.variant)
+	for _, same := range groups[:min(len(groups), maxLines)] {
+		r := &same[0].Result
+		what := strings.TrimSpace(strings.ToUpper(string(r.ID.Transport)) + " " + r.ID.Variant)
 		if r.ID.Kind == probe.DNS {
 			what += " " + r.ID.Target
 		}
-		if n := len(by[k]) - 1; n > 0 {
+		if n := len(same) - 1; n > 0 {
 			what += " and " + count(n) + " more"
 		}
-		f := failure{What: clean(what, maxName), Reason: string(k.reason), Took: span(r.Duration)}
+		f := failure{What: clean(what, maxName), Reason: string(r.Reason), Took: span(r.Duration)}
 		if r.Err != nil {
 			f.Error = clean(r.Err.Error(), maxText)
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/kerbagent/kerbagent/internal/diagnose"
+	"github.com/kerbagent/kerbagent/internal/ladder"
 	"github.com/kerbagent/kerbagent/internal/results"
 	"github.com/kerbagent/kerbagent/probe"
 )
@@ -28,14 +29,9 @@ type leg struct {
 	Text  string
 }
 
-// ladder is the order of the rungs that are on the path.
-func ladder() []probe.Kind {
-	return []probe.Kind{probe.DNS, probe.KDC, probe.Kpasswd, probe.Database, probe.Login}
-}
-
 func stations(s State) []station {
 	out := []station{hostStation(s)}
-	for _, k := range ladder() {
+	for _, k := range ladder.Path() {
 		if st := newStation(k, s); st.Count != "" {
 			out = append(out, st)
 		}
@@ -57,7 +53,7 @@ func rootOf(f diagnose.Finding) probe.Kind {
 	if strings.HasPrefix(string(f.Code), "db-") {
 		return probe.Database
 	}
-	for _, k := range ladder() {
+	for _, k := range ladder.Path() {
 		if slices.ContainsFunc(f.Affects, func(id probe.ID) bool { return id.Kind == k }) {
 			return k
 		}
@@ -108,7 +104,7 @@ func hostStation(s State) station {
 
 func newStation(k probe.Kind, s State) station {
 	st := station{Anchor: string(k)}
-	st.Name, st.Port = rungName(k)
+	st.Name, st.Port = ladder.Name(k)
 	var of []*results.Entry
 	addresses := map[netip.Addr]bool{} // of one server there may be several
 	ok, bad := 0, 0

@@ -118,22 +118,3 @@ func anchor(words ...string) string {
 	}
 	return strings.Join(words, "-")
 }
-
-// rungName is what people call a rung.
-func rungName(k probe.Kind) (name, port string) {
-	switch k {
-	case probe.DNS:
-		return "DNS", "port 53"
-	case probe.KDC:
-		return "Kerberos", "port 88"
-	case probe.Kpasswd:
-		return "Password change", "port 464"
-	case probe.Database:
-		return "Database", ""
-	case probe.Login:
-		return "Login", ""
-	case probe.Krb5Conf:
-		return "krb5.conf", ""
-	}
-	return string(k), ""
-}

@@ -1,0 +1,102 @@
+// Package ladder is how results are laid out for people: rungs, the servers of a
+// rung, and what they are called. The terminal report and the status page draw
+// the same ladder.
+package ladder
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/kerbagent/kerbagent/probe"
+)
+
+// Path returns the rungs that lie on the way to a login, in their order.
+func Path() []probe.Kind {
+	return slices.DeleteFunc(probe.Rungs(), func(k probe.Kind) bool { return k == probe.Krb5Conf })
+}
+
+// Name returns what people call a rung, and its port; empty where there is no
+// usual one.
+func Name(k probe.Kind) (name, port string) {
+	switch k {
+	case probe.DNS:
+		return "DNS", "port 53"
+	case probe.KDC:
+		return "Kerberos", "port 88"
+	case probe.Kpasswd:
+		return "Password change", "port 464"
+	case probe.Database:
+		return "Database", ""
+	case probe.Login:
+		return "Login", ""
+	case probe.Krb5Conf:
+		return "krb5.conf", ""
+	}
+	return string(k), ""
+}
+
+// ServerName returns what a server's line begins with. A DNS result's target is a
+// question, so its server is named by what it is there for.
+func ServerName(r *probe.Result) string {
+	switch {
+	case r.ID.Kind != probe.DNS:
+		return r.ID.Target
+	case r.Facts[probe.FactRole] == probe.RoleHost:
+		return "this host's resolver"
+	}
+	return r.Facts[probe.FactRealm]
+}
+
+// Servers gathers items by the server that their result is of, in their order.
+// Of a database each port is a server of its own.
+func Servers[T any](items []T, result func(T) *probe.Result) [][]T {
+	type key struct {
+		name string
+		addr netip.Addr
+		port uint16
+	}
+	var out [][]T
+	index := map[key]int{}
+	for _, item := range items {
+		r := result(item)
+		who := key{name: ServerName(r), addr: r.ID.Address.Addr()}
+		if r.ID.Kind == probe.Database {
+			who.port = r.ID.Address.Port()
+		}
+		n, seen := index[who]
+		if !seen {
+			n = len(out)
+			index[who] = n
+			out = append(out, nil)
+		}
+		out[n] = append(out[n], item)
+	}
+	return out
+}
+
+// Alike gathers the results that failed in the same way over the same transport:
+// ten times "no answer" says no more than once.
+func Alike[T any](items []T, result func(T) *probe.Result) [][]T {
+	type sort struct {
+		transport probe.Transport
+		variant   string
+		reason    probe.Reason
+	}
+	var out [][]T
+	index := map[sort]int{}
+	for _, item := range items {
+		r := result(item)
+		if r.Outcome != probe.Failed {
+			continue
+		}
+		k := sort{r.ID.Transport, r.ID.Variant, r.Reason}
+		n, seen := index[k]
+		if !seen {
+			n = len(out)
+			index[k] = n
+			out = append(out, nil)
+		}
+		out[n] = append(out[n], item)
+	}
+	return out
+}
