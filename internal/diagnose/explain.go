@@ -80,12 +80,21 @@ func explain(s Snapshot) Report {
 		}
 	}
 	report := Report{Verdict: VerdictOK}
+	// Worst first; of errors first the kind that most logins fail by.
+	failing := map[Code]int{}
+	for _, f := range found {
+		failing[f.rule.Code] += f.failedLogins()
+	}
+	sort.SliceStable(found, func(i, j int) bool {
+		a, b := found[i], found[j]
+		if x, y := rank(a.severity(v)), rank(b.severity(v)); x != y {
+			return x < y
+		}
+		return failing[a.rule.Code] > failing[b.rule.Code]
+	})
 	for _, f := range found {
 		report.Findings = append(report.Findings, f.finding(v))
 	}
-	sort.SliceStable(report.Findings, func(i, j int) bool {
-		return rank(report.Findings[i].Severity) < rank(report.Findings[j].Severity)
-	})
 	report.Verdict = v.verdict(report.Findings)
 	return report
 }
@@ -156,6 +165,17 @@ func (f *found) finding(v *view) Finding {
 		}
 	}
 	return out
+}
+
+// failedLogins counts those that the finding accounts for.
+func (f *found) failedLogins() int {
+	failed := map[*probe.Result]bool{}
+	for _, r := range f.results {
+		if r.ID.Kind == probe.Login && r.Outcome == probe.Failed && !f.rule.Remark {
+			failed[r] = true
+		}
+	}
+	return len(failed)
 }
 
 // severity is the rule's, but what accounts for a broken or paused login is always an

@@ -32,6 +32,12 @@ func took(r probe.Result, d time.Duration) probe.Result {
 	return r
 }
 
+// user is another user's login.
+func user(r probe.Result, name string) probe.Result {
+	r.ID.Target, r.Facts[probe.FactUser] = name+"@R.TEST@db", name+"@R.TEST"
+	return r
+}
+
 // expiring is a result that saw a certificate with a day left.
 func expiring(r probe.Result) probe.Result {
 	r.Samples[probe.SampleCertExpiry] = float64(testNow.Add(24 * time.Hour).Unix())
@@ -119,6 +125,9 @@ func TestKindsThatWereWrong(t *testing.T) {
 			[][]probe.Result{{database("10.0.3.1:3306", probe.ReasonConnectTimeout), database("10.0.3.2:3306", ""), login}}, []Code{"db-silent"}, VerdictDegraded},
 		{"a certificate that ends soon is not why a login failed",
 			[][]probe.Result{{expiring(loginResult(probe.ReasonKRBServerUnknown, probe.AtTGS))}}, []Code{"service-unknown", "db-certificate-expiring"}, VerdictFailed},
+		{"what most logins fail by stands first",
+			[][]probe.Result{{user(loginResult(probe.ReasonKRBRevoked, probe.AtAS), "a"), user(loginResult(probe.ReasonKRBServerUnknown, probe.AtTGS), "b"), user(loginResult(probe.ReasonKRBServerUnknown, probe.AtTGS), "c")}},
+			[]Code{"service-unknown", "service-unknown", "account-revoked"}, VerdictFailed},
 		{"nor does it hide a failure that nothing explains",
 			[][]probe.Result{{expiring(loginResult(probe.ReasonKRBError, probe.AtTGS))}}, []Code{"login-failed", "db-certificate-expiring"}, VerdictFailed},
 		{"an address that refuses does not stand before why the login failed",

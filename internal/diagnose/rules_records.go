@@ -16,6 +16,9 @@ func (d *dnsServer) filtered() (bad []*probe.Result, types []string) {
 		if r.Facts[probe.FactRealm] != d.realm || r.Facts[probe.FactDatabase] != "" || r.Outcome == probe.Skipped {
 			continue
 		}
+		if heard, _ := d.answeredOver(r.ID.Transport); !heard {
+			continue // the transport, then
+		}
 		qtype := qtypeOf(r)
 		all[qtype] = append(all[qtype], r)
 		answers = answers || r.Outcome == probe.OK
@@ -24,7 +27,7 @@ func (d *dnsServer) filtered() (bad []*probe.Result, types []string) {
 		return nil, nil
 	}
 	for _, qtype := range sortedKeys(all) {
-		if !slices.ContainsFunc(all[qtype], func(r *probe.Result) bool { return !refuses(r) }) && d.heardOver(all[qtype]) {
+		if !slices.ContainsFunc(all[qtype], func(r *probe.Result) bool { return !refuses(r) }) {
 			bad, types = append(bad, all[qtype]...), append(types, qtype)
 		}
 	}
@@ -43,15 +46,6 @@ func qtypeOf(r *probe.Result) string {
 // refuses says that a question got no answer, or was not to be answered.
 func refuses(r *probe.Result) bool {
 	return onPath(r) || reason(r, probe.ReasonDNSRefused, probe.ReasonDNSServFail)
-}
-
-// heardOver says that over each transport of the questions another one was answered,
-// so that it is not the transport.
-func (d *dnsServer) heardOver(rs []*probe.Result) bool {
-	return !slices.ContainsFunc(rs, func(r *probe.Result) bool {
-		yes, _ := d.answeredOver(r.ID.Transport)
-		return !yes
-	})
 }
 
 func dnsFiltered(v *view) []match {
