@@ -61,6 +61,7 @@ const (
 	FactTicketType    Fact = "ticket-etype" // number of the service ticket's encryption type
 	FactTicketKVNO    Fact = "ticket-kvno"
 	FactSecretKVNO    Fact = "keytab-kvno"
+	FactKeytabHas     Fact = "keytab-has"     // principals of a keytab that has no key of the user, the likeliest first
 	FactSecretType    Fact = "secret"         // password, keytab or ccache: never the value
 	FactSecretFile    Fact = "secret-file"    // its path, as configured; empty for one that was typed
 	FactSecretProblem Fact = "secret-problem" // a word for what is wrong with it

@@ -142,7 +142,11 @@ func tlsRemedy(r *probe.Result) string {
 // keytabRemedy names a command that makes new keys only where the KDC has
 // refused the old one.
 func keytabRemedy(r *probe.Result) string {
-	if r.Reason != probe.ReasonKRBPreauthFailed {
+	switch {
+	case r.Facts[probe.FactKeytabHas] != "": // nothing is wrong with the account
+		return do("The keytab has no entry for {user}, and the case of names counts. If one of its principals is the one that is meant, correct the user of the login in kerbagent.yaml; else name the right keytab.",
+			"klist -kt {file}")
+	case r.Reason != probe.ReasonKRBPreauthFailed:
 		return do("The keytab has no key that can be used for {user}. Compare its principals with the login's user (their case counts) and its encryption types with the account's; correct the user in kerbagent.yaml, or export the account's keys again.",
 			"klist -ket {file}", "Get-ADUser -Identity {account} -Properties msDS-SupportedEncryptionTypes  # Windows", "samba-tool domain exportkeytab <new file> --principal={user}  # Samba: changes no key",
 			"kadmin -q 'getprinc {user}'  # MIT")

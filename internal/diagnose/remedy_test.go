@@ -122,3 +122,18 @@ func TestNamesInCommandsAreQuoted(t *testing.T) {
 		}
 	}
 }
+
+// A keytab of another principal is no reason to make new keys: nothing that resets
+// a password is advised, and the login's user comes first.
+func TestKeytabOfAnotherPrincipal(t *testing.T) {
+	r := loginResult(probe.ReasonKeytabNoKey, "")
+	r.Facts[probe.FactSecretType], r.Facts[probe.FactKeytabHas] = "keytab", "Etl@CORP.EXAMPLE.COM"
+	got := Explain(Snapshot{Results: []probe.Result{r}, Now: testNow})
+	if len(got.Findings) == 0 || got.Findings[0].Code != "keytab-stale" {
+		t.Fatalf("%+v", got.Findings)
+	}
+	remedy := got.Findings[0].Remedy
+	if !strings.Contains(remedy, "correct the user of the login") || regexp.MustCompile(`ktpass|ktadd|exportkeytab|Set-AD|passwd`).MatchString(remedy) {
+		t.Errorf("remedy %q", remedy)
+	}
+}

@@ -59,8 +59,8 @@ func accountRules() []Rule {
 		}),
 	}, {
 		Code: "keytab-stale", Severity: Error,
-		Title: "the keytab of {user} no longer fits the account",
-		Means: "The KDC refuses the keytab's key, or the keytab has no key of a type that it takes. Mostly the account's password was changed after the keytab was written; or the account was renamed, which changes the salt. It is not tried again until the file changes.",
+		Title: "the keytab does not fit the account of {user}",
+		Means: "The KDC refuses the keytab's key, or the keytab has no key of the user, or none of a type that the KDC takes. Where the KDC refuses the key, mostly the account's password was changed after the keytab was written; or the account was renamed, which changes the salt. It is not tried again until the file changes.",
 		Cause: "{kdcseen} Key version (kvno) in the keytab: {kvno}. {error}.",
 		Remedy: do("Compare the key version in the keytab with the account's. If the account's is newer, replace the keytab: with a copy from whoever changed the keys, or with a new one. CAUTION: ktpass and ktadd reset the account's password, so every other program that uses the account fails until it has the new one.",
 			"klist -ket {file}", "Get-ADUser -Identity {account} -Properties msDS-KeyVersionNumber  # Windows", "kadmin -q 'getprinc {user}'  # MIT",

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 )
 
 var (
@@ -93,3 +94,23 @@ func inOneLine(errs ...error) error {
 	}
 	return all
 }
+
+// NoEntryError means that a keytab has no key of the user at all, of whatever type:
+// it is another principal's, or the user is spelt otherwise. It is an ErrNoKey.
+type NoEntryError struct {
+	User Principal
+	Has  []string // the principals of the keytab, those spelt most like the user first
+}
+
+// Error names the first principals of the keytab.
+func (e *NoEntryError) Error() string {
+	const most = 3
+	has := strings.Join(e.Has[:min(len(e.Has), most)], ", ")
+	if n := len(e.Has) - most; n > 0 {
+		has += fmt.Sprintf(" and %d more", n)
+	}
+	return fmt.Sprintf("the keytab has no entry for %s; it has %s", e.User, has)
+}
+
+// Unwrap is ErrNoKey.
+func (e *NoEntryError) Unwrap() error { return ErrNoKey }

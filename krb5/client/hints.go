@@ -221,6 +221,9 @@ func (h Hints) choose(s Secret, user Principal, o ASOptions) (keyHint, error) {
 	if refused != nil {
 		return keyHint{}, refused
 	}
+	if k, ok := s.(*keytab); ok && len(k.kt.ETypes(user.Name, user.Realm)) == 0 {
+		return keyHint{}, &NoEntryError{User: user, Has: k.kt.Principals(user.Name, user.Realm)}
+	}
 	return keyHint{}, fmt.Errorf("the KDC offers %v, the %s has %v: %w", h.ETypes, s.Kind(), have, ErrNoKey)
 }
 

@@ -218,3 +218,20 @@ func TestHintsOf(t *testing.T) {
 		})
 	}
 }
+
+// A user who is spelt in another case than in the keytab has no key there, and is
+// told which names have one. No request with a proof was sent for it.
+func TestKeytabNamesTheNearestPrincipal(t *testing.T) {
+	kt := mustKeytab(t, "testdata/alice.keytab")
+	e := kt.Entries[0]
+	user := Principal{Name: strings.ToUpper(e.Name), Realm: e.Realm}
+	h := Hints{ETypes: []int32{18}, keys: []keyHint{{etype: 18}}}
+	_, err := h.choose(FromKeytab(kt), user, ASOptions{ETypes: []int32{18}})
+	var none *NoEntryError
+	if !errors.As(err, &none) || !errors.Is(err, ErrNoKey) {
+		t.Fatalf("%v", err)
+	}
+	if want := fmt.Sprintf("the keytab has no entry for %s; it has %s@%s", user, e.Name, e.Realm); !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("%q, want %q", err, want)
+	}
+}

@@ -94,6 +94,30 @@ func (kt *Keytab) ETypes(name, realm string) []int32 {
 	return out
 }
 
+// Principals lists the principals of which the keytab has keys, each once, in the
+// order of the file, but those first that are spelt as name@realm in another case,
+// and then those of the same name or realm.
+func (kt *Keytab) Principals(name, realm string) []string {
+	var ranked [3][]string
+	seen := map[string]bool{}
+	for _, e := range kt.Entries {
+		p := e.Name + "@" + e.Realm
+		if seen[p] {
+			continue
+		}
+		seen[p] = true
+		rank := 2
+		switch {
+		case strings.EqualFold(p, name+"@"+realm):
+			rank = 0
+		case strings.EqualFold(e.Name, name) || strings.EqualFold(e.Realm, realm):
+			rank = 1
+		}
+		ranked[rank] = append(ranked[rank], p)
+	}
+	return slices.Concat(ranked[:]...)
+}
+
 // ReadKeytab reads a keytab file.
 func ReadKeytab(path string) (*Keytab, error) {
 	b, err := readFile(path)

@@ -205,3 +205,14 @@ func FuzzKeytab(f *testing.F) {
 		}
 	})
 }
+
+// A login whose user is spelt in another case than the keytab's is told so: the
+// nearest name comes first.
+func TestPrincipalsNearestFirst(t *testing.T) {
+	kt := &Keytab{Entries: []Entry{{Name: "HTTP/web", Realm: "OTHER.TEST"}, {Name: "etl", Realm: "OTHER.TEST"}, {Name: "Etl", Realm: "R.TEST", KVNO: 2},
+		{Name: "host/a", Realm: "R.TEST"}, {Name: "Etl", Realm: "R.TEST", KVNO: 3}}}
+	want := []string{"Etl@R.TEST", "etl@OTHER.TEST", "host/a@R.TEST", "HTTP/web@OTHER.TEST"}
+	if got := kt.Principals("etl", "R.TEST"); !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}

@@ -177,6 +177,10 @@ func (a *attempt) failTicket(err error) probe.Result {
 	if errors.As(err, &krb) {
 		recordKRBError(a.rec, krb)
 	}
+	var noEntry *client.NoEntryError
+	if errors.As(err, &noEntry) {
+		a.rec.Fact(probe.FactKeytabHas, strings.Join(noEntry.Has[:min(len(noEntry.Has), 3)], " "))
+	}
 	reason := reasonOf(err, silent)
 	if step != nil && step.Step == client.StepLocate && reason != probe.ReasonCanceled {
 		reason = probe.ReasonUnresolvable // by whatever DNS does
