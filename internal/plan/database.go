@@ -18,10 +18,6 @@ import (
 	"github.com/kerbagent/kerbagent/probe/login"
 )
 
-func databaseFacts(db config.Database) probe.Facts {
-	return probe.Facts{probe.FactDatabase: db.Name, probe.FactEndpoint: db.Endpoint(), probe.FactTLSMode: string(db.TLS.Mode)}
-}
-
 // aboutDatabase asks a database at each of its addresses, without a login.
 func (p *Planner) aboutDatabase(db config.Database, servers []discover.Server) (jobs []Job) {
 	after := ""

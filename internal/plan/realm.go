@@ -213,3 +213,7 @@ func (p *Planner) kpasswdProbes(r config.Realm, s discover.Server, addr netip.Ad
 func (p *Planner) routable(addrs []netip.Addr) []netip.Addr {
 	return slices.DeleteFunc(slices.Clone(addrs), func(a netip.Addr) bool { return !p.world.Routable(a) })
 }
+
+func databaseFacts(db config.Database) probe.Facts {
+	return probe.Facts{probe.FactDatabase: db.Name, probe.FactEndpoint: db.Endpoint(), probe.FactTLSMode: string(db.TLS.Mode)}
+}
