@@ -114,6 +114,8 @@ func TestKindsThatWereWrong(t *testing.T) {
 			[][]probe.Result{ok(one), {asked("SOA r.test", "", udp, probe.ReasonDNSNoData), asked("A r.test", "10.0.0.1", udp, ""), asked("SRV _kerberos._tcp.r.test", "dc.r.test:88", udp, ""), login}}, nil, VerdictOK},
 		{"addresses are answered, SRV dropped: a filter",
 			[][]probe.Result{ok(one), {asked("A r.test", "10.0.0.1", udp, ""), asked("SRV _kerberos._tcp.r.test", "", udp, probe.ReasonUDPSilent), login}}, []Code{"dns-filtered"}, VerdictDegraded},
+		{"a filter of types that lets no larger answer through either: one finding",
+			[][]probe.Result{ok(one), {asked("A r.test", "10.0.0.1", udp, ""), asked("AAAA r.test", "", udp, probe.ReasonUDPSilent), asked("SRV _kerberos._tcp.r.test", "", udp, probe.ReasonUDPSilent), login}}, []Code{"dns-filtered"}, VerdictDegraded},
 		{"IPv6 is lost whole while the machine's KDC is dead over IPv4 too: one finding for IPv6, one for the KDC",
 			[][]probe.Result{ok(two), {kdcResult(six, tcp, probe.ReasonConnectTimeout), kdcResult(one, tcp, probe.ReasonConnectTimeout), kdcResult(one, udp, probe.ReasonUDPSilent)},
 				{at(kdcResult(one, tcp, ""), probe.Kpasswd, "dc.r.test", "10.0.0.1:464", "R.TEST"), at(kdcResult(one, tcp, probe.ReasonConnectTimeout), probe.Kpasswd, "dc.r.test", "[fd00::1]:464", "R.TEST"), login}},

@@ -56,10 +56,15 @@ func dnsFiltered(v *view) []match {
 			continue
 		}
 		m := match{affects: bad, words: d.words().and(words{"types": list(types), "seen": seen(bad)}), evidence: evidenceOf(bad[0], probe.FactRcode)}
-		m.spare = slices.ContainsFunc(v.dnsOf(d.realm, ""), func(o *dnsServer) bool { f, _ := o.filtered(); return o != d && o.knowsZone() && len(f) == 0 })
+		m.spare = slices.ContainsFunc(v.dnsOf(d.realm, d.role), func(o *dnsServer) bool { f, _ := o.filtered(); return o != d && o.knowsZone() && len(f) == 0 })
 		if !m.spare {
 			m.explains = v.needsDNS(d.realm, d.role)
 		}
+		// Of the types that it answers, what it does not answer is too large for the same filter.
+		m.explains = append(m.explains, d.where(func(r *probe.Result) bool {
+			heard, _ := d.answeredOver(r.ID.Transport)
+			return heard && onPath(r)
+		})...)
 		out = append(out, m)
 	}
 	return out

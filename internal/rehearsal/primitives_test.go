@@ -84,7 +84,7 @@ func pathCodes(kind probe.Kind) []diagnose.Code {
 		probe.KDC: {"kdc-silent", "kdc-hung", "kdc-refused", "kdc-tcp-blocked", "kdc-udp-blocked", "kdc-large-messages-lost", "realm-unreachable", "trust-realm-unreachable",
 			"dns-srv-stale"},
 		probe.Kpasswd:  {"kpasswd-blocked"},
-		probe.DNS:      {"dns-server-silent", "dns-udp-blocked", "dns-tcp-blocked"},
+		probe.DNS:      {"dns-server-silent", "dns-udp-blocked", "dns-tcp-blocked", "dns-filtered"},
 		probe.Database: {"db-silent", "db-refused", "db-not-mysql", "db-connection-cut", "db-path-mtu"},
 	}
 	return append(slices.Clone(all[kind]), "server-down", "host-offline", "ipv6-broken", "path-lossy", "server-slow")
