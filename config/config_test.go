@@ -198,6 +198,15 @@ func TestNoInlineSecretInErrors(t *testing.T) {
 		"bootstrap: {admin_password: hunter2: x\n",
 		"secret: hunter2\n",
 		"logins:\n  - password: [hunter2\n",
+		"logins:\n  - {user: alice, pass: \"hunter2\"}\n",
+		"logins:\n  - user: alice\n    pw: hunter2\n",
+		"logins:\n  - {user: alice, credentials: hunter2, database: nowhere}\n",
+		"logins:\n  - {user: , api-token: hunter2}\n",
+		"logins:\n  - {kennwort: hunter2, user: alice, database: x}\n",
+		"logins:\n  - {user: alice, \"mot de passe\": hunter2}\n",
+		"logins:\n  - {user: alice, kennwort: 'hunter2', keytab: 5, database: x}\n",
+		"bootstrap: {directory: {pass: hunter2: x\n",
+		"logins:\n  - {user: alice, \"k\":hunter2}\n",
 	} {
 		_, err := Parse("k.yaml", []byte(text))
 		if err == nil || strings.Contains(err.Error(), "hunter2") {
@@ -208,7 +217,7 @@ func TestNoInlineSecretInErrors(t *testing.T) {
 
 func TestExcerptOfALongLineKeepsTheCaretOnTheScreen(t *testing.T) {
 	line := "realms: {CORP.EXAMPLE.COM: {dns_servers: [" + strings.Repeat("10.0.0.1, ", 40) + "x], kdcs: [" + strings.Repeat("a, ", 100) + "a]}}"
-	e := excerpt([]string{line}, 1, strings.Index(line, "x]")+1)
+	e := excerpt([]string{line}, 1, strings.Index(line, "x]")+1, "")
 	lines := strings.Split(e, "\n")
 	at := strings.Index(lines[1], "^")
 	if len(lines) != 2 || len(lines[0]) > 100 || lines[0][at] != 'x' {

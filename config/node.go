@@ -39,7 +39,7 @@ func (d *document) add(at *yaml.Node, path, message string) {
 	p := Problem{Path: path, Message: printable(message)}
 	if at != nil && at.Line > 0 {
 		p.Line, p.Column = at.Line, at.Column
-		p.Excerpt = excerpt(d.lines, p.Line, p.Column)
+		p.Excerpt = excerpt(d.lines, p.Line, p.Column, p.Path)
 	}
 	d.problems = append(d.problems, p)
 }

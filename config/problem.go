@@ -49,9 +49,37 @@ func (e *Errors) Error() string {
 	return b.String()
 }
 
-// An inline secret is the likeliest reason for an unknown key: whatever stands
-// after a key of such a name is not printed.
-const inlineSecret = `(?i)\b[a-z_-]*(?:password|passwd|pwd|secret)["']?\s*:\s*`
+// keyed finds the keys of a line, each with what stands before its value.
+const keyed = `(?:"([^"]*)"|'([^']*)'|([^\s"',{}\[\]:#][^\s"',{}\[\]:#]*))\s*:(?:\s+|$|["'\[{])|"([^"]*)"\s*:`
+
+// secretLike are names of keys that hold an inline secret, mostly: the likeliest
+// reason for an unknown key.
+const secretLike = `(?i)(?:pass|pwd|pw$|secret|credential|token|api.?key|private)`
+
+// hideSecrets cuts a line before a value that may be a secret: of any key near a
+// secret's name that the file does not have, and in a login of every unknown key.
+func hideSecrets(line, path string) string {
+	names, known := regexp.MustCompile(secretLike), fileKeys()
+	for _, at := range regexp.MustCompile(keyed).FindAllStringSubmatchIndex(line, -1) {
+		key := ""
+		for g := 1; g < len(at)/2; g++ {
+			if at[2*g] >= 0 {
+				key = line[at[2*g]:at[2*g+1]]
+			}
+		}
+		end := at[0] + strings.LastIndexByte(line[at[0]:at[1]], ':') + 1
+		unknown := !slices.Contains(known, key)
+		if strings.TrimSpace(line[end:]) != "" && unknown && (names.MatchString(key) || strings.HasPrefix(path, "logins[")) {
+			return line[:end] + " …"
+		}
+	}
+	return line
+}
+
+// fileKeys are the keys of kerbagent.yaml, whose values are no secrets.
+func fileKeys() []string {
+	return slices.Concat(topKeys(), realmKeys(), databaseKeys(), tlsKeys(), loginKeys(), krb5ConfKeys(), probesKeys(), warnKeys())
+}
 
 // printable keeps a message harmless to a terminal: what it says a reader
 // should write may be made of what the file has.
@@ -65,7 +93,7 @@ func printable(s string) string {
 }
 
 // excerpt shows a line with its number and a caret under column.
-func excerpt(lines []string, line, column int) string {
+func excerpt(lines []string, line, column int, path string) string {
 	if line < 1 || line > len(lines) {
 		return ""
 	}
@@ -75,10 +103,7 @@ func excerpt(lines []string, line, column int) string {
 			text[i] = ' ' // a tab, or what a terminal would obey
 		}
 	}
-	shown := string(text)
-	if at := regexp.MustCompile(inlineSecret).FindStringIndex(shown); at != nil && at[1] < len(shown) {
-		shown = shown[:at[1]] + "…"
-	}
+	shown := hideSecrets(string(text), path)
 	// A long flow line is cut around the caret, so that both stay on the screen.
 	runes, left := []rune(shown), 0
 	const width = 84

@@ -103,17 +103,37 @@ func (c *Conn) Session() Session {
 	return Session{Conn: c.stream, Greeting: c.greeting, Capabilities: c.caps, OK: c.ok}
 }
 
+// The steps of a login, as StepError names them.
+const (
+	DoingGreeting = "reading greeting"
+	DoingTLS      = "starting TLS"
+	DoingLogin    = "logging in"
+	DoingAnswer   = "authenticating"
+)
+
+// StepError says at which step a conversation failed.
+type StepError struct {
+	Doing string
+	Err   error
+}
+
+// Error names the step and the cause.
+func (e *StepError) Error() string { return e.Doing + ": " + e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *StepError) Unwrap() error { return e.Err }
+
 // step runs one exchange under ctx.
 func (c *Conn) step(ctx context.Context, doing string, exchange func() error) error {
 	if c.broken != nil {
-		return fmt.Errorf("%s: %w", doing, c.broken)
+		return &StepError{doing, c.broken}
 	}
 	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("%s: %w", doing, err)
+		return &StepError{doing, err}
 	}
 	deadline, _ := ctx.Deadline() // the zero time is none
 	if err := c.raw.SetDeadline(deadline); err != nil {
-		return fmt.Errorf("%s: %w", doing, err)
+		return &StepError{doing, err}
 	}
 	unblocked := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
@@ -128,7 +148,7 @@ func (c *Conn) step(ctx context.Context, doing string, exchange func() error) er
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("%s: %w", doing, ofContext(ctx, err))
+	return &StepError{doing, ofContext(ctx, err)}
 }
 
 // ofContext makes an I/O timeout, which can only come from ctx, the ctx's own

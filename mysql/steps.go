@@ -16,7 +16,7 @@ const KerberosPlugin = "authentication_kerberos_client"
 // anything that is not MySQL's is ErrNotMySQL. With ErrTooOld it returns the
 // greeting too; only Abandon is possible then.
 func (c *Conn) Greeting(ctx context.Context) (*Greeting, error) {
-	err := c.step(ctx, "reading greeting", func() error {
+	err := c.step(ctx, DoingGreeting, func() error {
 		if c.stage != fresh {
 			return errOrder
 		}
@@ -68,7 +68,7 @@ func (c *Conn) request(more Capability) {
 // an account that does not exist is switched too, to any plugin. attrs are
 // shown in performance_schema.session_connect_attrs where the server keeps it.
 func (c *Conn) Respond(ctx context.Context, user string, attrs map[string]string) (*Switch, error) {
-	err := c.step(ctx, "logging in", func() error {
+	err := c.step(ctx, DoingLogin, func() error {
 		if c.stage != greeted {
 			return errOrder
 		}
@@ -105,7 +105,7 @@ func (c *Conn) Respond(ctx context.Context, user string, attrs map[string]string
 // which is the OK after an AP-REP. An ERR is a *ServerError.
 func (c *Conn) Answer(ctx context.Context, token []byte) (*Reply, error) {
 	var r *Reply
-	err := c.step(ctx, "authenticating", func() error {
+	err := c.step(ctx, DoingAnswer, func() error {
 		if c.stage != switched && c.stage != answered {
 			return errOrder
 		}

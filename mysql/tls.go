@@ -22,7 +22,7 @@ import (
 // the server by then.
 func (c *Conn) StartTLS(ctx context.Context, cfg *tls.Config) (tls.ConnectionState, error) {
 	var state tls.ConnectionState
-	err := c.step(ctx, "starting TLS", func() error {
+	err := c.step(ctx, DoingTLS, func() error {
 		if c.stage != greeted || c.tls {
 			return errOrder
 		}

@@ -15,18 +15,19 @@ type Reason string
 
 // What the path does. ReasonOf gives these.
 const (
-	ReasonUDPSilent      Reason = "udp-silent"          // a datagram was sent, nothing came back
-	ReasonConnectTimeout Reason = "tcp-connect-timeout" // no answer to the SYN
-	ReasonTCPSilent      Reason = "tcp-silent"          // connected, then nothing
-	ReasonRefused        Reason = "refused"             // RST, or ICMP port unreachable
-	ReasonUnreachable    Reason = "unreachable"         // no route to host or network
-	ReasonForbidden      Reason = "forbidden"           // this host may not send (EPERM, EACCES)
-	ReasonClosed         Reason = "closed-early"        // the peer ended or reset the connection before it answered
-	ReasonMalformed      Reason = "malformed-answer"    // an answer that is not the protocol's
-	ReasonUnresolvable   Reason = "unresolvable"        // a name without an address
-	ReasonCanceled       Reason = "canceled"            // the whole run was ended before this probe was
-	ReasonNotAsked       Reason = "not-asked"           // there was nothing to ask, or no right to
-	ReasonInternal       Reason = "internal"            // a bug of ours
+	ReasonUDPSilent      Reason = "udp-silent"            // a datagram was sent, nothing came back
+	ReasonConnectTimeout Reason = "tcp-connect-timeout"   // no answer to the SYN
+	ReasonTCPSilent      Reason = "tcp-silent"            // connected, then nothing
+	ReasonRefused        Reason = "refused"               // RST, or ICMP port unreachable
+	ReasonUnreachable    Reason = "unreachable"           // no route to host or network
+	ReasonForbidden      Reason = "forbidden"             // this host may not send (EPERM, EACCES)
+	ReasonClosed         Reason = "closed-early"          // the peer ended or reset the connection before it answered
+	ReasonMalformed      Reason = "malformed-answer"      // an answer that is not the protocol's
+	ReasonNoResources    Reason = "host-out-of-resources" // this host had no descriptor, memory or buffer left: nothing is known of the peer
+	ReasonUnresolvable   Reason = "unresolvable"          // a name without an address
+	ReasonCanceled       Reason = "canceled"              // the whole run was ended before this probe was
+	ReasonNotAsked       Reason = "not-asked"             // there was nothing to ask, or no right to
+	ReasonInternal       Reason = "internal"              // a bug of ours
 )
 
 // What a DNS server says.
@@ -104,6 +105,8 @@ func ReasonOf(err error, silent Reason) Reason {
 		return ""
 	case errors.Is(err, context.Canceled):
 		return ReasonCanceled
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE), errors.Is(err, syscall.ENOMEM), errors.Is(err, syscall.ENOBUFS):
+		return ReasonNoResources
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return ReasonRefused
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTDOWN), errors.Is(err, syscall.ENETDOWN), errors.Is(err, syscall.EADDRNOTAVAIL):

@@ -19,7 +19,7 @@ type symptom struct {
 func symptoms() []symptom {
 	return []symptom{
 		{"`kinit: Cannot contact any KDC for realm`, or a login that hangs for a while and then fails", []diagnose.Code{"realm-unreachable", "trust-realm-unreachable",
-			"kdc-tcp-blocked", "kdc-silent", "kdc-hung", "kdc-refused", "kdc-large-messages-lost", "server-down", "host-offline"}},
+			"kdc-tcp-blocked", "kdc-silent", "kdc-hung", "kdc-refused", "kdc-large-messages-lost", "server-down", "host-offline", "host-out-of-resources"}},
 		{"`kinit: Cannot find KDC for realm`", []diagnose.Code{"dns-zone-missing", "dns-filtered", "dns-srv-missing", "realm-not-in-dns", "krb5conf-realm-missing", "krb5conf-missing", "krb5conf-template", "krb5conf-not-krb5conf", "krb5conf-unknown-key", "krb5conf-default-realm", "realm-case", "krb5conf-realm-case"}},
 		{"`kinit` works, the same login of an application does not", []diagnose.Code{"krb5conf-overridden", "krb5conf-readers-differ", "krb5conf-include-ignored", "krb5conf-unparsable",
 			"krb5conf-realm-twice", "ccache-unusable", "krb5conf-rdns", "krb5conf-mapping-missing"}},

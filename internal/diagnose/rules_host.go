@@ -9,7 +9,7 @@ import (
 
 func hostRules() []Rule {
 	offline, ipv6 := hostOfflineRule(), ipv6Rule()
-	return slices.Concat([]Rule{offline}, lossRules(), slowRules(), []Rule{ipv6})
+	return slices.Concat([]Rule{resourcesRule(), offline}, lossRules(), slowRules(), []Rule{ipv6})
 }
 
 func hostOfflineRule() Rule {
@@ -21,6 +21,32 @@ func hostOfflineRule() Rule {
 		Remedy: do("Look at this host's route and at its own rules for what goes out.", "ip route get {ip}", "nft list ruleset", "iptables -S OUTPUT"),
 		Single: true,
 		match:  hostOffline,
+	}
+}
+
+func resourcesRule() Rule {
+	return Rule{
+		Code: "host-out-of-resources", Severity: Error,
+		Title:  "this host is out of file descriptors, memory or network buffers",
+		Means:  "Probes could not be sent because the kernel of this host had no file descriptor, memory or socket buffer left for them (EMFILE, ENFILE, ENOMEM, ENOBUFS). Nothing is known of the servers they were meant for. Programs on this host meet the same where the limit is the host's and not kerbagent's own.",
+		Cause:  "Probes that ended this way: {count}. The first: {error}.",
+		Remedy: do("Find what uses them up, and raise the limit (LimitNOFILE= of the unit, fs.file-max) or end it.", "cat /proc/sys/fs/file-nr", "ls /proc/$(pgrep -o kerbagent)/fd | wc -l", "ss -s", "free -m", "journalctl -k -g 'out of memory'"),
+		match: func(v *view) []match {
+			var short []*probe.Result
+			for _, r := range v.all {
+				if reason(r, probe.ReasonNoResources) {
+					short = append(short, r)
+				}
+			}
+			if len(short) == 0 {
+				return nil
+			}
+			w := words{"count": count(len(short)), "error": ""}
+			if short[0].Err != nil {
+				w["error"] = short[0].Err.Error()
+			}
+			return []match{{affects: short, words: w}}
+		},
 	}
 }
 

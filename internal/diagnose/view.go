@@ -179,7 +179,7 @@ func answered(r *probe.Result) bool {
 	case r.Outcome == probe.OK:
 		return true
 	}
-	return !onPath(r) && !reason(r, probe.ReasonMalformed, probe.ReasonUnresolvable, probe.ReasonCanceled, probe.ReasonInternal)
+	return !onPath(r) && !reason(r, probe.ReasonMalformed, probe.ReasonUnresolvable, probe.ReasonCanceled, probe.ReasonInternal, probe.ReasonNoResources)
 }
 
 func reason(r *probe.Result, any ...probe.Reason) bool {

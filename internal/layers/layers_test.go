@@ -55,6 +55,7 @@ func may() map[string][]string {
 		"internal/diagnose":             {"probe"},
 		"internal/audit":                {"config", "probe", "krb5/"},
 		"internal/ledger":               nil,
+		"internal/liar":                 nil,
 		"internal/lint":                 {"krb5/conf", "krb5/conf/", "probe/krb5conf"},
 		"internal/layers":               nil,
 		"config":                        nil,

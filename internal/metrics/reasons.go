@@ -11,7 +11,7 @@ import (
 // rate. A test holds them against the code of the probes.
 func reasonsOf(k probe.Kind) []probe.Reason {
 	always := []probe.Reason{probe.ReasonCanceled, probe.ReasonInternal}
-	path := append(always, probe.ReasonConnectTimeout, probe.ReasonTCPSilent, probe.ReasonRefused, probe.ReasonUnreachable,
+	path := append(always, probe.ReasonNoResources, probe.ReasonConnectTimeout, probe.ReasonTCPSilent, probe.ReasonRefused, probe.ReasonUnreachable,
 		probe.ReasonForbidden, probe.ReasonClosed, probe.ReasonMalformed)
 	database := slices.Concat(path, []probe.Reason{probe.ReasonUnresolvable,
 		probe.ReasonDBNotMySQL, probe.ReasonDBTooOld, probe.ReasonDBCut, probe.ReasonDBBlocked, probe.ReasonDBHostDenied, probe.ReasonDBTooMany, probe.ReasonDBTLSUntrusted,

@@ -43,6 +43,13 @@ func find(code diagnose.Code) (Fault, error) {
 // hostFaults are those of the agent's own host, and of whole machines.
 func hostFaults() []Fault {
 	return []Fault{{
+		Code:    "host-out-of-resources",
+		Summary: "the path says EMFILE to every socket: this host has no file descriptor left, and no probe is sent",
+		play: func(w *World) error {
+			w.path.Add(Rule{Effect: Exhausted})
+			return nil
+		},
+	}, {
 		Code:    "host-offline",
 		Summary: "the path says EHOSTUNREACH to every packet: every probe fails before anything is sent",
 		play: func(w *World) error {

@@ -18,6 +18,7 @@ const (
 	Drop        Effect = iota // a connect is never answered; datagrams vanish
 	Refuse                    // RST, or ICMP port unreachable
 	Unreachable               // EHOSTUNREACH on the first packet
+	Exhausted                 // EMFILE: this host has no descriptor for a socket
 	Lossy                     // the first datagram of each socket vanishes, those after it arrive
 )
 
@@ -90,6 +91,8 @@ func (p *Path) DialContext(ctx context.Context, network, address string) (net.Co
 		return &net.OpError{Op: "dial", Net: network, Addr: net.TCPAddrFromAddrPort(asked), Err: err}
 	}
 	switch {
+	case rule != nil && rule.Effect == Exhausted:
+		return nil, fail(os.NewSyscallError("socket", syscall.EMFILE))
 	case rule != nil && rule.Effect == Unreachable, !to.Addr().IsLoopback():
 		return nil, fail(os.NewSyscallError("connect", syscall.EHOSTUNREACH))
 	case rule == nil, rule.Effect == Lossy && transport == "tcp":

@@ -110,7 +110,7 @@ func TestSecretsArePrivateAndGo(t *testing.T) {
 // table of codes), in the order of that table.
 func rehearsedCodes() []diagnose.Code {
 	return []diagnose.Code{
-		"host-offline", "path-lossy", "server-slow", "server-down", "dns-server-silent", "dns-udp-blocked", "dns-tcp-blocked", "dns-filtered", "dns-refused", "dns-zone-missing",
+		"host-out-of-resources", "host-offline", "path-lossy", "server-slow", "server-down", "dns-server-silent", "dns-udp-blocked", "dns-tcp-blocked", "dns-filtered", "dns-refused", "dns-zone-missing",
 		"realm-not-in-dns", "dns-servers-disagree", "dns-srv-missing", "dns-srv-stale", "kdc-unresolvable", "endpoint-unresolvable",
 		"ipv6-broken", "kdc-silent", "kdc-hung", "kdc-refused", "kdc-udp-blocked", "kdc-tcp-blocked", "kdc-large-messages-lost",
 		"kdc-not-kerberos", "kdc-unavailable", "kdc-wrong-realm", "realm-unreachable", "kpasswd-blocked", "clock-skew", "clock-skew-one-kdc",

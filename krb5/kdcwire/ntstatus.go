@@ -11,6 +11,10 @@ import (
 // same number, and Samba puts the structure into METHOD-DATA under that.
 const extendedError = 3
 
+// bareStatus is KERB_AP_ERR_TYPE_NTSTATUS: four bytes of status and nothing more. It
+// has not been seen; wireshark's dissector knows it.
+const bareStatus = 1
+
 // extendedErrorSize is the size of KERB-EXT-ERROR: status, reserved, flags
 // (MS-KILE §2.2.1).
 const extendedErrorSize = 12
@@ -53,7 +57,8 @@ func extended(item cryptobyte.String) (uint32, bool) {
 	var value []byte
 	ok := readInt(&item, first, &dataType) &&
 		field(&item, first+1, func(f *cryptobyte.String) bool { return f.ReadASN1Bytes(&value, asn1.OCTET_STRING) })
-	if !ok || dataType != extendedError || len(value) != extendedErrorSize {
+	full := dataType == extendedError && len(value) == extendedErrorSize
+	if bare := dataType == bareStatus && len(value) == 4; !ok || !full && !bare {
 		return 0, false
 	}
 	status := binary.LittleEndian.Uint32(value)

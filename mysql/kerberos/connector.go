@@ -1,6 +1,7 @@
 package kerberos
 
 import (
+	"context"
 	"database/sql/driver"
 	"os"
 	"path/filepath"
@@ -16,7 +17,8 @@ import (
 // NewConnector makes a connector for sql.OpenDB. It does no I/O: the first
 // connection does. The error names everything that is wrong with cfg.
 //
-// Errors of a connection are a *RefusedError, a *WaitError, a *SecretError, a
+// Every error of a connection is an *Error, with the stage, the reason and the code as
+// kerbagent reports them, unless the caller's context ended. What it wraps is a *RefusedError, a *WaitError, a *SecretError, a
 // *client.StepError where a KDC was asked; a *NotKerberosError, *SPNError,
 // *RealmError or ErrNoProof where the database is not what it should be; a
 // *mysql.ServerError of package mysql here where it refused; a
@@ -61,6 +63,15 @@ func rememberFirst() func(string) (string, error) {
 		}
 		return first, nil
 	}
+}
+
+// Connect logs in. Its error is an *Error, or ctx's own.
+func (c *Connector) Connect(ctx context.Context) (driver.Conn, error) {
+	conn, err := c.Connector.Connect(ctx)
+	if err != nil && ctx.Err() == nil {
+		return nil, explained(err, c.logins.cfg.secretKind(), false)
+	}
+	return conn, err
 }
 
 // Forget lets the next connection try the secret again, whatever the KDC said to it

@@ -120,7 +120,7 @@ func (l *logins) logIn(ctx context.Context, session *client.Session, network, ad
 		User: l.cfg.User, TLS: l.cfg.TLS, Auth: auth, Attrs: l.attrs(), Capabilities: l.capabilities(),
 	})
 	if err != nil {
-		return login{err: err}
+		return login{err: explained(err, l.cfg.secretKind(), auth.Proven)}
 	}
 	err = auth.Err()
 	if err == nil && l.cfg.Driver.DBName != "" {

@@ -43,6 +43,17 @@ const (
 // fingerprint tells one state of a secret from another, in memory only.
 type fingerprint [sha256.Size]byte
 
+// secretKind is "password", "keytab" or "ccache".
+func (c *Config) secretKind() string {
+	switch {
+	case c.Keytab != "":
+		return "keytab"
+	case c.CCache != "":
+		return "ccache"
+	}
+	return "password"
+}
+
 // readSecret reads the password or keytab afresh.
 func (c *Config) readSecret() (client.Secret, fingerprint, error) {
 	switch {
