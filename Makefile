@@ -20,7 +20,7 @@ RACE := $(shell $(or $(CC),cc) --version > /dev/null 2>&1 && echo -race)
 
 # The build tags of tests that `make test` leaves to commands of their own: they need large programs of Debian's
 # (lab/packages-programs.txt), a booted systemd, or hours.
-other_tags = prometheus,browser,awscli,packages,release,systemd,soak,hostile
+other_tags = prometheus,browser,awscli,packages,release,systemd,soak,hostile,conversations
 
 # The packages with tests that need the lab: with files named lab_test.go or ..._lab_test.go, left out without the tag.
 lab_files = {{range .TestGoFiles}}{{$$.ImportPath}} {{.}}{{"\n"}}{{end}}{{range .XTestGoFiles}}{{$$.ImportPath}} {{.}}{{"\n"}}{{end}}
@@ -75,6 +75,7 @@ lint: ## gofmt, vet, staticcheck, go mod tidy, shellcheck
 	@.ci/progress "go vet with all build tags" go vet -tags lab,$(other_tags) ./...
 	@.ci/progress staticcheck go run $(STATICCHECK) -tags lab,$(other_tags) ./...
 	@.ci/progress "go mod tidy" go mod tidy -diff
+	@.ci/progress "go mod verify" go mod verify
 	@.ci/progress "the modules of packaging" bash -euc 'for m in packaging/image packaging/kubernetes/strict; do \
 	  go vet -C $$m ./...; go mod tidy -C $$m -diff; done'
 	@echo "ok   gofmt, vet, staticcheck, go mod tidy"

@@ -42,7 +42,11 @@ func (a directoryAccounts) Create(_ context.Context, name string) error {
 }
 
 func (a directoryAccounts) SetPassword(ctx context.Context, name string, password Secret) error {
-	return a.d.SetPassword(ctx, name, password.Reveal())
+	err := a.d.SetPassword(ctx, name, password.Reveal())
+	if aduser.Unconfirmed(err) {
+		return fmt.Errorf("%w: %w", ErrUnconfirmed, err)
+	}
+	return err
 }
 
 func (a directoryAccounts) Enable(_ context.Context, name string, neverExpires bool) error {

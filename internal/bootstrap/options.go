@@ -2,6 +2,7 @@ package bootstrap
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"time"
 
@@ -80,6 +81,10 @@ type Server struct {
 // OpenSQL connects over TLS that is verified. It logs in once.
 type OpenSQL func(context.Context, Server) (SQL, error)
 
+// ErrUnconfirmed is a password that a directory neither says to have set nor refuses:
+// so answers Windows Server 2025 where it has.
+var ErrUnconfirmed = errors.New("the directory does not say whether it set the password")
+
 // Accounts are the users of a directory, seen and made as its Admin.
 type Accounts interface {
 	// Find looks for a user by name, whatever its case; false: there is none.
@@ -87,7 +92,8 @@ type Accounts interface {
 	// Create makes a user, disabled and without a password, in the OU where the
 	// Admin may. One that is there already is an error.
 	Create(ctx context.Context, name string) error
-	// SetPassword gives a user its password.
+	// SetPassword gives a user its password. An error that wraps ErrUnconfirmed says
+	// that only a login with it tells whether it was set.
 	SetPassword(ctx context.Context, name string, password Secret) error
 	// Enable lets a user log in, with a password that ends by the domain's policy
 	// or never does.

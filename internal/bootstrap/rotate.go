@@ -3,6 +3,7 @@ package bootstrap
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -203,7 +204,8 @@ func (s *rotateStep) set(ctx context.Context) error {
 	case a.Disabled:
 		return advise("enable it first, or leave it out", "the user %s is disabled", s.user)
 	}
-	if err := accounts.SetPassword(ctx, s.user, password); err != nil {
+	// What is not confirmed is proved by the login that comes next.
+	if err := accounts.SetPassword(ctx, s.user, password); err != nil && !errors.Is(err, ErrUnconfirmed) {
 		return err
 	}
 	return s.state.did(setVersion(version), s.Now())

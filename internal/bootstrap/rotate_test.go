@@ -3,6 +3,7 @@ package bootstrap
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -191,5 +192,20 @@ func TestWhenPasswordsEnd(t *testing.T) {
 	if err != nil || !strings.Contains(notes, "Admin ends on") || !strings.Contains(notes, "in 10 days") || !strings.Contains(notes, "bob ends on") || !strings.Contains(notes, "it has ended") ||
 		len(rep.Steps[2].Missing) != 1 || rep.Steps[2].Missing[0] != "have the password of alice never end" {
 		t.Errorf("status says %q, missing %q, %v", notes, rep.Steps[2].Missing, err)
+	}
+}
+
+// Windows Server 2025 answers a change that it has made with a KRB-ERROR of code 0:
+// only the login with the new password decides.
+func TestUnconfirmedPasswordIsProvedByALogin(t *testing.T) {
+	h := rotated(t, 0)
+	h.people.unsure = true
+	before := h.people.passwords["bob"]
+	if _, err, _ := h.rotate("bob"); err != nil || h.logins != 1 || h.people.passwords["bob"] == before {
+		t.Errorf("%v after %d logins", err, h.logins)
+	}
+	h.people.unsure, h.people.refused = false, fmt.Errorf("%w: KRB-ERROR 0", ErrUnconfirmed) // says so, and sets nothing
+	if _, err, _ := h.rotate("bob"); !strings.Contains(problem("", err).Text, "KDC error 24") || h.logins != 2 {
+		t.Errorf("%v after %d logins", err, h.logins)
 	}
 }

@@ -156,10 +156,19 @@ func (s *usersStep) changes(ctx context.Context, u config.BootstrapUser, a Accou
 		if err := s.state.did(givenPassword(principal), s.Now()); err != nil {
 			return err
 		}
-		if err := s.accounts.SetPassword(ctx, u.Name, password); err != nil {
+		err := s.accounts.SetPassword(ctx, u.Name, password)
+		unsure := errors.Is(err, ErrUnconfirmed)
+		if err != nil && !unsure {
 			return hint(err, "if the directory's policy refuses it, store another password in "+u.Password.String()+" and run it again")
 		}
-		return s.enable(ctx, u)
+		if err := s.enable(ctx, u); err != nil || !unsure {
+			return err
+		}
+		if err := s.Login(ctx, LoginAs{User: u.Name, Realm: s.Config.Directory.Realm(), Controllers: []netip.Addr{s.accounts.At()}, Password: password}); err != nil {
+			return advise("look at the account in the directory: set its password to that of "+u.Password.String()+" there, and run it again",
+				"the directory does not say whether it set the password of %s, and the login with it failed: %s", u.Name, text(err))
+		}
+		return nil
 	}}), nil
 }
 

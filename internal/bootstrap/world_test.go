@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -326,6 +327,7 @@ type people struct {
 	opened    int
 	unopened  error // why nobody is let in
 	refused   error // why no password is taken
+	unsure    bool  // a password is taken, and its owner not told so
 
 	at   netip.Addr                            // who is asked
 	dead map[netip.Addr]bool                   // who does not answer
@@ -364,6 +366,9 @@ func (p *people) SetPassword(_ context.Context, name string, password Secret) er
 	}
 	p.passwords[name] = string(password.Reveal())
 	p.accounts[name].HasPassword = true
+	if p.unsure {
+		return fmt.Errorf("%w: KRB-ERROR 0", ErrUnconfirmed)
+	}
 	return nil
 }
 

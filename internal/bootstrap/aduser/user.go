@@ -115,6 +115,10 @@ func (d *Directory) Create(name string) (*User, error) {
 	return &User{Name: name, DN: dn, Disabled: true, control: uacNormal | uacDisabled}, nil
 }
 
+// Unconfirmed reports whether SetPassword's error leaves it open if the password was
+// set: only a login with it tells.
+func Unconfirmed(err error) bool { return errors.Is(err, client.ErrUnconfirmed) }
+
 // SetPassword sets an account's password, at the same domain controller. The
 // request names the account that was asked for, whatever LDAP calls it. The
 // error may be a *client.PasswordError: the domain's rules, or a right that the
