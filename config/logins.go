@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // logins reads the users. It is last, since a login refers to everything else.
@@ -48,7 +49,7 @@ func (d *document) user(v, login value, realms []Realm) (name, realm string) {
 			return "", fmt.Errorf("%q has no realm; write %s", s, withRealm(name, realms))
 		}
 		realm = r
-		return name, knownRealm(r, realms)
+		return name, userRealm(name, r, realms)
 	})
 	if !ok {
 		return "", ""
@@ -125,4 +126,14 @@ func (c *Config) Users() []string {
 		}
 	}
 	return out
+}
+
+// userRealm is knownRealm for a user. What follows the @ of a user principal name
+// in Active Directory may be a UPN suffix, which is no realm.
+func userRealm(name, realm string, realms []Realm) error {
+	err := knownRealm(realm, realms)
+	if err == nil || slices.ContainsFunc(realms, func(r Realm) bool { return strings.EqualFold(r.Name, realm) }) {
+		return err
+	}
+	return fmt.Errorf("%w; if %q is a UPN suffix, write the account's sAMAccountName and its realm, e.g. %s@%s", err, realm, name, realms[0].Name)
 }

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // The readers of single values, shared by the file and the flags. Their errors
@@ -106,7 +107,7 @@ func isLabel(s string) bool {
 		return false
 	}
 	for _, c := range []byte(s) {
-		if !isAlnum(c) && c != '-' {
+		if !isAlnum(c) && c != '-' && c != '_' { // AD and DNS allow it (RFC 2181 §11)
 			return false
 		}
 	}
@@ -136,8 +137,10 @@ func parseUser(s string) (name, realm string, err error) {
 		return "", "", fmt.Errorf("%q has two @; write the name that the account has in its realm, e.g. alice@CORP.EXAMPLE.COM", s)
 	case strings.Contains(name, `\`):
 		return "", "", fmt.Errorf("%q is a Windows logon name; write it like alice@CORP.EXAMPLE.COM", s)
-	case len(name) > 256 || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r == 0x7f || r == '\ufffd' }):
-		return "", "", fmt.Errorf("%q is not a user: a name has no spaces or control characters", s)
+	case len(name) > 256 || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) || r == '\ufffd' }):
+		return "", "", fmt.Errorf("%q is not a user: the name is too long or has a control character in it", s)
+	case strings.TrimSpace(name) != name:
+		return "", "", fmt.Errorf("%q is not a user: the name begins or ends with a blank", s)
 	}
 	if at {
 		if realm, err = parseRealm(realm); err != nil {

@@ -57,6 +57,7 @@ EXIT STATUS
 		RunE: func(c *cobra.Command, _ []string) error { return o.run(c, s) },
 	}
 	o.output.register(c)
+	o.output.quiet(c)
 	f := c.Flags()
 	f.StringVar(&o.config, "config", "", "configuration `file` (default "+config.DefaultFile+")")
 	f.StringArrayVar(&o.flags.Realms, "realm", nil, "Kerberos `realm`; the first is the database's directory; may be repeated")

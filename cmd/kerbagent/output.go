@@ -19,6 +19,15 @@ func (o *output) register(c *cobra.Command) {
 	enumerated(c, "output", "human", "json", "nagios")
 }
 
+// quiet registers -q, which is an output of its own.
+func (o *output) quiet(c *cobra.Command) {
+	c.Flags().BoolFuncP("quiet", "q", "print one line: the verdict and the first finding", func(string) error {
+		*o = "line"
+		return nil
+	})
+	c.MarkFlagsMutuallyExclusive("quiet", "output")
+}
+
 // Set takes one of the formats.
 func (o *output) Set(s string) error {
 	switch s {
@@ -43,6 +52,8 @@ func (o output) print(w io.Writer, in report.Input) error {
 		err = report.JSON(w, in)
 	case "nagios":
 		err = report.Nagios(w, in)
+	case "line":
+		err = report.Line(w, in)
 	default:
 		width, tty := terminal(w)
 		err = report.Human(w, in, report.Options{Color: tty && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb", Width: width})

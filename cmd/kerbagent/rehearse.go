@@ -56,6 +56,7 @@ check against them. No server, account or root right is needed.
 		},
 	}
 	o.register(c)
+	o.quiet(c)
 	c.Flags().StringVar(&fault, "fault", "", "play the fault that leads to this finding `code`")
 	c.Flags().StringVar(&dialect, "dialect", string(rehearsal.Windows), "whose words the KDCs use of an account: `windows`, samba or mit")
 	c.Flags().StringVar(&serve, "serve", "", "write client files to this `directory`, which must be new, empty or of an earlier rehearsal, and stay up until interrupted")

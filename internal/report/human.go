@@ -32,20 +32,57 @@ func Human(w io.Writer, in Input, o Options) error {
 	p := &page{width: max(o.Width, minWidth), color: o.Color, end: in.Started.Add(in.Elapsed)}
 	p.verdict(in)
 	for i, f := range in.Report.Findings {
+		if i == maxFurther {
+			p.counted(in.Report.Findings[i:])
+			break
+		}
 		if i == 0 && named(in.Report.Verdict) {
 			p.finding(f)
 		} else {
 			p.further(f)
 		}
 	}
-	p.ladder(sorted(in.Results))
-	p.notAsked(sorted(in.Results))
+	shown := sorted(in.Results)
+	if len(shown) > maxResults {
+		shown = slices.DeleteFunc(shown, func(r probe.Result) bool { return r.Outcome == probe.OK })
+		shown = shown[:min(len(shown), maxBroken)]
+		p.line("")
+		p.line(fmt.Sprintf("%d probes; the first %d that are not ok are shown, kerbagent check -o json has all.", len(in.Results), len(shown)))
+	}
+	p.ladder(shown)
+	if len(in.Results) <= maxResults {
+		p.notAsked(shown)
+	}
 	p.line("")
 	p.line(p.dim(fmt.Sprintf("%d probes in %s, begun %s.", len(in.Results), span(in.Elapsed), in.Started.UTC().Format("2006-01-02 15:04:05 UTC"))))
 	if in.Report.Verdict != diagnose.VerdictOK {
 		p.verdict(in) // once more, where the eye is when the text has scrolled by
 	}
 	return flush(w, p.b.Bytes())
+}
+
+// Beyond these a report is a summary: of findings, of results that are all
+// shown, and of broken ones where not all are.
+const (
+	maxFurther = 20
+	maxResults = 1000
+	maxBroken  = 60
+)
+
+// counted says how many findings of each code are not shown.
+func (p *page) counted(findings []diagnose.Finding) {
+	counts := map[diagnose.Code]int{}
+	for _, f := range findings {
+		counts[f.Code]++
+	}
+	var words []string
+	for _, code := range slices.Sorted(maps.Keys(counts)) {
+		words = append(words, fmt.Sprintf("%s (%d)", code, counts[code]))
+	}
+	p.line("")
+	for _, l := range wrap(fmt.Sprintf("%d more findings: %s", len(findings), strings.Join(words, ", ")), p.width) {
+		p.line(l)
+	}
 }
 
 // named says that the headline names the first finding.

@@ -14,8 +14,13 @@ import (
 	"github.com/kerbagent/kerbagent/probe"
 )
 
-// maxPerf caps the perfdata: nagios reads 8 KiB of a plugin.
-const maxPerf = 4 << 10
+// Caps on the output in bytes: NRPE hands over 4 KiB of a plugin's by default. The
+// perfdata have a third of it; a cause and a remedy, in runes, are worth a line each.
+const (
+	maxNagios = 4 << 10
+	maxPerf   = maxNagios / 3
+	maxCause  = 400
+)
 
 // Nagios writes the output of a nagios plugin: the headline and perfdata in
 // one line, then one long line for each finding. The exit code is ExitCode.
@@ -32,13 +37,17 @@ func Nagios(w io.Writer, in Input) error {
 		text = unknown(in.Results)
 	}
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "KERBEROS %s - %s | %s\n", word, nagiosText(text), perfdata(in))
-	for _, f := range in.Report.Findings {
-		fmt.Fprintf(&b, "%s %s: %s", f.Severity, f.Code, nagiosText(clip(f.Cause, maxError)))
+	fmt.Fprintf(&b, "KERBEROS %s - %s | %s\n", word, nagiosText(clip(text, maxError/2)), perfdata(in))
+	for i, f := range in.Report.Findings { // the worst first, as they stand
+		line := fmt.Sprintf("%s %s: %s", f.Severity, f.Code, nagiosText(clip(f.Cause, maxCause)))
 		if f.Remedy != "" {
-			fmt.Fprintf(&b, " Next: %s", nagiosText(oneLine(f.Remedy)))
+			line += " Next: " + nagiosText(clip(oneLine(f.Remedy), maxCause))
 		}
-		b.WriteByte('\n')
+		if b.Len()+len(line) > maxNagios-60 {
+			fmt.Fprintf(&b, "and %d more findings: kerbagent check\n", len(in.Report.Findings)-i)
+			break
+		}
+		b.WriteString(line + "\n")
 	}
 	return flush(w, b.Bytes())
 }

@@ -9,6 +9,7 @@ package report
 import (
 	"cmp"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -42,6 +43,9 @@ func ExitCode(v diagnose.Verdict) int {
 	}
 }
 
+// Line writes the headline alone.
+func Line(w io.Writer, in Input) error { return flush(w, []byte(Headline(in)+"\n")) }
+
 // Headline is the verdict in one line, escaped for a terminal: what is broken,
 // or what was found to work and what was not tried.
 func Headline(in Input) string { return headline(hidden(in)) }
@@ -55,7 +59,7 @@ func headline(in Input) string {
 	case diagnose.VerdictUnknown:
 		return "UNKNOWN: " + unknown(in.Results)
 	default:
-		return "FAILED: " + firstFinding(in.Report)
+		return "FAILED: " + firstFinding(in.Report) + failing(in.Results)
 	}
 }
 
@@ -86,7 +90,39 @@ func firstFinding(r diagnose.Report) string {
 		return "no finding explains it"
 	}
 	f := r.Findings[0]
-	return string(f.Code) + " — " + Terminal(clip(f.Title, maxTitle))
+	text := string(f.Code) + " — " + Terminal(clip(f.Title, maxTitle))
+	further := 0
+	for _, f := range r.Findings[1:] {
+		if f.Severity != diagnose.Info {
+			further++
+		}
+	}
+	switch further {
+	case 0:
+	case 1:
+		text += "; 1 more finding"
+	default:
+		text += fmt.Sprintf("; %d more findings", further)
+	}
+	return text
+}
+
+// failing says which logins fail: the first of them, and how many more.
+func failing(results []probe.Result) string {
+	var bad []string
+	for _, r := range results {
+		if r.ID.Kind == probe.Login && r.Outcome == probe.Failed {
+			user, database := loginNames(r)
+			bad = append(bad, user+" at "+database)
+		}
+	}
+	switch len(bad) {
+	case 0:
+		return ""
+	case 1:
+		return "; failing login: " + Terminal(clip(bad[0], maxTitle))
+	}
+	return fmt.Sprintf("; failing logins: %s and %d more", Terminal(clip(bad[0], maxTitle)), len(bad)-1)
 }
 
 // covered says what an ok covers: a path alone is not a login, and a login

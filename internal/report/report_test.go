@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -124,8 +125,8 @@ func TestHeadline(t *testing.T) {
 		"no login asked":    {pathOnly(), "ok: path only, no login was tried"},
 		"login held back":   {held, "ok: path only, no login was tried"},
 		"some held back":    {overTrust(), "ok: 2 logins work, 1 not tried"},
-		"failed":            {wrongPassword(), "FAILED: password-wrong — the password of alice@CORP.EXAMPLE.COM is wrong"},
-		"degraded":          {partly, "DEGRADED: kdc-tcp-blocked — TCP to port 88 of both domain controllers is blocked; 1 of 2 logins work"},
+		"failed":            {wrongPassword(), "FAILED: password-wrong — the password of alice@CORP.EXAMPLE.COM is wrong; failing login: alice@CORP.EXAMPLE.COM at orders"},
+		"degraded":          {partly, "DEGRADED: kdc-tcp-blocked — TCP to port 88 of both domain controllers is blocked; 1 more finding; 1 of 2 logins work"},
 		"failed, no reason": {Input{Report: diagnose.Report{Verdict: diagnose.VerdictFailed}}, "FAILED: no finding explains it"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -249,4 +250,32 @@ func (l *lockedBuffer) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.String()
+}
+
+// Three hundred realms that all fail are a summary, and nagios gets what NRPE
+// hands over, the first finding first.
+func TestManyRealmsAreASummary(t *testing.T) {
+	in := Input{Report: diagnose.Report{Verdict: diagnose.VerdictFailed}}
+	for i := range 300 {
+		realm := fmt.Sprintf("R%d.EXAMPLE.COM", i)
+		for j := range 20 {
+			in.Results = append(in.Results, probe.Result{ID: probe.ID{Kind: probe.KDC, Target: fmt.Sprintf("dc%d.%s", j, realm)}, Outcome: probe.Failed,
+				Reason: probe.ReasonUnresolvable, Facts: probe.Facts{probe.FactRealm: realm}})
+		}
+		in.Report.Findings = append(in.Report.Findings, diagnose.Finding{Code: "realm-unreachable", Severity: diagnose.Error, Title: "no KDC of " + realm,
+			Cause: strings.Repeat("Nothing answers. ", 40), Remedy: "Look.\n  nc " + realm})
+	}
+	var human, nagios bytes.Buffer
+	if err := Human(&human, in, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if lines := strings.Count(human.String(), "\n"); lines > 1000 || !strings.Contains(human.String(), "280 more findings: realm-unreachable (280)") {
+		t.Errorf("%d lines", lines)
+	}
+	if err := Nagios(&nagios, in); err != nil {
+		t.Fatal(err)
+	}
+	if out := nagios.String(); len(out) > 4<<10 || !strings.Contains(out, "\nerror realm-unreachable: Nothing answers.") || !strings.Contains(out, " more findings: kerbagent check") {
+		t.Errorf("%d bytes:\n%s", len(out), out)
+	}
 }
