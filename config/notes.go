@@ -14,9 +14,9 @@ func (c *Config) Notes() []string {
 	var notes []string
 	switch {
 	case len(c.Databases) == 0:
-		notes = append(notes, "no database is configured: only the realms are probed")
+		notes = append(notes, "no databases configured: only the realms are checked")
 	case len(c.Logins) == 0:
-		notes = append(notes, "no login is configured: the path is probed, and nobody logs in")
+		notes = append(notes, "no logins configured: network path checks only")
 	}
 	anHour := map[string]float64{}
 	var users []string

@@ -17,8 +17,8 @@ func TestNotes(t *testing.T) {
 		text string
 		want []string
 	}{
-		"realms alone": {"realms: {A.TEST: {}}\n", []string{"no database is configured: only the realms are probed"}},
-		"path alone":   {head, []string{"no login is configured: the path is probed, and nobody logs in", unchecked}},
+		"realms alone": {"realms: {A.TEST: {}}\n", []string{"no databases configured: only the realms are checked"}},
+		"path alone":   {head, []string{"no logins configured: network path checks only", unchecked}},
 		"one login":    {head + "logins: [{user: alice@A.TEST, database: one, keytab: k}]\n", []string{unchecked}},
 		"a custom endpoint": {"realms: {A.TEST: {}}\ndatabases: {one: {endpoint: reports.cluster-custom-abc.us-east-1.rds.amazonaws.com}}\nlogins: [{user: alice@A.TEST, database: one, keytab: k}]\n",
 			[]string{"database one: reports.cluster-custom-abc.us-east-1.rds.amazonaws.com is a custom endpoint, which Windows clients of an on-premises Active Directory cannot use (Aurora user guide)"}},

@@ -33,12 +33,12 @@ func newCheck(s streams) *cobra.Command {
 	var o checkOptions
 	c := &cobra.Command{
 		Use:   "check",
-		Short: "Climb the whole ladder once, from DNS to a logged-in user",
+		Short: "Check every step of the login once, from DNS to a logged-in user",
 		Long: `check asks every DNS server, KDC and kpasswd server of the realm, over UDP and
-TCP apart, and the database; logs the user in as a test; and ends with one
-verdict: all well, or the first broken rung with its cause and its remedy.
+TCP separately, and the database. It performs a test login and reports one verdict:
+ok, or the first step that is broken, with its cause and its remedy.
 
-With no flags it reads kerbagent.yaml. With flags alone it needs no file:
+Without flags it reads kerbagent.yaml. With flags it needs no file:
 
   kerbagent check --realm CORP.EXAMPLE.COM --user alice --password-file pw \
       --database orders.cluster-abc123.us-east-1.rds.amazonaws.com --database-ca bundle.pem
@@ -60,20 +60,20 @@ EXIT STATUS
 	o.output.quiet(c)
 	f := c.Flags()
 	f.StringVar(&o.config, "config", "", "configuration `file` (default "+config.DefaultFile+")")
-	f.StringArrayVar(&o.flags.Realms, "realm", nil, "Kerberos `realm`; the first is the database's directory; may be repeated")
+	f.StringArrayVar(&o.flags.Realms, "realm", nil, "Kerberos `realm`; repeatable; list the database's own realm first")
 	f.StringVar(&o.flags.Database, "database", "", "database `host[:port]`")
-	f.StringVar(&o.flags.User, "user", "", "`user` or user@REALM to log in; without one only the path is checked")
-	f.StringVar(&o.flags.PasswordFile, "password-file", "", "`file` with the password, byte for byte")
+	f.StringVar(&o.flags.User, "user", "", "`user` or user@REALM for the test login (requires --database); without it only the network path is checked")
+	f.StringVar(&o.flags.PasswordFile, "password-file", "", "`file` containing exactly the password (no trailing newline); without it check prompts")
 	f.StringVar(&o.flags.Keytab, "keytab", "", "keytab `file`")
 	f.StringVar(&o.flags.CCache, "ccache", "", "credential cache `file` with a ticket")
 	f.StringVar(&o.flags.DatabaseCA, "database-ca", "", "PEM `file` with the database's CA (default: the system's)")
-	f.StringVar(&o.flags.DatabaseTLS, "database-tls", "", "`mode`: verify-full (default), verify-ca, require or off")
-	f.StringArrayVar(&o.flags.DNSServers, "dns-server", nil, "DNS server `address` of the realm; may be repeated")
-	f.StringArrayVar(&o.flags.KDCs, "kdc", nil, "KDC `host` of the realm; may be repeated (default: found by DNS)")
-	f.DurationVar(&o.flags.ProbeTimeout, "probe-timeout", 0, "how long one probe may take (default 5s)")
-	f.DurationVar(&o.flags.Timeout, "timeout", 30*time.Second, "how long the whole check may take")
+	f.StringVar(&o.flags.DatabaseTLS, "database-tls", "", "TLS `mode` for the database connection: verify-full (default), verify-ca, require or off")
+	f.StringArrayVar(&o.flags.DNSServers, "dns-server", nil, "IP `address` of a DNS server of the realm; repeatable")
+	f.StringArrayVar(&o.flags.KDCs, "kdc", nil, "`host` name or address of a KDC of the realm; repeatable (default: found by DNS)")
+	f.DurationVar(&o.flags.ProbeTimeout, "probe-timeout", 0, "time limit for one probe, for example 5s (default 5s)")
+	f.DurationVar(&o.flags.Timeout, "timeout", 30*time.Second, "time limit for the whole check, for example 30s")
 	f.StringVar(&o.stateDir, "state-dir", "", "`directory` for the record of attempts (default: "+defaultStateDir()+")")
-	f.BoolVar(&o.ignoreBreaker, "ignore-breaker", false, "try a secret although it was refused before: this can lock the account")
+	f.BoolVar(&o.ignoreBreaker, "ignore-breaker", false, "CAUTION: this can lock the account. Retry a secret although the directory refused it before")
 	enumerated(c, "database-tls", "verify-full", "verify-ca", "require", "off")
 	return c
 }

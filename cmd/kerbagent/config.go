@@ -30,7 +30,7 @@ func newConfigCheck(s streams) *cobra.Command {
 	var path string
 	c := &cobra.Command{
 		Use:   "check",
-		Short: "Say everything that is wrong with the configuration",
+		Short: "Report all errors in the configuration",
 		Long: `check reads kerbagent.yaml as run does. It asks no server and reads no secret.
 It reports all errors at once, with line, column and excerpt. It also reports
 what a valid file names that cannot be used, and warns about valid settings that
@@ -63,7 +63,7 @@ func checkConfig(s streams, path string) error {
 		return err
 	}
 	if unmade { // a reload of the service asks check, and run cannot use this
-		fmt.Fprintf(s.out, "%s is good for kerbagent bootstrap, and for nothing else before that has added the realms\n", path)
+		fmt.Fprintf(s.out, "%s is valid for kerbagent bootstrap. Other commands will work once bootstrap has added realms:\n", path)
 		return exitError(exitUsage)
 	}
 	if broken := unusable(cfg); len(broken) > 0 {
@@ -74,7 +74,7 @@ func checkConfig(s streams, path string) error {
 		return exitError(exitUsage)
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s is good: %s, %s, %s\n", path, count(len(cfg.Realms), "realm"), count(len(cfg.Databases), "database"), count(len(cfg.Logins), "login"))
+	fmt.Fprintf(&b, "%s is valid: %s, %s, %s\n", path, count(len(cfg.Realms), "realm"), count(len(cfg.Databases), "database"), count(len(cfg.Logins), "login"))
 	for _, l := range cfg.Logins {
 		if path, err := l.Secret.Path(); err == nil && path != "" {
 			if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {

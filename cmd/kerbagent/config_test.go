@@ -63,7 +63,7 @@ func TestConfigInit(t *testing.T) {
 func TestConfigCheckBeforeTheBootstrap(t *testing.T) {
 	part := "bootstrap:\n  region: eu-central-1\n  directory: {id: d-1234567890, name: corp.example.com}\n  cluster: {mode: modify, identifier: orders}\n"
 	for name, tt := range map[string]struct{ text, want string }{
-		"alone":             {part, "is good for kerbagent bootstrap, and for nothing else"},
+		"alone":             {part, "is valid for kerbagent bootstrap"},
 		"wrong":             {strings.Replace(part, "identifier: orders", "identifier: [orders]", 1), "bootstrap.cluster.identifier"},
 		"with a wrong rest": {part + "probes: {interval: often}\n", "probes.interval"},
 		"not there":         {"probes: {interval: 1m}\n", "name at least one realm"},

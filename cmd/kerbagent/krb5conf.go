@@ -49,7 +49,7 @@ KRB5_CONFIG names, else /etc/krb5.conf.`,
 	f := c.PersistentFlags()
 	f.StringVar(&o.config, "config", "", "configuration `file` (default "+config.DefaultFile+")")
 	f.StringVar(&o.path, "path", "", "the krb5.conf `file` (default: the one that is configured or read)")
-	f.StringVar(&o.style, "style", "", "how much of it is kerbagent's, where the configuration does not say: `file`, block or snippet")
+	f.StringVar(&o.style, "style", "", "how much of the file kerbagent manages (if not set in kerbagent.yaml): `file`, block or snippet")
 	enumerated(c, "style", "file", "block", "snippet")
 	c.AddCommand(newKrb5ConfLint(s, &o), o.show(s), o.diff(s), o.apply(s), o.rollback(s))
 	return c
@@ -184,7 +184,7 @@ func (o *krb5confOptions) rollback(s streams) *cobra.Command {
 		if c.Lacks != nil {
 			lacks = "  it lacks what configured logins need: " + report.Terminal(strings.ReplaceAll(c.Lacks.Error(), "\n", "; ")) + "\n"
 		}
-		_, err = fmt.Fprintf(s.out, "%s %s\n  what stood there: %s\n%s", did, report.Terminal(c.Path), report.Terminal(c.Backup), lacks)
+		_, err = fmt.Fprintf(s.out, "%s %s\n  the replaced version was saved as %s\n%s", did, report.Terminal(c.Path), report.Terminal(c.Backup), lacks)
 		return err
 	})
 }

@@ -91,7 +91,7 @@ func linted(path string, r diagnose.Report) string {
 	}
 	b.WriteString(report.Terminal(path) + ": " + counted(r) + "\n")
 	if len(r.Findings) > 0 {
-		b.WriteString("kerbagent explain CODE says more of each\n")
+		b.WriteString("Run `kerbagent explain CODE` for details.\n")
 	}
 	return b.String()
 }

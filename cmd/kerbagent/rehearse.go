@@ -31,11 +31,11 @@ func newRehearse(s streams) *cobra.Command {
 		Short: "Run the ladder against a realm in this process, healthy or with a fault",
 		Long: `rehearse starts DNS servers, domain controllers, kpasswd servers and a database
 in this process, on loopback, two realms with a trust, and runs the normal
-check against them. No server, account or root right is needed.
+check against them. It needs no servers, no account and no root.
 
   kerbagent rehearse                          all is well
   kerbagent rehearse --list                   the faults that can be played
-  kerbagent rehearse --fault kdc-tcp-blocked  how that one looks
+  kerbagent rehearse --fault kdc-tcp-blocked  show what that fault looks like
   kerbagent rehearse --serve DIR              stay up for kinit, dig and mysql`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -58,7 +58,7 @@ check against them. No server, account or root right is needed.
 	o.register(c)
 	o.quiet(c)
 	c.Flags().StringVar(&fault, "fault", "", "play the fault that leads to this finding `code`")
-	c.Flags().StringVar(&dialect, "dialect", string(rehearsal.Windows), "whose words the KDCs use of an account: `windows`, samba or mit")
+	c.Flags().StringVar(&dialect, "dialect", string(rehearsal.Windows), "which KDC implementation's account-error wording to imitate: `windows`, samba or mit")
 	c.Flags().StringVar(&serve, "serve", "", "write client files to this `directory`, which must be new, empty or of an earlier rehearsal, and stay up until interrupted")
 	c.Flags().BoolVar(&list, "list", false, "list the faults that can be played")
 	enumerated(c, "fault", faultCodes()...)

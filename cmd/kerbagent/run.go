@@ -40,16 +40,16 @@ func newRun(s streams) *cobra.Command {
 	var o runOptions
 	c := &cobra.Command{
 		Use:   "run",
-		Short: "The daemon: the same ladder for ever, with metrics and a status page",
-		Long: `run climbs the ladder of check for ever, every question on its own beat, and
-serves what it sees: a status page, /metrics for Prometheus, the report as JSON,
-and the last failures. Where krb5_conf has mode maintain, it says in which order
-the KDCs should stand in the krb5.conf; who may write there is another process.
+		Short: "Run the checks continuously, with metrics and a status page (the daemon)",
+		Long: `run repeats the probes of check continuously, each on its own interval. It serves
+a status page, /metrics for Prometheus, the report as JSON and the last failures.
+With krb5_conf.mode: maintain it also decides the order of the KDCs in krb5.conf;
+a separate privileged process writes the file.
 
 A password that the directory refuses is not tried again until its file changes,
-and no account is tried more than 20 times an hour. What is held back is shown.
+and no account is tried more than 20 times an hour. Paused logins are shown.
 
-SIGHUP reads the configuration again; one that cannot be used changes nothing.
+SIGHUP reloads the configuration; an invalid one changes nothing.
 SIGTERM ends it within two seconds.
 
 EXIT STATUS
@@ -63,14 +63,14 @@ EXIT STATUS
 	f := c.Flags()
 	f.StringVar(&o.config, "config", config.DefaultFile, "configuration `file`")
 	f.StringVar(&o.stateDir, "state-dir", defaultStateDir(), "`directory` for the record of attempts and the last failures")
-	f.StringVar(&o.logLevel, "log-level", "info", "least `level` that is logged: debug, info, warn or error")
+	f.StringVar(&o.logLevel, "log-level", "info", "minimum log `level`: debug, info, warn or error")
 	enumerated(c, "log-level", "debug", "info", "warn", "error")
-	f.StringVar(&o.logFormat, "log-format", "text", "`format` of the log, which goes to stderr: text or json")
+	f.StringVar(&o.logFormat, "log-format", "text", "log `format`: text or json; the log goes to stderr")
 	enumerated(c, "log-format", "text", "json")
-	f.StringArrayVar(&o.listen.Addresses, "web.listen-address", []string{"127.0.0.1:10088"}, "`address` to serve HTTP on; may be repeated")
+	f.StringArrayVar(&o.listen.Addresses, "web.listen-address", []string{"127.0.0.1:10088"}, "`address` to serve HTTP on; repeatable")
 	f.BoolVar(&o.listen.SystemdSocket, "web.systemd-socket", false, "serve on the sockets that systemd hands over, in place of --web.listen-address")
-	f.StringVar(&o.listen.ConfigFile, "web.config.file", "", "`file` with TLS and basic auth, as Prometheus' exporters have it")
-	f.StringArrayVar(&o.web.Hosts, web.HostsFlag, nil, "`name` by which this host may be asked, beside its own, localhost and addresses; may be repeated")
+	f.StringVar(&o.listen.ConfigFile, "web.config.file", "", "`file` with TLS and basic-auth settings, in the format of Prometheus exporters")
+	f.StringArrayVar(&o.web.Hosts, web.HostsFlag, nil, "additional Host header `name` to accept (besides the host's own name, localhost and IP addresses); repeatable")
 	f.BoolVar(&o.web.Lifecycle, web.LifecycleFlag, false, "allow POST /-/reload")
 	return c
 }

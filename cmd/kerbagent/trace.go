@@ -36,16 +36,16 @@ func newTrace(s streams) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "trace USER@REALM DATABASE",
 		Short: "Say which line of the krb5.conf decides what about a login",
-		Long: `trace says what libraries would do for a login, before any packet: the realm, its
-KDCs and their order, the way to the database's realm, the names and encryption
+		Long: `trace shows, without sending a packet, what each Kerberos library would do for a
+login: the realm, its KDCs and their order, the way to the database's realm, the names and encryption
 types, each with the line that decides it. MIT and gokrb5 are shown in full,
 Heimdal and Java where they do something else than MIT.
 
 DATABASE is one of kerbagent.yaml, or a host name. kerbagent's own logins take
 their values from its configuration, not from the krb5.conf.
 
-With --live a login of kerbagent.yaml is tried once, with all care that check
-takes of the account, and what it saw stands beside.
+--live also performs one real login of kerbagent.yaml (with the same lockout
+protection as check) and shows the observed values next to the predicted ones.
 
 EXIT STATUS with --live
   0  logged in
@@ -152,7 +152,7 @@ func traced(path string, t krb5file.Trace) string {
 	for _, r := range t.Readers {
 		steps, like := r.Steps, ""
 		if r.Reader == "heimdal" || r.Reader == "java" {
-			steps, like = mit.Differences(r), ", where it does something else than mit"
+			steps, like = mit.Differences(r), "; differences from MIT"
 		}
 		fmt.Fprintf(&b, "\n%s%s\n", r.Reader, like)
 		if r.Err != nil {

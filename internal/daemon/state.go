@@ -30,7 +30,7 @@ func (d *Daemon) allNotes(entries []results.Entry) []string {
 	out = append(out, d.guard.Notes()...)
 	out = append(out, d.notes.all()...)
 	if n := d.recorder.Missed(); n > 0 {
-		out = append(out, fmt.Sprintf("%d failures were not recorded, since there were too many at once", n))
+		out = append(out, fmt.Sprintf("%d failures are missing from the failure log (rate limit)", n))
 	}
 	if n, longest, which := d.results.Stalled(); n > 0 {
 		out = append(out, fmt.Sprintf("jobs that are stalled: %d; the longest is %s, which has not run for %s", n, which, schedule.Brief(longest)))

@@ -53,7 +53,7 @@ func resourcesRule() Rule {
 func ipv6Rule() Rule {
 	return Rule{
 		Code: "ipv6-broken", Severity: Warning,
-		Title:     "no answer over IPv6 from {target}, over IPv4 there is one",
+		Title:     "{target} answers over IPv4 but not over IPv6",
 		Means:     "One name has IPv6 and IPv4 addresses, and only over IPv4 is there an answer. Programs that try IPv6 first wait for a timeout before each login.",
 		Cause:     "No probe of {target} over IPv6 was answered ({seen}), probes of the same name over IPv4 were.",
 		Remedy:    do("Open the path for IPv6 (security groups and network ACLs have rules of their own for it), or take the AAAA records out of DNS.", "ip -6 route get {ip6}", "ping -6 -c 3 {ip6}", "nc -vz -w 3 {ip6} {port}"),

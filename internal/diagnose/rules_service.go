@@ -24,7 +24,7 @@ func serviceRules() []Rule {
 		match: unknown(probe.ReferralNoTrust),
 	}, {
 		Code: "service-realm-unmapped", Severity: Error,
-		Title: "the realm of {user} does not know where the database's service is",
+		Title: "the realm of {user} has no referral to the database's realm",
 		Means: "The database's service exists in its own realm. A client that is not told that realm asks the user's, which does not send it there.",
 		Cause: "{kdcseen} With a ticket for the realm of the database the same service was found.",
 		Remedy: do("Map the database in krb5.conf, under [domain_realm]: {host} = <realm of the database>; or switch on name suffix routing for its domain on the trust.",

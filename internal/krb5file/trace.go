@@ -115,7 +115,7 @@ func traceSteps(r *reader.Reading, realm, host string) []TraceStep {
 	}
 	value, from = namesOf(r)
 	add("service", "the one that the database announces; "+value, from)
-	add("types of the first ticket", typesOf(r.TicketETypes), r.TicketETypes.From)
+	add("encryption types offered in the AS-REQ", typesOf(r.TicketETypes), r.TicketETypes.From)
 	add("types of the service ticket", typesOf(r.ServiceETypes), r.ServiceETypes.From)
 	return out
 }

@@ -121,7 +121,7 @@ func (w *World) krb5Conf() string {
 
 func (w *World) text(dir string, f Files) string {
 	db := w.database.Addr()
-	return fmt.Sprintf(`# These accounts exist in this rehearsal only; their passwords are good for nothing else:
+	return fmt.Sprintf(`# These accounts exist in this rehearsal only; these passwords work nowhere else:
 #   %[1]s  %[2]s     %[3]s  %[4]s
 export KRB5_CONFIG=%[5]s KRB5CCNAME=FILE:%[6]s
 kinit -k -t %[7]s %[8]s
@@ -132,7 +132,7 @@ dig @%[13]s -p %[14]d %[15]s A
 # Oracle's client, with authentication_kerberos_client and alice's ticket:
 mysql -h %[16]s -P %[17]d -u alice --ssl-mode=VERIFY_CA --ssl-ca=%[18]s -e 'SELECT CURRENT_USER()'
 kerbagent check --config %[19]s --state-dir %[20]s
-# The files above keep the old password, so that the next check finds password-wrong:
+# Optional experiment: change alice's password; the next check then reports password-wrong:
 kpasswd %[1]s
 `, alice, alicePassword, carol, carolPassword, quote(f.Krb5Conf), quote(filepath.Join(dir, "ccache")),
 		quote(f.Keytab), etl, databaseSPN+"@"+corpRealm,
