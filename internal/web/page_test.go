@@ -185,7 +185,7 @@ func TestOtherParts(t *testing.T) {
 	records := []recorder.Record{{At: s.Now.Add(-time.Hour), Last: s.Now.Add(-time.Minute), Count: 7, Findings: []string{"kdc-silent"}, Result: []byte(`{"id":"kdc/dc2","reason":"udp-silent","error":"no answer"}`)}}
 	_, page := get(t, web.Handler(&source{state: s, failures: records}, web.Options{}), "/")
 	for name, want := range map[string]string{
-		"verdict": "leads to kdc-silent", "notes": "Held back KDC 10.0.0.10:88 says", "others": "and 21 more",
+		"verdict": "leads to kdc-silent", "notes": "Paused for safety KDC 10.0.0.10:88 says", "others": "and 21 more",
 		"failures": "60 s ago udp-silent kdc/dc2 7 times since", "kdc": "CORP.EXAMPLE.COM", "login": "SPN mysql/orders",
 	} {
 		if got := texts(part(t, page, name)); !strings.Contains(got, want) {
