@@ -41,7 +41,7 @@ func testAnsible(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	// ansible's own way by ssh, but for the program: what is to be run there is its last argument.
-	write(t, filepath.Join(here, "ssh"), []byte("#!/bin/sh\nfor last; do :; done\nexec "+lab+" sd /bin/sh -c \"$last\"\n"))
+	write(t, filepath.Join(here, "ssh"), []byte("#!/bin/sh\nfor last; do :; done\nexec "+lab+" sd env HOME=/root /bin/sh -c \"$last\"\n"))
 	if err := os.Chmod(filepath.Join(here, "ssh"), 0o755); err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,7 @@ var errInterrupted = errors.New("interrupted")
 func ask(ctx context.Context, in *os.File, hidden bool) ([]byte, error) {
 	fd := int(in.Fd())
 	if hidden {
-		before, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+		before, err := unix.IoctlGetTermios(fd, getTerminal)
 		if err != nil {
 			return nil, err
 		}
@@ -27,10 +27,10 @@ func ask(ctx context.Context, in *os.File, hidden bool) ([]byte, error) {
 		silent.Lflag &^= unix.ECHO
 		silent.Lflag |= unix.ICANON | unix.ISIG
 		silent.Iflag |= unix.ICRNL
-		if err := unix.IoctlSetTermios(fd, unix.TCSETS, &silent); err != nil {
+		if err := unix.IoctlSetTermios(fd, setTerminal, &silent); err != nil {
 			return nil, err
 		}
-		defer func() { _ = unix.IoctlSetTermios(fd, unix.TCSETS, before) }() // it was got, so it can be set
+		defer func() { _ = unix.IoctlSetTermios(fd, setTerminal, before) }() // it was got, so it can be set
 	}
 	if err := waitForLine(ctx, fd); err != nil {
 		return nil, err

@@ -67,6 +67,7 @@ Try it without any server:  kerbagent rehearse`,
 		return fmt.Errorf("%w; see %s --help", err, c.CommandPath())
 	})
 	root.AddCommand(newCheck(s), newRun(s), newRehearse(s), newExplain(s), newTrace(s), newAudit(s), newKrb5Conf(s), newDashboards(s), newConfig(s), newBundle(s), newBootstrap(s), newVersion(s), newMan())
+	limit(root)
 	return root
 }
 

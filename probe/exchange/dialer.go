@@ -4,8 +4,6 @@ import (
 	"net"
 	"strings"
 	"syscall"
-
-	"golang.org/x/sys/unix"
 )
 
 // HostDialer dials from this host. Without the options that it sets, Linux
@@ -19,11 +17,7 @@ func HostDialer() *net.Dialer {
 		}
 		var set error
 		err := c.Control(func(fd uintptr) {
-			if network == "udp6" {
-				set = unix.SetsockoptInt(int(fd), unix.IPPROTO_IPV6, unix.IPV6_RECVERR, 1)
-			} else {
-				set = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_RECVERR, 1)
-			}
+			set = hearRouters(int(fd), network)
 		})
 		if err != nil {
 			return err

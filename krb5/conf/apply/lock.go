@@ -149,9 +149,5 @@ func (t *target) uptime() time.Duration {
 	if t.req.uptime != nil {
 		return t.req.uptime()
 	}
-	var ts unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts); err != nil {
-		return 0 // as right after a start of the host: nothing is forgotten
-	}
-	return time.Duration(ts.Nano())
+	return uptime()
 }

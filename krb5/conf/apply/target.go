@@ -56,11 +56,11 @@ func (t *target) close() {
 func openDir(path string) (*os.File, error) {
 	const flags = unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
 	parts := strings.FieldsFunc(path, func(r rune) bool { return r == '/' })
-	at, err := unix.Open("/", unix.O_PATH|flags, 0)
+	at, err := unix.Open("/", searchOnly|flags, 0)
 	for i := 0; err == nil && i <= len(parts); i++ {
 		name, how := ".", unix.O_RDONLY|flags
 		if i < len(parts) {
-			name, how = parts[i], unix.O_PATH|flags
+			name, how = parts[i], searchOnly|flags
 		}
 		var next int
 		next, err = unix.Openat(at, name, how, 0)
@@ -170,14 +170,6 @@ func (t *target) read() error {
 		return fmt.Errorf("reading %s: %w", t.path, conf.ErrBinary)
 	}
 	return nil
-}
-
-// isMount tells a file that is mounted over another: a rename onto it would
-// end in EBUSY, after a backup had been made.
-func (t *target) isMount() bool {
-	var st unix.Statx_t
-	err := unix.Statx(int(t.fd.Fd()), t.base, unix.AT_SYMLINK_NOFOLLOW, unix.STATX_BASIC_STATS, &st)
-	return err == nil && st.Attributes_mask&st.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0
 }
 
 // unchanged looks whether the file is still the one that was read.

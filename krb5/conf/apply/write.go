@@ -89,7 +89,7 @@ func (t *target) takeOver(fd int) error {
 	if err := t.copyAttributes(fd); err != nil {
 		return err
 	}
-	return t.do("chmod", func() error { return unix.Fchmod(fd, t.stat.Mode&0o7777) })
+	return t.do("chmod", func() error { return unix.Fchmod(fd, uint32(t.stat.Mode)&0o7777) })
 }
 
 func (t *target) copyAttributes(to int) error {

@@ -1,0 +1,6 @@
+package main
+
+import "github.com/spf13/cobra"
+
+// limit leaves every command in: this is Linux.
+func limit(*cobra.Command) {}
