@@ -13,7 +13,7 @@ import (
 // at: which type a call is of, the text alone does not say.
 func readDown() map[string][]string {
 	return map[string][]string{
-		"probe/exchange":   {"exchange.go", "resend.go", "dialer.go"},
+		"probe/exchange":   {"exchange.go", "resend.go", "dialer.go", "dialer_linux.go"},
 		"internal/plan":    {"plan.go", "database.go", "realm.go", "job.go", "tls.go"},
 		"internal/check":   {"login.go", "check.go"},
 		"internal/explain": {"explain.go", "follow.go"},
