@@ -122,7 +122,7 @@ func TestReasonsAreThoseOfTheProbes(t *testing.T) {
 	const root = "../../probe/"
 	anybody := []probe.Reason{probe.ReasonConnectTimeout, probe.ReasonTCPSilent, // what ReasonOf gives to whoever asks it
 		probe.ReasonRefused, probe.ReasonUnreachable, probe.ReasonForbidden, probe.ReasonClosed, probe.ReasonMalformed,
-		probe.ReasonCanceled, probe.ReasonInternal}
+		probe.ReasonCanceled, probe.ReasonInternal, probe.ReasonNoResources}
 	agents := map[probe.Kind][]probe.Reason{ // of results that internal/plan and internal/check make, and of guards
 		probe.KDC:      {probe.ReasonUnresolvable, probe.ReasonNotAsked},
 		probe.Kpasswd:  {probe.ReasonUnresolvable},
