@@ -156,6 +156,9 @@ type Login struct {
 	SecretKind SecretKind
 	Secret     SecretRef     // zero for Prompt
 	Interval   time.Duration // between two tries; longer than LoginTimeout
+	// Configured says that the login goes to the servers that this configuration
+	// leads to; otherwise to those that programs on this host go to.
+	Configured bool
 }
 
 // Principal is user@REALM.

@@ -128,7 +128,7 @@ func TestEveryKey(t *testing.T) {
 		},
 		Logins: []Login{
 			{User: "alice", Realm: "CORP.EXAMPLE.COM", Database: "orders", SecretKind: PasswordFile, Secret: SecretRef{path: "/etc/kerbagent/alice.password"}, Interval: 10 * time.Minute},
-			{User: "svc/host", Realm: "ONPREM.LOCAL", Database: "orders", SecretKind: Keytab, Secret: SecretRef{credential: "etl"}, Interval: 5 * time.Minute},
+			{User: "svc/host", Realm: "ONPREM.LOCAL", Database: "orders", SecretKind: Keytab, Secret: SecretRef{credential: "etl"}, Interval: 5 * time.Minute, Configured: true},
 			{User: "alice", Realm: "CORP.EXAMPLE.COM", Database: "v6", SecretKind: CCache, Secret: SecretRef{path: "/tmp/krb5cc_1000"}, Interval: 5 * time.Minute},
 		},
 		Applications: []Application{{Unit: "orders.service", Database: "orders"}, {Unit: "etl@1.service", Database: "orders", User: "svc/host@ONPREM.LOCAL"}},

@@ -187,7 +187,8 @@ func (b *flagBuilder) login(c *Config, f Flags, user, realm string) {
 	if user == "" || realm == "" || len(c.Databases) == 0 {
 		return
 	}
-	l := Login{User: user, Realm: realm, Database: c.Databases[0].Name, SecretKind: Prompt, Interval: max(DefaultLoginInterval, c.Probes.Interval)}
+	l := Login{User: user, Realm: realm, Database: c.Databases[0].Name, SecretKind: Prompt, Interval: max(DefaultLoginInterval, c.Probes.Interval),
+		Configured: len(f.KDCs)+len(f.DNSServers) > 0}
 	for _, one := range []struct {
 		flag, given string
 		kind        SecretKind

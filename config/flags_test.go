@@ -22,7 +22,7 @@ func TestFromFlags(t *testing.T) {
 		Databases: []Database{{Name: "db1.corp.example.com:3306", Host: "db1.corp.example.com", Port: 3306, Realm: "CORP.EXAMPLE.COM",
 			TLS: TLS{Mode: VerifyFull, CAFile: "ca.pem"}, AllowedServices: []string{"mysql", "mariadb"}, MaxConnectErrors: 100}},
 		Logins: []Login{{User: "alice", Realm: "CORP.EXAMPLE.COM", Database: "db1.corp.example.com:3306", SecretKind: PasswordFile,
-			Secret: SecretRef{path: "alice.password"}, Interval: 5 * time.Minute}},
+			Secret: SecretRef{path: "alice.password"}, Interval: 5 * time.Minute, Configured: true}},
 		Probes: Probes{Interval: 15 * time.Second, Timeout: 2 * time.Second},
 		Warn:   Warn{PasswordExpiry: 14 * 24 * time.Hour, CertificateExpiry: 30 * 24 * time.Hour},
 	}

@@ -18,6 +18,7 @@ func (d *document) logins(v value, c *Config, dir string) []Login {
 		l.User, l.Realm = d.user(f["user"], item, c.Realms)
 		l.Database = d.loginDatabase(f["database"], item, c.Databases)
 		l.SecretKind, l.Secret = d.secret(f, item, dir)
+		l.Configured = readOr(f["as"], asPrograms, parseLoginAs) == asConfigured
 		if f["interval"].set() && l.Interval <= c.Probes.LoginTimeout() {
 			f["interval"].problem("the interval (%s) is not longer than a login may take (%s, twice the probes' timeout)", short(l.Interval), short(c.Probes.LoginTimeout()))
 		}

@@ -58,6 +58,14 @@ func parseHostPort(s string, port uint16) (HostPort, error) {
 	return HostPort{strings.ToLower(host), port}, nil
 }
 
+// How a login finds its servers: values of its key "as".
+const (
+	asPrograms   = "programs"
+	asConfigured = "configured"
+)
+
+func parseLoginAs(s string) (string, error) { return parseWord(s, asPrograms, asConfigured) }
+
 // parsePort reads a port number.
 func parsePort(s string) (uint16, error) {
 	n, err := strconv.ParseUint(s, 10, 16)

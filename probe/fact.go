@@ -69,6 +69,7 @@ const (
 	FactFailedRealm   Fact = "failed-realm"   // the realm whose KDCs were being asked when it failed
 	FactRefusedAt     Fact = "refused-at"     // RFC 3339: the login was not tried now; this is when it was refused, and how
 	FactReferral      Fact = "referral"       // what was found out after error 7: "no-trust", "unknown-there", "exists-there"
+	FactPassed        Fact = "passed-over"    // what a login went past: servers that were silent, names that were not found
 )
 
 // Where a login failed: values of FactFailedAt.
@@ -115,5 +116,6 @@ const (
 	SamplePasswordExpiry Sample = "password_expiry_timestamp_seconds"
 	SampleCertExpiry     Sample = "certificate_expiry_timestamp_seconds"
 	SampleBytes          Sample = "answer_bytes"
-	SampleResends        Sample = "resends" // how often it was asked again before it was answered, or given up
+	SampleProgramWait    Sample = "program_wait_seconds" // that a program on this host spends on what a login passed over
+	SampleResends        Sample = "resends"              // how often it was asked again before it was answered, or given up
 )

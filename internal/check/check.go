@@ -18,6 +18,7 @@ import (
 	"github.com/kerbagent/kerbagent/internal/guard"
 	"github.com/kerbagent/kerbagent/internal/krb5file"
 	"github.com/kerbagent/kerbagent/internal/ledger"
+	"github.com/kerbagent/kerbagent/internal/locate"
 	"github.com/kerbagent/kerbagent/internal/plan"
 	"github.com/kerbagent/kerbagent/internal/secrets"
 	"github.com/kerbagent/kerbagent/probe"
@@ -85,7 +86,8 @@ type run struct {
 func newRun(cfg *config.Config, env Env) *run {
 	r := &run{env: env, finder: discover.New(cfg, env.Dialer, env.Resolver, false), started: map[string]bool{}, turns: map[string]*sync.Mutex{}}
 	store := &secrets.Store{Prompted: env.Prompted}
-	w := plan.World{Dialer: env.Dialer, Now: env.Now, Routable: discover.Routable(env.Dialer), Names: r.finder,
+	r.finder.Else = locate.Addresses(env.Dialer, env.Resolver)
+	w := plan.World{Programs: locate.ThisHost(cfg, env.Dialer, env.Resolver, r.finder, discover.Routable(env.Dialer)), Dialer: env.Dialer, Now: env.Now, Routable: discover.Routable(env.Dialer), Names: r.finder,
 		Guard: guard.New(guard.Opened(env.Ledger, env.LedgerErr), guard.Options{Now: env.Now}), Material: store.Material}
 	if cfg.Krb5Conf != nil {
 		w.Krb5Conf = krb5file.Probe{Config: cfg, Now: env.Now}

@@ -11,6 +11,7 @@ import (
 	"github.com/kerbagent/kerbagent/internal/discover"
 	"github.com/kerbagent/kerbagent/internal/keeper"
 	"github.com/kerbagent/kerbagent/internal/krb5file"
+	"github.com/kerbagent/kerbagent/internal/locate"
 	"github.com/kerbagent/kerbagent/internal/plan"
 	"github.com/kerbagent/kerbagent/probe"
 )
@@ -84,7 +85,8 @@ func (d *Daemon) moved(s *setup, resolver []netip.AddrPort) *setup {
 }
 
 func (d *Daemon) world(s *setup) plan.World {
-	w := plan.World{Dialer: d.o.Dialer, Now: d.o.Now, Routable: discover.Routable(d.o.Dialer), Names: s.finder, Guard: d.guard,
+	s.finder.Else = locate.Addresses(d.o.Dialer, s.resolver)
+	w := plan.World{Programs: locate.ThisHost(s.cfg, d.o.Dialer, s.resolver, s.finder, discover.Routable(d.o.Dialer)), Dialer: d.o.Dialer, Now: d.o.Now, Routable: discover.Routable(d.o.Dialer), Names: s.finder, Guard: d.guard,
 		Material: d.secrets.Material, Turn: d.logins.turn, PerHour: d.o.perHour}
 	if s.cfg.Krb5Conf != nil {
 		w.Krb5Conf = krb5file.Probe{Config: s.cfg, Now: d.o.Now}

@@ -19,7 +19,38 @@ func loginRules() []Rule {
 				return r.Outcome == probe.Skipped && r.Reason == probe.ReasonPaused && r.Facts[probe.FactFailedAt] != probe.AtDatabase
 			})
 		},
+	}, {
+		Code: "login-slow", Severity: Warning,
+		Title:  "logins work, about {late} s late",
+		Means:  "A login works, and programs on this host lose time on the way: they ask name servers, KDCs or addresses of the database that do not answer, wait for each of them, and go on. kerbagent does not wait as long; how long programs wait is computed as libkrb5, the C library and the kernel do it.",
+		Cause:  "A program loses about {late} s at: {seen}.",
+		Remedy: do("Repair what does not answer, or take it out of the configuration that leads there (/etc/resolv.conf, krb5.conf, DNS).", "KRB5_TRACE=/dev/stderr kinit {user}", "getent ahosts {host}"),
+		match:  loginSlow,
 	}}
+}
+
+// slowLogin is what is worth a finding, in seconds.
+const slowLogin = 1
+
+// loginSlow joins logins that lose time at the same places.
+func loginSlow(v *view) []match {
+	var out []match
+	byPlaces := map[string]int{}
+	for _, l := range v.logins {
+		late := l.Samples[probe.SampleProgramWait]
+		if l.Outcome != probe.OK || late < slowLogin {
+			continue
+		}
+		places := l.Facts[probe.FactPassed]
+		if i, have := byPlaces[places]; have {
+			out[i].affects = append(out[i].affects, l)
+			continue
+		}
+		byPlaces[places] = len(out)
+		out = append(out, match{affects: []*probe.Result{l}, evidence: evidenceOf(l, probe.FactPassed),
+			words: wordsOf(l).and(words{"late": count(int(late + 0.5)), "seen": places})})
+	}
+	return out
 }
 
 // Codes of what nothing else explains.

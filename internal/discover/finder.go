@@ -37,6 +37,8 @@ type Finder struct {
 	resolver []netip.AddrPort // this host's
 	timeout  time.Duration
 	ages     bool
+	// Else resolves a name that no DNS server has, as programs on this host do; nil: nobody.
+	Else func(ctx context.Context, name string) ([]netip.Addr, error)
 
 	mu      sync.Mutex
 	names   map[string]*found[[]netip.Addr]
@@ -254,6 +256,13 @@ func (d *Finder) lookUp(ctx context.Context, at []netip.AddrPort, host string) *
 	}
 	return once(ctx, d, d.names, fmt.Sprint(strings.ToLower(host), at), func(f *found[[]netip.Addr]) {
 		f.value, f.ttl, f.err = d.findAddresses(ctx, at, host)
+		if len(f.value) == 0 && d.Else != nil {
+			within, cancel := context.WithTimeout(ctx, d.timeout)
+			defer cancel()
+			if addrs, err := d.Else(within, host); err == nil {
+				f.value, f.err = addrs, nil
+			}
+		}
 		f.value, f.left = capAddresses(f.value)
 	})
 }

@@ -68,6 +68,7 @@ type asking struct {
 type reply struct {
 	addrs   []netip.Addr
 	srv     []dns.Service
+	glue    map[string][]netip.Addr
 	rcode   int
 	server  netip.AddrPort
 	ttl     time.Duration
@@ -93,7 +94,9 @@ func (r *Resolver) inDNS(ctx context.Context, name string, want wanted) (Answer,
 
 // Services asks this host's name servers for the SRV records of a name, as
 // libkrb5 does: the name as it is, and DNS alone. They come in the order of preference.
-func (r *Resolver) Services(ctx context.Context, name string) ([]dns.Service, Answer) {
+// With them come the addresses that the server added: a look-up more would
+// return the same where DNS is what decides (see Decides).
+func (r *Resolver) Services(ctx context.Context, name string) ([]dns.Service, map[string][]netip.Addr, Answer) {
 	s := r.newSearch(ctx)
 	defer s.end()
 	s.want = []uint16{dns.SRV}
@@ -102,8 +105,27 @@ func (r *Resolver) Services(ctx context.Context, name string) ([]dns.Service, An
 	if len(re.srv) == 0 {
 		s.answer.Err = fmt.Errorf("no SRV record %s: %s", name, sayPassed(s.answer.Passed))
 	}
-	return re.srv, s.answer
+	return re.srv, re.glue, s.answer
 }
+
+// Decides says that this host has nothing of a name but what DNS has.
+func (r *Resolver) Decides(name string) bool {
+	for _, s := range r.services {
+		switch _, st := r.inFiles(name, wanted{true, true}); {
+		case s.name == SourceDNS:
+			return true
+		case s.name != SourceFiles || st == success || s.returns(st):
+			return false
+		}
+	}
+	return false
+}
+
+// Sort puts addresses into the order in which programs try them.
+func (r *Resolver) Sort(addrs []netip.Addr) []netip.Addr { return r.order.sort(addrs) }
+
+// Ask sets the name servers, in place of those of resolv.conf.
+func (r *Resolver) Ask(servers []netip.AddrPort) { r.dns.servers = servers }
 
 func (r *Resolver) newSearch(ctx context.Context) *search {
 	s := &search{r: r, answer: Answer{Source: SourceDNS}, asked: map[asking]chan heard{}, began: map[asking]time.Time{}, single: r.dns.single}
@@ -230,7 +252,7 @@ func (re *reply) take(got []heard, server netip.AddrPort, single bool) {
 			re.rcode = h.answer.Rcode
 		}
 		re.got, re.server = true, server
-		re.srv = append(re.srv, h.answer.Services...)
+		re.srv, re.glue = append(re.srv, h.answer.Services...), h.answer.Glue
 		if len(h.answer.Listed)+len(h.answer.Services) > 0 {
 			if re.ttl == 0 || h.answer.TTL < re.ttl {
 				re.ttl = h.answer.TTL

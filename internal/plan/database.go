@@ -81,21 +81,37 @@ func (p *Planner) loginProbe(l config.Login, db config.Database) login.Probe {
 	if realm.AllowRC4 {
 		facts[probe.FactRC4] = "true"
 	}
-	return login.Probe{
+	out := login.Probe{
 		User: client.Principal{Name: l.User, Realm: l.Realm}, Database: db.Name, Host: db.Host, HomeRealm: db.Realm,
-		Endpoint: p.endpoint(l, db), Material: func() (login.Material, error) { return p.world.Material(l) }, Locator: p.world.Names,
+		Endpoint: p.endpoint(l, db), Material: func() (login.Material, error) { return p.world.Material(l) }, Locator: p.namesOf(l),
 		AllowSPN: p.allowSPN(db), Dialer: p.world.Dialer, Timeout: p.cfg.Probes.Timeout, Now: p.world.Now, Facts: facts,
 		Account:    p.world.Guard.Account(l.Principal()),
 		Handshakes: p.world.Guard.Logins(db, l.Principal()), Path: p.world.Guard.Handshakes(db, l.Principal()),
 		SPNHosts: p.spnHosts(db), AllowRC4: realm.AllowRC4, Salted: isAD(realm.Kind),
 	}
+	if p.asPrograms(l) {
+		out.Trail = func(realms []string, kdc netip.AddrPort) login.Trail {
+			return p.world.Programs.Trail(db.Host, realms, kdc)
+		}
+	}
+	return out
 }
 
-// endpoint returns what finds the address that a login goes to: of those that
-// this host has a way to, the one whose turn it is.
+func (p *Planner) asPrograms(l config.Login) bool { return p.world.Programs != nil && !l.Configured }
+
+func (p *Planner) namesOf(l config.Login) Names {
+	if p.asPrograms(l) {
+		return p.world.Programs
+	}
+	return p.world.Names
+}
+
+// endpoint returns what finds the addresses that a login goes to: of those that
+// this host has a way to, first the one whose turn it is. A login as programs
+// do it goes on to the next where one does not connect.
 func (p *Planner) endpoint(l config.Login, db config.Database) func(context.Context) (database.Server, error) {
 	return func(ctx context.Context) (database.Server, error) {
-		addrs, err := p.world.Names.Addresses(ctx, db.Host)
+		addrs, err := p.namesOf(l).Addresses(ctx, db.Host)
 		if err != nil {
 			return database.Server{}, err
 		}
@@ -104,9 +120,15 @@ func (p *Planner) endpoint(l config.Login, db config.Database) func(context.Cont
 		}
 		turn := 0
 		if p.world.Turn != nil {
-			turn = p.world.Turn(l)
+			turn = p.world.Turn(l) % len(addrs)
 		}
-		return database.Server{Address: netip.AddrPortFrom(addrs[turn%len(addrs)], db.Port), TLS: p.tls[db.Name]}, nil
+		s := database.Server{Address: netip.AddrPortFrom(addrs[turn], db.Port), TLS: p.tls[db.Name], Turned: turn > 0}
+		if p.asPrograms(l) {
+			for i := 1; i < len(addrs); i++ {
+				s.Others = append(s.Others, netip.AddrPortFrom(addrs[(turn+i)%len(addrs)], db.Port))
+			}
+		}
+		return s, nil
 	}
 }
 

@@ -27,6 +27,13 @@ type Names interface {
 	Addresses(ctx context.Context, host string) ([]netip.Addr, error)
 }
 
+// Programs finds a login's servers as programs on this host do.
+type Programs interface {
+	Names
+	// Trail says how a program found what a login went to.
+	Trail(host string, realms []string, kdc netip.AddrPort) login.Trail
+}
+
 // Guard says what may be done to accounts and databases.
 type Guard interface {
 	// Account guards a user's password.
@@ -45,7 +52,8 @@ type World struct {
 	Dialer   probe.Dialer
 	Now      func() time.Time
 	Routable func(netip.Addr) bool // whether this host has a way to an address at all
-	Names    Names
+	Names    Names                 // of logins that go to what is configured
+	Programs Programs              // of all others; nil: Names
 	Guard    Guard
 	Material func(config.Login) (login.Material, error) // what a user proves itself with
 	Turn     func(config.Login) int                     // which of a database's addresses is next; nil: always the first

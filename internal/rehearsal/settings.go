@@ -59,7 +59,7 @@ func (s *settings) yaml() string {
 		if l.keytab != "" {
 			secret = fmt.Sprintf("keytab: %q", l.keytab)
 		}
-		fmt.Fprintf(&b, "  - {user: %s, database: %s, %s}\n", l.user, databaseName, secret)
+		fmt.Fprintf(&b, "  - {user: %s, database: %s, %s, as: configured}\n", l.user, databaseName, secret)
 	}
 	fmt.Fprintf(&b, "resolver: [%q]\n", s.resolver)
 	// Loopback answers in microseconds: a second is silence.

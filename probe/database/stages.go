@@ -30,10 +30,16 @@ const (
 type Server struct {
 	Address netip.AddrPort
 	TLS     *tls.Config // nil: no TLS
+	// Others are further addresses, which a login goes to where one does not connect.
+	Others []netip.AddrPort
+	Turned bool // Address is not the one that programs try first
+	// Patience is how long an address has to connect; 0: until ctx ends.
+	Patience time.Duration
 }
 
 // Failure says at which stage the conversation ended, and why.
 type Failure struct {
+	Stage  string // one of the Stage words
 	Reason probe.Reason
 	Err    error
 }
@@ -70,11 +76,17 @@ func Open(ctx context.Context, rec *probe.Recorder, d probe.Dialer, s Server, us
 			r = probe.ReasonDBCut
 		}
 		rec.Fact(probe.FactDBStage, stage)
-		return nil, nil, finished, &Failure{Reason: r, Err: err}
+		return nil, nil, finished, &Failure{Stage: stage, Reason: r, Err: err}
 	}
 	finished = true
 	if err := rec.Stage(StageConnect, func() error {
-		nc, err := dial(ctx, d, s.Address)
+		within := ctx
+		if s.Patience > 0 {
+			var cancel context.CancelFunc
+			within, cancel = context.WithTimeout(ctx, s.Patience)
+			defer cancel()
+		}
+		nc, err := dial(within, d, s.Address)
 		if err != nil {
 			return fmt.Errorf("connecting: %w", err)
 		}

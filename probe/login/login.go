@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -87,11 +88,21 @@ type Probe struct {
 	// AllowRC4 and Salted are the client's: which proofs of a password are made.
 	AllowRC4, Salted bool
 	Handshakes       database.Guard // of logins
+	// Trail says how the login's servers were found; nil where they are as configured.
+	Trail func(realms []string, kdc netip.AddrPort) Trail
 	// Path is the guard of handshakes that are no login, for when the login
 	// cannot be tried; OnDatabase gets the result of the database's stages, as
 	// soon as there is one. It may be nil.
 	Path       database.Guard
 	OnDatabase func(probe.Result)
+}
+
+// Trail is how a program on this host finds the servers that a login went to.
+type Trail struct {
+	Wait      time.Duration // that a program spends on what it passes over
+	Passed    []string      // what that is, in words
+	Lack      error         // a program does not find a server that the login found otherwise
+	LackRealm string        // whose KDCs those are; empty: the database
 }
 
 // ID is login and user@REALM@database.
@@ -110,6 +121,8 @@ type attempt struct {
 	session *client.Session
 	tgtErr  error
 	lastKDC netip.AddrPort
+	passed  []string // addresses of the database that did not connect
+	waited  time.Duration
 }
 
 // failure is how a run ends: the first of the two halves to be told.
@@ -119,9 +132,40 @@ type failure struct {
 	err    error
 }
 
-// Run tries once.
+// Run tries once. A login that only kerbagent's own knowledge made possible has failed:
+// no program gets as far.
 func (p Probe) Run(ctx context.Context) probe.Result {
 	a := &attempt{p: p, rec: probe.Begin(p.ID(), p.Now), tgt: make(chan struct{})}
+	res := a.run(ctx)
+	if p.Trail == nil || res.Outcome == probe.Skipped {
+		return res
+	}
+	realms := []string{p.User.Realm}
+	for _, r := range res.Facts.List(probe.FactHops) {
+		if !slices.Contains(realms, r) {
+			realms = append(realms, r)
+		}
+	}
+	t := p.Trail(realms, a.lastKDC)
+	passed := append(a.passed, t.Passed...)
+	if len(passed) > 0 {
+		res.Facts[probe.FactPassed] = strings.Join(passed, "; ")
+	}
+	if t.Wait += a.waited; t.Wait > 0 {
+		res.Samples[probe.SampleProgramWait] = t.Wait.Seconds()
+	}
+	if t.Lack != nil && res.Outcome == probe.OK {
+		res.Outcome, res.Reason, res.Err = probe.Failed, probe.ReasonUnresolvable, t.Lack
+		res.Facts[probe.FactFailedAt], res.Facts[probe.FactFailedRealm] = probe.AtAS, t.LackRealm
+		if t.LackRealm == "" {
+			res.Facts[probe.FactFailedAt] = probe.AtDatabase
+		}
+	}
+	return res
+}
+
+func (a *attempt) run(ctx context.Context) probe.Result {
+	p := a.p
 	a.rec.Facts(p.Facts)
 	var err error
 	if a.mat, err = p.Material(); err != nil {
@@ -195,7 +239,26 @@ func (a *attempt) logIn(ctx context.Context, server database.Server, unresolved 
 
 	first, cancel := probe.Limit(ctx, a.p.Timeout)
 	defer cancel()
+	if len(server.Others) > 0 {
+		server.Patience = connectPatience
+	}
 	conn, sw, done, err := a.open(first, server)
+	for i, next := range server.Others {
+		if !connectFailed(err) || first.Err() != nil {
+			break // one handshake a login
+		}
+		a.pass(server, err)
+		a.shake.End(done, false)
+		server.Address = next
+		if i == len(server.Others)-1 {
+			server.Patience = 0
+		}
+		if a.shake, err = a.p.Handshakes.Begin(next); err != nil {
+			a.shake = ended{}
+			return &failure{probe.AtDatabase, probe.ReasonNotAsked, err}
+		}
+		conn, sw, done, err = a.open(first, server)
+	}
 	finished = done
 	if err != nil {
 		return &failure{probe.AtDatabase, database.WhyFailed(err), err}
@@ -257,6 +320,33 @@ func cutOr(r probe.Reason) probe.Reason {
 	return r
 }
 
+// kernelGivesUp is how long a program without a limit of its own waits for an
+// address that does not answer: Linux sends a SYN seven times (tcp_syn_retries, tcp(7)).
+const kernelGivesUp = 127 * time.Second
+
+// pass takes note of an address of the database that did not connect.
+func (a *attempt) pass(server database.Server, err error) {
+	a.passed = append(a.passed, fmt.Sprintf("database %s: %v", server.Address, err))
+	if database.WhyFailed(err) == probe.ReasonConnectTimeout && !server.Turned {
+		a.waited += kernelGivesUp
+	}
+}
+
+// ended is the handshake that was not begun.
+type ended struct{}
+
+func (ended) End(bool, bool) error { return nil }
+
+// connectFailed says that a server was not reached at all: a program then goes to the next address.
+func connectFailed(err error) bool {
+	var f *database.Failure
+	return errors.As(err, &f) && f.Stage == database.StageConnect
+}
+
+// connectPatience is how long one address has to connect while there are others: a
+// program would wait until the kernel gives up.
+const connectPatience = 2 * time.Second
+
 // open runs the database's stages and reports them as a result of their own.
 func (a *attempt) open(ctx context.Context, server database.Server) (*mysql.Conn, *mysql.Switch, bool, error) {
 	id := database.Probe{Host: a.p.Host, Server: server}.ID()
@@ -277,7 +367,7 @@ func (a *attempt) open(ctx context.Context, server database.Server) (*mysql.Conn
 		}
 	}
 	a.rec.Adopt(res)
-	if a.p.OnDatabase != nil {
+	if a.p.OnDatabase != nil && len(a.passed) == 0 { // the others are asked by probes of their own
 		a.p.OnDatabase(res)
 	}
 	return conn, sw, finished, err

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -294,5 +295,44 @@ func TestCancel(t *testing.T) {
 	r.db.Wait(1)
 	if s := r.db.Stats(); s.Unfinished != 0 {
 		t.Errorf("the database counts %d unfinished", s.Unfinished)
+	}
+}
+
+// Programs go to the next address of a database where one does not connect, and
+// so does the login; the handshake is one all the same.
+func TestTheNextAddressIsTried(t *testing.T) {
+	r := newRig(t)
+	p := r.probe("alice", password)
+	dead, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody := dead.Addr().(*net.TCPAddr).AddrPort()
+	dead.Close()
+	server, _ := p.Endpoint(t.Context())
+	server.Address, server.Others = nobody, []netip.AddrPort{server.Address}
+	p.Endpoint = func(context.Context) (database.Server, error) { return server, nil }
+	lack := errors.New("no program finds this")
+	for _, trail := range []login.Trail{{Wait: time.Second, Passed: []string{"a name server"}}, {Lack: lack, LackRealm: realmName}} {
+		p.Trail = func([]string, netip.AddrPort) login.Trail { return trail }
+		res := p.Run(t.Context())
+		if trail.Lack != nil {
+			if res.Outcome != probe.Failed || !errors.Is(res.Err, lack) || res.Facts[probe.FactFailedRealm] != realmName {
+				t.Errorf("a login that no program can do: %s %v %v", res.Outcome, res.Err, res.Facts)
+			}
+			continue
+		}
+		if res.Outcome != probe.OK {
+			t.Fatal(res.Err)
+		}
+		if passed := res.Facts[probe.FactPassed]; !strings.Contains(passed, nobody.String()) || !strings.Contains(passed, "a name server") {
+			t.Errorf("passed over: %q", passed)
+		}
+		if res.Samples[probe.SampleProgramWait] != 1 {
+			t.Errorf("a program waits %v s", res.Samples[probe.SampleProgramWait])
+		}
+		if len(r.results) != 1 || r.results[0].ID.Address != nobody {
+			t.Errorf("results of the database: %v", r.results)
+		}
 	}
 }

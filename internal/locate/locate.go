@@ -1,0 +1,340 @@
+// Package locate finds the servers of a login as programs on this host find
+// them: names by the host's own resolution, and KDCs by the krb5.conf that
+// libkrb5 reads. Where a program finds none, a login goes on with what kerbagent
+// knows otherwise, so that the rungs above are seen; but it has failed.
+package locate
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/kerbagent/kerbagent/internal/host"
+	"github.com/kerbagent/kerbagent/krb5/conf/reader"
+	"github.com/kerbagent/kerbagent/probe/dns"
+	"github.com/kerbagent/kerbagent/probe/login"
+)
+
+// Names is what kerbagent knows otherwise: by its configuration and the realms' own DNS servers.
+type Names interface {
+	KDCs(ctx context.Context, realm string) ([]netip.AddrPort, error)
+	Addresses(ctx context.Context, host string) ([]netip.Addr, error)
+}
+
+// How long a look-up holds: what files say may change at any moment.
+const (
+	shortest = 5 * time.Second
+	longest  = 5 * time.Minute
+)
+
+// Programs finds servers as a program on this host. It may be used by several goroutines.
+type Programs struct {
+	Root   string                         // whose files are read: "/"
+	Host   func() (*host.Resolver, error) // reads how names are resolved
+	Krb5   func() *reader.Reading         // reads the krb5.conf, as MIT's library does
+	Other  Names                          // where programs find nothing
+	Usable func(netip.Addr) bool          // whether this host has a way to an address at all; nil: always
+
+	mu    sync.Mutex
+	found map[string]*found
+}
+
+// found is one look-up.
+type found struct {
+	once     sync.Once
+	until    time.Time // under Programs.mu; zero: under way
+	addrs    []netip.AddrPort
+	glue     map[string][]netip.Addr // that came with SRV records
+	udpFirst bool                    // small requests go over UDP first
+	wait     time.Duration
+	passed   []string
+	lack     error // a program finds nothing
+	err      error // and neither does kerbagent
+}
+
+// limit is how long a login waits for names; a program waits longer, and how long is computed.
+const limit = 10 * time.Second
+
+func (p *Programs) look(ctx context.Context, key string, do func(context.Context, *found) time.Duration) *found {
+	p.mu.Lock()
+	f := p.found[key]
+	if f == nil || !f.until.IsZero() && time.Now().After(f.until) {
+		if p.found == nil {
+			p.found = map[string]*found{}
+		}
+		f = &found{}
+		p.found[key] = f
+	}
+	p.mu.Unlock()
+	f.once.Do(func() {
+		ctx, cancel := context.WithTimeout(ctx, limit)
+		defer cancel()
+		ttl := max(min(do(ctx, f), longest), shortest)
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		f.until = time.Now().Add(ttl)
+	})
+	return f
+}
+
+// Addresses returns the addresses of a database's host in the order in which
+// programs try them.
+func (p *Programs) Addresses(ctx context.Context, name string) ([]netip.Addr, error) {
+	f := p.look(ctx, "host "+name, func(ctx context.Context, f *found) time.Duration {
+		a := p.resolve(ctx, f, name)
+		for _, addr := range a.Addrs {
+			f.addrs = append(f.addrs, netip.AddrPortFrom(addr, 0))
+		}
+		if f.lack = a.Err; f.lack != nil {
+			var others []netip.Addr
+			others, f.err = p.Other.Addresses(ctx, name)
+			for _, addr := range others {
+				f.addrs = append(f.addrs, netip.AddrPortFrom(addr, 0))
+			}
+		}
+		return a.TTL
+	})
+	var out []netip.Addr
+	for _, a := range f.addrs {
+		out = append(out, a.Addr())
+	}
+	if len(out) == 0 {
+		return nil, cmp.Or(f.lack, f.err)
+	}
+	return out, nil
+}
+
+// resolve looks a name up and notes what a program passed over.
+func (p *Programs) resolve(ctx context.Context, f *found, name string) host.Answer {
+	r, err := p.Host()
+	if err != nil {
+		return host.Answer{Err: err}
+	}
+	a := r.LookUp(ctx, name)
+	f.note(a)
+	return a
+}
+
+// note keeps what made a program wait.
+func (f *found) note(a host.Answer) {
+	f.wait += a.Wait
+	for _, w := range a.Passed {
+		if w.Wait >= time.Second {
+			f.passed = append(f.passed, fmt.Sprintf("name server %s: %s for %s", w.Server, w.What, w.Name))
+		}
+	}
+}
+
+// KDCs makes Programs a client.Locator: SSSD's choice where there is one, the
+// entries of the realm in krb5.conf, or else SRV records where the file lets DNS be asked.
+func (p *Programs) KDCs(ctx context.Context, realm string) ([]netip.AddrPort, error) {
+	f := p.look(ctx, "realm "+realm, func(ctx context.Context, f *found) time.Duration {
+		ttl := p.findKDCs(ctx, f, realm)
+		if len(f.addrs) > 0 {
+			return ttl
+		}
+		f.lack = fmt.Errorf("programs on this host find no KDC of %s: %w", realm, f.lack)
+		f.addrs, f.err = p.Other.KDCs(ctx, realm)
+		return ttl
+	})
+	if len(f.addrs) == 0 {
+		return nil, cmp.Or(f.lack, f.err)
+	}
+	return f.addrs, nil
+}
+
+// smallRequest is about the size of a request for a ticket, in bytes.
+const smallRequest = 200
+
+func (p *Programs) findKDCs(ctx context.Context, f *found, realm string) time.Duration {
+	if f.addrs = kdcInfo(p.Root, realm); len(f.addrs) > 0 {
+		return shortest
+	}
+	file := p.Krb5()
+	f.udpFirst = file.Transport(smallRequest) == "udp-first"
+	entry, _ := file.Realm(realm)
+	switch {
+	case file.Err != nil:
+		f.lack = file.Err
+		return shortest
+	case entry.Err != nil:
+		f.lack = entry.Err
+		return shortest
+	}
+	var servers []dns.Service
+	ttl := longest
+	for _, k := range entry.KDCs {
+		if k.Err == nil && !strings.HasPrefix(k.Transport, "http") {
+			servers = append(servers, dns.Service{Host: k.Host, Port: uint16(k.Port)})
+		}
+	}
+	if len(servers) == 0 {
+		if why := file.CannotFind(realm); why != "" {
+			f.lack = errors.New("krb5.conf: " + why)
+			return shortest
+		}
+		servers, ttl, f.lack = p.services(ctx, f, realm)
+	}
+	return min(ttl, p.resolveAll(ctx, f, servers))
+}
+
+// services asks for the realm's SRV records, for UDP and then for TCP (libkrb5's locate_kdc.c).
+func (p *Programs) services(ctx context.Context, f *found, realm string) ([]dns.Service, time.Duration, error) {
+	r, err := p.Host()
+	if err != nil {
+		return nil, 0, err
+	}
+	f.glue = map[string][]netip.Addr{}
+	var out []dns.Service
+	var answers [2]host.Answer
+	var services [2][]dns.Service
+	var glue [2]map[string][]netip.Addr
+	var wg sync.WaitGroup
+	for i, proto := range []string{"_udp", "_tcp"} {
+		wg.Go(func() { services[i], glue[i], answers[i] = r.Services(ctx, "_kerberos."+proto+"."+realm) })
+	}
+	wg.Wait()
+	ttl := longest
+	for i, a := range answers {
+		f.note(a)
+		if a.Err == nil {
+			ttl = min(ttl, a.TTL)
+		}
+		maps.Copy(f.glue, glue[i])
+		for _, s := range services[i] {
+			same := func(o dns.Service) bool { return o.Host == s.Host && o.Port == s.Port }
+			if s.Usable() && !slices.ContainsFunc(out, same) {
+				out = append(out, s)
+			}
+		}
+	}
+	if len(out) == 0 {
+		return nil, 0, answers[0].Err
+	}
+	const most = 64
+	return out[:min(len(out), most)], ttl, nil
+}
+
+// resolveAll resolves the names of servers, side by side; libkrb5 does so one after the other.
+func (p *Programs) resolveAll(ctx context.Context, f *found, servers []dns.Service) time.Duration {
+	answers := make([]host.Answer, len(servers))
+	var wg sync.WaitGroup
+	r, err := p.Host()
+	if err != nil {
+		f.lack = err
+		return shortest
+	}
+	for i, s := range servers {
+		if came := f.glue[s.Host]; len(came) > 0 && r.Decides(s.Host) {
+			answers[i] = host.Answer{Addrs: r.Sort(came)}
+			continue
+		}
+		wg.Go(func() { answers[i] = r.LookUp(ctx, s.Host) })
+	}
+	wg.Wait()
+	ttl := longest
+	const most = 256
+	for i, a := range answers {
+		f.note(a)
+		if a.Err != nil {
+			f.lack = cmp.Or(f.lack, a.Err)
+			f.passed = append(f.passed, "KDC "+servers[i].Host+": no address")
+			continue
+		}
+		if a.TTL > 0 {
+			ttl = min(ttl, a.TTL)
+		}
+		for _, addr := range a.Addrs {
+			if len(f.addrs) < most && (p.Usable == nil || p.Usable(addr)) {
+				f.addrs = append(f.addrs, netip.AddrPortFrom(addr, servers[i].Port))
+			}
+		}
+	}
+	if len(f.addrs) > 0 {
+		f.lack = nil
+	}
+	return ttl
+}
+
+// kdcInfo reads the KDCs that SSSD has chosen, which its locator plugin gives to
+// libkrb5 before the file is read (sssd_krb5_locator_plugin(8)).
+func kdcInfo(root, realm string) []netip.AddrPort {
+	if strings.ContainsRune(realm, filepath.Separator) {
+		return nil
+	}
+	plugins, _ := filepath.Glob(filepath.Join(root, "usr/lib*", "*", "krb5/plugins/libkrb5/sssd_krb5_locator_plugin.so"))
+	more, _ := filepath.Glob(filepath.Join(root, "usr/lib*", "krb5/plugins/libkrb5/sssd_krb5_locator_plugin.so"))
+	b, err := os.Open(filepath.Join(root, "var/lib/sss/pubconf/kdcinfo."+realm))
+	if err != nil {
+		return nil
+	}
+	defer b.Close()
+	if len(plugins)+len(more) == 0 {
+		return nil
+	}
+	var out []netip.AddrPort
+	for lines := bufio.NewScanner(b); lines.Scan(); {
+		line := strings.TrimSpace(lines.Text())
+		if a, err := netip.ParseAddr(strings.Trim(line, "[]")); err == nil {
+			out = append(out, netip.AddrPortFrom(a, 88))
+		} else if ap, err := netip.ParseAddrPort(line); err == nil {
+			out = append(out, ap)
+		}
+	}
+	return out
+}
+
+// Trail says how a program found what a login went to: the KDCs of realms, of
+// which kdc answered, and a database's host.
+func (p *Programs) Trail(name string, realms []string, kdc netip.AddrPort) login.Trail {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var t login.Trail
+	add := func(f *found, realm string) {
+		if f == nil || f.until.IsZero() {
+			return
+		}
+		t.Wait += f.wait
+		t.Passed = append(t.Passed, f.passed...)
+		if f.lack != nil && t.Lack == nil {
+			t.Lack, t.LackRealm = f.lack, realm
+		}
+	}
+	for _, realm := range realms {
+		f := p.found["realm "+realm]
+		add(f, realm)
+		if f == nil {
+			continue
+		}
+		if i := slices.Index(f.addrs, kdc); i > 0 {
+			for _, a := range f.addrs[:i] {
+				t.Passed = append(t.Passed, fmt.Sprintf("KDC %s: no answer", a))
+			}
+			t.Wait += LostOn(i, f.udpFirst)
+		}
+	}
+	add(p.found["host "+name], "")
+	return t
+}
+
+// LostOn is how long libkrb5 (1.20) waits at a login for KDCs that are silent and
+// stand before one that answers: a second for each of them and each exchange.
+// These are with and without a proof, and for the service; and where UDP comes
+// first, once more over TCP, since the answer is too large.
+func LostOn(silent int, udpFirst bool) time.Duration {
+	exchanges := 3
+	if udpFirst {
+		exchanges++
+	}
+	return time.Duration(exchanges*silent) * time.Second
+}
