@@ -18,6 +18,21 @@ import (
 	"github.com/kerbagent/kerbagent/probe/login"
 )
 
+// Names is where a login finds the servers that it goes to.
+type Names interface {
+	client.Locator
+	// Addresses returns the addresses of a database's host, in the order in
+	// which they are to be tried.
+	Addresses(ctx context.Context, host string) ([]netip.Addr, error)
+}
+
+// Programs finds a login's servers as programs on this host do.
+type Programs interface {
+	Names
+	// Trail says how a program found what a login went to.
+	Trail(host string, realms []string, kdc netip.AddrPort) login.Trail
+}
+
 // aboutDatabase asks a database at each of its addresses, without a login.
 func (p *Planner) aboutDatabase(db config.Database, servers []discover.Server) (jobs []Job) {
 	after := ""

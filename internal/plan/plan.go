@@ -5,7 +5,6 @@
 package plan
 
 import (
-	"context"
 	"crypto/tls"
 	"net/netip"
 	"slices"
@@ -13,26 +12,10 @@ import (
 
 	"github.com/kerbagent/kerbagent/config"
 	"github.com/kerbagent/kerbagent/internal/discover"
-	"github.com/kerbagent/kerbagent/krb5/client"
 	"github.com/kerbagent/kerbagent/probe"
 	"github.com/kerbagent/kerbagent/probe/database"
 	"github.com/kerbagent/kerbagent/probe/login"
 )
-
-// Names is where a login finds the servers that it goes to.
-type Names interface {
-	client.Locator
-	// Addresses returns the addresses of a database's host, in the order in
-	// which they are to be tried.
-	Addresses(ctx context.Context, host string) ([]netip.Addr, error)
-}
-
-// Programs finds a login's servers as programs on this host do.
-type Programs interface {
-	Names
-	// Trail says how a program found what a login went to.
-	Trail(host string, realms []string, kdc netip.AddrPort) login.Trail
-}
 
 // Guard says what may be done to accounts and databases.
 type Guard interface {
