@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kerbagent/kerbagent/config"
 	"github.com/kerbagent/kerbagent/internal/diagnose"
 	"github.com/kerbagent/kerbagent/krb5/krb5test"
 )
@@ -43,6 +44,7 @@ func accountFaults() []Fault {
 			w.onlyCorp()
 			lower := strings.ToLower(corpRealm)
 			w.settings.realms[0].name, w.settings.dbRealm = lower, lower
+			w.settings.realms[0].kind = config.MIT // of a directory, a file may not say so
 			err := w.only(alice)
 			w.settings.logins[0].user = "alice@" + lower
 			return err
