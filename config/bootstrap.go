@@ -32,7 +32,7 @@ type Bootstrap struct {
 	Client        BootstrapClient
 }
 
-// BootstrapSecret says where a secret is: on this host, or in AWS Secrets
+// BootstrapSecret is the place of a secret: on this host, or in AWS Secrets
 // Manager. It never holds the secret, so it may be printed.
 type BootstrapSecret struct {
 	Local   SecretRef
@@ -40,7 +40,7 @@ type BootstrapSecret struct {
 	Key     string // member of the JSON object that the secret is; empty: the secret is the text itself
 }
 
-// IsZero says whether the reference is to nothing.
+// IsZero reports whether the reference is to nothing.
 func (s BootstrapSecret) IsZero() bool { return s == BootstrapSecret{} }
 
 // String is the reference as a file writes it.
@@ -103,7 +103,7 @@ type BootstrapUser struct {
 	NeverExpires bool // its password does not end by the domain's policy
 }
 
-// ClusterMode says how the cluster comes to be.
+// ClusterMode is how the cluster is obtained: made, restored or modified.
 type ClusterMode string
 
 // The four ways of the guide's step 5.
@@ -142,7 +142,7 @@ type BootstrapCluster struct {
 	DirectoryPorts     []string // protocol/port that the cluster needs to the directory; empty: those that are believed
 }
 
-// Fresh says whether a cluster is made, and not there already.
+// Fresh reports whether a cluster is made, and not there already.
 func (c BootstrapCluster) Fresh() bool { return c.Mode != ClusterModify }
 
 // BootstrapDatabaseUser is one of step 6: who may log in to the database.

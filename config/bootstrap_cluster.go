@@ -84,7 +84,7 @@ func (d *document) bootstrapCluster(v, parent value, dir string) BootstrapCluste
 	return c
 }
 
-// bootstrapClusterNeeds says which keys a mode lacks.
+// bootstrapClusterNeeds reports which keys a mode lacks.
 func (d *document) bootstrapClusterNeeds(f map[string]value, v value, c BootstrapCluster) {
 	for _, key := range map[ClusterMode][]string{
 		ClusterCreate:          {"engine_version", "instance_class", "subnet_group", "security_groups"},

@@ -132,7 +132,7 @@ func some(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-// empty says whether a key stands there with nothing after it: for a realm and
+// empty reports whether a key stands there with nothing after it: for a realm and
 // a switch-like section that is enough.
 func (v value) empty() bool { return v.set() && isNull(resolved(v.node)) }
 

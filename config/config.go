@@ -77,7 +77,7 @@ func (c *Config) Database(name string) (Database, bool) {
 	return Database{}, false
 }
 
-// Kind says what serves a realm: probes expect different things of each.
+// Kind is the KDC implementation that serves a realm: probes expect different things of each.
 type Kind string
 
 // The kinds of realm. Active Directory is the default: Aurora MySQL takes
@@ -104,7 +104,7 @@ type Realm struct {
 // Domain is the realm's DNS domain: its name in lower case.
 func (r Realm) Domain() string { return strings.ToLower(r.Name) }
 
-// TLSMode says how far a database's certificate is checked.
+// TLSMode is how thoroughly a database's certificate is verified.
 type TLSMode string
 
 // The TLS modes, strictest first.
@@ -137,7 +137,7 @@ type Database struct {
 // Endpoint is where to dial: "host:port", an IPv6 address in brackets.
 func (d Database) Endpoint() string { return HostPort{d.Host, d.Port}.String() }
 
-// SecretKind says what proves a user's identity.
+// SecretKind is the kind of secret that proves a user's identity.
 type SecretKind string
 
 // The kinds of secret.
@@ -200,7 +200,7 @@ type Probes struct {
 // the way to ticket and database, and the same again from there on.
 func (p Probes) LoginTimeout() time.Duration { return 2 * p.Timeout }
 
-// Warn says how long before the end a warning is due.
+// Warn holds how long before an expiry a warning is due.
 type Warn struct {
 	PasswordExpiry    time.Duration
 	CertificateExpiry time.Duration

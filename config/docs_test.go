@@ -167,7 +167,7 @@ func followRaw(root schemaNode, b json.RawMessage) schemaNode {
 	return follow(root, n)
 }
 
-// kindOf says in a word what a value is.
+// kindOf reports in a word what a value is.
 func kindOf(root, n schemaNode) string {
 	if name := strings.TrimPrefix(n.Ref, "#/$defs/"); n.Ref != "" && root.Defs[name].Type == "string" {
 		return strings.ReplaceAll(name, "domain", "realm")

@@ -35,7 +35,7 @@ type FlagError struct {
 // Error names the flag.
 func (e *FlagError) Error() string { return e.Flag + ": " + printable(e.Err.Error()) }
 
-// Unwrap gives what is wrong.
+// Unwrap returns what is wrong.
 func (e *FlagError) Unwrap() error { return e.Err }
 
 // FromFlags makes the Config that a file with the same content would give. Its
@@ -116,7 +116,7 @@ func (b *flagBuilder) timeouts(f Flags, c *Config) {
 	}
 }
 
-// realm adds a realm and gives the name as it stands in the Config.
+// realm adds a realm and returns the name as it stands in the Config.
 func (b *flagBuilder) realm(c *Config, flag, s string) string {
 	name, err := parseRealm(s)
 	if err != nil {

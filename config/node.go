@@ -133,7 +133,7 @@ func (v value) fields(known ...string) map[string]value {
 	return out
 }
 
-// items gives the members of a sequence.
+// items returns the members of a sequence.
 func (v value) items(what string) []value {
 	seq := resolved(v.node)
 	if seq == nil {
@@ -168,8 +168,8 @@ func (v value) text() (string, bool) {
 	return "", false
 }
 
-// read gives a text to a reader of values and records its error. ok is false
-// where the file has nothing, or nothing good.
+// read parses a value's text with parse and records its error. ok is false where
+// the file has no value, or none that is valid.
 func read[T any](v value, parse func(string) (T, error)) (out T, ok bool) {
 	s, ok := v.text()
 	if !ok {

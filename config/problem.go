@@ -26,7 +26,7 @@ type Errors struct {
 	Unmade bool
 }
 
-// Error gives each problem as file:line:column: path: message, with its excerpt below.
+// Error returns each problem as file:line:column: path: message, with its excerpt below.
 func (e *Errors) Error() string {
 	var b strings.Builder
 	for i, p := range e.Problems {
@@ -116,7 +116,7 @@ func excerpt(lines []string, line, column int, path string) string {
 	return number + strings.TrimRight(string(runes), " ") + "\n" + strings.Repeat(" ", 6) + "| " + strings.Repeat(" ", caret-1) + "^"
 }
 
-// errors gives what was found, in the file's order.
+// errors returns what was found, in the file's order.
 func (d *document) errors(name string) error {
 	slices.SortStableFunc(d.problems, func(a, b Problem) int {
 		if a.Line != b.Line {

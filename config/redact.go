@@ -11,7 +11,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Redact gives a file's configuration again, for a ticket: what its keys say,
+// Redact returns a file's configuration again, for a ticket: what its keys say,
 // without its comments. A configuration that Parse takes holds no secret, only
 // references, but nobody knows what a comment holds. A bootstrap part that
 // ParseBootstrap refuses is left out; of a file that Parse refuses, nothing is

@@ -30,7 +30,7 @@ func compileSchema(t *testing.T) *jsonschema.Schema {
 	return s
 }
 
-// valid gives the schema's word on a YAML file, by way of JSON.
+// valid reports what the schema says of a YAML file, by way of JSON.
 func valid(s *jsonschema.Schema, b []byte) error {
 	var plain any
 	if err := yaml.Unmarshal(b, &plain); err != nil {

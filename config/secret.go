@@ -16,7 +16,7 @@ import (
 // maxSecret caps what is read of a secret: far above any password or keytab.
 const maxSecret = 64 << 10
 
-// SecretRef says where a secret is: in a file, or in a systemd credential
+// SecretRef is the place of a secret: in a file, or in a systemd credential
 // (LoadCredential=, read from $CREDENTIALS_DIRECTORY). It never holds the
 // secret, so it may be printed. The zero SecretRef refers to nothing.
 type SecretRef struct {
@@ -24,7 +24,7 @@ type SecretRef struct {
 	credential string
 }
 
-// IsZero says whether the reference is to nothing.
+// IsZero reports whether the reference is to nothing.
 func (s SecretRef) IsZero() bool { return s == SecretRef{} }
 
 // String is the reference as a file writes it: "file:/etc/x" or "credential:x".
@@ -55,7 +55,7 @@ func (s SecretRef) Path() (string, error) {
 var errNoCredentials = errors.New("CREDENTIALS_DIRECTORY is not set, as the service alone is given credentials; by hand, as root, while it runs: " +
 	"CREDENTIALS_DIRECTORY=/run/credentials/kerbagent.service kerbagent check")
 
-// SecretProblem says what is wrong with a secret, never what it is.
+// SecretProblem names what is wrong with a secret; it never contains any of the secret.
 type SecretProblem string
 
 // The problems.
@@ -78,7 +78,7 @@ type SecretError struct {
 	Err     error // of the system, may be nil
 }
 
-// Error says what is wrong.
+// Error reports what is wrong.
 func (e *SecretError) Error() string {
 	what := map[SecretProblem]string{
 		SecretMissing:    "is not there",
@@ -96,10 +96,10 @@ func (e *SecretError) Error() string {
 	return fmt.Sprintf("secret %s %s", e.Ref, what)
 }
 
-// Unwrap gives the system's error.
+// Unwrap returns the system's error.
 func (e *SecretError) Unwrap() error { return e.Err }
 
-// Hint says what to do about it, with a command to type where there is one.
+// Hint reports what to do about it, with a command to type where there is one.
 // The placeholder stays one: whoever types it knows the password.
 func (e *SecretError) Hint() string {
 	file := e.Ref.path
@@ -127,7 +127,7 @@ func (e *SecretError) Hint() string {
 	return ""
 }
 
-// Read gives the secret byte for byte: a keytab, a ccache, or a password as
+// Read returns the secret byte for byte: a keytab, a ccache, or a password as
 // it stands. A file that is missing, unreadable, not regular, empty or larger
 // than 64 KiB is a *SecretError.
 func (s SecretRef) Read() ([]byte, error) {
@@ -166,7 +166,7 @@ func (s SecretRef) Read() ([]byte, error) {
 	return b, nil
 }
 
-// Password gives the secret byte for byte, and a *SecretError where it cannot
+// Password returns the secret byte for byte, and a *SecretError where it cannot
 // be the password that was meant. A line end or byte order mark is not cut
 // off silently: the applications that read the same file would not do that
 // either, and a wrong try costs the account.
@@ -202,7 +202,7 @@ func parseSecretRef(s, dir string) (SecretRef, error) {
 	return SecretRef{path: path}, err
 }
 
-// isScheme says whether s could be the name of a kind of secret store.
+// isScheme reports whether s could be the name of a kind of secret store.
 func isScheme(s string) bool {
 	return s != "" && strings.Trim(strings.ToLower(s), "abcdefghijklmnopqrstuvwxyz0123456789+-_") == ""
 }

@@ -212,7 +212,7 @@ func parseTLSMode(s string) (TLSMode, error) {
 	return parseWord(s, VerifyFull, VerifyCA, Require, TLSOff)
 }
 
-// verifies says whether a mode looks at the certificate's chain at all.
+// verifies reports whether a mode looks at the certificate's chain at all.
 func (m TLSMode) verifies() bool { return m == VerifyFull || m == VerifyCA }
 
 // parseService reads the service part of an SPN: "mysql" of mysql/db1.
@@ -228,7 +228,7 @@ func parseService(s string) (string, error) {
 	return s, nil
 }
 
-// kpasswdOf gives the kpasswd servers that go with configured KDCs: the same
+// kpasswdOf returns the kpasswd servers that go with configured KDCs: the same
 // hosts on their own port (RFC 3244 §1).
 func kpasswdOf(kdcs []HostPort) []HostPort {
 	var out []HostPort

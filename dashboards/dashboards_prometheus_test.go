@@ -139,7 +139,7 @@ func start(t *testing.T, hosts []*host, silent string) server {
 		"--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address=127.0.0.1:0")}
 }
 
-// count returns how many series a query gives.
+// count returns how many series a query returns.
 func (s server) count(ctx context.Context, query string) (int, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.address+"/api/v1/query?query="+url.QueryEscape(query), nil)
 	if err != nil {
@@ -166,7 +166,7 @@ func (s server) count(ctx context.Context, query string) (int, error) {
 	return len(answer.Data.Result), nil
 }
 
-// until asks again and again until a query gives something, at the deadline for the last time.
+// until asks again and again until a query returns something, at the deadline for the last time.
 func (s server) until(ctx context.Context, deadline time.Time, query string) error {
 	again := time.NewTicker(200 * time.Millisecond)
 	defer again.Stop()

@@ -63,7 +63,7 @@ func rules(t *testing.T) []rule {
 	return out
 }
 
-// series says which labels the series of a name have: those of the metrics
+// series reports which labels the series of a name have: those of the metrics
 // table, what a scrape adds, and what our rules record. That of a recorded
 // name says which of all labels it has; here it may have any that a metric has.
 func series(t *testing.T) map[string][]string {
@@ -89,7 +89,7 @@ func series(t *testing.T) map[string][]string {
 	return out
 }
 
-// wrongQuery says what is wrong with a query: how it is written, and whether
+// wrongQuery reports what is wrong with a query: how it is written, and whether
 // its series, their labels, and the codes that it asks for exist. Labels that it
 // groups or joins by are those of any metric.
 func wrongQuery(query string, known map[string][]string) (wrong []string) {

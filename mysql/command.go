@@ -51,7 +51,7 @@ func (c *Conn) UseDatabase(ctx context.Context, name string) error {
 	})
 }
 
-// Quit says goodbye and closes. A connection that is not logged in is only
+// Quit reports goodbye and closes. A connection that is not logged in is only
 // closed.
 func (c *Conn) Quit(ctx context.Context) error {
 	if c.stage != ready {

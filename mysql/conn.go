@@ -14,19 +14,19 @@ import (
 
 // How a login's steps can end without a *ServerError or an error of the path.
 var (
-	// ErrNotMySQL says that whatever listens there does not greet as MySQL does.
+	// ErrNotMySQL reports that whatever listens there does not greet as MySQL does.
 	ErrNotMySQL = errors.New("not a MySQL server")
-	// ErrTooOld says that the server cannot switch plugins, which a login needs.
+	// ErrTooOld reports that the server cannot switch plugins, which a login needs.
 	ErrTooOld = errors.New("the server is too old: it has no pluggable authentication")
-	// ErrNoTLS says that the server offers no TLS. There is no fallback.
+	// ErrNoTLS reports that the server offers no TLS. There is no fallback.
 	ErrNoTLS = errors.New("the server offers no TLS")
-	// ErrNoSwitch says that the server let the user in, or went on, without a
+	// ErrNoSwitch reports that the server let the user in, or went on, without a
 	// switch: the account has no password and no plugin that asks for anything.
 	ErrNoSwitch = errors.New("the server asked for no authentication")
-	// ErrOpenAccount says that the server took junk for an answer: the account
+	// ErrOpenAccount reports that the server took junk for an answer: the account
 	// has no password.
 	ErrOpenAccount = errors.New("the server accepts anything from this account")
-	// ErrNoValue says that a query gave no row, or NULL.
+	// ErrNoValue reports that a query gave no row, or NULL.
 	ErrNoValue = errors.New("the query gave no value")
 
 	errOrder = errors.New("this step is not possible here")
@@ -111,7 +111,7 @@ const (
 	DoingAnswer   = "authenticating"
 )
 
-// StepError says at which step a conversation failed.
+// StepError reports at which step a conversation failed.
 type StepError struct {
 	Doing string
 	Err   error

@@ -73,7 +73,7 @@ func ParseGreeting(b []byte) (*Greeting, error) {
 	return g, nil
 }
 
-// Marshal gives the payload that ParseGreeting reads: for servers in tests, and
+// Marshal returns the payload that ParseGreeting reads: for servers in tests, and
 // for whoever plays the server to a driver. The scramble must have 20 bytes or
 // more, at most 246.
 func (g *Greeting) Marshal() []byte {

@@ -19,7 +19,7 @@ type Authenticator interface {
 	Next(ctx context.Context, data []byte) ([]byte, error)
 }
 
-// Params says how to log in.
+// Params holds the parameters of a login.
 type Params struct {
 	User         string
 	TLS          *tls.Config // nil: no TLS
@@ -28,7 +28,7 @@ type Params struct {
 	Capabilities Capability        // beyond what a login needs: FoundRows, MultiStatements
 }
 
-// ErrSecondSwitch says that the server wants a second plugin, or a second
+// ErrSecondSwitch reports that the server wants a second plugin, or a second
 // factor. That is not answered.
 var ErrSecondSwitch = errors.New("the server asks for a second authentication")
 

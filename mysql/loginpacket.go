@@ -33,7 +33,7 @@ func loginHead(caps Capability) []byte {
 	return append(b, make([]byte, 23)...)
 }
 
-// Marshal gives the packet's payload. Attributes are in the order of their names.
+// Marshal returns the packet's payload. Attributes are in the order of their names.
 func (p *LoginPacket) Marshal() []byte {
 	b := append(loginHead(p.Capabilities), p.User...)
 	b = append(b, 0)

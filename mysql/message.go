@@ -25,7 +25,7 @@ type ServerError struct {
 	Message string // hostile text, cut at 1,024 bytes
 }
 
-// Error gives the number, the state and the text.
+// Error returns the number, the state and the text.
 func (e *ServerError) Error() string {
 	if e.State == "" {
 		return fmt.Sprintf("server error %d: %s", e.Number, e.Message)
@@ -52,7 +52,7 @@ func parseError(b []byte) (*ServerError, error) {
 	return e, nil
 }
 
-// Marshal gives the packet's payload, for servers in tests.
+// Marshal returns the packet's payload, for servers in tests.
 func (e *ServerError) Marshal() []byte {
 	b := binary.LittleEndian.AppendUint16([]byte{headErr}, e.Number)
 	if e.State != "" {
@@ -87,7 +87,7 @@ func parseSwitch(b []byte) (*Switch, error) {
 	return &Switch{Plugin: plugin, Data: f}, nil
 }
 
-// Marshal gives the payload of the AuthSwitchRequest, for servers in tests.
+// Marshal returns the payload of the AuthSwitchRequest, for servers in tests.
 func (s *Switch) Marshal() []byte {
 	b := append([]byte{headSwitch}, s.Plugin...)
 	return append(append(b, 0), s.Data...)

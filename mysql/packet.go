@@ -16,7 +16,7 @@ const MaxAuthPacket = 64 << 10
 // public key, ERR; dialog may ask a few questions more.
 const maxAuthPackets = 8
 
-// ErrMalformed says that the peer sent something that is not the protocol's.
+// ErrMalformed reports that the peer sent something that is not the protocol's.
 var ErrMalformed = errors.New("malformed packet")
 
 // AppendPacket appends payload in its frame: three bytes of length (little

@@ -34,7 +34,7 @@ type Dialer interface {
 	DialContext(ctx context.Context, network, address string) (net.Conn, error)
 }
 
-// Kind says which rung of the ladder a probe stands on.
+// Kind is the rung of the ladder that a probe belongs to.
 type Kind string
 
 // The kinds, in the order of the ladder.
@@ -70,7 +70,7 @@ type ID struct {
 	Variant   string // tells two questions at one address apart, e.g. "large"
 }
 
-// String gives kind/target/address/transport, leaving out what is not set.
+// String returns kind/target/address/transport, leaving out what is not set.
 func (id ID) String() string {
 	parts := []string{string(id.Kind), id.Target}
 	if id.Address.IsValid() {
@@ -181,5 +181,5 @@ type HeldBack struct {
 // Error is the guard's own text.
 func (h *HeldBack) Error() string { return h.Err.Error() }
 
-// Unwrap gives the guard's error.
+// Unwrap returns the guard's error.
 func (h *HeldBack) Unwrap() error { return h.Err }

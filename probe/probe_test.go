@@ -41,7 +41,7 @@ func TestID(t *testing.T) {
 	}
 }
 
-// clock gives a time that moves on by a second each time it is asked for.
+// clock returns a time that moves on by a second each time it is asked for.
 func clock() func() time.Time {
 	now := time.Date(2026, 11, 22, 15, 0, 0, 0, time.UTC)
 	return func() time.Time {
@@ -210,7 +210,7 @@ func accept(t *testing.T) (ours, theirs *net.TCPConn) {
 	return c.(*net.TCPConn), s.(*net.TCPConn)
 }
 
-// refused is what a port without a listener gives.
+// refused is what a port without a listener returns.
 func refused(t *testing.T) error {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -222,7 +222,7 @@ func refused(t *testing.T) error {
 	return err
 }
 
-// reset is what a read gives after an RST.
+// reset is what a read returns after an RST.
 func reset(t *testing.T) error {
 	t.Helper()
 	ours, theirs := accept(t)
@@ -232,7 +232,7 @@ func reset(t *testing.T) error {
 	return err
 }
 
-// readPast is what a read gives when its deadline is over.
+// readPast is what a read returns when its deadline is over.
 func readPast(t *testing.T) error {
 	t.Helper()
 	ours, _ := accept(t)

@@ -13,7 +13,7 @@ import (
 // it means is a Code of internal/diagnose.
 type Reason string
 
-// What the path does. ReasonOf gives these.
+// What the path does. ReasonOf returns these.
 const (
 	ReasonUDPSilent      Reason = "udp-silent"            // a datagram was sent, nothing came back
 	ReasonConnectTimeout Reason = "tcp-connect-timeout"   // no answer to the SYN
@@ -97,7 +97,7 @@ const (
 // ReasonOf turns an error of the path into its reason. silent is the reason
 // for a deadline that passed: only the caller knows whether it was connecting
 // or waiting, and over which transport. An error that is none of the path's
-// gives ReasonMalformed.
+// returns ReasonMalformed.
 func ReasonOf(err error, silent Reason) Reason {
 	var dns *net.DNSError
 	switch {

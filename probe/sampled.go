@@ -76,7 +76,7 @@ func (s Sampled) Run(ctx context.Context) Result {
 	}
 }
 
-// silent says that nothing came back within the timeout.
+// silent reports whether nothing came back within the timeout.
 func silent(r Result) bool {
 	return r.Outcome == Failed && (r.Reason == ReasonUDPSilent || r.Reason == ReasonConnectTimeout || r.Reason == ReasonTCPSilent)
 }

@@ -102,7 +102,7 @@ func (h *host) try(command string) (out string, ok bool) {
 	return out, !failed
 }
 
-// show gives properties of a unit, in one line.
+// show returns properties of a unit, in one line.
 func (h *host) show(unit string, properties ...string) string {
 	h.t.Helper()
 	var values []string

@@ -19,7 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// terminalPair gives a terminal, and the side that somebody types at.
+// terminalPair returns a terminal, and the side that somebody types at.
 func terminalPair(t *testing.T) (typed, terminal *os.File) {
 	t.Helper()
 	typed, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)

@@ -303,7 +303,7 @@ func agreed(ctx context.Context, s streams) bool {
 	return err == nil && strings.EqualFold(strings.TrimSpace(string(answer)), "yes")
 }
 
-// end prints what went wrong, and gives the exit code.
+// end prints what went wrong, and returns the exit code.
 func (o *bootstrapOptions) end(s streams, rep bootstrap.Report, err error) error {
 	var e *bootstrap.Error
 	if err != nil && !errors.As(err, &e) {

@@ -101,7 +101,7 @@ func (o *bundleOptions) run(ctx context.Context, s streams) error {
 	return err
 }
 
-// list says what is in the bundle, and what is not and why.
+// list reports what is in the bundle, and what is not and why.
 func (b *bundle) list() string {
 	var out strings.Builder
 	for _, i := range b.items {

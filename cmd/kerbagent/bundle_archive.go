@@ -32,7 +32,7 @@ func (b *bundle) add(name, about string, data []byte) {
 	b.items = append(b.items, item{name, about, data})
 }
 
-// lacks says why something is not in the bundle, in one line.
+// lacks reports why something is not in the bundle, in one line.
 func (b *bundle) lacks(name string, err error) {
 	b.missing = append(b.missing, item{name: name, about: strings.ReplaceAll(err.Error(), "\n", "; ")})
 }

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// clockState says whether the kernel thinks that something keeps its clock.
+// clockState reports whether the kernel thinks that something keeps its clock.
 func clockState() string {
 	var t unix.Timex // Modes 0 only reads
 	state, err := unix.Adjtimex(&t)

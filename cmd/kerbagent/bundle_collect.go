@@ -88,7 +88,7 @@ func (b *bundle) user(principal string) {
 	}
 }
 
-// whereabouts says what a secret's file is, but for its size: that of a
+// whereabouts reports what a secret's file is, but for its size: that of a
 // password file is the password's.
 func whereabouts(ref config.SecretRef) string {
 	path, err := ref.Path()

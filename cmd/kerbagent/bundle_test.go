@@ -25,7 +25,7 @@ import (
 	"github.com/kerbagent/kerbagent/probe"
 )
 
-// unpack gives the files of a bundle by their names below its folder.
+// unpack returns the files of a bundle by their names below its folder.
 func unpack(t *testing.T, file string) map[string]string {
 	t.Helper()
 	f, err := os.Open(file)
@@ -55,7 +55,7 @@ func unpack(t *testing.T, file string) map[string]string {
 	}
 }
 
-// bundleOf runs support-bundle and gives what it wrote and printed.
+// bundleOf runs support-bundle and returns what it wrote and printed.
 func bundleOf(t *testing.T, args ...string) (files map[string]string, printed string) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "bundle.tar.gz")
@@ -85,7 +85,7 @@ func forms(secret []byte) []string {
 	return out
 }
 
-// searched says in which files a secret is.
+// searched reports in which files a secret is.
 func searched(files map[string]string, secret []byte) (found []string) {
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		for _, form := range forms(secret) {

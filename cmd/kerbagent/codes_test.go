@@ -93,7 +93,7 @@ func looks(r diagnose.Rule, title string) string {
 	return b.String()
 }
 
-// howToRehearse says how a finding can be seen without breaking anything.
+// howToRehearse reports how a finding can be seen without breaking anything.
 func howToRehearse(code diagnose.Code) string {
 	for _, f := range rehearsal.Catalogue() {
 		if f.Code == code {
@@ -109,7 +109,7 @@ func howToRehearse(code diagnose.Code) string {
 	return "The rehearsal has no krb5.conf. Make the mistake in a copy of the file, and look at that:\n\n    cp /etc/krb5.conf /tmp/krb5.conf\n    kerbagent krb5conf lint --path /tmp/krb5.conf\n"
 }
 
-// unrehearsed says what to do in place of a rehearsal.
+// unrehearsed reports what to do in place of a rehearsal.
 func unrehearsed() map[diagnose.Code]string {
 	return map[diagnose.Code]string{
 		"secret-malformed": "Give it a password with a line end, with the realm, database and user of a login of yours; nothing is tried with it.\n" +
@@ -179,7 +179,7 @@ func markdown(text string) string {
 	return strings.Join(parts, "`")
 }
 
-// markdownLines gives paragraphs, and commands, which begin with spaces, as code.
+// markdownLines returns paragraphs, and commands, which begin with spaces, as code.
 func markdownLines(text string) string {
 	var b strings.Builder
 	code := false

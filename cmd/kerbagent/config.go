@@ -89,7 +89,7 @@ func checkConfig(s streams, path string) error {
 	return err
 }
 
-// unusable says what a well-formed configuration names that cannot be used.
+// unusable reports what a well-formed configuration names that cannot be used.
 func unusable(cfg *config.Config) []string {
 	var out []string
 	for _, db := range cfg.Databases {

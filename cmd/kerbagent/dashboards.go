@@ -50,7 +50,7 @@ Files that are there already and differ are not touched: nothing is written then
 	return c
 }
 
-// exported says what was written, and what to do with it.
+// exported reports what was written, and what to do with it.
 func exported(s streams, dir string, written []string) error {
 	if len(written) == 0 {
 		_, err := fmt.Fprintf(s.out, "%s is up to date.\n", dir)

@@ -28,7 +28,7 @@ type expectation struct {
 	state string
 }
 
-// expected says it of each panel; of a single query where its letter stands behind.
+// expected reports it of each panel; of a single query where its letter stands behind.
 // None of them stays empty.
 func expected() map[string]expectation {
 	all := map[string]expectation{

@@ -103,7 +103,7 @@ func (p process) cost() string {
 	return fmt.Sprintf("%.1f s, %d MiB, exit %d", p.took.Seconds(), p.rss>>20, p.code)
 }
 
-// cheap says that a process stayed within the bounds of time and memory.
+// cheap reports whether a process stayed within the bounds of time and memory.
 func (p process) cheap() bool { return p.took < time.Minute && p.rss < 120<<20 }
 
 // attacked runs the ladder against peers of the test.

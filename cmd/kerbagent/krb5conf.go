@@ -55,7 +55,7 @@ KRB5_CONFIG names, else /etc/krb5.conf.`,
 	return c
 }
 
-// find says which file is meant, and gives the configuration where there is one.
+// find returns the file that is meant, and the configuration where there is one.
 func (o *krb5confOptions) find(s streams) (krb5file.File, *config.Config, error) {
 	switch o.style {
 	case "", string(config.Krb5File), string(config.Krb5Block), string(config.Krb5Snippet):

@@ -105,7 +105,7 @@ func lines(s string) string {
 	return strings.Join(parts, "\n")
 }
 
-// counted says how many findings there are of each severity.
+// counted reports how many findings there are of each severity.
 func counted(r diagnose.Report) string {
 	n := map[diagnose.Severity]int{}
 	for _, f := range r.Findings {

@@ -170,7 +170,7 @@ func (p *prometheus) get(path string, into any) (ok bool) {
 	return true
 }
 
-// count is how many series a query gives.
+// count is how many series a query returns.
 func (p *prometheus) count(query string) int {
 	p.t.Helper()
 	var answer struct {

@@ -116,7 +116,7 @@ func newVersion(s streams) *cobra.Command {
 	}
 }
 
-// terminal says whether w is one, and how wide.
+// terminal reports whether w is one, and how wide.
 func terminal(w io.Writer) (width int, ok bool) {
 	f, isFile := w.(*os.File)
 	if !isFile || !term.IsTerminal(int(f.Fd())) {

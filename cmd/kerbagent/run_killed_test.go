@@ -97,7 +97,7 @@ func TestRunKilled(t *testing.T) {
 	}
 }
 
-// quickRehearsal starts a rehearsal for as long as the test runs, and gives its
+// quickRehearsal starts a rehearsal for as long as the test runs, and returns its
 // configuration with a beat for tests.
 func quickRehearsal(t *testing.T, o rehearsal.Options) (config string) {
 	t.Helper()
@@ -114,7 +114,7 @@ func quickRehearsal(t *testing.T, o rehearsal.Options) (config string) {
 	return files.Config
 }
 
-// quicken gives a rehearsed configuration a beat for tests.
+// quicken shortens a rehearsed configuration's intervals for tests.
 func quicken(t *testing.T, config string) {
 	t.Helper()
 	b, err := os.ReadFile(config)

@@ -100,7 +100,7 @@ func (o *traceOptions) run(ctx context.Context, s streams, user, database string
 	return exitError(map[probe.Outcome]int{probe.Skipped: 1, probe.Failed: 2}[t.Live.Outcome])
 }
 
-// warnOfUnknown says that a name is no database of the configuration, which has some.
+// warnOfUnknown reports that a name is no database of the configuration, which has some.
 func warnOfUnknown(w io.Writer, cfg *config.Config, database string) {
 	if cfg == nil || len(cfg.Databases) == 0 {
 		return
@@ -174,7 +174,7 @@ func traced(path string, t krb5file.Trace) string {
 	return b.String()
 }
 
-// happened says in a few words how the login went.
+// happened reports in a few words how the login went.
 func happened(res *probe.Result) string {
 	switch {
 	case res == nil:

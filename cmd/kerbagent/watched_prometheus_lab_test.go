@@ -149,7 +149,7 @@ type point struct {
 	value float64
 }
 
-// points are those of all series that a query gives over a time, second by second; NaN is none.
+// points are those of all series that a query returns over a time, second by second; NaN is none.
 func (w *watched) points(query string, over span) []point {
 	w.t.Helper()
 	var answer struct {
@@ -163,7 +163,7 @@ func (w *watched) points(query string, over span) []point {
 	return slices.DeleteFunc(all, func(p point) bool { return math.IsNaN(p.value) })
 }
 
-// now are the values that a query gives at one moment, as a table or a stat asks for them, in its order.
+// now are the values that a query returns at one moment, as a table or a stat asks for them, in its order.
 func (w *watched) now(query string, at time.Time) []float64 {
 	w.t.Helper()
 	var out []float64
@@ -205,7 +205,7 @@ type sample struct {
 	Value  point
 }
 
-// series are those that a query gives at a moment.
+// series are those that a query returns at a moment.
 func (w *watched) series(query string, at time.Time) []sample {
 	w.t.Helper()
 	var answer struct{ Data struct{ Result []sample } }

@@ -53,7 +53,7 @@ type Variable struct {
 	Current           json.RawMessage
 }
 
-// Datasource says who is asked.
+// Datasource is the Grafana data source that a query is sent to.
 type Datasource struct{ Type, UID string }
 
 // Panel is one picture or table.

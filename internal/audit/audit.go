@@ -52,7 +52,7 @@ type Targets struct {
 	All        bool     // also every process that has a Kerberos library loaded
 }
 
-// Named says whether a process was named in any way.
+// Named reports whether a process was named in any way.
 func (t Targets) Named() bool {
 	return len(t.Units)+len(t.PIDs)+len(t.Users)+len(t.Containers) > 0
 }
@@ -74,7 +74,7 @@ type Application struct {
 	Unread   []string `json:"unread"` // what could not be read of it
 }
 
-// ErrNoProcess says that nothing was found to look at.
+// ErrNoProcess reports that nothing was found to look at.
 var ErrNoProcess = errors.New("no process found")
 
 // Run looks at the processes that o selects.

@@ -25,7 +25,7 @@ func kcmSockets() []string {
 	return []string{"/var/run/.heim_org.h5l.kcm-socket", "/run/.heim_org.h5l.kcm-socket"}
 }
 
-// judgeCredentials says what the program will prove its user with: a client
+// judgeCredentials reports what the program will prove its user with: a client
 // keytab is tried where the cache has no ticket (MIT krb5 documents it under
 // "client keytab"), Java does what its login configuration says.
 func (c *inspection) judgeCredentials(r reader.Reader) {
@@ -130,7 +130,7 @@ func (c *inspection) judgeCacheFile(from, file string, keytab bool) {
 	}
 }
 
-// judgeNewCache says whether the library can keep the ticket that it gets with
+// judgeNewCache reports whether the library can keep the ticket that it gets with
 // a keytab: MIT's gives up where it cannot write the cache.
 func (c *inspection) judgeNewCache(from, file string) {
 	st, err := c.root.stat(path.Dir(file))
@@ -139,7 +139,7 @@ func (c *inspection) judgeNewCache(from, file string) {
 	}
 }
 
-// noCache says that there is no cache, and where the ticket may be instead: in
+// noCache reports that there is no cache, and where the ticket may be instead: in
 // this host's /tmp, which a unit with PrivateTmp does not see.
 func (c *inspection) noCache(from, file string) {
 	private := c.p.Namespaces["mnt"] && (strings.HasPrefix(file, "/tmp/") || strings.HasPrefix(file, "/var/tmp/"))
@@ -163,7 +163,7 @@ func (c *inspection) noCache(from, file string) {
 		Fix:   "get a ticket as the program's user into that cache, or give the program a client keytab by KRB5_CLIENT_KTNAME"})
 }
 
-// judgeTickets says for how long the program can log in with a cache.
+// judgeTickets reports for how long the program can log in with a cache.
 func (c *inspection) judgeTickets(file string, b []byte, keytab bool) {
 	cc, err := keys.ParseCCache(b)
 	if err != nil {

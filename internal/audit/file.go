@@ -23,7 +23,7 @@ const maxReport = 4 << 20
 // schema is of the report; another one is refused.
 const schema = 1
 
-// ErrNotTrusted says that a report is not root's own, or that others may write it.
+// ErrNotTrusted reports that a report is not root's own, or that others may write it.
 var ErrNotTrusted = errors.New("only a regular file of root's that nobody else may write is read")
 
 // file is a report on disk.

@@ -35,7 +35,7 @@ const (
 	capDACReadSearch = 2
 )
 
-// may says whether the process can do what with a file, by owner, group and
+// may reports whether the process can do what with a file, by owner, group and
 // mode, as path_resolution(7) has it. Access control lists are not known here.
 func (id Identity) may(st *unix.Stat_t, what uint32) bool {
 	if (id.has(capDACOverride) || id.has(capDACReadSearch) && what&write == 0) && id.owns(st.Uid) {
@@ -53,7 +53,7 @@ func (id Identity) may(st *unix.Stat_t, what uint32) bool {
 
 func (id Identity) has(c uint) bool { return id.caps>>c&1 == 1 }
 
-// owns says whether the capabilities of the process's user namespace reach a
+// owns reports whether the capabilities of the process's user namespace reach a
 // file of that user (user_namespaces(7)).
 func (id Identity) owns(uid uint32) bool {
 	return slices.ContainsFunc(id.mapped, func(r idRange) bool {

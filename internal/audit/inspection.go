@@ -169,11 +169,11 @@ func (c *inspection) note(format string, args ...any) {
 	c.unread = append(c.unread, fmt.Sprintf(format, args...))
 }
 
-// notSeen says that an error is of the audit's own rights, or of what it does
+// notSeen reports whether an error is of the audit's own rights, or of what it does
 // not judge: nothing follows from it about the program.
 func notSeen(err error) bool { return errors.Is(err, ErrUnread) || errors.Is(err, ErrNotJudged) }
 
-// closed says that the program's own user is kept out.
+// closed reports whether the program's own user is kept out.
 func closed(err error) bool { return errors.Is(err, ErrNotItsOwn) }
 
 func missing(err error) bool { return errors.Is(err, fs.ErrNotExist) }

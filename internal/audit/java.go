@@ -21,7 +21,7 @@ type jaas struct {
 
 func (j jaas) option(name string) string { return j.options[name] }
 
-// keyed says that the login is made with a keytab.
+// keyed reports whether the login is made with a keytab.
 func (j jaas) keyed() bool { return strings.EqualFold(j.options["useKeyTab"], "true") }
 
 // readJAAS reads the login configuration that the JVM was given.
@@ -61,7 +61,7 @@ func parseJAAS(text string) map[string]string {
 	return out
 }
 
-// judgeJava says what only Java does with the file and with its options.
+// judgeJava reports what only Java does with the file and with its options.
 func (c *inspection) judgeJava(r reader.Reader) {
 	if r != reader.Java {
 		return
@@ -84,6 +84,6 @@ func (c *inspection) judgeJava(r reader.Reader) {
 	}
 }
 
-// strong says of an encryption type that it is AES, which is all that a
+// strong reports of an encryption type that it is AES, which is all that a
 // directory of today gives (RFC 3962, RFC 8009).
 func strong(etype int32) bool { return etype >= 17 && etype <= 20 }

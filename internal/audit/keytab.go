@@ -14,7 +14,7 @@ import (
 // maxKeytab is the largest keytab that is read, in bytes.
 const maxKeytab = 1 << 20
 
-// judgeKeytab says whether the program has a client keytab that its library
+// judgeKeytab reports whether the program has a client keytab that its library
 // will use, and what is wrong with one that is named.
 func (c *inspection) judgeKeytab(r reader.Reader) (serves bool) {
 	file, from := c.keytabName(r)
@@ -106,7 +106,7 @@ func principals(kt *keys.Keytab) string {
 	return strings.Join(out, ", ")
 }
 
-// stale says that kerbagent's own keytab of the same user has newer keys: the
+// stale reports that kerbagent's own keytab of the same user has newer keys: the
 // account's password was changed since the program's was written.
 func (c *inspection) stale(file string, kt *keys.Keytab) {
 	if c.s.o.Config == nil {

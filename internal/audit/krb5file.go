@@ -82,7 +82,7 @@ func (c *inspection) stops(r reader.Reader) Severity {
 	return Error
 }
 
-// judgeNoFile says what comes of a file that is not there: MIT's and Heimdal's
+// judgeNoFile reports what comes of a file that is not there: MIT's and Heimdal's
 // libraries then live by their defaults, which find KDCs by DNS.
 func (c *inspection) judgeNoFile(r reader.Reader, files []string) {
 	what, severity := "it does without, and finds realms and KDCs by DNS alone", Warning
@@ -98,7 +98,7 @@ func (c *inspection) judgeNoFile(r reader.Reader, files []string) {
 		Fix:   "give the program the file: mount it where it runs in a container, or correct KRB5_CONFIG or -Djava.security.krb5.conf"})
 }
 
-// judgeOther says where the program reads another file than the one that is
+// judgeOther reports where the program reads another file than the one that is
 // kept: another path, or in another mount namespace another file at that path.
 func (c *inspection) judgeOther(files []string, set *conf.Set) {
 	if c.s.o.Config == nil || c.s.o.Config.Krb5Conf == nil {
@@ -128,7 +128,7 @@ func (c *inspection) judgeOther(files []string, set *conf.Set) {
 		Fix:   "mount this host's file into the container, or have the image's file made by the same configuration"})
 }
 
-// judgeReaders says where the program's library makes something else of the
+// judgeReaders reports where the program's library makes something else of the
 // file than MIT's, which is what people test with kinit.
 func (c *inspection) judgeReaders(r reader.Reader, set *conf.Set) {
 	if r == reader.MIT || c.database.Realm == "" {
@@ -159,7 +159,7 @@ func sameServers(a, b []reader.Server) bool {
 	return slices.EqualFunc(usable(a), usable(b), func(x, y reader.Server) bool { return x.Host == y.Host && x.Port == y.Port })
 }
 
-// judgeStart says where the program still lives by what was true when it
+// judgeStart reports where the program still lives by what was true when it
 // started. MIT's and Heimdal's libraries read the file again at each login;
 // Java and gokrb5 keep what they read first.
 func (c *inspection) judgeStart(r reader.Reader) {

@@ -48,7 +48,7 @@ type libraries struct {
 	gokrb5       bool
 }
 
-// kerberos says whether the process has anything to do with Kerberos.
+// kerberos reports whether the process has anything to do with Kerberos.
 func (l libraries) kerberos() bool { return l.mit || l.heimdal || l.jvm != "" || l.gokrb5 }
 
 // libraries reads what is mapped, and for a Go program what is built in.
@@ -163,7 +163,7 @@ func (c *inspection) pluginFolders() []string {
 	return nil
 }
 
-// judgePlugin says where the client library lacks its half of the login.
+// judgePlugin reports where the client library lacks its half of the login.
 func (c *inspection) judgePlugin() {
 	plugin := c.libs.client.plugin()
 	if plugin == "" || slices.Contains(c.libs.plugins, plugin) {

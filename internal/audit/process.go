@@ -208,7 +208,7 @@ func parseCgroup(text string) (unit, container string) {
 	return unit, container
 }
 
-// unitName says whether a text is the name of a systemd service
+// unitName reports whether a text is the name of a systemd service
 // (systemd.unit(5)), so that it may stand in a command.
 func unitName(s string) bool {
 	return regexp.MustCompile(`^[a-zA-Z0-9:_][a-zA-Z0-9:_.@-]{0,254}$`).MatchString(s)

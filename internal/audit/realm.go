@@ -8,7 +8,7 @@ import (
 	"github.com/kerbagent/kerbagent/krb5/conf/reader"
 )
 
-// judgeRealm says whether the program's library finds the database's realm,
+// judgeRealm reports whether the program's library finds the database's realm,
 // and KDCs of it.
 func (c *inspection) judgeRealm() {
 	db := c.database
@@ -51,7 +51,7 @@ func (c *inspection) userRealm() string {
 	return c.reading.DefaultRealm.Value
 }
 
-// referred says whether the database's realm is found all the same: the user's
+// referred reports whether the database's realm is found all the same: the user's
 // own realm is asked, and it is the database's, or has a trust with it that
 // the configuration knows.
 func (c *inspection) referred(host reader.HostRealm, own string) bool {
@@ -77,7 +77,7 @@ func ways(how string) string {
 	return how
 }
 
-// judgeResolver says where a container has no way to find KDCs by DNS: its
+// judgeResolver reports where a container has no way to find KDCs by DNS: its
 // resolver is another than the host's and none of the realm's own.
 func (c *inspection) judgeResolver() {
 	if !c.p.Namespaces["mnt"] || c.s.o.Config == nil {

@@ -17,13 +17,13 @@ import (
 
 // Why a file of a process is not read.
 var (
-	// ErrNotItsOwn says that the process's user may not read the file, so the
+	// ErrNotItsOwn reports that the process's user may not read the file, so the
 	// audit does not open it either: a variable that names /etc/shadow must not
 	// make root read that.
 	ErrNotItsOwn = fmt.Errorf("its user may not read it: %w", fs.ErrPermission)
-	// ErrNotJudged says that an access control list decides.
+	// ErrNotJudged reports that an access control list decides.
 	ErrNotJudged = errors.New("an access control list decides who may read it, which is not judged")
-	// ErrUnread says that the audit itself has no right to look.
+	// ErrUnread reports that the audit itself has no right to look.
 	ErrUnread = errors.New("this audit has no right to look at it")
 )
 
@@ -195,7 +195,7 @@ func (w *walk) follow(fd int) (string, error) {
 	return target, nil
 }
 
-// listed says whether an access control list decides about a file (acl(5)).
+// listed reports whether an access control list decides about a file (acl(5)).
 func listed(fd int) bool {
 	n, err := unix.Getxattr(magic(fd), "system.posix_acl_access", nil)
 	return err == nil && n > 0

@@ -116,13 +116,13 @@ func missing(err error) permission {
 	return p
 }
 
-// throttled says that AWS refused for the number of requests.
+// throttled reports whether AWS refused for the number of requests.
 func throttled(err error) bool {
 	_, ok := retry.DefaultThrottleErrorCodes[code(err)]
 	return ok
 }
 
-// passes says that an error is one of those that go away by themselves.
+// passes reports whether an error is one of those that go away by themselves.
 func passes(err error) bool {
 	var status *smithyhttp.ResponseError
 	var sending *smithyhttp.RequestSendError
@@ -148,7 +148,7 @@ func passes(err error) bool {
 		is[*aws.RequestCanceledError](err)
 }
 
-// refused says that AWS has answered and done nothing. Without an answer, or
+// refused reports whether AWS has answered and done nothing. Without an answer, or
 // with one that says that AWS itself failed, that is not known.
 func refused(err error) bool {
 	var status *smithyhttp.ResponseError
@@ -164,13 +164,13 @@ func refused(err error) bool {
 // errNobodyToAsk is in the way of a profile with MFA where there is no terminal.
 var errNobodyToAsk = errors.New("the profile needs an MFA code, and there is no terminal to ask for it")
 
-// is says whether a typed error of the SDK is in the chain.
+// is reports whether a typed error of the SDK is in the chain.
 func is[T error](err error) bool {
 	var t T
 	return errors.As(err, &t)
 }
 
-// deniedByName says that a secret is not there, to somebody who may read it if
+// deniedByName reports whether a secret is not there, to somebody who may read it if
 // it were: without an ARN that a policy could allow, its bare name is refused.
 func deniedByName(err error, name string) bool {
 	return !strings.HasPrefix(name, "arn:") && slices.Contains(deniedCodes(), code(err)) && missing(err).resource == name

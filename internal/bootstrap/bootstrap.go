@@ -43,7 +43,7 @@ func Apply(ctx context.Context, o Options) (Report, error) {
 	return run(ctx, o, func(w *world) ([]step, error) { return w.steps(), nil })
 }
 
-// Rotate gives passwords of the directory new values: of Admin, or of users of the
+// Rotate changes passwords in the directory: of Admin, or of users of the
 // configuration. The error is an *Error.
 func Rotate(ctx context.Context, o Options, names []string) (Report, error) {
 	return run(ctx, o, func(w *world) ([]step, error) { return w.rotateSteps(names) })

@@ -56,7 +56,7 @@ func (d *daemon) Restart(context.Context) error {
 	return nil
 }
 
-// serves gives a host a daemon.
+// serves adds a daemon to a host.
 func (h *host) serves() *daemon {
 	d := &daemon{now: time.Now, dropIn: filepath.Join(h.dir, "unit.d", "bootstrap.conf")}
 	h.daemon = d

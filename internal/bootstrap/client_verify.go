@@ -53,7 +53,7 @@ func (s *clientStep) verify(ctx context.Context, cfg *config.Config) (*Wait, err
 	return nil, nil
 }
 
-// waits says whether there is time left to wait for a domain controller. One that
+// waits reports whether there is time left to wait for a domain controller. One that
 // still lacks a user then is a finding; where the logins work, not the end of all.
 func (s *clientStep) waits(rep diagnose.Report) bool {
 	if s.since.IsZero() {
@@ -107,7 +107,7 @@ func (s *clientStep) spreading(results []probe.Result, rep diagnose.Report) []st
 	return out
 }
 
-// isNew says of a user@REALM that it was made by this run, or a moment ago.
+// isNew reports of a user@REALM that it was made by this run, or a moment ago.
 func (s *clientStep) isNew(user string) bool {
 	given := s.state.Done[givenPassword(user)] // never: no user of ours
 	return !given.Before(s.began) || s.Now().Sub(given) < spreadBudget

@@ -86,7 +86,7 @@ func NewClients(cfg aws.Config) Clients {
 	}
 }
 
-// clockCorrected says that AWS refused a signature for its time: the SDK marks
+// clockCorrected reports that AWS refused a signature for its time: the SDK marks
 // such answers, and signs the next attempt by AWS's clock.
 func clockCorrected(err error) aws.Ternary {
 	var marked interface{ RetryableError() bool }

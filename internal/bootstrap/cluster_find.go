@@ -47,7 +47,7 @@ func (s *clusterStep) ours(c *types.DBCluster) error {
 		"mode %s makes a cluster, and there is one called %s that kerbagent did not make", want.Mode, want.Identifier)}
 }
 
-// status says what a cluster's state asks for: to wait, to give up, or nothing.
+// status reports what a cluster's state asks for: to wait, to give up, or nothing.
 // The words are those of "Viewing DB cluster status" in the Aurora user guide.
 func (s *clusterStep) status(status string) (*Wait, error) {
 	id := s.Config.Cluster.Identifier
@@ -98,7 +98,7 @@ func writerOf(c *types.DBCluster) string {
 	return ""
 }
 
-// unlistedError says that AWS does not list a version on an instance class. It
+// unlistedError reports that AWS does not list a version on an instance class. It
 // lists what can be ordered: a deprecated version that runs may be left out.
 type unlistedError struct{ error }
 

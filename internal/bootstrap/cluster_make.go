@@ -15,7 +15,7 @@ import (
 	"github.com/kerbagent/kerbagent/config"
 )
 
-// lookMissing says how a cluster comes to be where there is none.
+// lookMissing reports how a cluster comes to be where there is none.
 func (s *clusterStep) lookMissing(ctx context.Context) (view, error) {
 	want := s.Config.Cluster
 	v := view{is: "there is no cluster " + want.Identifier, billed: []string{fmt.Sprintf("the cluster %s: %d of %s, with storage and backups", want.Identifier, want.Instances, want.InstanceClass)}}
@@ -63,7 +63,7 @@ func (s *clusterStep) lookMissing(ctx context.Context) (view, error) {
 	return v, nil
 }
 
-// unsaid says what a new cluster gets that nobody asked for.
+// unsaid reports what a new cluster gets that nobody asked for.
 func (s *clusterStep) unsaid(from origin) []string {
 	want := s.Config.Cluster
 	var out []string
@@ -199,7 +199,7 @@ func (s *clusterStep) snapshot(ctx context.Context) (types.DBClusterSnapshot, er
 	return out.DBClusterSnapshots[0], nil
 }
 
-// complete gives a new cluster its instances: a cluster is made without any,
+// complete adds the instances to a new cluster: a cluster is made without any,
 // and joins when it has a writer.
 func (s *clusterStep) complete(ctx context.Context, c *types.DBCluster, have []types.DBInstance) (missing []change, wait *Wait, err error) {
 	want := s.Config.Cluster

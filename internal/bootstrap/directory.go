@@ -79,7 +79,7 @@ func (s *directoryStep) learn(d *types.DirectoryDescription) error {
 	return s.state.made(s.madeAs(), f.id)
 }
 
-// controllers says which domain controller is not ready; empty: all are.
+// controllers reports which domain controller is not ready; empty: all are.
 func (s *directoryStep) controllers(ctx context.Context, id string) (string, error) {
 	active, waiting := 0, ""
 	for p := directoryservice.NewDescribeDomainControllersPaginator(s.ds, &directoryservice.DescribeDomainControllersInput{DirectoryId: aws.String(id)}); p.HasMorePages(); {

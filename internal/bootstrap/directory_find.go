@@ -48,7 +48,7 @@ func (s *directoryStep) find(ctx context.Context) (*types.DirectoryDescription, 
 	return nil, advise("say which one: write directory.id", "%d directories are called %s: %s", len(found), want.Name, strings.Join(ids, ", "))
 }
 
-// matches says whether d is what a request of ours would have made. One that is
+// matches reports whether d is what a request of ours would have made. One that is
 // on its way out, or never came to be, is none: but for ours it counts.
 func (s *directoryStep) matches(d types.DirectoryDescription) bool {
 	want := s.Config.Directory
@@ -90,14 +90,14 @@ func vpcOf(d types.DirectoryDescription) foundDirectory {
 	return f
 }
 
-// foreignError says that something of our name is there and does not carry our tag,
+// foreignError reports that something of our name is there and does not carry our tag,
 // or does not yet.
 type foreignError struct{ error }
 
 // Unwrap returns the advice.
 func (e *foreignError) Unwrap() error { return e.error }
 
-// acceptable says why a directory that is there will not do.
+// acceptable reports why a directory that is there will not do.
 func (s *directoryStep) acceptable(ctx context.Context, d *types.DirectoryDescription) error {
 	want, id := s.Config.Directory, aws.ToString(d.DirectoryId)
 	switch {

@@ -16,7 +16,7 @@ import (
 // before it is asked for again: a second one costs money every hour.
 const directorySettle = 5 * time.Minute
 
-// lookMissing says how a directory comes to be where there is none.
+// lookMissing reports how a directory comes to be where there is none.
 func (s *directoryStep) lookMissing(ctx context.Context) (view, error) {
 	want := s.Config.Directory
 	if want.ID != "" {

@@ -158,7 +158,7 @@ func (l *labHost) endsInALogin(t *testing.T, users []string) {
 	}
 }
 
-// waitedFor says whether the last run has waited for this.
+// waitedFor reports whether the last run has waited for this.
 func (l *labHost) waitedFor(what string) bool {
 	return slices.ContainsFunc(l.events, func(e Event) bool { return e.Kind == EventWaiting && strings.HasPrefix(e.Text, what) })
 }

@@ -32,8 +32,8 @@ func start(ctx context.Context, o Options, changes bool) (*engine, error) {
 	return &engine{world: w}, nil
 }
 
-// release gives the lock back. Where a request is still to be looked for, which
-// only this host's state file knows of, the lock stays with it.
+// release releases the lock. While a request is still to be looked for, which
+// only this host's state file knows of, this host keeps the lock.
 func (e *engine) release(ctx context.Context, l *lock) error {
 	if len(e.state.Sent) > 0 {
 		return nil

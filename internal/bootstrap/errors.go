@@ -34,7 +34,8 @@ func advise(next, format string, args ...any) error {
 // goOn is what to do where nothing better is known.
 const goOn = "mend that and run it again: it goes on where it stopped"
 
-// hint gives an error what to do about it. It passes or not as it did.
+// hint adds to an error what to do about it. Whether the error is worth a retry
+// does not change.
 func hint(err error, next string) error {
 	var advice *adviceError
 	if errors.As(err, &advice) {
@@ -43,7 +44,7 @@ func hint(err error, next string) error {
 	return &adviceError{ExitFailed, text(err), next, err}
 }
 
-// blockedError says that somebody else has something to do.
+// blockedError reports that somebody else has something to do.
 type blockedError struct{ what string }
 
 // Error returns what they have to do.
@@ -103,7 +104,7 @@ func problem(step string, err error) *Error {
 	return e
 }
 
-// lockedError says that somebody else is at it.
+// lockedError reports that somebody else is at it.
 type lockedError struct{ by string }
 
 // Error names the holder of the lock.

@@ -18,7 +18,7 @@ func awsRule(protocol string, port int) awstest.Rule {
 }
 
 // A rule whose peers cannot be read is said, and stands in nobody's way: it used
-// to count for nothing, so that a good cluster was waited for for ever.
+// to count for nothing, so that a good cluster was waited for forever.
 func TestRulesThatCannotBeJudged(t *testing.T) {
 	list, group := awsRule("-1", -1), awsRule("-1", -1)
 	list.PrefixList, group.Group = "pl-0123456789abcdef0", "sg-0000000f"

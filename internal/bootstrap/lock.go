@@ -97,7 +97,7 @@ func (l *lock) wait(ctx context.Context, holder string, waited time.Duration) er
 	return l.Sleep(ctx, w.Every)
 }
 
-// still says whether the lock is ours yet: a host that slept, or was cut off, may
+// still reports whether the lock is ours yet: a host that slept, or was cut off, may
 // have been taken for dead. It is asked before every change.
 func (l *lock) still(ctx context.Context) error {
 	for began := l.Now(); ; {
@@ -151,7 +151,7 @@ func (l *lock) remove(ctx context.Context) error {
 	return nil
 }
 
-// release gives the lock back, if it is still ours. An answer that is lost is
+// release releases the lock, if it is still ours. An answer that is lost is
 // asked for again.
 func (l *lock) release(ctx context.Context) error {
 	for began := l.Now(); ; {
@@ -172,7 +172,7 @@ func (l *lock) release(ctx context.Context) error {
 	}
 }
 
-// gone says that there is no lock, or that it is on its way out.
+// gone reports whether there is no lock, or that it is on its way out.
 func gone(err error) bool {
 	return is[*types.ResourceNotFoundException](err) || is[*types.InvalidRequestException](err) || deniedByName(err, lockName)
 }

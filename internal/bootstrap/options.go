@@ -64,7 +64,7 @@ type SQL interface {
 	Missing(ctx context.Context, want config.BootstrapDatabaseUser) ([]string, error)
 	// Run runs one of them.
 	Run(ctx context.Context, statement string) error
-	// PluginActive says whether this instance has loaded authentication_kerberos.
+	// PluginActive reports whether this instance has loaded authentication_kerberos.
 	PluginActive(ctx context.Context) (bool, error)
 	Close() error
 }
@@ -92,7 +92,7 @@ type Accounts interface {
 	// Create makes a user, disabled and without a password, in the OU where the
 	// Admin may. One that is there already is an error.
 	Create(ctx context.Context, name string) error
-	// SetPassword gives a user its password. An error that wraps ErrUnconfirmed says
+	// SetPassword sets a user's password. An error that wraps ErrUnconfirmed says
 	// that only a login with it tells whether it was set.
 	SetPassword(ctx context.Context, name string, password Secret) error
 	// Enable lets a user log in, with a password that ends by the domain's policy
@@ -113,7 +113,7 @@ type Account struct {
 	NeverExpires bool // by its own setting
 }
 
-// AccountsAt says which directory, and as whom.
+// AccountsAt holds the directory to connect to and the account to bind with.
 type AccountsAt struct {
 	Realm       string
 	ShortName   string       // the OU of that name is the Admin's

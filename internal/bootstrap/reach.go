@@ -67,7 +67,7 @@ func (w *world) unreachable(ctx context.Context) []string {
 	return out
 }
 
-// unsent says why a request did not reach a service, and where it was to go; empty:
+// unsent reports why a request did not reach a service, and where it was to go; empty:
 // it did, or was not sent for another reason.
 func unsent(err error) (where, why string) {
 	var sending *smithyhttp.RequestSendError

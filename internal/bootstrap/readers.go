@@ -156,7 +156,7 @@ func (s *readersStep) asked(reader string, joined time.Time) error {
 	return s.state.did("rebooted/"+reader, at)
 }
 
-// restarted says how far a reader's reboot is: AWS took the request, and the
+// restarted reports how far a reader's reboot is: AWS took the request, and the
 // instance has restarted since. Where an answer was lost, its events know.
 func (s *readersStep) restarted(ctx context.Context, reader string, joined time.Time) (asked, restarted bool, err error) {
 	if at, ok := s.state.Done["restarted/"+reader]; ok && !at.Before(joined) {

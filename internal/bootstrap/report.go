@@ -25,7 +25,7 @@ type Event struct {
 	Wait *Wait         // EventWaiting
 }
 
-// EventKind says what an Event tells.
+// EventKind is the kind of an Event.
 type EventKind string
 
 // The kinds of event.
@@ -49,7 +49,7 @@ type StepReport struct {
 	Notes   []string `json:"notes,omitempty"`
 }
 
-// Changes says whether anything is missing.
+// Changes reports whether anything is missing.
 func (r Report) Changes() bool {
 	for _, s := range r.Steps {
 		if !s.Done {

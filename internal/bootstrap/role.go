@@ -164,7 +164,7 @@ func (s *roleStep) access() change {
 	return change{key: "access", what: "give it the managed policy AmazonRDSDirectoryServiceAccess", act: s.attach}
 }
 
-// joined says whether the cluster is a member of the directory by this role.
+// joined reports whether the cluster is a member of the directory by this role.
 func (s *roleStep) joined(ctx context.Context) (bool, error) {
 	c, err := describeCluster(ctx, s.rds, s.Config.Cluster.Identifier)
 	if err != nil || c == nil {

@@ -62,14 +62,14 @@ func parsePolicy(text string) (document, error) {
 // conditions aws:SourceAccount and aws:SourceArn are about it.
 type caller struct{ account, arn string }
 
-// letsIn says whether a trust policy lets a service use its role.
+// letsIn reports whether a trust policy lets a service use its role.
 func (d document) letsIn(service string, c caller) verdict {
 	return d.judge(c, func(st policyStatement) bool {
 		return slices.Contains(st.Principal.Service, service) && st.isAbout("sts:AssumeRole")
 	})
 }
 
-// allows says whether policies allow an action on one of some resources; "*"
+// allows reports whether policies allow an action on one of some resources; "*"
 // stands for an action that knows no resources.
 func allows(policies []document, action string, resources ...string) verdict {
 	var all document
@@ -104,7 +104,7 @@ func (d document) judge(c caller, about func(policyStatement) bool) verdict {
 	return out
 }
 
-// isAbout says whether a statement is about an action, whose case is nothing.
+// isAbout reports whether a statement is about an action, whose case is nothing.
 func (st policyStatement) isAbout(action string) bool {
 	named := func(pattern string) bool { return like(strings.ToLower(pattern), strings.ToLower(action)) }
 	if len(st.NotAction) > 0 {
@@ -121,7 +121,7 @@ func (st policyStatement) isOn(resource string) bool {
 	return slices.ContainsFunc(st.Resource, named)
 }
 
-// holds says whether the conditions of a statement hold: granted, excluded, or
+// holds reports whether the conditions of a statement hold: granted, excluded, or
 // unjudged where one is not known here.
 func (st policyStatement) holds(c caller) verdict {
 	out := granted
@@ -163,7 +163,7 @@ func (c caller) meets(operator, key string, values []any) verdict {
 	return out
 }
 
-// like says whether a text fits a pattern with * (any text) and ? (one character).
+// like reports whether a text fits a pattern with * (any text) and ? (one character).
 func like(pattern, text string) bool {
 	for i := range len(pattern) {
 		switch {

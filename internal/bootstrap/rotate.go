@@ -22,9 +22,9 @@ const (
 	stagePending = "AWSPENDING"
 )
 
-// rotateStep gives one password a new value: stored as pending, set in the
-// directory, verified by one login, and only then current. So nobody who reads
-// the secret gets a password that is not valid yet.
+// rotateStep changes one password: the new value is stored as pending, set in the
+// directory, verified by one login, and only then made current. So nobody who
+// reads the secret gets a password that is not valid yet.
 type rotateStep struct {
 	*world
 	vault  vault
@@ -48,7 +48,7 @@ func madeCurrent(version string) string { return "current/" + version }
 
 func (s *rotateStep) principal() string { return s.user + "@" + s.Config.Directory.Realm() }
 
-// did says whether something was done, by the state file.
+// did reports whether something was done, by the state file.
 func (s *rotateStep) did(what string) bool {
 	_, ok := s.state.Done[what]
 	return ok
@@ -171,8 +171,8 @@ func (s *rotateStep) store(ctx context.Context) error {
 	return nil
 }
 
-// set gives the account the pending password: the Admin by Directory Service, a
-// user as the Admin.
+// set sets the account's password to the pending one: Admin's through Directory
+// Service, a user's with the rights of Admin.
 func (s *rotateStep) set(ctx context.Context) error {
 	version := s.state.Made[rotation(s.principal())]
 	password, err := s.vault.readVersion(ctx, s.secret, version)

@@ -11,12 +11,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
 
-// on says whether a rule is for a port.
+// on reports whether a rule is for a port.
 func on(r types.IpPermission, protocol string, port int32) bool {
 	return aws.ToString(r.IpProtocol) == "-1" || aws.ToString(r.IpProtocol) == protocol && aws.ToInt32(r.FromPort) <= port && aws.ToInt32(r.ToPort) >= port
 }
 
-// covers says whether rules let all of a network through. protocol -1 asks for
+// covers reports whether rules let all of a network through. protocol -1 asks for
 // a rule for everything.
 func covers(rules []types.IpPermission, protocol string, port int32, network netip.Prefix) bool {
 	return slices.ContainsFunc(rules, func(r types.IpPermission) bool {
@@ -37,7 +37,7 @@ func covers(rules []types.IpPermission, protocol string, port int32, network net
 	})
 }
 
-// pairs says whether rules let everything on a port through to another group.
+// pairs reports whether rules let everything on a port through to another group.
 func pairs(rules []types.IpPermission, protocol string, port int32, group string) bool {
 	return slices.ContainsFunc(rules, func(r types.IpPermission) bool {
 		if !on(r, protocol, port) {

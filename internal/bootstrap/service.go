@@ -89,7 +89,7 @@ func (s *serviceStep) files(ctx context.Context) ([]hostFile, error) {
 	return append(out, hostFile{s.ServiceFiles.DropIn, "write " + s.ServiceFiles.DropIn, []byte(dropIn), 0o644}), nil
 }
 
-// asWished says whether the file is there as it should be, and when it was changed.
+// asWished reports whether the file is there as it should be, and when it was changed.
 func (f hostFile) asWished() (time.Time, bool, error) {
 	info, err := os.Lstat(f.path)
 	if errors.Is(err, fs.ErrNotExist) {

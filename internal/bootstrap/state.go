@@ -100,7 +100,7 @@ func takeOver(former, name string) ([]byte, error) {
 // unsafeError is a file or folder that somebody else can change.
 type unsafeError struct{ path, why string }
 
-// Error says what is wrong with it.
+// Error reports what is wrong with it.
 func (e *unsafeError) Error() string { return e.path + " " + e.why }
 
 // openOwn opens a folder that nobody but whoever runs this may write to.
@@ -119,7 +119,7 @@ func openOwn(path string) (*os.File, error) {
 	return dir, nil
 }
 
-// owned says whether nobody but us may write to an open file or folder.
+// owned reports whether nobody but us may write to an open file or folder.
 func owned(path string, f *os.File) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
@@ -218,7 +218,7 @@ func (s *state) note(key string, now time.Time) error {
 	return s.save()
 }
 
-// forget says that a request is accounted for.
+// forget reports that a request is accounted for.
 func (s *state) forget(key string) error {
 	if _, ok := s.Sent[key]; !ok {
 		return nil
@@ -227,7 +227,7 @@ func (s *state) forget(key string) error {
 	return s.save()
 }
 
-// forgetBut says that the requests of a step are accounted for, but for some.
+// forgetBut reports that the requests of a step are accounted for, but for some.
 func (s *state) forgetBut(step string, open func(key string) bool) error {
 	n := len(s.Sent)
 	for key := range s.Sent {
@@ -256,7 +256,7 @@ func (s *state) did(what string, at time.Time) error {
 	return s.save()
 }
 
-// lately says whether a request was sent so short a time ago that its effect may
+// lately reports whether a request was sent so short a time ago that its effect may
 // not show yet.
 func (s *state) lately(key string, now time.Time, settle time.Duration) bool {
 	sent, ok := s.Sent[key]

@@ -44,7 +44,7 @@ func (s *trustStep) direction() types.TrustDirection {
 	return types.TrustDirectionOneWayOutgoing // as AWS sees it: our directory trusts the other
 }
 
-// acceptable says why a trust that is there will not do.
+// acceptable reports why a trust that is there will not do.
 func (s *trustStep) acceptable(t *types.Trust) error {
 	id, next := aws.ToString(t.TrustId), "delete it, on both sides, and run it again; or write what it is: a trust cannot be turned"
 	switch {

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// unrouted says what AWS asks for where the other forest's DNS has addresses
+// unrouted reports what AWS asks for where the other forest's DNS has addresses
 // that are not private: a route to them. kerbagent makes none. The option that
 // opens the directory's security group to everybody is not needed for it.
 func (s *trustStep) unrouted() []string {
@@ -23,7 +23,7 @@ func (s *trustStep) unrouted() []string {
 		"  aws ds add-ip-routes --region " + s.region + " --directory-id " + cmp.Or(s.directory.id, "d-…") + " --ip-routes " + strings.Join(routes, " ")}
 }
 
-// otherSide says what is left to be done in the other directory, as commands.
+// otherSide reports what is left to be done in the other directory, as commands.
 // They are made of configuration, but for the reason, which is AWS's text.
 func (s *trustStep) otherSide(reason string) string {
 	here, there := s.Config.Directory.Name, s.Config.Trust.Domain
@@ -56,7 +56,7 @@ On a Samba domain controller of %[2]s (its DNS must forward %[1]s to %[4]s):
 	return b.String()
 }
 
-// routing says what a verified trust does not prove: AWS verifies it, and users of
+// routing reports what a verified trust does not prove: AWS verifies it, and users of
 // the other forest still get no ticket while its names are not routed.
 func (s *trustStep) routing() string {
 	here, there := s.Config.Directory.Name, s.Config.Trust.Domain

@@ -104,7 +104,7 @@ func (s *usersStep) open(ctx context.Context) error {
 const passwordsEnd = "passwords in a new AWS Managed Microsoft AD end after 42 days, those of Admin and of applications too (the default domain policy): " +
 	"give them new values before with kerbagent bootstrap rotate, or write password_never_expires: true for a user"
 
-// ends says when a password ends, where the directory tells.
+// ends reports when a password ends, where the directory tells.
 func (s *usersStep) ends(a Account) []string {
 	if a.Expires.IsZero() || a.NeverExpires || a.Disabled {
 		return nil
@@ -234,7 +234,7 @@ func (s *usersStep) enable(ctx context.Context, u config.BootstrapUser) error {
 	return s.state.did(enabledUser(principal), at)
 }
 
-// unopened says what to look at where the directory does not let us in.
+// unopened reports what to look at where the directory does not let us in.
 func unopened(w *world, err error) error {
 	return hint(fmt.Errorf("talking to the directory at %s: %w", addresses(w.directory.addresses), err),
 		"see that this host reaches it on 53, 88, 389 and 464, and that "+w.Config.Directory.AdminPassword.String()+" is the password of its Admin; "+

@@ -23,7 +23,7 @@ func TestWhatToDoIsSaid(t *testing.T) {
 		opens int // how often the directory was tried, as its Admin
 		words []string
 	}{
-		// Silence is a context.DeadlineExceeded too, and was reported as "ended early", exit 1, for ever.
+		// Silence is a context.DeadlineExceeded too, and was reported as "ended early", exit 1, forever.
 		{"AWS is silent", func(_ *awstest.Cloud, h *host) { h.cutAt = 40 }, 0, []string{"failed, ", "dial tcp", "run it again"}},
 		{"the directory is silent", func(_ *awstest.Cloud, h *host) {
 			h.people.unopened = &net.OpError{Op: "dial", Net: "tcp", Err: context.DeadlineExceeded}

@@ -237,7 +237,7 @@ func (h *host) Do(r *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// does says whether a request is for an action.
+// does reports whether a request is for an action.
 func does(r *http.Request, action string) bool {
 	if strings.HasSuffix(r.Header.Get("X-Amz-Target"), "."+action) {
 		return true
@@ -252,7 +252,7 @@ func (h *host) apply() (rep Report, err error, killed bool) {
 	return h.runs(func(o Options) (Report, error) { return Apply(context.Background(), o) })
 }
 
-// rotate gives passwords new values, as a process of its own.
+// rotate changes passwords, as a process of its own.
 func (h *host) rotate(names ...string) (rep Report, err error, killed bool) {
 	return h.runs(func(o Options) (Report, error) { return Rotate(context.Background(), o, names) })
 }

@@ -34,7 +34,7 @@ type Env struct {
 	// says why, and nothing that needs a record is asked.
 	Ledger    *ledger.Ledger
 	LedgerErr error
-	// Prompted gives the password of a login whose secret is asked for on the
+	// Prompted returns the password of a login whose secret is asked for on the
 	// terminal; nil where no login needs it.
 	Prompted func(config.Login) ([]byte, error)
 	// Progress hears of every probe; nil for nobody. Its methods are called

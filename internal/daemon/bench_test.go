@@ -62,7 +62,7 @@ func liveHeap() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// BenchmarkTenThousandJobs gives what a job costs in live heap, with a full
+// BenchmarkTenThousandJobs measures what a job costs in live heap, with a full
 // history, where everything fails: all of it, and without the metrics, of which
 // each target has some thirty series. It also gives how long it takes to plan
 // them anew, and to explain their results.

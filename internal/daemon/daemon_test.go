@@ -326,7 +326,7 @@ func TestRunClockStepsBack(t *testing.T) {
 }
 
 // A job that does not run is said to be stalled, and its result is not
-// believed for ever.
+// believed forever.
 func TestStalled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := idle(t, manyJobs(4), nil)

@@ -17,7 +17,7 @@ import (
 	"github.com/kerbagent/kerbagent/probe"
 )
 
-// outputs gives all that the daemon shows, by what it is.
+// outputs returns all that the daemon shows, by what it is.
 func (r *running) outputs() map[string]string {
 	r.t.Helper()
 	disk, err := os.ReadFile(filepath.Join(r.d.o.StateDir, recorder.FileName))

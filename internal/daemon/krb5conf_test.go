@@ -12,7 +12,7 @@ import (
 )
 
 // What was wrong with a krb5.conf is nobody's trouble once the configuration
-// names none: its findings and notes stayed for ever.
+// names none: its findings and notes stayed forever.
 func TestRunReloadWithoutKrb5Conf(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "krb5.conf")
 	if err := os.WriteFile(file, []byte("[libdefaults]\n  default_realm = ELSEWHERE.TEST\n  default_tgs_enctypes = nosuch\n"), 0o644); err != nil {

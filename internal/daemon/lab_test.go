@@ -132,7 +132,7 @@ func (l *labDaemon) codes() (out []string) {
 	return out
 }
 
-// shows says whether /metrics has a finding of this code.
+// shows reports whether /metrics has a finding of this code.
 func (l *labDaemon) shows(code string) bool {
 	w := httptest.NewRecorder()
 	l.metrics.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))

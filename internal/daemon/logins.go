@@ -66,7 +66,7 @@ func (d *Daemon) loggedIn(ctx context.Context, j plan.Job, res probe.Result) {
 	}
 }
 
-// askedForPassword says that a database asked a user of ours for a password.
+// askedForPassword reports whether a database asked a user of ours for a password.
 func askedForPassword(res probe.Result) bool {
 	return res.Outcome == probe.Failed && res.Reason == probe.ReasonDBOtherPlugin && res.Facts[probe.FactFailedAt] == probe.AtDatabase
 }

@@ -23,7 +23,7 @@ type notes struct {
 	krb5 string // of the keeper, where nothing is wrong
 }
 
-// set says why a note stands; nil where it does not.
+// set reports why a note stands; nil where it does not.
 func (n *notes) set(what note, why error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

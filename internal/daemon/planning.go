@@ -140,7 +140,7 @@ func (d *Daemon) Reload() error {
 	return nil
 }
 
-// differs says whether what a search has found under the old configuration is
+// differs reports whether what a search has found under the old configuration is
 // not what it looks for in the new one.
 func differs(s discover.Search, old, now *config.Config) bool {
 	if db, was := old.Database(s.Name); was && s.Kind == probe.Database {

@@ -82,7 +82,7 @@ type seldom struct {
 	last map[string]time.Time
 }
 
-// may says whether something may be done now, and takes note that it is.
+// may reports whether something may be done now, and takes note that it is.
 func (s *seldom) may(what string, every time.Duration) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -23,7 +23,7 @@ func (d *Daemon) State() web.State {
 	return st
 }
 
-// allNotes says what is held back, slowed, stalled or not recorded.
+// allNotes reports what is held back, slowed, stalled or not recorded.
 func (d *Daemon) allNotes(entries []results.Entry) []string {
 	out := append([]string{}, d.planning.current().planner.Notes...)
 	out = append(out, d.loginNotes(entries)...)
@@ -38,7 +38,7 @@ func (d *Daemon) allNotes(entries []results.Entry) []string {
 	return out
 }
 
-// loginNotes says which logins are paused or wait.
+// loginNotes reports which logins are paused or wait.
 func (d *Daemon) loginNotes(entries []results.Entry) []string {
 	var out []string
 	waiting := d.logins.waiting()

@@ -90,7 +90,7 @@ func (l *lines) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// with gives the lines that have this message.
+// with returns the lines that have this message.
 func (l *lines) with(msg string) (out []map[string]any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -173,7 +173,7 @@ func (r *running) heard(part string) bool {
 	return slices.ContainsFunc(r.says, func(s string) bool { return strings.Contains(s, part) })
 }
 
-// until waits for something to become so, and gives how long it took.
+// until waits for something to become so, and returns how long it took.
 func (r *running) until(what string, so func() bool) time.Duration {
 	r.t.Helper()
 	begun := time.Now()
@@ -220,7 +220,7 @@ func (r *running) results() string {
 	return b.String()
 }
 
-// login gives the entry of a user's login.
+// login returns the entry of a user's login.
 func (r *running) login(user string) probe.Result {
 	for _, e := range r.d.State().Entries {
 		if e.Result.ID.Kind == probe.Login && strings.HasPrefix(e.Result.ID.Target, user) {

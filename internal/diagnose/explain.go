@@ -13,7 +13,7 @@ import (
 type Snapshot struct {
 	Results []probe.Result
 	Now     time.Time
-	// FailingSince says when a probe began to fail; a probe that is not in it
+	// FailingSince holds when each probe began to fail; a probe that is not in it
 	// began with its latest run. A one-shot check leaves it nil.
 	FailingSince map[probe.ID]time.Time
 	Limits       Limits
@@ -33,8 +33,8 @@ const SkewLimit = 5 * time.Minute
 // a fifth of the limit is far beyond what NTP leaves.
 const skewWarn = time.Minute
 
-// Explain says what the results mean: root causes, worst first, with their
-// consequences folded under them. It is pure: the same snapshot gives the same
+// Explain reports what the results mean: root causes, worst first, with their
+// consequences folded under them. It is pure: the same snapshot produces the same
 // report. Where a login was not tried, nothing is ok; where the run was cut
 // short, nothing is known but what stands on finished results alone.
 func Explain(s Snapshot) Report {

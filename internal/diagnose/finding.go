@@ -10,7 +10,7 @@ import (
 	"github.com/kerbagent/kerbagent/probe"
 )
 
-// Code says what is wrong, in words. It is stable for ever: the same in the
+// Code names what is wrong, in words. It is stable forever: the same in the
 // terminal, JSON, metrics, alerts and docs.
 type Code string
 

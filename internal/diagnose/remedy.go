@@ -31,7 +31,7 @@ func (f *found) remedyFor() string {
 	return strings.Join(out, "\n")
 }
 
-// fits says whether a command is one for a kind of directory: its comment says
+// fits reports whether a command is one for a kind of directory: its comment says
 // what it is for. Without a kind all are.
 func fits(line, kind string) bool {
 	_, comment, commented := strings.Cut(line, "  # ")
@@ -76,13 +76,13 @@ func fillLine(line string, w words) string {
 	}
 }
 
-// quotable says that single quotes make a value safe, in a POSIX shell and in
+// quotable reports whether single quotes make a value safe, in a POSIX shell and in
 // PowerShell.
 func quotable(v string) bool {
 	return v != "" && !strings.ContainsAny(v, "'\u2018\u2019\u201a\u201b") && strings.IndexFunc(v, func(r rune) bool { return !unicode.IsPrint(r) }) < 0 && !strings.HasPrefix(v, "-")
 }
 
-// bare says that a place in a command is a whole word and stands in no quotes.
+// bare reports whether a place in a command is a whole word and stands in no quotes.
 func bare(before, after string) bool {
 	open := strings.Count(before, "'")%2 != 0 || strings.Count(before, `"`)%2 != 0
 	return !open && (before == "" || strings.HasSuffix(before, " ")) && (after == "" || strings.HasPrefix(after, " ") || strings.HasPrefix(after, ")"))

@@ -97,7 +97,7 @@ func TestRemediesFitTheirCause(t *testing.T) {
 	}
 }
 
-// labelled says that a command is marked as one for a kind of directory.
+// labelled reports whether a command is marked as one for a kind of directory.
 func labelled(commands string) bool {
 	return regexp.MustCompile(`# (Windows|Samba)`).MatchString(commands)
 }

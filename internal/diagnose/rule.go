@@ -94,7 +94,7 @@ func Lookup(c Code) (Rule, bool) {
 	return Rule{}, false
 }
 
-// Print gives the rule's texts as the catalogue shows them, with <words> in place of values.
+// Print returns the rule's texts as the catalogue shows them, with <words> in place of values.
 func (r Rule) Print() (title, means, cause, remedy string) {
 	return fill(r.Title, nil), fill(r.Means, nil), fill(r.Cause, nil), fill(r.Remedy, nil)
 }

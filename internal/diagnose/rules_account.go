@@ -253,7 +253,7 @@ func misnamed(holds func(*probe.Result) bool) func(*view) []match {
 	}
 }
 
-// perLogin gives one match a user: the same account on two databases is one trouble.
+// perLogin returns one match a user: the same account on two databases is one trouble.
 func (v *view) perLogin(holds func(*probe.Result) bool) []match {
 	byUser := map[string][]*probe.Result{}
 	for _, r := range v.logins {

@@ -6,7 +6,7 @@ import (
 	"github.com/kerbagent/kerbagent/probe"
 )
 
-// applicationCause says of an issue where it is, what comes of it and what to
+// applicationCause describes an issue: where it is, what comes of it and what to
 // do: words of the application's are in it, so it is no remedy.
 const applicationCause = "{place}: {cause} What to do: {fix}."
 

@@ -28,7 +28,7 @@ func clockRules() []Rule {
 	}}
 }
 
-// skews gives the skew of each KDC address of a realm, in seconds, theirs minus ours.
+// skews returns the skew of each KDC address of a realm, in seconds, theirs minus ours.
 func (v *view) skews(realm string) (ks []*kdcAddr, skew map[*kdcAddr]float64) {
 	skew = map[*kdcAddr]float64{}
 	for _, k := range v.kdcsOf(realm) {
@@ -45,7 +45,7 @@ func (v *view) skews(realm string) (ks []*kdcAddr, skew map[*kdcAddr]float64) {
 
 func off(skew float64) bool { return math.Abs(skew) >= skewWarn.Seconds() }
 
-// skewWord says "10m0s ahead of" or "10m0s behind".
+// skewWord reports "10m0s ahead of" or "10m0s behind".
 func skewWord(s float64) string {
 	d := time.Duration(math.Abs(s) * float64(time.Second)).Round(time.Second)
 	if s < 0 {
@@ -79,7 +79,7 @@ func clockSkew(v *view) []match {
 	return out
 }
 
-// alike says that every KDC's clock is off, and all to the same side: then it
+// alike reports whether every KDC's clock is off, and all to the same side: then it
 // is this host's that is wrong.
 func alike(ks []*kdcAddr, skew map[*kdcAddr]float64) bool {
 	for _, k := range ks {
@@ -103,7 +103,7 @@ func (v *view) anotherClock(realm string, k *kdcAddr, skew float64) string {
 	return ""
 }
 
-// atRealm says that r comes from a machine that is a KDC of the realm: its
+// atRealm reports whether r comes from a machine that is a KDC of the realm: its
 // kpasswd has the same clock.
 func (v *view) atRealm(r *probe.Result, realm string) bool {
 	for _, k := range v.kdcsOf(realm) {

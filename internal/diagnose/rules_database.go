@@ -272,7 +272,7 @@ func largeLost(r *probe.Result) bool {
 	return reason(r, probe.ReasonTCPSilent) && (stage == "db-tls" || stage == "db-token")
 }
 
-// silentAt says what a database's silence followed.
+// silentAt reports what a database's silence followed.
 func silentAt(r *probe.Result) string {
 	switch r.Facts[probe.FactDBStage] {
 	case "db-tls":
@@ -287,7 +287,7 @@ func silentAt(r *probe.Result) string {
 	return "it takes connections and sends no greeting"
 }
 
-// stageOf says at which stage a conversation with a database failed.
+// stageOf reports at which stage a conversation with a database failed.
 func stageOf(r *probe.Result) string {
 	switch r.Facts[probe.FactDBStage] {
 	case "db-tls":

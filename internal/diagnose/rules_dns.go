@@ -134,7 +134,7 @@ func (d *dnsServer) words() words {
 	return w
 }
 
-// otherAnswers says that a server of the same role answers for the same realm.
+// otherAnswers reports whether a server of the same role answers for the same realm.
 func (v *view) otherAnswers(d *dnsServer) bool {
 	return slices.ContainsFunc(v.dnsOf(d.realm, d.role), func(o *dnsServer) bool { return o != d && anyAnswered(o.results) })
 }

@@ -124,12 +124,12 @@ func ipv6Broken(v *view) []match {
 	return []match{{affects: broken, words: wordsOf(broken[0]).and(words{"target": few(targets), "seen": seen(broken), "ip6": ipOf(broken)})}}
 }
 
-// lostOnTheWay says that nothing came back: who refuses, or takes a connection, was reached.
+// lostOnTheWay reports whether nothing came back: who refuses, or takes a connection, was reached.
 func lostOnTheWay(r *probe.Result) bool {
 	return onPath(r) && !reason(r, probe.ReasonRefused, probe.ReasonClosed, probe.ReasonTCPSilent)
 }
 
-// sameName says that both results are of one machine, by its name.
+// sameName reports whether both results are of one machine, by its name.
 func (v *view) sameName(a, b *probe.Result) bool {
 	ofA, named := v.hosts[a.ID.Address.Addr()]
 	ofB, also := v.hosts[b.ID.Address.Addr()]

@@ -164,7 +164,7 @@ func joint(ms []match) match {
 	return m
 }
 
-// distinct gives what the matches have for a word, each once.
+// distinct returns what the matches have for a word, each once.
 func distinct(ms []match, word string) []string {
 	var out []string
 	had := map[string]bool{"": true}
@@ -233,7 +233,7 @@ func kdcWrongRealm(v *view) []match {
 	return joined(out)
 }
 
-// saidNotUs says that a login showed k a ticket for the realm, and that k answered
+// saidNotUs reports whether a login showed k a ticket for the realm, and that k answered
 // 35 (KRB_AP_ERR_NOT_US): it has not the realm's key.
 func (v *view) saidNotUs(k *kdcAddr) bool {
 	return slices.ContainsFunc(v.failedLogins(probe.ReasonKRBError), func(l *probe.Result) bool {

@@ -32,7 +32,7 @@ func fileRules() []Rule {
 	})
 }
 
-// fileCause says of an issue where it is, what comes of it and what to do:
+// fileCause describes an issue: where it is, what comes of it and what to do:
 // words of the file are in it, so it is no remedy.
 const fileCause = "{place}: {cause} What to do: {fix}."
 
@@ -126,7 +126,7 @@ func ofFile(code Code) func(*view) []match {
 	}
 }
 
-// wholeFile gives the result of the file that r is an issue of.
+// wholeFile returns the result of the file that r is an issue of.
 func (v *view) wholeFile(r *probe.Result) []*probe.Result {
 	for _, o := range v.all {
 		if o.ID.Kind == probe.Krb5Conf && o.ID.Target == r.ID.Target && o.ID.Variant == "" {

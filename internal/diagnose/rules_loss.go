@@ -98,7 +98,7 @@ func (v *view) lossesByAddress() []*losses {
 	return all
 }
 
-// blocked says that among the silent results all of one port and transport are
+// blocked reports that among the silent results all of one port and transport are
 // so, and so many that loss does not explain them.
 func (v *view) blocked(l *losses) map[*probe.Result]bool {
 	type way struct {
@@ -128,7 +128,7 @@ func (v *view) blocked(l *losses) map[*probe.Result]bool {
 	return out
 }
 
-// lossy says whether what happened at an address is loss. Answers that came late
+// lossy reports whether what happened at an address is loss. Answers that came late
 // prove it; where each question is answered at once or never, it is the question
 // (its type, its size), not chance.
 func (l *losses) lossy() bool { return l.late >= 2 || l.late == 1 && len(l.silent) > 0 }
@@ -171,7 +171,7 @@ func pathLossy(v *view) []match {
 	return []match{m}
 }
 
-// everywhere says that packets are lost on the way to several machines: then a
+// everywhere reports whether packets are lost on the way to several machines: then a
 // few questions that another one did not answer are lost on the same way.
 func (v *view) everywhere(all []*losses) bool {
 	var hosts []string

@@ -43,7 +43,7 @@ func qtypeOf(r *probe.Result) string {
 	return qtype
 }
 
-// refuses says that a question got no answer, or was not to be answered.
+// refuses reports whether a question got no answer, or was not to be answered.
 func refuses(r *probe.Result) bool {
 	return onPath(r) || reason(r, probe.ReasonDNSRefused, probe.ReasonDNSServFail)
 }
@@ -144,7 +144,7 @@ func (v *view) withoutZone(realm string) (affects []*probe.Result, said []string
 	return affects, said
 }
 
-// withoutAnswer says how a server answered a question that it had no answer to.
+// withoutAnswer reports how a server answered a question that it had no answer to.
 func withoutAnswer(r *probe.Result) string {
 	switch rcode := r.Facts[probe.FactRcode]; rcode {
 	case "NOERROR":

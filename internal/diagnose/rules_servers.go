@@ -46,7 +46,7 @@ func serverRules() []Rule {
 	}}
 }
 
-// dead says that no exchange with k gave a usable answer.
+// dead reports whether no exchange with k gave a usable answer.
 func (k *kdcAddr) dead() bool {
 	rs := present(k.udp, k.tcp)
 	for _, r := range rs {
@@ -172,7 +172,7 @@ func srvStale(v *view) []match {
 	return out
 }
 
-// knownController says that an address is more than an SRV record's: the
+// knownController reports whether an address is more than an SRV record's: the
 // domain has it (each domain controller registers its own), or it is a DNS
 // server of the realm.
 func (v *view) knownController(k *kdcAddr) bool {

@@ -75,7 +75,7 @@ func serviceRules() []Rule {
 	})
 }
 
-// acrossTrust says that the login died while a ticket for another realm was asked for.
+// acrossTrust reports whether the login died while a ticket for another realm was asked for.
 func acrossTrust(r *probe.Result) bool {
 	return r.Facts[probe.FactFailedAt] == probe.AtTGS && strings.HasPrefix(r.Facts[probe.FactAskedFor], "krbtgt/")
 }

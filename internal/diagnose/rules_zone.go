@@ -18,7 +18,7 @@ func (d *dnsServer) negative() []*probe.Result {
 	})
 }
 
-// ignorant says that d answered about the zone's SOA and knows nothing of the zone.
+// ignorant reports whether d answered about the zone's SOA and knows nothing of the zone.
 func (d *dnsServer) ignorant() bool {
 	return d.question("SOA "+d.domain()) != nil && !d.knowsZone()
 }
@@ -100,7 +100,7 @@ func realmNotInDNS(v *view) []match {
 	return out
 }
 
-// endpointIn says that the database of a result has a name in the realm's own domain.
+// endpointIn reports whether the database of a result has a name in the realm's own domain.
 func endpointIn(r *probe.Result, realm string) bool {
 	host, _, err := net.SplitHostPort(r.Facts[probe.FactEndpoint])
 	return err == nil && strings.HasSuffix(strings.ToLower(host), "."+domainOf(realm))

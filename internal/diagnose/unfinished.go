@@ -6,7 +6,7 @@ import (
 	"github.com/kerbagent/kerbagent/probe"
 )
 
-// unfinished says that a run ended before this probe did.
+// unfinished reports whether a run ended before this probe did.
 func unfinished(r probe.Result) bool {
 	return r.Outcome == probe.Skipped && r.Reason == probe.ReasonCanceled
 }

@@ -147,7 +147,7 @@ func (v *view) since(r *probe.Result) time.Time {
 	return r.Started
 }
 
-// everyLoginWorks says that there are logins, and that each has just worked.
+// everyLoginWorks reports whether there are logins, and that each has just worked.
 func (v *view) everyLoginWorks() bool {
 	for _, l := range v.logins {
 		if l.Outcome != probe.OK {
@@ -157,7 +157,7 @@ func (v *view) everyLoginWorks() bool {
 	return len(v.logins) > 0
 }
 
-// onPath says that r failed because the path or the peer gave no answer, not
+// onPath reports whether r failed because the path or the peer gave no answer, not
 // because of what an answer said.
 func onPath(r *probe.Result) bool {
 	if r == nil || r.Outcome != probe.Failed {
@@ -171,7 +171,7 @@ func onPath(r *probe.Result) bool {
 	return false
 }
 
-// answered says that the peer said something in the protocol.
+// answered reports whether the peer said something in the protocol.
 func answered(r *probe.Result) bool {
 	switch {
 	case r == nil || r.Outcome == probe.Skipped:
@@ -186,7 +186,7 @@ func reason(r *probe.Result, any ...probe.Reason) bool {
 	return r != nil && r.Outcome != probe.OK && slices.Contains(any, r.Reason)
 }
 
-// noneAnswered says that there are results and that all of them failed on the path.
+// noneAnswered reports whether there are results and that all of them failed on the path.
 func noneAnswered(rs []*probe.Result) bool {
 	for _, r := range rs {
 		if !onPath(r) {
@@ -198,7 +198,7 @@ func noneAnswered(rs []*probe.Result) bool {
 
 func anyAnswered(rs []*probe.Result) bool { return slices.ContainsFunc(rs, answered) }
 
-// answeredOver says whether the server answered any question over t, and
+// answeredOver reports whether the server answered any question over t, and
 // whether it was asked over t at all.
 func (d *dnsServer) answeredOver(t probe.Transport) (yes, asked bool) {
 	for _, r := range d.over(t) {
@@ -282,13 +282,13 @@ func (v *view) dnsOf(realm, role string) []*dnsServer {
 
 func (v *view) kdcsOf(realm string) []*kdcAddr { return v.kdcIn[realm] }
 
-// usable says that logins work through this address: they go over TCP, since
+// usable reports whether logins work through this address: they go over TCP, since
 // a PAC makes answers too large for UDP.
 func (k *kdcAddr) usable() bool {
 	return k.tcp != nil && k.tcp.Outcome == probe.OK && (k.bigTCP == nil || k.bigTCP.Outcome != probe.Failed)
 }
 
-// spareFor says that another KDC of the realm is usable.
+// spareFor reports whether another KDC of the realm is usable.
 func (v *view) spareFor(k *kdcAddr) bool {
 	for _, other := range v.kdcsOf(k.facts[probe.FactRealm]) {
 		if other.addr != k.addr && other.usable() {

@@ -158,7 +158,7 @@ func plain(s string) string {
 	return s
 }
 
-// wordsOf gives the words that nearly every rule about r uses. address and ip
+// wordsOf returns the values of the placeholders that nearly every rule about r uses. address and ip
 // are one server's and stay so when matches are joined; server and kdc become lists then.
 func wordsOf(r *probe.Result) words {
 	w := words{

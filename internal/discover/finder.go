@@ -116,7 +116,8 @@ func (d *Finder) serversOf(ctx context.Context, known map[string]*found[[]Server
 	return f.value, f.err
 }
 
-// once gives the search for key: done before and not over, under way, or done now.
+// once returns the search for key: an earlier one that has not expired, one that
+// is under way, or a new one.
 func once[T any](ctx context.Context, d *Finder, searches map[string]*found[T], key string, search func(*found[T])) *found[T] {
 	d.mu.Lock()
 	f := searches[key]
@@ -214,7 +215,7 @@ func (d *Finder) findBySRV(ctx context.Context, at []netip.AddrPort, realm, serv
 	return capHosts(out), ttl, err
 }
 
-// resolveAll fills in the addresses of servers, side by side, and gives the
+// resolveAll fills in the addresses of servers, side by side, and returns the
 // least TTL of those that it looked for.
 func (d *Finder) resolveAll(ctx context.Context, at []netip.AddrPort, all []Server) time.Duration {
 	ttls := make([]time.Duration, len(all))

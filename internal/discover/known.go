@@ -148,7 +148,7 @@ type Spot struct {
 type former struct {
 	Spot
 	since time.Time // with a monotonic reading
-	// lost says that the name could not be looked up, so that its address may
+	// lost is true while the name cannot be looked up, so that its address may
 	// well be right; otherwise it was looked up and has other addresses now.
 	lost bool
 }

@@ -70,7 +70,7 @@ func SurveyRealm(ctx context.Context, realm string, at []netip.AddrPort, theirs 
 	return s
 }
 
-// speakFor gives those of the servers that answer for a domain themselves.
+// speakFor returns those of the servers that answer for a domain themselves.
 func (d *Finder) speakFor(ctx context.Context, domain string, servers []netip.AddrPort) []netip.AddrPort {
 	own := make([]bool, len(servers))
 	var wg sync.WaitGroup

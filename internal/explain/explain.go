@@ -71,7 +71,7 @@ func (e *Explainer) Soon() {
 	}
 }
 
-// FirstRoundOver says that from now on there is enough to explain.
+// FirstRoundOver reports that from now on there is enough to explain.
 func (e *Explainer) FirstRoundOver() {
 	e.mu.Lock()
 	first := !e.ready
@@ -176,8 +176,8 @@ func (e *Explainer) tell(what string, f followed, rep diagnose.Report, more ...a
 		append([]any{"code", f.Code, "severity", f.Severity, "title", f.Title, "first", first, "verdict", rep.Verdict}, more...)...)
 }
 
-// record gives what failed to the flight recorder, with the findings that it is
-// part of.
+// record writes the failed results to the flight recorder, each with the findings
+// that it is part of.
 func (e *Explainer) record(fails []probe.Result, findings []diagnose.Finding) {
 	if len(fails) == 0 {
 		return

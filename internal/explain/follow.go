@@ -23,7 +23,7 @@ type followed struct {
 	told             bool      // that it began
 }
 
-// update takes in the findings of now. It gives those that have stood for
+// update takes in the findings of now. It returns those that have stood for
 // patience and those that have been gone for as long, and how long it is until
 // another may come to it; 0 for never.
 func (f *follower) update(findings []diagnose.Finding, now time.Time, patience time.Duration) (began, ended []followed, again time.Duration) {
@@ -68,7 +68,7 @@ func (f *follower) update(findings []diagnose.Finding, now time.Time, patience t
 	return began, ended, again
 }
 
-// same says that b is the finding a, a moment later: what it affects may have
+// same reports whether b is the finding a, a moment later: what it affects may have
 // grown, and its words may have changed.
 func same(a, b diagnose.Finding) bool {
 	if a.Code != b.Code {

@@ -60,7 +60,7 @@ func (b Breaker) Begin(secret []byte) (login.Attempt, error) {
 	return attempt, nil
 }
 
-// Open says whether the breaker of a login's user is open after a run of it.
+// Open reports whether the breaker of a login's user is open after a run of it.
 // told is false where the run says nothing about that.
 func Open(res probe.Result) (open, told bool) {
 	var paused *ledger.PausedError
@@ -74,7 +74,7 @@ func Open(res probe.Result) (open, told bool) {
 	return false, false
 }
 
-// Refused says whether a reason is a KDC's word after which a secret is not
+// Refused reports whether a reason is a KDC's word after which a secret is not
 // tried again.
 func Refused(r probe.Reason) bool {
 	switch r {

@@ -19,7 +19,7 @@ import (
 
 // Options of New.
 type Options struct {
-	// Repeats says that this process asks for ever: what is meant to fail is kept
+	// Repeats is true where this process asks forever: what is meant to fail is kept
 	// apart, users whom a database asks for a password are left alone, and the
 	// first try of a changed secret waits for its turn in a fleet.
 	Repeats bool
@@ -71,7 +71,7 @@ func (g *Guard) FirstHost(db config.Database, host string) (string, error) {
 	return l.Database(db.Endpoint(), db.MaxConnectErrors).FirstHost(host)
 }
 
-// MayAsk says whether a question may be asked at its beat. every is the time
+// MayAsk reports whether a question may be asked at its beat. every is the time
 // that is to pass between two of them; oddPort says that only an SRV record
 // names the port.
 func (g *Guard) MayAsk(id probe.ID, beat, every time.Duration, oddPort bool) bool {
@@ -100,7 +100,7 @@ func (g *Guard) Retain(asked map[netip.AddrPort]bool) { g.overload.Retain(asked)
 // Forget drops what is too long ago to hold anything back.
 func (g *Guard) Forget() { g.pace.Forget() }
 
-// Notes says which KDCs are asked less often, and why.
+// Notes reports which KDCs are asked less often, and why.
 func (g *Guard) Notes() []string { return g.overload.Notes() }
 
 // Unfinished returns how many handshakes with a database at these addresses are

@@ -29,7 +29,7 @@ type relief struct {
 	host  string
 }
 
-// Spares says whether a KDC is to be left alone.
+// Spares reports whether a KDC is to be left alone.
 func (o *Overload) Spares(at netip.AddrPort) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -67,7 +67,7 @@ func (o *Overload) Retain(asked map[netip.AddrPort]bool) {
 	maps.DeleteFunc(o.kdcs, func(at netip.AddrPort, _ relief) bool { return !asked[at] })
 }
 
-// Notes says which KDCs are asked less often.
+// Notes reports which KDCs are asked less often.
 func (o *Overload) Notes() []string {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -16,7 +16,7 @@ type Pace struct {
 	last map[string]time.Time // when a place was last asked
 }
 
-// Take says whether a place may be asked now, and takes note that it is.
+// Take reports whether a place may be asked now, and takes note that it is.
 func (p *Pace) Take(place string, every time.Duration) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -68,7 +68,7 @@ type newPorts struct {
 	proven map[netip.AddrPort]bool
 }
 
-// take says whether a port may be asked now, and takes note that it is.
+// take reports whether a port may be asked now, and takes note that it is.
 func (p *newPorts) take(at netip.AddrPort, now time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

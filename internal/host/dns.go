@@ -22,7 +22,7 @@ type heard struct {
 	refused bool // the host said that nobody listens there
 }
 
-// usable says that a program takes the answer, and asks no other server: not
+// usable reports whether a program takes the answer, and asks no other server: not
 // SERVFAIL, REFUSED and NOTIMP, nor an empty referral (glibc's res_send.c).
 func (h heard) usable() bool {
 	if h.answer == nil {
@@ -188,7 +188,7 @@ func (re reply) status() status {
 	return unavail
 }
 
-// goesOn says that the next domain of the search list is tried: after a name
+// goesOn reports whether the next domain of the search list is tried: after a name
 // without an address, and after SERVFAIL from all.
 func (re reply) goesOn() bool {
 	if !re.got {
@@ -338,7 +338,7 @@ func (s *search) hear(i int, name string, qtype uint16) heard {
 	}
 }
 
-// better says that a server asked after the one of key has a usable answer.
+// better reports whether a server asked after the one of key has a usable answer.
 func (s *search) better(key asking) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -17,7 +17,7 @@ type service struct {
 	actions map[status]bool // true: return, false: continue; a status that is not here has its default
 }
 
-// returns says whether the search ends with a status (nsswitch.conf(5), default actions).
+// returns reports whether the search ends with a status (nsswitch.conf(5), default actions).
 func (s service) returns(st status) bool {
 	if r, ok := s.actions[st]; ok {
 		return r
@@ -105,7 +105,7 @@ func readHosts(path string) (_ []hostLine, none bool, _ error) {
 	return out, !exists(path), err
 }
 
-// readMulti says whether every line of a name counts, by host.conf(5), and not only the first.
+// readMulti reports whether every line of a name counts, by host.conf(5), and not only the first.
 func readMulti(path string) (bool, error) {
 	all, err := lines(path, "#")
 	multi := false

@@ -165,7 +165,7 @@ func sayPassed(passed []Passed) string {
 	return strings.Join(out, ", ")
 }
 
-// wanted says which families are asked for.
+// wanted holds the address families that are asked for.
 type wanted struct{ v4, v6 bool }
 
 func (w wanted) has(a netip.Addr) bool { return a.Unmap().Is4() && w.v4 || !a.Unmap().Is4() && w.v6 }
@@ -221,7 +221,7 @@ func (r *Resolver) elsewhere(ctx context.Context, service, name string, want wan
 	return out, notFound
 }
 
-// speaksFor says whether a service that has no answer is there to have one:
+// speaksFor reports whether a service that has no answer is there to have one:
 // getent does not tell "not found" from "not available".
 func speaksFor(root, service, name string) bool {
 	switch {

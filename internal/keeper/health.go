@@ -19,7 +19,7 @@ const (
 
 // How a KDC comes back, in probe intervals. Each time that it is moved it has
 // to be well for twice as long, so that one that comes and goes stays at the
-// end, and the file is not rewritten for ever.
+// end, and the file is not rewritten forever.
 const (
 	backAfter   = 10
 	backAtMost  = 240
@@ -86,7 +86,7 @@ func newRealmHealth(own, now []string, interval time.Duration) *realmHealth {
 	return r
 }
 
-// standingsOf gives the standing of each of own's KDCs by which they come into
+// standingsOf returns the standing of each of own's KDCs by which they come into
 // the order now: that consists of runs, each in own's order, of the good, the
 // slow and the dead. ok is false where it has more, so somebody else made it.
 func standingsOf(own, now []string) (out []standing, ok bool) {
@@ -105,7 +105,7 @@ func standingsOf(own, now []string) (out []standing, ok bool) {
 	return out, len(now) == len(own) && run <= kdcDead
 }
 
-// order gives the names, the good ones first.
+// order returns the names, the good ones first.
 func (r *realmHealth) order() []string {
 	kdcs := slices.Clone(r.kdcs)
 	slices.SortStableFunc(kdcs, func(a, b *kdcHealth) int { return int(a.standing - b.standing) })
@@ -175,7 +175,7 @@ func (r *realmHealth) judge(res probe.Result) {
 	}
 }
 
-// began gives since when something holds: since before, or from now on.
+// began returns since when something holds: since before, or from now on.
 func began(since time.Time, holds bool, now time.Time) time.Time {
 	switch {
 	case !holds:
@@ -235,7 +235,7 @@ func (k *kdcHealth) took() (worst time.Duration, known bool) {
 	return worst, known
 }
 
-// leaves says whether a KDC that has become worse is to move. It does where
+// leaves reports whether a KDC that has become worse is to move. It does where
 // another one is known to be better, at all of its addresses and by runs that
 // ended after the trouble began: when everything is dead, as it is where this
 // host has no network, there is no better order. A better one that is itself

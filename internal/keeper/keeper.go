@@ -62,7 +62,7 @@ type Keeper struct {
 	times    int // that it was asked for
 }
 
-// New gives the Keeper of a configuration; nil where the krb5.conf is not
+// New returns the Keeper of a configuration; nil where the krb5.conf is not
 // to be kept.
 func New(cfg *config.Config, o Options) *Keeper {
 	if cfg.Krb5Conf == nil || cfg.Krb5Conf.Mode != config.Krb5Maintain {

@@ -120,7 +120,7 @@ func (k *keeping) write(text string) {
 	}
 }
 
-// kdcsIn gives the order of the kdc lines.
+// kdcsIn returns the order of the kdc lines.
 func kdcsIn(text string) string {
 	var out []string
 	for line := range strings.Lines(text) {

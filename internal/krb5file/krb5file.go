@@ -48,7 +48,7 @@ type Wish struct {
 	KRB5Config string         // of the environment
 }
 
-// Find says which file is meant. Path comes first; then the one that
+// Find reports which file is meant. Path comes first; then the one that
 // the configuration has; then what libkrb5 reads.
 func Find(w Wish) (File, error) {
 	f := File{style: site.WholeFile}
@@ -88,7 +88,7 @@ func Find(w Wish) (File, error) {
 	return f, nil
 }
 
-// SiteOf gives what the configured logins need of a krb5.conf.
+// SiteOf returns what the configured logins need of a krb5.conf.
 func SiteOf(cfg *config.Config) site.Site {
 	var s site.Site
 	for _, r := range cfg.Realms {
@@ -132,7 +132,7 @@ func (f File) Outside(text string) string {
 	return ""
 }
 
-// Ordered gives the file with its KDCs in an order that comes from outside the
+// Ordered returns the file with its KDCs in an order that comes from outside the
 // configuration: a permutation of those that it names, in mode maintain.
 func (f File) Ordered(o site.Order) (File, error) {
 	if !f.keeps {
@@ -215,14 +215,14 @@ func (f File) Probe(world func(*conf.Set) (lint.Env, *krb5conf.Ticket), onIssue 
 	return krb5conf.Probe{Path: f.main, Roots: f.roots, Realm: f.site.Default(), Judge: judge, OnIssue: onIssue, Now: now}, nil
 }
 
-// wrote says that the file has the line by which kerbagent begins its text.
+// wrote reports whether the file has the line by which kerbagent begins its text.
 func (f File) wrote(text string) bool {
 	have, _, err := (conf.Disk{}).ReadFile(f.owned)
 	mark, _, _ := strings.Cut(text, "\n")
 	return err == nil && strings.Contains(have, mark)
 }
 
-// Lint looks at the file once, as the user who runs this, and gives what is
+// Lint looks at the file once, as the user who runs this, and returns what is
 // wrong with it, one result an issue, and the file's own first.
 func (f File) Lint(ctx context.Context, now func() time.Time) ([]probe.Result, error) {
 	var issues []probe.Result
@@ -325,5 +325,5 @@ type refusal struct {
 // Error is the whole line.
 func (r *refusal) Error() string { return r.text }
 
-// Unwrap gives the error behind it.
+// Unwrap returns the error behind it.
 func (r *refusal) Unwrap() error { return r.err }

@@ -16,7 +16,7 @@ type Part struct {
 	Err  error // why there is no text
 }
 
-// Texts gives the file and all that it includes, for a person to read. A file
+// Texts returns the file and all that it includes, for a person to read. A file
 // that is no krb5.conf is not shown, whatever includes it: it may be a secret.
 func (f File) Texts() []Part {
 	set := conf.Load(conf.Disk{}, f.roots...)

@@ -44,7 +44,7 @@ type ReaderTrace struct {
 // a login saw there, which is a peer's word.
 type TraceStep struct{ What, Value, Place, Saw string }
 
-// Trace gives what each library that reads the file would do. The database is
+// Trace returns what each library that reads the file would do. The database is
 // a name of the configuration, or a host; no server is asked.
 func (f File) Trace(cfg *config.Config, user, database string) (Trace, error) {
 	t := Trace{User: user, Host: database}
@@ -71,7 +71,7 @@ func (f File) Trace(cfg *config.Config, user, database string) (Trace, error) {
 	return t, nil
 }
 
-// Differences gives the steps that other decides in another way than r.
+// Differences returns the steps that other decides in another way than r.
 func (r ReaderTrace) Differences(other ReaderTrace) []TraceStep {
 	return slices.DeleteFunc(slices.Clone(other.Steps), func(s TraceStep) bool {
 		return slices.ContainsFunc(r.Steps, func(o TraceStep) bool { return o.What == s.What && o.Value == s.Value })
@@ -152,7 +152,7 @@ func tracedKDCs(r *reader.Reading, realm string) (string, conf.Pos) {
 	return "none: the realm has no entry, and DNS is not asked", r.DNSLookupKDC.From
 }
 
-// hostRealmOf gives the realm of the database's service where it is known
+// hostRealmOf returns the realm of the database's service where it is known
 // before any packet, and says how.
 func hostRealmOf(r *reader.Reading, realm, host string) (service, value string) {
 	h := r.HostRealm(host)
@@ -196,7 +196,7 @@ func tracedHops(r *reader.Reading, client, service string) (string, conf.Pos) {
 	return value, from
 }
 
-// namesOf says by which name of the host a service is asked for. gokrb5 reads
+// namesOf reports by which name of the host a service is asked for. gokrb5 reads
 // the settings and heeds none of them.
 func namesOf(r *reader.Reading) (string, conf.Pos) {
 	const asItIs = "a host's name is taken as it is"

@@ -13,7 +13,7 @@ import (
 	"github.com/kerbagent/kerbagent/probe/krb5conf"
 )
 
-// HostWorld gives the environment of this process, as a program that is started
+// HostWorld returns the environment of this process, as a program that is started
 // beside it would have it, and the ticket of its credential cache.
 func HostWorld(set *conf.Set) (lint.Env, *krb5conf.Ticket) {
 	env := lint.Env{
@@ -34,7 +34,7 @@ func HostWorld(set *conf.Set) (lint.Env, *krb5conf.Ticket) {
 	return env, ticketOf(path)
 }
 
-// cachePath gives the file of the cache, where it is one.
+// cachePath returns the file of the cache, where it is one.
 func cachePath(env lint.Env, set *conf.Set) (string, bool) {
 	name := env.CCacheName
 	if name == "" {
@@ -55,7 +55,7 @@ func cachePath(env lint.Env, set *conf.Set) (string, bool) {
 	return path, !strings.Contains(path, "%{")
 }
 
-// ticketOf gives the ticket-granting ticket of a cache's own user; nil where
+// ticketOf returns the ticket-granting ticket of a cache's own user; nil where
 // there is none that can be read.
 func ticketOf(path string) *krb5conf.Ticket {
 	cc, err := keys.ReadCCache(path)
@@ -70,7 +70,7 @@ func ticketOf(path string) *krb5conf.Ticket {
 	return nil
 }
 
-// container says that this process runs in one: the files that docker and
+// container reports whether this process runs in one: the files that docker and
 // podman leave, and the variable that systemd-nspawn and podman set.
 func container() bool {
 	return exists("/.dockerenv") || exists("/run/.containerenv") || os.Getenv("container") != ""

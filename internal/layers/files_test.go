@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// readDown says in which order the files of a package are to be read: each uses
+// readDown reports in which order the files of a package are to be read: each uses
 // functions, types and constants of those below it only. Methods are not looked
 // at: which type a call is of, the text alone does not say.
 func readDown() map[string][]string {

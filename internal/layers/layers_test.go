@@ -17,7 +17,7 @@ import (
 
 const module = "github.com/kerbagent/kerbagent"
 
-// may says what of this module each package may import: the packages that begin
+// may reports what of this module each package may import: the packages that begin
 // so, where an entry ends in a slash, else that one package. The longest key that
 // fits a package counts. A folder that is not here fails the test: find its place.
 func may() map[string][]string {
@@ -85,7 +85,7 @@ func may() map[string][]string {
 	}
 }
 
-// never says what of other modules a part of the tree must not import.
+// never lists the packages of other modules that a part of the tree must not import.
 type never struct {
 	part   string // the packages below it
 	except bool   // or all the others

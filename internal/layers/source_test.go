@@ -28,7 +28,7 @@ func files(t *testing.T, f folder) map[string]*ast.File {
 	return parsed
 }
 
-// wrongDoc says so unless exactly one file has the package's doc.
+// wrongDoc reports so unless exactly one file has the package's doc.
 func wrongDoc(parsed map[string]*ast.File) string {
 	var documented []string
 	for name, file := range parsed {
@@ -87,7 +87,7 @@ func wrongState(parsed map[string]*ast.File) (wrong []string) {
 	return wrong
 }
 
-// embeds says whether the linker fills a variable.
+// embeds reports whether the linker fills a variable.
 func embeds(doc *ast.CommentGroup) bool {
 	return doc != nil && slices.ContainsFunc(doc.List, func(c *ast.Comment) bool { return strings.HasPrefix(c.Text, "//go:embed ") })
 }

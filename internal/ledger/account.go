@@ -40,7 +40,7 @@ type Account struct {
 	file string
 }
 
-// Account gives the record of a user. Nothing is read before it is used.
+// Account returns the record of a user. Nothing is read before it is used.
 func (l *Ledger) Account(user string) *Account {
 	return &Account{l, user, fileName("account", user)}
 }
@@ -126,7 +126,7 @@ func (a *Account) begin(s *store, secret []byte) (*Attempt, error) {
 	return &Attempt{a: a, secret: id, began: now}, nil
 }
 
-// Paused says whether Begin would be held back: nil, a *PausedError, or what
+// Paused reports whether Begin would be held back: nil, a *PausedError, or what
 // wraps ErrNoRecord. It writes nothing.
 func (a *Account) Paused(secret []byte) error {
 	s, err := a.l.store()
@@ -149,7 +149,7 @@ func (a *Account) Paused(secret []byte) error {
 	return nil
 }
 
-// heldBack says whether an attempt with a secret may not be made now.
+// heldBack reports whether an attempt with a secret may not be made now.
 func (a *Account) heldBack(rec *account, id string, now time.Time) *PausedError {
 	if a.l.ignore {
 		return nil
@@ -286,7 +286,7 @@ func (r *account) settle(now time.Time) {
 	r.Recent = slices.DeleteFunc(r.Recent, func(t time.Time) bool { return now.Sub(t) >= time.Hour })
 }
 
-// paused says whether a secret is held back.
+// paused reports whether a secret is held back.
 func (r *account) paused(id string, now time.Time) *PausedError {
 	if ref, ok := r.Refused[id]; ok {
 		return &PausedError{Since: ref.Since, Reason: ref.Reason}
@@ -313,7 +313,7 @@ func (a *Account) lock(s *store) (*os.File, error) {
 	return f, err
 }
 
-// load gives the record and the secret's identity under the host's key.
+// load returns the record and the secret's identity under the host's key.
 func (a *Account) load(s *store, secret []byte) (*account, string, error) {
 	key, err := s.key()
 	if err != nil {

@@ -48,7 +48,7 @@ type Database struct {
 	most int
 }
 
-// Database gives the record of a server. name tells servers apart, e.g. its
+// Database returns the record of a server. name tells servers apart, e.g. its
 // host:port. maxConnectErrors is the server's own setting.
 func (l *Ledger) Database(name string, maxConnectErrors int) *Database {
 	return &Database{l, name, fileName("database", name), min(max(1, maxConnectErrors), maxCounted)}
@@ -130,7 +130,7 @@ func (d *Database) BeginLogin(user string) (*Handshake, error) {
 // pauseAt is how many unfinished handshakes end all but logins.
 func (d *Database) pauseAt() int { return max(1, d.most/4) }
 
-// paused gives the pause that dead, in the order of time, adds up to.
+// paused returns the pause that dead, in the order of time, adds up to.
 func (d *Database) paused(dead []time.Time) *PausedError {
 	return &PausedError{Since: dead[d.pauseAt()-1], Reason: ReasonUnfinished}
 }
@@ -171,7 +171,7 @@ func (d *Database) begin(user string, may func(dead, live []time.Time) error) (*
 	return h, nil
 }
 
-// ask also gives the handshakes that nobody holds.
+// ask also returns the handshakes that nobody holds.
 func (d *Database) ask(s *store, except string, may func(dead, live []time.Time) error) ([]inFlight, error) {
 	dead, live, err := d.flights(s, except)
 	if err == nil {
@@ -323,7 +323,7 @@ func (d *Database) flights(s *store, except string) (dead, live []inFlight, err 
 	return dead, live, nil
 }
 
-// held says whether a process holds a file's lock. It asks for a shared lock,
+// held reports whether a process holds a file's lock. It asks for a shared lock,
 // so that two who ask at once do not take each other for the holder.
 func (s *store) held(name string) (bool, error) {
 	f, err := s.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, 0)

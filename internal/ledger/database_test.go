@@ -81,7 +81,7 @@ func TestUnfinishedPausesUntilALogin(t *testing.T) {
 	leave(t, d, 1)
 }
 
-// A server that hangs for ever, tried every five minutes: the host is never
+// A server that hangs forever, tried every five minutes: the host is never
 // blocked, and at least one try a day goes on for weeks.
 func TestHangingServerDoesNotBlockTheHost(t *testing.T) {
 	for _, most := range []int{1, 2, 3, 10, 100} {

@@ -18,7 +18,7 @@ type HeldError struct {
 	PID int // 0: not known
 }
 
-// Error says who has it.
+// Error reports who has it.
 func (e *HeldError) Error() string {
 	who := "another kerbagent run"
 	if e.PID > 0 {

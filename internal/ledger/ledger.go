@@ -44,10 +44,10 @@ const (
 	ReasonSpread     = "spread"     // a changed secret waits for its first try, which the hosts of a fleet take one after another
 )
 
-// Waits says that the attempt is only late: nothing was refused or lost.
+// Waits reports whether the attempt is only late: nothing was refused or lost.
 func (e *PausedError) Waits() bool { return e.Reason == ReasonHourly || e.Reason == ReasonSpread }
 
-// Error says since when and why.
+// Error reports since when and why.
 func (e *PausedError) Error() string {
 	s := fmt.Sprintf("paused since %s: %s", e.Since.UTC().Format(time.RFC3339), e.Reason)
 	if !e.Until.IsZero() {
@@ -60,7 +60,7 @@ func (e *PausedError) Error() string {
 // is making right now.
 type BusyError struct{ What string }
 
-// Error says what is busy.
+// Error reports what is busy.
 func (e *BusyError) Error() string { return "another attempt is in flight: " + e.What }
 
 // CorruptError is a record that cannot be trusted. It wraps ErrNoRecord and is
@@ -75,7 +75,7 @@ func (e *CorruptError) Error() string {
 	return fmt.Sprintf("record %s is damaged: %v; see that no account is near its lockout, then move the file away", e.File, e.Err)
 }
 
-// Unwrap gives what is wrong, and ErrNoRecord.
+// Unwrap returns what is wrong, and ErrNoRecord.
 func (e *CorruptError) Unwrap() []error { return []error{ErrNoRecord, e.Err} }
 
 // Options of Open.

@@ -70,7 +70,7 @@ func (s *store) path(name string) string {
 	return p
 }
 
-// read gives a file's content; fs.ErrNotExist where there is none.
+// read returns a file's content; fs.ErrNotExist where there is none.
 func (s *store) read(name string) ([]byte, error) {
 	// O_NONBLOCK: a named pipe in the file's place must not hang.
 	f, err := s.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, 0)
@@ -147,7 +147,7 @@ func (s *store) fill(f *os.File, tmp, name string, b []byte) error {
 	return d.Sync()
 }
 
-// own gives a file that root made to the owner of the directory.
+// own changes the owner of a file that root made to the directory's owner.
 func (s *store) own(f *os.File) error {
 	if os.Geteuid() == 0 && s.uid != 0 {
 		return f.Chown(s.uid, s.gid)
@@ -208,7 +208,7 @@ func (s *store) openLock(name string) (*os.File, error) {
 
 var errBusy = errors.New("locked by another")
 
-// list gives the names that begin with prefix.
+// list returns the names that begin with prefix.
 func (s *store) list(prefix string) ([]string, error) {
 	d, err := s.root.Open(".")
 	if err != nil {

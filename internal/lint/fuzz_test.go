@@ -9,7 +9,7 @@ import (
 	"github.com/kerbagent/kerbagent/krb5/conf/site"
 )
 
-// FuzzLint gives anything to all readers and to Lint: they have to come back,
+// FuzzLint passes any text to all readers and to Lint: they have to return,
 // with a cause and a remedy for each issue.
 func FuzzLint(f *testing.F) {
 	for _, name := range trapNames(f) {

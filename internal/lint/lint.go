@@ -133,7 +133,7 @@ func (l *linter) excerpt(at conf.Pos) string {
 	return conf.Excerpt(lines[at.Line-1])
 }
 
-// mit gives the reading of MIT's library.
+// mit returns the reading of MIT's library.
 func (l *linter) mit() *reader.Reading { return l.readings[0] }
 
 // group collects readers that have the same trouble at the same place.
@@ -215,7 +215,7 @@ func (l *linter) refusals() {
 // unclosed is what Heimdal and Java say of a { at the end of the file.
 const unclosed = "a { is not closed"
 
-// originText says what is wrong with the line by which trouble began.
+// originText reports what is wrong with the line by which trouble began.
 func originText(what string) string {
 	switch {
 	case strings.HasPrefix(what, "section inside braces"):
@@ -282,7 +282,7 @@ func (l *linter) drift() {
 		Remedy: "See it with kerbagent krb5conf diff, mend it with kerbagent krb5conf apply"})
 }
 
-// driftOf says where a file begins to differ, and how; "" where it does not.
+// driftOf reports where a file begins to differ, and how; "" where it does not.
 func (l *linter) driftOf(d *conf.Doc) (line int, cause string) {
 	want, err := site.Compose(l.in.Style, d.Text, l.in.Want)
 	if err != nil {

@@ -205,7 +205,7 @@ func (l *linter) mappings() {
 	}
 }
 
-// mappingRemedy gives the line to write; for a host in its realm's own domain,
+// mappingRemedy returns the line to write; for a host in its realm's own domain,
 // the line of that domain.
 func (l *linter) mappingRemedy(d site.Database) string {
 	if lines := l.in.Site.MappingsOf(d); len(lines) > 0 {

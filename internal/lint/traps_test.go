@@ -45,7 +45,7 @@ func trapHosts() []string {
 	return hosts
 }
 
-// trapFiles gives the files of a trap as they are to stand below dir.
+// trapFiles returns the files of a trap as they are to stand below dir.
 func trapFiles(t testing.TB, name, dir string) map[string]string {
 	t.Helper()
 	a, err := txtar.ParseFile(filepath.Join("..", "..", "krb5", "conf", "testdata", "traps", name+".txtar"))
@@ -171,7 +171,7 @@ func TestSoundFilesHaveNoIssue(t *testing.T) {
 	}
 }
 
-// trapCodes says which finding Lint makes of the files in testdata/traps of which the
+// trapCodes reports which finding Lint makes of the files in testdata/traps of which the
 // libraries make different things.
 func trapCodes() map[string]string {
 	return map[string]string{

@@ -47,7 +47,7 @@ func BenchmarkScrape(b *testing.B) {
 	}
 }
 
-// scrapeAll gives the samples of a plain scrape.
+// scrapeAll returns the samples of a plain scrape.
 func scrapeAll(m *Metrics) string {
 	w := httptest.NewRecorder()
 	m.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))

@@ -16,7 +16,7 @@ import (
 // kerbagent holds in memory.
 type perTarget struct{ m *Metrics }
 
-// ours says whether a metric is made by perTarget.
+// ours reports whether a metric is made by perTarget.
 func ours(name string) bool {
 	switch name {
 	case probeSuccess, probeLastRun, probeLastSuccess, probeFailures, probeSkips, probeDuration, stageDuration:

@@ -73,7 +73,7 @@ func (s *pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(p.body.Bytes()) // whoever has gone misses it
 }
 
-// page gives the scrape that r asks for. Nobody changes it any more.
+// page returns the scrape that r asks for. Nobody changes it any more.
 func (s *pages) page(r *http.Request) *page {
 	asked := fmt.Sprintf("%q %q %q", r.Header["Accept"], r.Header["Accept-Encoding"], r.URL.RawQuery)
 	s.mu.Lock()

@@ -59,7 +59,7 @@ func (h *histogram) observe(seconds float64) {
 	h.native[at].n++
 }
 
-// metric gives it in the client library's terms.
+// metric returns it in the client library's terms.
 func (h *histogram) metric() *dto.Histogram {
 	out := &dto.Histogram{SampleCount: new(h.count), SampleSum: new(h.sum), Schema: new(int32(nativeSchema)),
 		ZeroThreshold: new(float64(zeroWidth)), ZeroCount: new(h.zero), Bucket: make([]*dto.Bucket, 0, len(h.classic))}

@@ -112,7 +112,7 @@ func (m *Metrics) Findings(now []diagnose.Finding) {
 	}
 }
 
-// Breaker says whether logins of user (user@REALM) are held back. It shows once
+// Breaker reports whether logins of user (user@REALM) are held back. It shows once
 // a login of the user is planned.
 func (m *Metrics) Breaker(user string, open bool) {
 	m.mu.Lock()
@@ -123,7 +123,7 @@ func (m *Metrics) Breaker(user string, open bool) {
 	}
 }
 
-// Unfinished says how many handshakes with a database stayed unfinished. It
+// Unfinished reports how many handshakes with a database stayed unfinished. It
 // shows once a probe of the database is planned.
 func (m *Metrics) Unfinished(database string, n int) {
 	m.mu.Lock()
@@ -146,7 +146,7 @@ func (m *Metrics) Krb5ConfNotKept() { m.gauges[krb5confInSync].DeleteLabelValues
 // Krb5ConfChanged counts a change of krb5.conf.
 func (m *Metrics) Krb5ConfChanged() { m.changes.Inc() }
 
-// Reloaded says how loading kerbagent.yaml went, the first time too.
+// Reloaded reports how loading kerbagent.yaml went, the first time too.
 func (m *Metrics) Reloaded(ok bool, at time.Time) {
 	m.gauges[reloadSuccessful].WithLabelValues().Set(number(ok))
 	if ok {

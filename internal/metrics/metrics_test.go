@@ -56,7 +56,7 @@ func bad(t probe.Target, r probe.Reason) probe.Result { return ran(t, probe.Fail
 
 func held(t probe.Target, r probe.Reason) probe.Result { return ran(t, probe.Skipped, r, nil) }
 
-// scrape gives the text that a plain HTTP client sees, without what Go and
+// scrape returns the text that a plain HTTP client sees, without what Go and
 // process say of themselves, and without waiting for a page to grow old.
 func scrape(t *testing.T, m *Metrics) string {
 	t.Helper()

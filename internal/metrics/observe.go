@@ -93,7 +93,7 @@ func (m *Metrics) login(p *point, r probe.Result) {
 	}
 }
 
-// cached says whether a login used a ticket that it found.
+// cached reports whether a login used a ticket that it found.
 func cached(r probe.Result) bool { return r.Facts[probe.FactSecretType] == "ccache" }
 
 // certified takes in the end of the certificate that one address showed.

@@ -78,7 +78,7 @@ func TestQueries(t *testing.T) {
 	}
 }
 
-// fromSource gives the string constants of files by name, and the names that
+// fromSource returns the string constants of files by name, and the names that
 // they take from another package, as "probe.ReasonClosed".
 func fromSource(t *testing.T, patterns ...string) (constants map[string]string, uses map[string]bool) {
 	t.Helper()

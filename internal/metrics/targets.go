@@ -58,7 +58,7 @@ type stage struct {
 	took histogram
 }
 
-// Track says what is probed from now on. What is gone loses its series at once;
+// Track sets what is probed from now on. What is gone loses its series at once;
 // what is new has every reason at 0. A result of a probe that is not planned is
 // not counted: it ended after it was given up.
 //
@@ -84,7 +84,7 @@ func (m *Metrics) Track(targets []probe.Target) {
 	}
 }
 
-// labels gives the users their labels, in the order of their logins.
+// labels returns each user's label; users are numbered in the order of their logins.
 func (m *Metrics) labels(targets []probe.Target) map[string]string {
 	users := map[string]string{}
 	for _, t := range targets {
@@ -101,7 +101,7 @@ func (m *Metrics) labels(targets []probe.Target) map[string]string {
 	return users
 }
 
-// passedOn says whether a label is another user's than before.
+// passedOn reports whether a label is another user's than before.
 func passedOn(before, now map[string]string) bool {
 	owner := map[string]string{}
 	for user, label := range before {
@@ -145,7 +145,7 @@ func (m *Metrics) newTracked(targets []probe.Target, users map[string]string) tr
 	return next
 }
 
-// place gives the labels of a planned probe. A login's target has its user in it.
+// place returns the labels of a planned probe. A login's target has its user in it.
 func (m *Metrics) place(t probe.Target, users map[string]string) place {
 	target := t.ID.Target
 	if m.hideUsers && t.ID.Kind == probe.Login {

@@ -157,7 +157,7 @@ func (p *Planner) allowSPN(db config.Database) func(client.Principal) bool {
 	}
 }
 
-// spnHosts says of which hosts a database's announced service may be.
+// spnHosts reports of which hosts a database's announced service may be.
 func (p *Planner) spnHosts(db config.Database) kerberos.Hosts {
 	h := kerberos.Hosts{Endpoint: db.Host, Also: db.SPNHosts, Strict: db.StrictSPN,
 		Remember: func(host string) (string, error) { return p.world.Guard.FirstHost(db, host) }}

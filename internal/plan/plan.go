@@ -17,7 +17,7 @@ import (
 	"github.com/kerbagent/kerbagent/probe/login"
 )
 
-// Guard says what may be done to accounts and databases.
+// Guard decides what may be done to accounts and databases.
 type Guard interface {
 	// Account guards a user's password.
 	Account(user string) login.Account

@@ -17,7 +17,7 @@ import (
 
 func isAD(k config.Kind) bool { return k == config.AWSManagedAD || k == config.ActiveDirectory }
 
-// asksDNS says whether DNS has a part in a realm: not where MIT's or Heimdal's
+// asksDNS reports whether DNS has a part in a realm: not where MIT's or Heimdal's
 // KDCs are all named and no DNS server is.
 func asksDNS(r config.Realm) bool {
 	return isAD(r.Kind) || len(r.KDCs) == 0 || len(r.DNSServers) > 0
@@ -36,7 +36,7 @@ func serverFacts(r config.Realm, s discover.Server) probe.Facts {
 	return facts
 }
 
-// oddPort says that only an SRV record names a server's port: it is neither the protocol's own nor configured.
+// oddPort reports whether only an SRV record names a server's port: it is neither the protocol's own nor configured.
 func oddPort(r config.Realm, s discover.Server) bool {
 	configured := func(h config.HostPort) bool { return h.Port == s.Port }
 	return s.Source == probe.SourceSRV && s.Port != config.PortKDC && s.Port != config.PortKpasswd && !slices.Contains(r.SRVPorts, s.Port) &&

@@ -51,7 +51,7 @@ type line struct {
 	Result   json.RawMessage `json:"result,omitempty"`
 }
 
-// read gives what the file has, in the order of the latest failures. What is
+// read returns what the file has, in the order of the latest failures. What is
 // damaged is left out.
 func (f *file) read() ([]*entry, error) {
 	// O_NONBLOCK: a named pipe in the file's place must not hang.
@@ -160,7 +160,7 @@ func (f *file) save(e *entry, whole bool, all []*entry, now time.Time) error {
 }
 
 // retry writes all entries anew after an error, once it is time, when there is
-// nothing else to write. It gives the error for as long as there is one.
+// nothing else to write. It returns the error for as long as there is one.
 func (f *file) retry(all []*entry, now time.Time) error {
 	if f.failed == nil {
 		return nil
@@ -213,8 +213,8 @@ func (f *file) writeAll(all []*entry) error {
 	return nil
 }
 
-// replace gives a file a new content at once: whoever reads it sees the old or
-// the new one.
+// replace replaces a file's content atomically: whoever reads the file sees the
+// old content or the new one.
 func replace(path string, b []byte) error {
 	tmp := path + ".new" // what has this name was left by one who died
 	if err := os.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -154,7 +154,7 @@ func (r *Recorder) Add(res probe.Result, codes []string) error {
 	return r.save(fails.entry, true, now)
 }
 
-// SetUsers says whom to hide from now on. What was recorded before keeps the
+// SetUsers sets whom to hide from now on. What was recorded before keeps the
 // numbers that users had then.
 func (r *Recorder) SetUsers(users []string) {
 	r.mu.Lock()
@@ -162,7 +162,7 @@ func (r *Recorder) SetUsers(users []string) {
 	r.o.Users = users
 }
 
-// Records gives the records, the one with the latest failure first.
+// Records returns the records, the one with the latest failure first.
 func (r *Recorder) Records() []Record {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -219,7 +219,7 @@ func (r *Recorder) mayRecord(kind probe.Kind, now time.Time) bool {
 	return m.n <= maxAMinute
 }
 
-// encode gives the result as the report has it. One that is too large loses
+// encode returns the result as the report has it. One that is too large loses
 // what peers filled it with.
 func (r *Recorder) encode(res probe.Result) (json.RawMessage, error) {
 	b, err := report.Result(res, r.o.HideUsers, r.o.Users)

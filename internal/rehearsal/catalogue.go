@@ -27,7 +27,7 @@ func Catalogue() []Fault {
 	return slices.Concat(hostFaults(), dnsFaults(), kdcFaults(), clockFaults(), accountFaults(), serviceFaults(), databaseFaults())
 }
 
-// find gives the fault of a code, and one that does nothing for no code.
+// find returns the fault of a code, and one that does nothing for no code.
 func find(code diagnose.Code) (Fault, error) {
 	if code == "" {
 		return Fault{play: func(*World) error { return nil }}, nil

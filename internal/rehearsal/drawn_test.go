@@ -188,10 +188,10 @@ func (tr trial) score(ctx context.Context) (sc score, err error) {
 	return sc, err
 }
 
-// benign says that a fault is none: programs do without a zone's SOA.
+// benign reports whether a fault is none: programs do without a zone's SOA.
 func (f induced) benign() bool { return len(f.codes) == 0 }
 
-// names says that a finding has the place and the kind of a fault.
+// names reports whether a finding has the place and the kind of a fault.
 func (f induced) names(w *World, x diagnose.Finding) bool {
 	return slices.Contains(f.codes, x.Code) && slices.ContainsFunc(x.Affects, func(id probe.ID) bool { return f.touches(w, id) || id.Kind == probe.Login })
 }
@@ -264,7 +264,7 @@ func (tr trial) namedMiss(ctx context.Context, w *World, sc score) (string, erro
 	return strings.Join(missing, ", "), nil
 }
 
-// changed says whether a check of this set sees anything else than the one of sc.
+// changed reports whether a check of this set sees anything else than the one of sc.
 func (tr trial) changed(ctx context.Context, sc score) (bool, error) {
 	s, err := tr.scene(ctx)
 	if err != nil {

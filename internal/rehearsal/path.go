@@ -22,7 +22,7 @@ const (
 	Lossy                     // the first datagram of each socket vanishes, those after it arrive
 )
 
-// Rule says what happens to packets for some addresses. Zero fields match
+// Rule describes what happens to packets for some addresses. Zero fields match
 // everything.
 type Rule struct {
 	To        netip.Prefix

@@ -35,7 +35,7 @@ type scene struct {
 	aliens []netip.Addr     // addresses where nothing is
 }
 
-// at says that a probe goes to one of the addresses and, where ports are given, to one of those.
+// at reports whether a probe goes to one of the addresses and, where ports are given, to one of those.
 func at(id probe.ID, addrs []netip.Addr, ports ...uint16) bool {
 	return slices.Contains(addrs, id.Address.Addr().Unmap()) && (len(ports) == 0 || slices.Contains(ports, id.Address.Port()))
 }

@@ -104,7 +104,7 @@ type roughConn struct {
 	once     sync.Once
 }
 
-// pass says how long n bytes take, and whether they arrive at all.
+// pass reports how long n bytes take, and whether they arrive at all.
 func (c *roughConn) pass(n int) (wait time.Duration, arrives bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

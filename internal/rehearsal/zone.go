@@ -76,7 +76,7 @@ func (z *zone) of(name string, rrtype uint16) []dns.RR {
 	return rr
 }
 
-// exists says whether the name has records, or names below it (RFC 8020).
+// exists reports whether the name has records, or names below it (RFC 8020).
 func (z *zone) exists(name string) bool {
 	return slices.ContainsFunc(z.records, func(r dns.RR) bool {
 		return r.Header().Name == name || strings.HasSuffix(r.Header().Name, "."+name)

@@ -46,7 +46,7 @@ func escape(s string, keep func(rune) bool) string {
 	return b.String()
 }
 
-// visible says whether a rune can be printed as it is: graphic, and neither
+// visible reports whether a rune can be printed as it is: graphic, and neither
 // one that shows nothing (zero-width, Hangul fillers) nor one that is drawn
 // over its neighbours (combining marks).
 func visible(r rune) bool {

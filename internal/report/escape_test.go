@@ -47,7 +47,7 @@ func seed(f *testing.F) {
 	}
 }
 
-// harmless says whether a line can be printed: no control, no invisible rune.
+// harmless reports whether a line can be printed: no control, no invisible rune.
 func harmless(s string) bool {
 	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool {
 		return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || unicode.Is(unicode.Bidi_Control, r) || r == 0x2028 || r == 0x2029

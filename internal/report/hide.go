@@ -26,11 +26,11 @@ type Hider struct {
 	match  *regexp.Regexp
 }
 
-// HideUsers gives a text of any kind with the names of these users (user@REALM)
+// HideUsers returns a text of any kind with the names of these users (user@REALM)
 // replaced.
 func HideUsers(text string, users []string) string { return NewHider(users).Text(text) }
 
-// hidden gives in with every user name replaced, where that is asked for.
+// hidden returns in with every user name replaced, where that is asked for.
 func hidden(in Input) Input {
 	if !in.HideUsers {
 		return in
@@ -136,7 +136,7 @@ func (h *Hider) err(err error) error {
 	return errors.New(h.Text(err.Error()))
 }
 
-// Result gives r with every name replaced, and without its salt: that is realm
+// Result returns r with every name replaced, and without its salt: that is realm
 // and name in one word.
 func (h *Hider) Result(r probe.Result) probe.Result {
 	r.ID, r.Err = h.id(r.ID), h.err(r.Err)

@@ -69,7 +69,7 @@ const (
 	maxBroken  = 60
 )
 
-// counted says how many findings of each code are not shown.
+// counted reports how many findings of each code are not shown.
 func (p *page) counted(findings []diagnose.Finding) {
 	counts := map[diagnose.Code]int{}
 	for _, f := range findings {
@@ -85,7 +85,7 @@ func (p *page) counted(findings []diagnose.Finding) {
 	}
 }
 
-// named says that the headline names the first finding.
+// named reports whether the headline names the first finding.
 func named(v diagnose.Verdict) bool {
 	return v == diagnose.VerdictFailed || v == diagnose.VerdictDegraded
 }

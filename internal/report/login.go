@@ -54,7 +54,7 @@ func (p *page) login(r probe.Result) {
 	p.proof(r)
 }
 
-// proof says what shows that a login was a real one.
+// proof reports what shows that a login was a real one.
 func (p *page) proof(r probe.Result) {
 	var words []string
 	for _, f := range []struct {
@@ -73,7 +73,7 @@ func (p *page) proof(r probe.Result) {
 	}
 }
 
-// notAsked says what the verdict does not cover.
+// notAsked reports what the verdict does not cover.
 func (p *page) notAsked(results []probe.Result) {
 	var out []string
 	for _, kind := range []probe.Kind{probe.Database, probe.Login} {
@@ -102,7 +102,7 @@ func (p *page) notAsked(results []probe.Result) {
 	}
 }
 
-// skippedTexts gives one text for all that was not asked for one reason.
+// skippedTexts returns one text for all that was not asked for one reason.
 func skippedTexts(results []probe.Result) []string {
 	var whys []string
 	ids := map[string][]probe.ID{}

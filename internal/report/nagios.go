@@ -57,7 +57,7 @@ func NagiosUnknown(w io.Writer, why string) error {
 	return flush(w, fmt.Appendf(nil, "KERBEROS UNKNOWN - %s\n", nagiosText(clip(why, maxError))))
 }
 
-// perfdata gives times, the worst clock skew of each KDC, and what is left
+// perfdata returns times, the worst clock skew of each KDC, and what is left
 // until something expires.
 // A probe that failed has the value U, undetermined.
 func perfdata(in Input) string {

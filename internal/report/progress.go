@@ -52,7 +52,7 @@ func NewProgress(w io.Writer, width, total int, hideUsers bool) *Progress {
 	return p
 }
 
-// Started says that a probe runs now.
+// Started reports that a probe runs now.
 func (p *Progress) Started(id probe.ID) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -60,7 +60,7 @@ func (p *Progress) Started(id probe.ID) {
 	p.total = max(p.total, p.ended+len(p.waiting))
 }
 
-// Finished says that it has ended.
+// Finished reports that it has ended.
 func (p *Progress) Finished(id probe.ID) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

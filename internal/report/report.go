@@ -63,7 +63,7 @@ func headline(in Input) string {
 	}
 }
 
-// unknown says what was not finished, or which login was not tried.
+// unknown reports what was not finished, or which login was not tried.
 func unknown(results []probe.Result) string {
 	var left, logins []probe.ID
 	var why error
@@ -107,7 +107,7 @@ func firstFinding(r diagnose.Report) string {
 	return text
 }
 
-// failing says which logins fail: the first of them, and how many more.
+// failing reports which logins fail: the first of them, and how many more.
 func failing(results []probe.Result) string {
 	var bad []string
 	for _, r := range results {
@@ -125,7 +125,7 @@ func failing(results []probe.Result) string {
 	return fmt.Sprintf("; failing logins: %s and %d more", Terminal(clip(bad[0], maxTitle)), len(bad)-1)
 }
 
-// covered says what an ok covers: a path alone is not a login, and a login
+// covered reports what an ok covers: a path alone is not a login, and a login
 // that was held back is not one that works.
 func covered(results []probe.Result) string {
 	var good []string
@@ -166,7 +166,7 @@ func loginText(r probe.Result) string {
 	return user + " logs in to " + database
 }
 
-// loginNames gives user@REALM and database of a login's result.
+// loginNames returns user@REALM and database of a login's result.
 func loginNames(r probe.Result) (user, database string) {
 	user, database = r.Facts[probe.FactUser], r.Facts[probe.FactDatabase]
 	if user == "" {

@@ -213,7 +213,7 @@ func (p *page) cell(t *tally, transport bool) cell {
 	}
 }
 
-// measured gives the cells of numbers and facts that are worth a column.
+// measured returns the cells of numbers and facts that are worth a column.
 func (p *page) measured(results []probe.Result) []cell {
 	var out []cell
 	put := func(column, text string) {

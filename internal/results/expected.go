@@ -24,7 +24,7 @@ type state struct {
 	ran   time.Time // when it last ended; zero: never
 }
 
-// Expect says which jobs there are from now on. What no job asks is forgotten.
+// Expect sets which jobs there are from now on. What no job asks is forgotten.
 func (s *Store) Expect(jobs []Job) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -49,7 +49,7 @@ func (s *Store) Expect(jobs []Job) {
 	s.forget()
 }
 
-// Replace says which results come with the one of a probe from now on: the
+// Replace sets which results come with the one of a probe from now on: the
 // issues of a file, say. Those that came with it before, and are not among them,
 // are forgotten. It reports whether the probe itself is expected.
 func (s *Store) Replace(of probe.ID, parts []probe.Result) bool {
@@ -70,7 +70,7 @@ func (s *Store) Replace(of probe.ID, parts []probe.Result) bool {
 	return true
 }
 
-// keeps says whether a probe's result is wanted.
+// keeps reports whether a probe's result is wanted.
 func (s *Store) keeps(id probe.ID) bool {
 	if s.expected[id] != nil {
 		return true
@@ -108,7 +108,7 @@ func (s *Store) Ran(key string) (all bool) {
 	return s.waiting == 0
 }
 
-// Due says that a job is planned and has never run.
+// Due reports whether a job is planned and has never run.
 func (s *Store) Due(key string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

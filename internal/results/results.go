@@ -51,7 +51,7 @@ func New(now func() time.Time) *Store {
 		parts: map[probe.ID]probe.ID{}, entries: map[probe.ID]*entry{}}
 }
 
-// Change says what is new in a result.
+// Change describes what is new in a result.
 type Change struct {
 	First  bool // there was none before
 	Says   bool // it says something else than the one before, if only a detail
@@ -103,7 +103,7 @@ func fingerprint(seed maphash.Seed, res probe.Result) uint64 {
 	return all
 }
 
-// Has says whether there is a result of a probe.
+// Has reports whether there is a result of a probe.
 func (s *Store) Has(id probe.ID) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

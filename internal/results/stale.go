@@ -43,7 +43,7 @@ func (s *Store) Snapshot(limits diagnose.Limits) diagnose.Snapshot {
 	return snap
 }
 
-// slow says that a probe is asked less often than every interval.
+// slow reports whether a probe is asked less often than every interval.
 func (s *Store) slow(id probe.ID) bool {
 	j := s.expected[id]
 	return j != nil && j.Slow
@@ -76,7 +76,7 @@ func (s stretch) with(r probe.Result) stretch {
 	return s
 }
 
-// since says that nobody answers, as was seen after t.
+// since reports whether nobody answers, as was seen after t.
 func (s stretch) since(t time.Time) bool { return !s.open && s.shut.After(t) }
 
 func wayOf(results []probe.Result, slow func(probe.ID) bool) way {
@@ -98,14 +98,14 @@ func wayOf(results []probe.Result, slow func(probe.ID) bool) way {
 	return w
 }
 
-// closed says that r can't be had any more: nothing answers, or no KDC of the
+// closed reports whether r can't be had any more: nothing answers, or no KDC of the
 // login's realm, or the database's name has no address.
 func (w way) closed(r probe.Result) bool {
 	return w.all.since(r.Started) || w.databases[r.Facts[probe.FactDatabase]].since(r.Started) ||
 		r.ID.Kind == probe.Login && w.realms[r.Facts[probe.FactRealm]].since(r.Started)
 }
 
-// unheard says that nobody said anything to a probe.
+// unheard reports whether nobody said anything to a probe.
 func unheard(r probe.Result) bool {
 	switch r.Reason {
 	case probe.ReasonUDPSilent, probe.ReasonConnectTimeout, probe.ReasonTCPSilent, probe.ReasonRefused, probe.ReasonUnreachable,

@@ -10,7 +10,7 @@ import (
 )
 
 // BenchmarkTenThousandJobs lets 10,000 jobs beat every 5 seconds for as long,
-// each with work of a probe's order, and gives how late the starts were and
+// each with work of a probe's order, and returns how late the starts were and
 // what the scheduler keeps of each job. The goals are 50 ms and, with all that
 // the agent keeps, 10 KiB.
 func BenchmarkTenThousandJobs(b *testing.B) {

@@ -72,7 +72,7 @@ type job struct {
 	gone    bool
 }
 
-// New gives a scheduler without jobs.
+// New returns a scheduler without jobs.
 func New(o Options) *Scheduler {
 	if o.Slots == 0 {
 		o.Slots = defaultSlots
@@ -81,7 +81,7 @@ func New(o Options) *Scheduler {
 		wake: make(chan struct{}, 1), next: make(chan turn), jobs: map[string]*job{}, leaving: map[string]*job{}, moved: time.Now()}
 }
 
-// Set says which jobs there are from now on. A job whose key is known keeps its
+// Set sets which jobs there are from now on. A job whose key is known keeps its
 // beat where its interval is the same, and a run that is under way; one that is
 // gone is not started again.
 func (s *Scheduler) Set(jobs []Job) {
@@ -121,7 +121,7 @@ func (s *Scheduler) Set(jobs []Job) {
 	s.poke()
 }
 
-// comes gives a job that was not there, or was and still runs: it does not
+// comes returns a job that was not there, or was and still runs: it does not
 // overlap itself even then.
 func (s *Scheduler) comes(key string) *job {
 	old := s.leaving[key]
@@ -156,7 +156,7 @@ func (s *Scheduler) Soon(key string) {
 	}
 }
 
-// Progress says when the scheduler last moved, and how late the start is that
+// Progress reports when the scheduler last moved, and how late the start is that
 // is most overdue: because there is no slot, because the job's last run does not
 // end, or because the scheduler itself hangs. A watchdog lives on it.
 func (s *Scheduler) Progress() (moved time.Time, late time.Duration) {
@@ -190,7 +190,7 @@ func (s *Scheduler) Run(ctx context.Context) {
 	s.running.Wait()
 }
 
-// step starts what is due and gives the time until the next beat.
+// step starts what is due and returns the time until the next beat.
 func (s *Scheduler) step(ctx context.Context) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -279,7 +279,7 @@ func (s *Scheduler) do(ctx context.Context, t turn) {
 	t.run(ctx)
 }
 
-// stays says whether a worker should wait for another turn.
+// stays reports whether a worker should wait for another turn.
 func (s *Scheduler) stays() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

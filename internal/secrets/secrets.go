@@ -16,9 +16,9 @@ import (
 	"github.com/kerbagent/kerbagent/probe/login"
 )
 
-// Store gives logins their secrets. It may be used by several goroutines.
+// Store reads the secrets of logins. It may be used by several goroutines.
 type Store struct {
-	// Prompted gives the password of a login whose secret is asked for on the
+	// Prompted returns the password of a login whose secret is asked for on the
 	// terminal; nil where no login needs it.
 	Prompted func(config.Login) ([]byte, error)
 

@@ -43,7 +43,7 @@ func knownHosts(hosts []string, next http.Handler) http.Handler {
 	})
 }
 
-// known says whether a Host header can be answered. An empty one is of a
+// known reports whether a Host header can be answered. An empty one is of a
 // simple checker (HTTP/1.0): a browser always sends one.
 func known(header string, hosts []string) bool {
 	name := header

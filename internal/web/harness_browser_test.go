@@ -34,7 +34,7 @@ type tab struct {
 	problems func() []string
 }
 
-// look says how the page is looked at.
+// look describes how the page is viewed.
 type look struct {
 	width, height int64
 	dark          bool
@@ -99,7 +99,7 @@ func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
-// run gives the value of an action.
+// run returns the value of an action.
 func run[T any](b *tab, a chromedp.Action[T]) T {
 	b.t.Helper()
 	v, err := chromedp.Run(b.ctx, a)
@@ -109,7 +109,7 @@ func run[T any](b *tab, a chromedp.Action[T]) T {
 	return v
 }
 
-// call gives what a command of the browser's protocol answers.
+// call returns what a command of the browser's protocol answers.
 func call[P, R any](b *tab, command cdp.Command[P, R], params P) R {
 	b.t.Helper()
 	r, err := chromedp.Call(b.ctx, command, params)
@@ -119,7 +119,7 @@ func call[P, R any](b *tab, command cdp.Command[P, R], params P) R {
 	return r
 }
 
-// js gives the value of an expression on the page.
+// js returns the value of an expression on the page.
 func js[T any](b *tab, expression string) T {
 	b.t.Helper()
 	return run(b, chromedp.Evaluate[T](expression))

@@ -7,7 +7,7 @@ import (
 	"github.com/kerbagent/kerbagent/probe"
 )
 
-// hidden gives the state with every user name replaced, where that is asked
+// hidden returns the state with every user name replaced, where that is asked
 // for. A user has the same number here as in the report.
 func hidden(s State) State {
 	if !s.HideUsers {

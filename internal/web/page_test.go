@@ -46,7 +46,7 @@ func part(t *testing.T, page, name string) string {
 	return in
 }
 
-// stations gives the state of each stop of the path, with a star where the cause is.
+// stations returns the state of each stop of the path, with a star where the cause is.
 func stations(t *testing.T, page string) string {
 	t.Helper()
 	var out []string

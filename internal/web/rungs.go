@@ -163,7 +163,7 @@ func (r *rung) cells(of []*results.Entry) []cell {
 	return out
 }
 
-// alike gives one line for all that failed in the same way.
+// alike returns one line for all that failed in the same way.
 func alike(of []*results.Entry) []failure {
 	groups := ladder.Alike(of, result)
 	var out []failure

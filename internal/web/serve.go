@@ -26,7 +26,7 @@ type ListenOptions struct {
 	limits *limits // for tests; nil: the usual ones
 }
 
-// Note says what somebody should know about these options; empty: nothing.
+// Note reports what somebody should know about these options; empty: nothing.
 func (o ListenOptions) Note() string {
 	if o.ConfigFile != "" || o.SystemdSocket {
 		return ""

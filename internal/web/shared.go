@@ -52,7 +52,7 @@ func serve(contentType string, s *shared) http.Handler {
 }
 
 // Metrics differ by what a scraper accepts, so they are not shared. Each one
-// in the making costs memory: the others wait for their turn, and not for ever.
+// in the making costs memory: the others wait for their turn, and not forever.
 const (
 	metricsAtOnce = 16
 	metricsWait   = 5 * time.Second

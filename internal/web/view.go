@@ -124,7 +124,7 @@ func (v *view) verdict(s State) {
 	}
 }
 
-// covers says what works, and that a path alone is no login.
+// covers reports what works, and that a path alone is no login.
 func covers(entries []results.Entry) string {
 	var works, bad, held int
 	name := ""
@@ -231,7 +231,7 @@ func remedy(text string) []block {
 	return out
 }
 
-// stale says that a result is older than three beats: its probe does not run.
+// stale reports whether a result is older than three beats: its probe does not run.
 func stale(e results.Entry, now time.Time) bool {
 	return e.Interval > 0 && e.Result.Facts[probe.FactRefusedAt] == "" && now.Sub(e.Result.Started) > 3*e.Interval
 }

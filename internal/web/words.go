@@ -67,7 +67,7 @@ func ago(d time.Duration) string {
 // moment is a time on the page.
 type moment struct{ ISO, Text, Ago string }
 
-// at gives a moment seen from now; nil for no time.
+// at returns a moment seen from now; nil for no time.
 func at(t, now time.Time) *moment {
 	if t.IsZero() {
 		return nil

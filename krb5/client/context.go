@@ -43,7 +43,7 @@ type Context struct {
 	expected  uint64
 }
 
-// Context gives what protects the messages after a mutual token whose answer
+// Context returns what protects the messages after a mutual token whose answer
 // has passed Verify. RC4 keys, whose tokens are another format (RFC 4757), are
 // refused.
 func (i *Initiator) Context() (*Context, error) {
@@ -108,7 +108,7 @@ func (c *Context) checksum(message, header []byte, usage uint32) ([]byte, error)
 	return alg.GetChecksumHash(key.value, append(append([]byte{}, message...), header...), usage)
 }
 
-// Open checks the peer's next message and gives what is in it; sealed says
+// Open checks the peer's next message and returns what is in it; sealed says
 // whether nobody else could read it. The error wraps ErrContext.
 func (c *Context) Open(token []byte) (message []byte, sealed bool, err error) {
 	c.receiving.Lock()

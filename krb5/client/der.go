@@ -129,7 +129,7 @@ func keyInto(out *sessionKey) func(*cryptobyte.String) bool {
 	}
 }
 
-// errSyntax is what a message that cannot be read gives, wrapped with its name.
+// errSyntax is what a message that cannot be read results in, wrapped with its name.
 func errSyntax(what string, b []byte) error {
 	return fmt.Errorf("reading %s of %d bytes: %w", what, len(b), kdcwire.ErrNotKerberos)
 }

@@ -59,7 +59,7 @@ const (
 	StepTGS     = "tgs"
 )
 
-// StepError says at which step, in which realm and at which address the walk
+// StepError reports at which step, in which realm and at which address the walk
 // failed. Err is the typed cause.
 type StepError struct {
 	Step  string
@@ -76,7 +76,7 @@ func (e *StepError) Error() string {
 	return fmt.Sprintf("%s in %s at %s: %v", e.Step, e.Realm, e.Addr, e.Err)
 }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (e *StepError) Unwrap() error { return e.Err }
 
 // inOneLine joins errors, of which some may be nil, as errors.Join does, but

@@ -53,7 +53,7 @@ type encrypted struct {
 	cipher []byte
 }
 
-// algorithm gives gokrb5's implementation of the types above, and of no other:
+// algorithm returns gokrb5's implementation of the types above, and of no other:
 // it has 3DES too, which panics on input that is not a multiple of a block.
 func algorithm(id int32) (etype.EType, error) {
 	switch id {

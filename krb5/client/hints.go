@@ -31,7 +31,7 @@ type Hints struct {
 	cookie []byte // PA-FX-COOKIE, to be sent back as it came (RFC 6113 §5.2)
 }
 
-// keyHint says how to make one key of a password.
+// keyHint describes how to derive one key from a password.
 type keyHint struct {
 	etype   int32
 	salt    string
@@ -87,7 +87,7 @@ func hintsFrom(list []padata) Hints {
 	return h
 }
 
-// hint says how to make the user's key of an encryption type. Without a hint
+// hint reports how to make the user's key of an encryption type. Without a hint
 // the salt is the default one: realm and name components, nothing between
 // (RFC 4120 §4).
 func (h Hints) hint(etype int32, user Principal) keyHint {
@@ -227,7 +227,7 @@ func (h Hints) choose(s Secret, user Principal, o ASOptions) (keyHint, error) {
 	return keyHint{}, fmt.Errorf("the KDC offers %v, the %s has %v: %w", h.ETypes, s.Kind(), have, ErrNoKey)
 }
 
-// refuse says why a password is not proved with such a key.
+// refuse returns an error where a password must not be proved with such a key.
 func (k keyHint) refuse(o ASOptions) error {
 	if k.etype == rc4HMAC {
 		if o.AllowRC4 {

@@ -96,7 +96,7 @@ func NewInitiator(service *Ticket, mutual bool, now func() time.Time) (*Initiato
 // Token is what the server gets. It is good once.
 func (i *Initiator) Token() []byte { return i.token() }
 
-// String says what it is, not what is in it.
+// String reports what it is, not what is in it.
 func (i *Initiator) String() string { return "GSS initiator, krb5" }
 
 // Verify reads the server's answer to a mutual token and proves that the

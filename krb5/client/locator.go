@@ -26,7 +26,7 @@ type DNSLocator struct {
 	Resolver *net.Resolver // nil: net.DefaultResolver
 }
 
-// KDCs gives the addresses in the order of the SRV records, a host's own
+// KDCs returns the addresses in the order of the SRV records, a host's own
 // addresses in the order of the resolver. Targets without an address are left
 // out as long as one has some.
 func (l DNSLocator) KDCs(ctx context.Context, realm string) ([]netip.AddrPort, error) {

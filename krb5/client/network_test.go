@@ -89,7 +89,7 @@ func once(reply []byte) behaviour {
 
 func silent(c net.Conn) { _, _ = io.Copy(io.Discard, c) }
 
-// closed says whether the client has closed all that it opened. It is for use
+// closed reports whether the client has closed all that it opened. It is for use
 // in a synctest bubble.
 func (n *network) closed(t *testing.T) {
 	t.Helper()

@@ -12,7 +12,7 @@ type Principal struct {
 	Realm string
 }
 
-// String gives name@REALM, or the name alone where there is no realm.
+// String returns name@REALM, or the name alone where there is no realm.
 func (p Principal) String() string {
 	if p.Realm == "" {
 		return p.Name

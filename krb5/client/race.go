@@ -148,7 +148,7 @@ func (s *spare) take() (*kdcwire.Conn, Step, error) {
 	return s.conn, s.step, s.err
 }
 
-// drop gives the connection up.
+// drop cancels the dial and closes its connection.
 func (s *spare) drop() {
 	s.cancel()
 	<-s.done
@@ -189,7 +189,7 @@ func (c *Client) exchange(ctx context.Context, conn *kdcwire.Conn, realm, step s
 	return b, s, nil
 }
 
-// judge says whether a reply answers the question, and what error is in it.
+// judge reports whether a reply answers the question, and what error is in it.
 // Being asked to preauthenticate is none.
 func judge(b []byte, msgType uint8) (answered bool, err error) {
 	_, err = parseReply(b, msgType)

@@ -30,7 +30,7 @@ func Password(pw []byte) Secret {
 // newest is used for preauthentication.
 func FromKeytab(kt *keys.Keytab) Secret { return &keytab{kt} }
 
-// hidden gives a secret. It is a function because fmt prints of those no more
+// hidden returns a secret. It is a function because fmt prints of those no more
 // than an address, whatever the verb and whatever holds it; a pointer is
 // followed for a verb that does not fit.
 type hidden[T any] func() T

@@ -53,14 +53,15 @@ func (t *Ticket) String() string {
 	return fmt.Sprintf("ticket of %s for %s until %s", t.Client, t.Server, t.EndTime.Format(time.RFC3339))
 }
 
-// Referral says to which realm the ticket leads: it is a krbtgt/OTHER that
+// Referral reports to which realm the ticket leads: it is a krbtgt/OTHER that
 // the KDCs of another realm issued.
 func (t *Ticket) Referral() (realm string, ok bool) {
 	realm, ok = t.grants()
 	return realm, ok && realm != t.Server.Realm
 }
 
-// grants gives the realm whose TGS takes this ticket.
+// grants returns the realm whose TGS accepts this ticket; ok is false for a
+// ticket that is not a ticket-granting ticket.
 func (t *Ticket) grants() (realm string, ok bool) {
 	realm, ok = strings.CutPrefix(t.Server.Name, "krbtgt/")
 	return realm, ok && realm != "" && !strings.Contains(realm, "/")

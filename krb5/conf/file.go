@@ -14,7 +14,7 @@ type Pos struct {
 	Column int
 }
 
-// String gives file:line:column, leaving out what is not set.
+// String returns file:line:column, leaving out what is not set.
 func (p Pos) String() string {
 	switch {
 	case p.Line == 0:
@@ -29,7 +29,7 @@ func (p Pos) String() string {
 // IsZero reports whether p names no place.
 func (p Pos) IsZero() bool { return p == Pos{} }
 
-// Kind says what a line is to MIT's library.
+// Kind is what a line is to MIT's library.
 type Kind uint8
 
 // The kinds of line.
@@ -84,7 +84,7 @@ func (n *Node) appendTo(b []byte) []byte {
 	return b
 }
 
-// SyntaxError says where a reader stops reading a file, and why.
+// SyntaxError reports where a reader stops reading a file, and why.
 type SyntaxError struct {
 	Pos     Pos
 	Origin  Pos    // the line to mend, where that is another one; else zero
@@ -92,7 +92,7 @@ type SyntaxError struct {
 	Excerpt string // the line, shortened, with nothing in it that is not printable
 }
 
-// Error gives file:line:column: what: "excerpt".
+// Error returns file:line:column: what: "excerpt".
 func (e *SyntaxError) Error() string {
 	s := e.Pos.String() + ": " + e.What
 	if e.Excerpt != "" {

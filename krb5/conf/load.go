@@ -20,13 +20,13 @@ const (
 	maxDocs  = 500 // files in a snapshot
 )
 
-// Source gives the text of files and the names in directories. Disk is the
-// real one, Texts one for texts that are not on disk.
+// Source reads files and lists directories. Disk reads the real file system;
+// Texts holds texts that are not on disk.
 type Source interface {
 	// ReadFile fails with an error that wraps fs.ErrNotExist or
 	// fs.ErrPermission where that is why.
 	ReadFile(name string) (text string, mode fs.FileMode, err error)
-	// ReadDir gives the names in a directory, sorted by bytes.
+	// ReadDir returns the names in a directory, sorted by bytes.
 	ReadDir(name string) ([]string, error)
 }
 

@@ -135,7 +135,7 @@ func (p *parser) add(n *Node) {
 	in.Children = append(in.Children, n)
 }
 
-// parse says what the line is and hangs it into the tree. What is wrong with
+// parse classifies the line and adds it to the tree. What is wrong with
 // it comes back in words with its offset in the line.
 func (p *parser) parse(n *Node) (what string, at int) {
 	line := strings.TrimRight(n.Raw, "\r\n")

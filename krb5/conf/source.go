@@ -11,7 +11,7 @@ import (
 	"syscall"
 )
 
-// ErrNotFile says that something else stands in the file's place.
+// ErrNotFile reports that something else stands in the file's place.
 var ErrNotFile = errors.New("not a regular file")
 
 // Disk reads the real file system. The zero value is ready.

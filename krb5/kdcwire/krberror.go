@@ -42,7 +42,7 @@ func (e *KRBError) Error() string {
 // tagError is the first byte of every KRB-ERROR: APPLICATION 30, constructed.
 const tagError = 30
 
-// IsError says whether b starts as a KRB-ERROR does.
+// IsError reports whether b starts as a KRB-ERROR does.
 func IsError(b []byte) bool {
 	return len(b) > 0 && b[0] == byte(application(tagError))
 }

@@ -31,7 +31,7 @@ type Credential struct {
 // flagRenewable is flag 8 of RFC 4120 §5.3.
 const flagRenewable = 1 << (31 - 8)
 
-// Renewable says whether the KDC would renew the ticket until RenewTill.
+// Renewable reports whether the KDC would renew the ticket until RenewTill.
 func (c Credential) Renewable() bool { return c.Flags&flagRenewable != 0 }
 
 // Key is a copy of the session key: a secret, for krb5/client only.

@@ -10,13 +10,13 @@ import (
 // maxFile bounds a file; real ones have a few kilobytes.
 const maxFile = 1 << 20
 
-// FormatError says where a file stops being what it should be.
+// FormatError reports where a file stops being what it should be.
 type FormatError struct {
 	Offset int    // in bytes from the start of the file
 	What   string // what is wrong there
 }
 
-// Error gives offset and problem, and nothing of the file's content.
+// Error returns offset and problem, and nothing of the file's content.
 func (e *FormatError) Error() string { return fmt.Sprintf("offset %d: %s", e.Offset, e.What) }
 
 // readFile reads a regular file of at most maxFile bytes. It does not wait
@@ -58,7 +58,7 @@ func (r *reader) fail(what string) {
 	}
 }
 
-// bytes gives the next n bytes, which alias the file.
+// bytes returns the next n bytes, which alias the file.
 func (r *reader) bytes(n int, what string) []byte {
 	if r.err != nil {
 		return nil
@@ -72,7 +72,7 @@ func (r *reader) bytes(n int, what string) []byte {
 	return b
 }
 
-// number gives the next size bytes as a big-endian number.
+// number returns the next size bytes as a big-endian number.
 func (r *reader) number(size int, what string) int64 {
 	var n int64
 	for _, c := range r.bytes(size, what) {
@@ -81,7 +81,7 @@ func (r *reader) number(size int, what string) int64 {
 	return n
 }
 
-// data gives bytes that have their length, size bytes long, in front.
+// data returns bytes that have their length, size bytes long, in front.
 func (r *reader) data(size int, what string) []byte {
 	return r.bytes(int(r.number(size, what)), what)
 }

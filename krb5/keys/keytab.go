@@ -24,7 +24,7 @@ type Entry struct {
 	key material
 }
 
-// material gives secret bytes. It is a function because fmt prints of those no
+// material returns secret bytes. It is a function because fmt prints of those no
 // more than an address, whatever the verb and whatever holds it; a pointer is
 // followed for a verb that does not fit.
 type material func() []byte
@@ -35,7 +35,7 @@ func hide(b []byte) material {
 	return func() []byte { return b }
 }
 
-// reveal gives a copy of what was hidden.
+// reveal returns a copy of what was hidden.
 func (m material) reveal() []byte {
 	if m == nil {
 		return nil
@@ -60,7 +60,7 @@ func (kt *Keytab) String() string {
 	return "keytab [" + strings.Join(lines, ", ") + "]"
 }
 
-// Find gives the entry for a principal and encryption type: the one with that
+// Find returns the entry for a principal and encryption type: the one with that
 // kvno where kvno is not 0 and there is one, else the one with the highest.
 // Names are compared exactly.
 func (kt *Keytab) Find(name, realm string, etype int32, kvno uint32) (Entry, bool) {

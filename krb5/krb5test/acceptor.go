@@ -36,7 +36,7 @@ type AcceptError struct {
 	What string // in words
 }
 
-// Error gives the words and the code.
+// Error returns the words and the code.
 func (e *AcceptError) Error() string {
 	if e.Code == 0 {
 		return e.What

@@ -44,7 +44,7 @@ func asReq(t testing.TB, user, realm, service string, at time.Time, key *types.E
 	return b
 }
 
-// tgt is what a login gives.
+// tgt is what a login returns.
 type tgt struct {
 	user, realm string
 	ticket      messages.Ticket

@@ -121,7 +121,7 @@ func (d desk) mitText(s string) string {
 	return ""
 }
 
-// skewed says whether a time is too far from this server's.
+// skewed reports whether a time is too far from this server's.
 func (d desk) skewed(t time.Time) bool {
 	return d.now.Sub(t).Abs() > d.realm.options.MaxSkew
 }

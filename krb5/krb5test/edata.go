@@ -28,7 +28,7 @@ const (
 	statusAccountLockedOut   uint32 = 0xC0000234
 )
 
-// refusal says why the state of a user forbids a login. kadmin/changepw is
+// refusal reports why the state of a user forbids a login. kadmin/changepw is
 // for those whose password is no good any more. nil means that it does not.
 func (d desk) refusal(p *principal, changepw bool) *failure {
 	if changepw && (p.state == PasswordExpired || p.state == MustChange) {

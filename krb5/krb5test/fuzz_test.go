@@ -13,7 +13,7 @@ import (
 	"github.com/jcmturner/gokrb5/v8/messages"
 )
 
-// seeds adds the recorded requests to one port, and gives a time at which their
+// seeds adds the recorded requests to one port, and returns a time at which their
 // timestamps pass.
 func seeds(f *testing.F, port string) time.Time {
 	f.Helper()

@@ -13,7 +13,7 @@ import (
 	"github.com/jcmturner/gokrb5/v8/types"
 )
 
-// toKpasswd gives the reply to one message to port 464.
+// toKpasswd returns the reply to one message to port 464.
 func toKpasswd(r *Realm, s Script, b []byte) []byte {
 	reply, _ := desk{realm: r, now: when(), script: s, local: netip.MustParseAddr("127.0.0.1")}.changePassword(b)
 	return reply

@@ -35,7 +35,7 @@ const (
 type ETypes []int32
 
 // SessionETypes are further types that a service takes for session keys: a
-// directory gives AES session keys to a service that it encrypts RC4 tickets for.
+// directory issues AES session keys for a service whose tickets it encrypts with RC4.
 type SessionETypes []int32
 
 // KVNO is the version of the principal's keys; 2 unless it is given.

@@ -110,7 +110,7 @@ func (r *Realm) Change(name string, o ...Option) error {
 	return nil
 }
 
-// SetPassword gives a principal new keys with the next kvno, and clears
+// SetPassword changes a principal's keys, with the next kvno, and clears
 // PasswordExpired and MustChange as a real change does.
 func (r *Realm) SetPassword(name, password string) error {
 	r.mu.Lock()
@@ -184,7 +184,7 @@ func (r *Realm) find(name string) *principal {
 	return nil
 }
 
-// lookup gives a copy, so that a request sees one state of the principal.
+// lookup returns a copy, so that a request sees one state of the principal.
 func (r *Realm) lookup(name string) (principal, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -197,7 +197,7 @@ func (r *Realm) lookup(name string) (principal, bool) {
 	return c, true
 }
 
-// isName says whether s names this realm, in this dialect.
+// isName reports whether s names this realm, in this dialect.
 func (r *Realm) isName(s string) bool {
 	return s == r.name || r.options.Dialect != MIT && strings.EqualFold(s, r.name)
 }

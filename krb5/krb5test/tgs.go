@@ -36,7 +36,7 @@ func (d desk) grantService(q *kdcRequest) ([]byte, *failure) {
 	return b, f
 }
 
-// grantTo gives a ticket to one who is known.
+// grantTo issues a ticket to a client whose ticket-granting ticket is accepted.
 func (d desk) grantTo(h *holder, q *kdcRequest) ([]byte, *failure) {
 	for _, bit := range []int{flags.EncTktInSkey, flags.Validate, flags.PostDated, 14} { // 14: constrained delegation (MS-SFU §2.2.3)
 		if q.flag(bit) {

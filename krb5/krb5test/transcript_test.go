@@ -112,7 +112,7 @@ func transcript(t testing.TB, file string) []message {
 	return ms
 }
 
-// shape says what a message is, without what is drawn anew each time.
+// shape reports what a message is, without what is drawn anew each time.
 func shape(b []byte) string {
 	var e messages.KRBError
 	var as messages.ASRep

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Trust says how one realm trusts another.
+// Trust describes how one realm trusts another.
 type Trust struct {
 	TwoWay      bool     // the other realm trusts this one as well, in the same way
 	ETypes      []int32  // of the trust's keys; nil: those of the trusting realm
@@ -109,7 +109,7 @@ func (r *Realm) route(service []string) (referral, bool) {
 	return referral{}, false
 }
 
-// trusted gives the key of tickets that another realm's KDC made for this one.
+// trusted returns the key of tickets that another realm's KDC made for this one.
 func (r *Realm) trusted(realm string) (principal, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -123,7 +123,7 @@ func unmarshalBody(body *messages.KDCReqBody, b []byte) (err error) {
 // flag reads one of the request's KDC options.
 func (q *kdcRequest) flag(bit int) bool { return types.IsFlagSet(&q.body.KDCOptions, bit) }
 
-// padataOf gives the value of the first padata of a type.
+// padataOf returns the value of the first padata of a type.
 func padataOf(pas types.PADataSequence, kind int32) ([]byte, bool) {
 	for _, pa := range pas {
 		if pa.PADataType == kind {

@@ -156,7 +156,7 @@ func ready(daemon string) error {
 
 func mib(kib int) float64 { return float64(kib) / 1024 }
 
-// start starts the server, and gives what ends it.
+// start starts the server, and returns what ends it.
 func (s *server) start() (stop func(), err error) {
 	if err := s.cmd.Start(); err != nil {
 		return nil, err

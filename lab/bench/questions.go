@@ -41,7 +41,7 @@ type question struct {
 	transport string
 }
 
-// askedBy gives the questions of a daemon's last round.
+// askedBy returns the questions of a daemon's last round.
 func askedBy(daemon string) ([]question, error) {
 	resp, err := http.Get("http://" + daemon + "/api/v1/report")
 	if err != nil {

@@ -147,7 +147,7 @@ func (p *printer) ended(e event, said []string) bool {
 	return printed
 }
 
-// progress says what has been running for longest, of tests or else of packages.
+// progress reports what has been running for longest, of tests or else of packages.
 func (p *printer) progress(now time.Time) string {
 	longest := func(tests bool) []string {
 		var ids []string

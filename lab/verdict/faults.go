@@ -76,7 +76,7 @@ func addresses(host string) (v4, v6 string) {
 	return "10.77.4.2", "fd77:0:0:4::2" // ns
 }
 
-// placesOf gives the addresses as a probe's ID has them.
+// placesOf returns the addresses as a probe's ID has them.
 func placesOf(host, port string) []string {
 	v4, v6 := addresses(host)
 	if strings.Contains(host, ".") {

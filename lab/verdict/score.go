@@ -134,14 +134,14 @@ func (l *lab) score(ctx context.Context, s set) (sc score, err error) {
 	return sc, l.undo(ctx, &sc)
 }
 
-// differ says that a login now works and now does not.
+// differ reports whether a login now works and now does not.
 func differ(fates [2][]fate) bool {
 	return slices.ContainsFunc(fates[:], func(of []fate) bool {
 		return slices.ContainsFunc(of, func(f fate) bool { return f.works != of[0].works })
 	})
 }
 
-// at says that a finding is of the fault's place.
+// at reports whether a finding is of the fault's place.
 func (f fault) at(x finding) bool {
 	if f.login != "" || slices.Contains([]string{"service-unknown", "db-ticket-rejected"}, f.codes[0]) {
 		if slices.ContainsFunc(x.Affects, func(id string) bool { return strings.HasPrefix(id, "login/") || strings.HasPrefix(id, "database/") }) {
@@ -158,7 +158,7 @@ func (f fault) at(x finding) bool {
 	})
 }
 
-// names says that a finding has the place and the kind of the fault.
+// names reports whether a finding has the place and the kind of the fault.
 func (f fault) names(x finding) bool { return slices.Contains(f.codes, x.Code) && f.at(x) }
 
 // undo is (b) and (c): each fault is undone alone, and programs try again.
@@ -199,7 +199,7 @@ func (l *lab) undo(ctx context.Context, sc *score) error {
 	return nil
 }
 
-// gets says that programs got further: a login works that did not or was flaky, ends
+// gets reports whether programs got further: a login works that did not or was flaky, ends
 // later or otherwise, or takes half the time, two seconds less at least.
 func gets(before, after [2][]fate) bool {
 	for i := range before {

@@ -55,7 +55,7 @@ func hostOf(spn client.Principal) string {
 	return host
 }
 
-// NotKerberosError says that the server switched to a plugin that is not a
+// NotKerberosError reports that the server switched to a plugin that is not a
 // Kerberos one: the account does not exist (the plugin is then a decoy), or has
 // a password.
 type NotKerberosError struct {

@@ -12,7 +12,7 @@ import (
 	"github.com/kerbagent/kerbagent/mysql"
 )
 
-// Mutual says whether the server shall prove that it holds the service's key.
+// Mutual decides whether the server must prove that it holds the service's key.
 type Mutual int
 
 // The ways. MySQL's own C client does not ask for a proof; Connector/Python does.
@@ -22,7 +22,7 @@ const (
 	Off                   // do not ask
 )
 
-// SPNError says that the server announced a service principal that no ticket is
+// SPNError reports that the server announced a service principal that no ticket is
 // asked for.
 type SPNError struct {
 	SPN client.Principal // with the realm that it would have been asked in
@@ -41,7 +41,7 @@ func (e *SPNError) Error() string {
 // Unwrap returns the reason.
 func (e *SPNError) Unwrap() error { return e.Err }
 
-// RealmError says that the account is for users of another realm.
+// RealmError reports that the account is for users of another realm.
 type RealmError struct {
 	Announced string // by the server
 	Want      string // the user's
@@ -52,7 +52,7 @@ func (e *RealmError) Error() string {
 	return fmt.Sprintf("the account is for users of realm %q, not %q", e.Announced, e.Want)
 }
 
-// ErrNoProof says that the server let the user in without proving itself, where
+// ErrNoProof reports that the server let the user in without proving itself, where
 // Mutual is Require.
 var ErrNoProof = errors.New("the server did not prove that it holds the service's key")
 
@@ -62,7 +62,7 @@ type Options struct {
 	User client.Principal
 	// Session is called once the server has announced its service principal
 	// and that is an allowed one. It may wait for a login that is under way.
-	// Who gives the session closes it, after the authenticator is done.
+	// The caller closes the session, after the authenticator is done.
 	Session func(context.Context) (*client.Session, error)
 	// AllowSPN decides whether a ticket is asked for; the principal has a
 	// realm. nil is AllowIn(User.Realm).
@@ -70,7 +70,7 @@ type Options struct {
 	// AllowHost is asked after AllowSPN with the principal's host; see Hosts. nil
 	// allows any.
 	AllowHost func(host string) error
-	// ServiceRealm gives the realm of a host (without a port, in lower case)
+	// ServiceRealm returns the realm of a host (without a port, in lower case)
 	// for a principal that was announced without one. nil is the user's realm,
 	// whose KDCs may refer to another.
 	ServiceRealm func(host string) string

@@ -20,7 +20,7 @@ type Dialer interface {
 	DialContext(ctx context.Context, network, address string) (net.Conn, error)
 }
 
-// Config says who logs in where. User, Realm, Addr and exactly one of Password,
+// Config describes who logs in, and to which server. User, Realm, Addr and exactly one of Password,
 // PasswordFile, Keytab and CCache are needed.
 type Config struct {
 	User  string // as in CREATE USER
@@ -57,7 +57,7 @@ type Config struct {
 	// it is refused at once. See Hosts. AllowSPN replaces this too.
 	SPNHosts  []string
 	StrictSPN bool
-	// ServiceRealm gives the realm of a host whose principal was announced
+	// ServiceRealm returns the realm of a host whose principal was announced
 	// without one, as [domain_realm] does; nil is Realm.
 	ServiceRealm func(host string) string
 	Mutual       Mutual

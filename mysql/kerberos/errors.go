@@ -43,7 +43,7 @@ func (e *Error) URL() string {
 	return "https://github.com/kerbagent/kerbagent/blob/main/docs/codes/" + e.Code + ".md"
 }
 
-// explained gives an error of a login its stage, reason and code. proven says that the
+// explained returns an error of a login its stage, reason and code. proven says that the
 // database had proved itself by then; kind is the secret's.
 func explained(err error, kind string, proven bool) error {
 	var typed *Error

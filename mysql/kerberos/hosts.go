@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Hosts says of which hosts the service may be that a database announces. Without it
+// Hosts limits the hosts that a database may announce as its service's. Without it
 // a database that has a good certificate could announce another one's service, get
 // the user's ticket for that, and log in there as the user.
 //
@@ -23,7 +23,7 @@ type Hosts struct {
 	Remember func(host string) (first string, err error)
 }
 
-// HostError says that a service's host is not one of the database's.
+// HostError reports that a service's host is not one of the database's.
 type HostError struct {
 	Host string // announced
 	Why  string

@@ -17,7 +17,7 @@ type given struct {
 	rest client.Locator
 }
 
-// KDCs gives the addresses in the order of the configuration. A name that does
+// KDCs returns the addresses in the order of the configuration. A name that does
 // not resolve is left out while another does.
 func (g given) KDCs(ctx context.Context, realm string) ([]netip.AddrPort, error) {
 	names, ok := g.kdcs[realm]
@@ -39,7 +39,7 @@ func (g given) KDCs(ctx context.Context, realm string) ([]netip.AddrPort, error)
 	return all, nil
 }
 
-// resolve gives the addresses of host or host:port; 88 where there is no port.
+// resolve returns the addresses of host or host:port; 88 where there is no port.
 func resolve(ctx context.Context, name string) ([]netip.AddrPort, error) {
 	host, port, err := net.SplitHostPort(name)
 	if err != nil {

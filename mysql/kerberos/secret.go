@@ -13,7 +13,7 @@ import (
 	"github.com/kerbagent/kerbagent/krb5/keys"
 )
 
-// SecretError says that a secret's file is of no use. It never holds any of its
+// SecretError reports that a secret's file is of no use. It never holds any of its
 // content.
 type SecretError struct {
 	Path string
@@ -21,7 +21,7 @@ type SecretError struct {
 	Err  error
 }
 
-// Error gives the path and what is wrong.
+// Error returns the path and what is wrong.
 func (e *SecretError) Error() string {
 	if e.Err != nil {
 		return fmt.Sprintf("secret file %s: %v", e.Path, e.Err)
@@ -29,7 +29,7 @@ func (e *SecretError) Error() string {
 	return fmt.Sprintf("secret file %s %s", e.Path, e.What)
 }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (e *SecretError) Unwrap() error { return e.Err }
 
 // Longest files that are read. A keytab has some hundred bytes an account, a cache
@@ -81,7 +81,7 @@ func (c *Config) readSecret() (client.Secret, fingerprint, error) {
 	}
 }
 
-// misshapen says why a file's content is hardly a password. A wrong guess here
+// misshapen reports why a file's content is hardly a password. A wrong guess here
 // would cost the account a failed login, so nothing is cut off.
 func misshapen(b []byte) string {
 	switch {

@@ -32,7 +32,7 @@ type flight struct {
 	err  error
 }
 
-// session gives a session of the user's, for the caller to close.
+// session returns a session of the user's, for the caller to close.
 func (t *tickets) session(ctx context.Context) (*client.Session, error) {
 	t.mu.Lock()
 	if t.fresh(t.tgt) {

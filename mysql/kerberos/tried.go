@@ -9,7 +9,7 @@ import (
 	"github.com/kerbagent/kerbagent/krb5/kdcwire"
 )
 
-// RefusedError says that a KDC refused the user's secret when it was proved with.
+// RefusedError reports that a KDC refused the user's secret when it was proved with.
 // The same secret is not sent again: a further try could lock the account. A changed
 // secret ends that, and so does [Connector.Forget].
 type RefusedError struct {
@@ -24,7 +24,7 @@ func (e *RefusedError) Error() string {
 // Unwrap returns the cause.
 func (e *RefusedError) Unwrap() error { return e.Err }
 
-// WaitError says that the KDCs are not asked again before a moment.
+// WaitError reports that the KDCs are not asked again before a moment.
 type WaitError struct {
 	Until time.Time
 	Err   error // of the last try

@@ -217,10 +217,10 @@ func (v *conversation) write(payload []byte) error {
 	return err
 }
 
-// fail says ERR.
+// fail sends ERR.
 func (v *conversation) fail(e *mysql.ServerError) error { return v.write(e.Marshal()) }
 
-// refuse says ERR and ends the conversation.
+// refuse sends ERR and ends the conversation.
 func (v *conversation) refuse(number uint16, state, format string, args ...any) error {
 	return v.refuseWith(&mysql.ServerError{Number: number, State: state, Message: fmt.Sprintf(format, args...)})
 }
@@ -243,7 +243,7 @@ func (v *conversation) badForm() error {
 	return errBadForm
 }
 
-// okPacket says OK with autocommit on.
+// okPacket returns the payload of an OK with autocommit on.
 func okPacket() []byte { return []byte{0, 0, 0, 2, 0, 0, 0} }
 
 func lenenc(b []byte, s string) []byte {

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// Certificate says which certificate the server shows.
+// Certificate selects the certificate that the server presents.
 type Certificate int
 
 // The certificates.

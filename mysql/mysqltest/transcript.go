@@ -12,7 +12,7 @@ import (
 
 // A transcript is a conversation with a real server in the clear, one packet a
 // line: who spoke ("<" the server, ">" the client) and the packet in hex. It is
-// recorded once, where the server is to be had, and played for ever.
+// recorded once, where the server is to be had, and played forever.
 
 // Recording is a client's connection that keeps what goes over it.
 type Recording struct {
@@ -90,7 +90,7 @@ func (p *Playback) peek(who byte) ([]byte, bool) {
 	return b, err == nil
 }
 
-// Read gives what the server says; io.EOF where it is not its turn.
+// Read returns what the server says; io.EOF where it is not its turn.
 func (p *Playback) Read(b []byte) (int, error) {
 	if p.theirs.Len() == 0 {
 		packet, ok := p.peek('<')

@@ -37,7 +37,7 @@ type Server struct {
 	Patience time.Duration
 }
 
-// Failure says at which stage the conversation ended, and why.
+// Failure reports the stage at which the conversation ended, and why.
 type Failure struct {
 	Stage  string // one of the Stage words
 	Reason probe.Reason
@@ -47,10 +47,10 @@ type Failure struct {
 // Error is the cause's text.
 func (f *Failure) Error() string { return f.Err.Error() }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (f *Failure) Unwrap() error { return f.Err }
 
-// WhyFailed gives the reason of a failure of Open.
+// WhyFailed returns the reason of a failure of Open.
 func WhyFailed(err error) probe.Reason {
 	var f *Failure
 	if errors.As(err, &f) {
@@ -191,7 +191,7 @@ func (e *BundleError) Error() string { return e.Err.Error() }
 // Unwrap returns the error of reading it.
 func (e *BundleError) Unwrap() error { return e.Err }
 
-// problems says in words everything that a certificate fails by: crypto/x509
+// problems reports in words everything that a certificate fails by: crypto/x509
 // stops at the first, and whoever mends that one should not meet the next.
 func problems(err error, certs []*x509.Certificate, cfg *tls.Config) string {
 	if bundle := (*BundleError)(nil); errors.As(err, &bundle) {

@@ -42,10 +42,10 @@ type Service struct {
 	Priority, Weight uint16
 }
 
-// String gives host:port, one safe word.
+// String returns host:port, one safe word.
 func (s Service) String() string { return s.Host + ":" + strconv.Itoa(int(s.Port)) }
 
-// Usable says whether the record names something that can be asked. "." as
+// Usable reports whether the record names something that can be asked. "." as
 // the host says that there is no such service (RFC 2782).
 func (s Service) Usable() bool { return s.Port != 0 && HostName(s.Host) }
 

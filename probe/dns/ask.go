@@ -189,7 +189,7 @@ func parse(q Question, id uint16, b []byte) (*Answer, error) {
 	return read(q, m)
 }
 
-// echoed says whether m repeats q. A server that refuses to read a question
+// echoed reports whether m repeats q. A server that refuses to read a question
 // may leave it out.
 func (q Question) echoed(m *dns.Msg) bool {
 	if len(m.Question) == 0 {

@@ -20,13 +20,13 @@ type Question struct {
 	Type uint16 // A, AAAA, SRV or SOA
 }
 
-// String gives the type and the name: "SRV _kerberos._udp.corp.example.com".
+// String returns the type and the name: "SRV _kerberos._udp.corp.example.com".
 func (q Question) String() string { return dns.TypeToString[q.Type] + " " + plain(q.Name) }
 
 // plain is a name as facts and IDs spell it: lower case, no last dot.
 func plain(name string) string { return strings.TrimSuffix(strings.ToLower(name), ".") }
 
-// HostName says whether s, without a last dot, can be a host's name
+// HostName reports whether s, without a last dot, can be a host's name
 // (RFC 1123 §2.1): letters, digits and inner hyphens, and the underscore,
 // which Active Directory accepts. A name that ends in a label of digits is
 // none: a dialer would take it for an address.

@@ -90,7 +90,7 @@ func (c *resending) Read(b []byte) (int, error) {
 }
 
 // until lets the next Read end at t, or at the deadline where t is zero or later,
-// and says whether there is time left for it.
+// and reports whether there is time left for it.
 func (c *resending) until(t time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

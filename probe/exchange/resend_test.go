@@ -87,7 +87,7 @@ func TestResend(t *testing.T) {
 	}
 }
 
-// Whoever gives up sets the deadline into the past: that ends a read at once,
+// A caller that gives up sets the deadline into the past: that ends a read at once,
 // and nothing more is sent.
 func TestResendEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -159,7 +159,7 @@ func (p Probe) issue(i Issue) probe.Result {
 	return rec.Fail(probe.Reason(i.Code), errors.New(i.Cause))
 }
 
-// ticket says what the environment's cache holds.
+// ticket reports what the environment's cache holds.
 func (p Probe) ticket(t Ticket) probe.Result {
 	id := p.ID()
 	id.Variant = IssueTicket

@@ -33,7 +33,7 @@ const (
 
 // Account keeps account of attempts that could lock an account.
 type Account interface {
-	// Paused says whether Begin would be held back now.
+	// Paused reports whether Begin would be refused now.
 	Paused(secret []byte) error
 	// Begin records an attempt before it is sent. An error, best a
 	// *probe.HeldBack, means that it must not be sent.
@@ -400,7 +400,7 @@ func (a *attempt) authenticate(ctx context.Context, conn *mysql.Conn, auth *kerb
 	return &failure{probe.AtDatabase, tokenReason(err, auth.Proven), err}
 }
 
-// tokenReason says what an end in the middle of the authentication means: it
+// tokenReason reports what an end in the middle of the authentication means: it
 // depends on whether the server had proved itself by then.
 func tokenReason(err error, proven bool) probe.Reason {
 	r := cutOr(database.ReasonOf(err))

@@ -99,7 +99,7 @@ func (a *attempt) observe(s client.Step) {
 	a.rec.Past(s.Name, s.Start, s.Duration, s.Err)
 }
 
-// noTicket says why no token could be made. After error 7 it finds out where
+// noTicket reports why no token could be made. After error 7 it finds out where
 // the service's realm stops being known.
 func (a *attempt) noTicket(ctx context.Context, auth *kerberos.Authenticator, err error) *failure {
 	var step *client.StepError

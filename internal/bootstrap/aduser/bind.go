@@ -25,7 +25,7 @@ type gssapi struct {
 	max       int // that the server takes
 }
 
-// InitSecContext gives the token, and then checks the server's answer to it.
+// InitSecContext returns the token, and then checks the server's answer to it.
 func (g *gssapi) InitSecContext(_ string, answer []byte) ([]byte, bool, error) {
 	if answer == nil {
 		i, err := client.NewInitiator(g.ticket, true, g.now)

@@ -111,7 +111,7 @@ func Login(ctx context.Context, o Options) error {
 	return cmp.Or(silent, errors.New("no domain controller is known"))
 }
 
-// unasked says that a bind ended in silence, before the password was sent.
+// unasked reports whether a bind ended in silence, before the password was sent.
 func unasked(err error) bool {
 	var step *client.StepError
 	var network net.Error
@@ -212,7 +212,7 @@ func (d *Directory) bind(ctx context.Context, c *conn, host string) error {
 // for next, so that replication need not be waited for.
 type here netip.AddrPort
 
-// KDCs gives it.
+// KDCs returns that one address.
 func (h here) KDCs(context.Context, string) ([]netip.AddrPort, error) {
 	return []netip.AddrPort{netip.AddrPort(h)}, nil
 }

@@ -43,7 +43,7 @@ func newSealedConn(c net.Conn) *sealedConn {
 	return &sealedConn{Conn: c, sealed: make(chan struct{}), closed: make(chan struct{})}
 }
 
-// answerIsLast says that the next message is the bind's last answer.
+// answerIsLast reports that the next message is the bind's last answer.
 func (c *sealedConn) answerIsLast() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

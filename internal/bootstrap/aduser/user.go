@@ -40,7 +40,7 @@ const (
 // ErrName is wrapped by the refusal of a name that Active Directory would not take.
 var ErrName = errors.New("not a user name that Active Directory takes")
 
-// CheckName says whether a user can be made under this name: 1 to 20
+// CheckName reports whether a user can be made under this name: 1 to 20
 // characters, none of those that sAMAccountName forbids (MS-SAMR §3.1.1.6).
 func CheckName(name string) error {
 	n := len([]rune(name))

@@ -23,14 +23,14 @@ type Call struct {
 	Request, Response []byte
 }
 
-// Calls gives all calls so far, the oldest first.
+// Calls returns all calls so far, the oldest first.
 func (c *Cloud) Calls() []Call {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.calls)
 }
 
-// Mutations gives the calls that changed something.
+// Mutations returns the calls that changed something.
 func (c *Cloud) Mutations() []Call {
 	return slices.DeleteFunc(c.Calls(), func(k Call) bool { return !k.Mutating || !k.Effect })
 }

@@ -58,8 +58,8 @@ func clients(c *Cloud, key, secret, token string) sdk {
 
 func admin(c *Cloud) sdk { return clients(c, adminKey, adminSecret, "") }
 
-// seedJoinable gives the world an active directory, the role, and a cluster of a
-// writer and two readers.
+// seedJoinable adds an active directory, the role, and a cluster of a writer and
+// two readers.
 func seedJoinable(c *Cloud) (directory string) {
 	directory = c.AddDirectory(Directory{Name: "corp.example.com", ShortName: "CORP", Password: "Secret-1234", VPC: "vpc-0a000000", Subnets: []string{"subnet-0a000001", "subnet-0a000002"}})
 	c.AddRole(Role{Name: roleName, Trust: guideTrust, Attached: []string{managedARN}})

@@ -88,7 +88,7 @@ func (c *Cloud) view(stale bool) *state {
 	return c.history[i].state
 }
 
-// sorted gives the values of a map in the order of their keys.
+// sorted returns the values of a map in the order of their keys.
 func sorted[K cmp.Ordered, V any](m map[K]V) []V {
 	values := make([]V, 0, len(m))
 	for _, k := range slices.Sorted(maps.Keys(m)) {

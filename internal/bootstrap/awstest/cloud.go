@@ -61,7 +61,7 @@ type Options struct {
 	OnDirectoryActive func(Directory) (dnsIPs []string)
 	// OnVerifyTrust is asked for what the other domain says. nil: Cloud.OtherSide.
 	OnVerifyTrust func(Trust) error
-	// OnEndpoint gives the address of an instance or of a cluster's endpoint where
+	// OnEndpoint returns the address of an instance or of a cluster's endpoint where
 	// something real stands behind it. nil: names as RDS makes them, port 3306.
 	OnEndpoint func(Endpoint) (host string, port int)
 	// OnCurrent is told of every secret whose AWSCURRENT was moved, with its value.

@@ -282,7 +282,7 @@ func withToken(out map[string]any, next string) map[string]any {
 	return out
 }
 
-// chosen gives what was asked for by id, or all.
+// chosen returns what was asked for by id, or all.
 func chosen[T any](m map[string]*T, ids []string) (list []*T, missing string) {
 	if len(ids) == 0 {
 		return sorted(m), ""

@@ -98,7 +98,7 @@ func (c *Cloud) verify(id string, from time.Time, fails string) {
 	})
 }
 
-// trustProblem says why a trust does not verify: the way to the other side's DNS
+// trustProblem reports why a trust does not verify: the way to the other side's DNS
 // servers first, then what the other side has.
 func (c *Cloud) trustProblem(st *state, t *Trust) string {
 	d := st.Directories[t.Directory]
@@ -130,7 +130,7 @@ func (c *Cloud) trustProblem(st *state, t *Trust) string {
 	return ""
 }
 
-// routes says whether a directory finds the way to an address: a public one needs
+// routes reports whether a directory finds the way to an address: a public one needs
 // a route (AddIpRoutes).
 func (d *Directory) routes(ip string) bool {
 	a, err := netip.ParseAddr(ip)
@@ -145,7 +145,7 @@ func (d *Directory) routes(ip string) bool {
 	return a.IsPrivate() || !a.IsGlobalUnicast() || documentation(a)
 }
 
-// documentation says whether an address is of RFC 5737: tests take those for private ones.
+// documentation reports whether an address is of RFC 5737: tests take those for private ones.
 func documentation(a netip.Addr) bool {
 	for _, p := range []string{"192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24"} {
 		if netip.MustParsePrefix(p).Contains(a) {

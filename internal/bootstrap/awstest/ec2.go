@@ -34,7 +34,7 @@ type ec2State struct {
 	State string `xml:"state"`
 }
 
-// filters says what a resource has for each filter that is known here.
+// filters returns, for each filter that is known here, a resource's values.
 type filters[T any] map[string]func(*T) []string
 
 // selected is what a Describe of EC2 has in common: permission, ids, filters, pages.

@@ -232,7 +232,7 @@ func joinPorts() []way {
 		way{"tcp", 49152}, way{"tcp", 65535})
 }
 
-// lets says whether security groups let something out to an address. A rule that
+// lets reports whether security groups let something out to an address. A rule that
 // names a group lets it out to the domain controllers in that group.
 func (st *state) lets(groups []string, w way, ip string) bool {
 	a, err := netip.ParseAddr(ip)
@@ -267,7 +267,7 @@ func (st *state) inGroup(group, ip string) bool {
 	return false
 }
 
-// admits says whether a group lets all that a join needs in from a network.
+// admits reports whether a group lets all that a join needs in from a network.
 func (st *state) admits(group, cidr string) bool {
 	network, err := netip.ParsePrefix(cidr)
 	g := st.Groups[group]

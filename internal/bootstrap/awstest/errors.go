@@ -29,7 +29,7 @@ type apiError struct {
 	message string
 }
 
-// Error gives the code and the message.
+// Error returns the code and the message.
 func (e *apiError) Error() string { return e.code + ": " + e.message }
 
 func bad(code, format string, args ...any) *apiError {

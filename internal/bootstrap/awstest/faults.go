@@ -2,7 +2,7 @@ package awstest
 
 import "net/http"
 
-// Match says which calls a fault is for. What is empty fits all.
+// Match selects the calls that a fault applies to. An empty field matches every call.
 type Match struct {
 	Service string // as credential scopes have it: ds, iam, sts, rds, ec2, secretsmanager
 	Action  string // CreateTrust
@@ -91,7 +91,7 @@ func (c *Cloud) ClearFaults() {
 	c.faults = nil
 }
 
-// faultFor counts a call and gives the fault that happens to it.
+// faultFor counts a call and returns the fault that happens to it.
 func (c *Cloud) faultFor(service, action string) Fault {
 	var found Fault
 	done := false

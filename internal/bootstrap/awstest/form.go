@@ -67,7 +67,7 @@ func (f *form) tags(name string) map[string]string {
 	return tags
 }
 
-// need gives an error where a parameter is missing.
+// need returns an error where a parameter is missing.
 func (f *form) need(names ...string) error {
 	for _, n := range names {
 		if f.text(n) == "" {
@@ -77,7 +77,7 @@ func (f *form) need(names ...string) error {
 	return nil
 }
 
-// done gives an error where a parameter was not read: AWS would do something with
+// done returns an error where a parameter was not read: AWS would do something with
 // it, and this package does not know what.
 func (f *form) done() error {
 	for _, k := range slices.Sorted(maps.Keys(f.values)) {

@@ -58,7 +58,7 @@ type xmlRole struct {
 type xmlBoundary struct{ PermissionsBoundaryType, PermissionsBoundaryArn string }
 
 // roleAnswer writes a role. Policy documents are percent-encoded (RFC 3986), as
-// IAM gives them.
+// IAM returns them.
 func (r *request) roleAnswer(o *Role) any {
 	var boundary *xmlBoundary
 	if o.Boundary != "" {

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// access says whether a role's policies allow it what RDS needs of Directory Service.
+// access reports whether a role's policies allow it what RDS needs of Directory Service.
 func (c *Cloud) access(o *Role, directory string) bool {
 	var policies []*policy
 	documents := slices.Collect(maps.Values(o.Inline))

@@ -1,34 +1,34 @@
 package awstest
 
-// Directories gives all directories in the order of their ids.
+// Directories returns all directories in the order of their ids.
 func (c *Cloud) Directories() []Directory {
 	return all(c, func(st *state) map[string]*Directory { return st.Directories })
 }
 
-// Trusts gives all trusts in the order of their ids.
+// Trusts returns all trusts in the order of their ids.
 func (c *Cloud) Trusts() []Trust {
 	return all(c, func(st *state) map[string]*Trust { return st.Trusts })
 }
 
-// Roles gives all roles by name.
+// Roles returns all roles by name.
 func (c *Cloud) Roles() []Role { return all(c, func(st *state) map[string]*Role { return st.Roles }) }
 
-// Clusters gives all clusters by identifier.
+// Clusters returns all clusters by identifier.
 func (c *Cloud) Clusters() []Cluster {
 	return all(c, func(st *state) map[string]*Cluster { return st.Clusters })
 }
 
-// Instances gives all instances by identifier; Reboots counts their reboots.
+// Instances returns all instances by identifier; Reboots counts their reboots.
 func (c *Cloud) Instances() []Instance {
 	return all(c, func(st *state) map[string]*Instance { return st.Instances })
 }
 
-// Secrets gives all secrets by name, with their values.
+// Secrets returns all secrets by name, with their values.
 func (c *Cloud) Secrets() []Secret {
 	return all(c, func(st *state) map[string]*Secret { return st.Secrets })
 }
 
-// SecurityGroups gives all security groups in the order of their ids.
+// SecurityGroups returns all security groups in the order of their ids.
 func (c *Cloud) SecurityGroups() []SecurityGroup {
 	return all(c, func(st *state) map[string]*SecurityGroup { return st.Groups })
 }

@@ -17,12 +17,12 @@ type principal struct {
 	policies           []*policy
 }
 
-// AddUser gives the account an IAM user with an access key and policies (JSON).
+// AddUser adds to the account an IAM user with an access key and policies (JSON).
 func (c *Cloud) AddUser(name, accessKey, secret string, policies ...string) error {
 	return c.add(&principal{arn: c.arn("iam", "", "user/"+name), id: "AIDA" + name, key: accessKey, secret: secret}, policies)
 }
 
-// AddSession gives the account a session of a role: temporary credentials with a
+// AddSession adds to the account a session of a role: temporary credentials with a
 // token, good until a time of the fake clock.
 func (c *Cloud) AddSession(role, accessKey, secret, token string, expires time.Time, policies ...string) error {
 	if token == "" {
@@ -48,7 +48,7 @@ func (c *Cloud) SetPolicies(accessKey string, policies ...string) error {
 	return nil
 }
 
-// Allows says whether the policies of whoever has an access key allow something.
+// Allows reports whether the policies of whoever has an access key allow something.
 func (c *Cloud) Allows(accessKey string, p Permission) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -184,7 +184,7 @@ func lookup(context map[string]string, key string) (string, bool) {
 	return "", false
 }
 
-// wild says whether a text fits a pattern with * (any text) and ? (one character).
+// wild reports whether a text fits a pattern with * (any text) and ? (one character).
 func wild(pattern, text string) bool {
 	for pattern != "" {
 		switch {
@@ -204,7 +204,7 @@ func wild(pattern, text string) bool {
 	return text == ""
 }
 
-// trusts says whether a role's trust policy lets a service assume the role.
+// trusts reports whether a role's trust policy lets a service assume the role.
 func (p *policy) trusts(service string, context map[string]string) bool {
 	found := false
 	for _, s := range p.Statement {

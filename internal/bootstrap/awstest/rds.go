@@ -217,7 +217,7 @@ func (r *request) cluster(action string) (*Cluster, error) {
 	return k, nil
 }
 
-// filtered gives the values of RDS's filters of one name.
+// filtered returns the values of RDS's filters of one name.
 func (r *request) filtered(name string) ([]string, error) {
 	var values []string
 	for _, g := range r.form.groups("Filters.Filter") {

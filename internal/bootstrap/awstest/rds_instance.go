@@ -145,7 +145,7 @@ func describeDBInstances(r *request) (any, error) {
 	}{part, marker}, r.form.done()
 }
 
-// describeEvents gives the events of an instance, of the last hour where no time is given.
+// describeEvents returns the events of an instance, of the last hour where no time is given.
 func describeEvents(r *request) (any, error) {
 	if err := r.allow("rds:DescribeEvents", "*"); err != nil {
 		return nil, err

@@ -57,7 +57,7 @@ func (r *request) wish(k *Cluster, domain, role string) error {
 	return nil
 }
 
-// assumable says whether RDS sees a role and is trusted by it. With its request
+// assumable reports whether RDS sees a role and is trusted by it. With its request
 // come aws:SourceAccount and aws:SourceArn (Aurora user guide, "Preventing
 // cross-service confused deputy problems"); that the ARN is the cluster's is a guess.
 func (c *Cloud) assumable(o *Role, cluster string) bool {
@@ -121,7 +121,7 @@ func (c *Cloud) joins(st *state, k *Cluster) bool {
 	})
 }
 
-// leads says whether there is an active peering between two VPCs with a route to it.
+// leads reports whether there is an active peering between two VPCs with a route to it.
 func (st *state) leads(from, to string) bool {
 	for _, t := range st.RouteTables {
 		for _, x := range t.Routes {

@@ -166,7 +166,7 @@ func (s *Secret) stages(version string) []string {
 }
 
 // updateStage moves AWSCURRENT. Secrets Manager wants to be told which version has
-// it now, and gives that one AWSPREVIOUS (API reference of UpdateSecretVersionStage).
+// it now, and returns that one AWSPREVIOUS (API reference of UpdateSecretVersionStage).
 func updateStage(r *request) (any, error) {
 	var in struct{ SecretId, VersionStage, MoveToVersionId, RemoveFromVersionId string }
 	if err := r.decode(&in); err != nil {

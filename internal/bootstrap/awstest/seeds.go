@@ -5,7 +5,7 @@ import (
 	"net/netip"
 )
 
-// AddVPC gives the account a VPC with its default security group (all egress, and
+// AddVPC adds to the account a VPC with its default security group (all egress, and
 // ingress from itself) and a main route table. It gives the group's id.
 func (c *Cloud) AddVPC(id, cidr string) (defaultGroup string) {
 	c.mu.Lock()
@@ -29,7 +29,7 @@ func (c *Cloud) SetTenancy(vpc, tenancy string) {
 	c.remember()
 }
 
-// AddSubnet gives a VPC a subnet in a zone: us-east-1a with the zone's id use1-az1.
+// AddSubnet adds to a VPC a subnet in a zone: us-east-1a with the zone's id use1-az1.
 func (c *Cloud) AddSubnet(id, vpc, cidr, zone, zoneID string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -37,7 +37,7 @@ func (c *Cloud) AddSubnet(id, vpc, cidr, zone, zoneID string) {
 	c.remember()
 }
 
-// AddSecurityGroup gives a VPC a security group with these rules. Rules without
+// AddSecurityGroup adds to a VPC a security group with these rules. Rules without
 // an id get one. Without any egress rule nothing gets out.
 func (c *Cloud) AddSecurityGroup(id, vpc string, rules ...Rule) {
 	c.mu.Lock()
@@ -70,7 +70,7 @@ func (c *Cloud) AddPeering(id, requester, accepter string, routed bool) {
 	c.remember()
 }
 
-// AddSubnetGroup gives RDS a subnet group in the VPC of its subnets.
+// AddSubnetGroup adds to RDS a subnet group in the VPC of its subnets.
 func (c *Cloud) AddSubnetGroup(name string, subnets ...string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -78,7 +78,7 @@ func (c *Cloud) AddSubnetGroup(name string, subnets ...string) {
 	c.remember()
 }
 
-// AddDirectory gives the account a directory that was made before. What is empty
+// AddDirectory adds to the account a directory that was made before. What is empty
 // is filled in: an active AWS Managed Microsoft AD with two domain controllers.
 func (c *Cloud) AddDirectory(d Directory) (id string) {
 	c.mu.Lock()
@@ -95,7 +95,7 @@ func (c *Cloud) AddDirectory(d Directory) (id string) {
 	return d.ID
 }
 
-// AddCluster gives the account a cluster with its instances, the first of which
+// AddCluster adds to the account a cluster with its instances, the first of which
 // is the writer. What is empty is filled in: available, Aurora MySQL 3.04.0.
 func (c *Cloud) AddCluster(k Cluster, instances ...string) {
 	c.mu.Lock()
@@ -125,7 +125,7 @@ func (c *Cloud) DeleteCluster(id string) (resource string) {
 	return k.ResourceID
 }
 
-// AddSnapshot gives the account a snapshot of a cluster that is available.
+// AddSnapshot adds to the account a snapshot of a cluster that is available.
 func (c *Cloud) AddSnapshot(s Snapshot) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -158,7 +158,7 @@ func (c *Cloud) AddEngineVersion(v EngineVersion) {
 	c.remember()
 }
 
-// AddRole gives the account a role. RDS sees it at once.
+// AddRole adds to the account a role. RDS sees it at once.
 func (c *Cloud) AddRole(r Role) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -177,7 +177,7 @@ func (c *Cloud) RemoveRole(name string) {
 	c.remember()
 }
 
-// AddPolicy gives the account a customer managed policy and returns its ARN.
+// AddPolicy adds to the account a customer managed policy and returns its ARN.
 func (c *Cloud) AddPolicy(name, document string) (arn string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -187,7 +187,7 @@ func (c *Cloud) AddPolicy(name, document string) (arn string) {
 	return arn
 }
 
-// AddSecret gives the account a secret with a text.
+// AddSecret adds to the account a secret with a text.
 func (c *Cloud) AddSecret(name, value string) (arn string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

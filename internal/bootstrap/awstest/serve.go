@@ -14,7 +14,7 @@ import (
 const maxBody = 1 << 20
 
 // action is one operation of a service. run checks what it is allowed to do, then
-// acts on the request's state and gives the answer.
+// acts on the request's state and returns the answer.
 type action struct {
 	mutating bool
 	run      func(*request) (any, error)

@@ -45,7 +45,7 @@ func newState() *state {
 	return st
 }
 
-// copyOf gives a deep copy of plain data.
+// copyOf returns a deep copy of plain data.
 func copyOf[T any](v T) T {
 	var w T
 	b, err := json.Marshal(v)

@@ -77,7 +77,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 // Close ends the session.
 func (d *DB) Close() error { return d.db.Close() }
 
-// PluginActive says whether this instance has loaded the Kerberos plugin.
+// PluginActive reports whether this instance has loaded the Kerberos plugin.
 func (d *DB) PluginActive(ctx context.Context) (bool, error) {
 	var status string
 	err := d.db.QueryRowContext(ctx, "SELECT PLUGIN_STATUS FROM information_schema.PLUGINS WHERE PLUGIN_NAME = ?", plugin).Scan(&status)
@@ -100,7 +100,7 @@ var (
 	ErrPassword = errors.New("it logs in with a password; with convert: true it is made a Kerberos account, and the applications that use the password are cut off")
 )
 
-// Missing gives the statements that a user lacks, in order; none where it is as
+// Missing returns the statements that a user lacks, in order; none where it is as
 // it should be.
 func (d *DB) Missing(ctx context.Context, want User) ([]string, error) {
 	if want.Name == d.primary { // names of MySQL have case: Admin is another one

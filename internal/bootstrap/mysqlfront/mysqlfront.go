@@ -63,7 +63,7 @@ func (f *Front) Statements() []string {
 	return slices.Clone(f.statements)
 }
 
-// Close ends it, and gives what went wrong with a conversation.
+// Close ends it, and returns what went wrong with a conversation.
 func (f *Front) Close() error {
 	f.cancel()
 	err := f.listener.Close()
@@ -176,7 +176,7 @@ func offerTLS(greeting []byte) error {
 	return nil
 }
 
-// translate writes a change down, and gives what MariaDB is asked in its place.
+// translate writes a change down, and returns what MariaDB is asked in its place.
 func (f *Front) translate(statement string) string {
 	if regexp.MustCompile(`(?i)^\s*(CREATE|ALTER|DROP|GRANT|REVOKE|SET PASSWORD)`).MatchString(statement) {
 		f.mu.Lock()

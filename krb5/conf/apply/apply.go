@@ -14,7 +14,7 @@ import (
 	"github.com/kerbagent/kerbagent/krb5/conf/site"
 )
 
-// Request says what is to stand where.
+// Request describes the content that a file is to have, and the file.
 type Request struct {
 	Path  string     // of the file; a symlink is followed, and stays one
 	Style site.Style // how much of the file is ours
@@ -70,7 +70,7 @@ var (
 	ErrTooOften      = fmt.Errorf("the order of KDCs was changed %d times within an hour, which is the limit", maxReorders)
 )
 
-// Plan gives the change that Apply would make, after all checks but Validate.
+// Plan returns the change that Apply would make, after all checks but Validate.
 // It writes nothing.
 func Plan(req Request) (*Change, error) {
 	t, err := openTarget(req)
@@ -131,7 +131,7 @@ func (t *target) check(text string) error {
 	return nil
 }
 
-// sound refuses a candidate that MIT's library would not take, and gives it
+// sound refuses a candidate that MIT's library would not take, and returns it
 // with all that it includes.
 func (t *target) sound(text string) (*conf.Set, error) {
 	if _, err := conf.Parse(t.path, text); err != nil {

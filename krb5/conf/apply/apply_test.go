@@ -319,7 +319,7 @@ func failing(change string, errno error) func(*testing.T, *Request) {
 	}
 }
 
-// contents gives the text of every file in a directory.
+// contents returns the text of every file in a directory.
 func contents(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	entries, err := os.ReadDir(dir)

@@ -70,7 +70,7 @@ func (t *target) backups() ([]backup, error) {
 	return found, nil
 }
 
-// backUp keeps the file under the next number, and gives its path.
+// backUp keeps the file under the next number, and returns its path.
 func (t *target) backUp() (string, error) {
 	all, err := t.backups()
 	if err != nil {

@@ -98,7 +98,7 @@ func TestReorderLimitHoldsOverARestart(t *testing.T) {
 	mustApply(t, req)
 }
 
-// Each text that a person wrote is kept, and the first one for ever.
+// Each text that a person wrote is kept, and the first one forever.
 func TestForeignTextsAreKept(t *testing.T) {
 	dir := t.TempDir()
 	req := Request{Path: filepath.Join(dir, "krb5.conf"), Style: site.Block, Site: wanted()}

@@ -98,7 +98,7 @@ func readOrder(path string) (site.Order, error) {
 	return site.ParseOrder(string(b))
 }
 
-// Guarded says why a file, or a directory on the way to it, may be changed by
+// Guarded reports why a file, or a directory on the way to it, may be changed by
 // others than root and the user who runs this; nil where none may.
 func Guarded(path string) error {
 	path, err := filepath.Abs(path)

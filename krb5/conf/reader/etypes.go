@@ -30,11 +30,11 @@ const (
 	camellia256S = "camellia256-cts-cmac"
 )
 
-// ErrNoETypes says that a list has no encryption type that the reader knows
+// ErrNoETypes reports that a list has no encryption type that the reader knows
 // and allows: no ticket can be got with it.
 var ErrNoETypes = errors.New("no encryption type is left")
 
-// ETypeName gives the full name of an encryption type, which is the one that
+// ETypeName returns the full name of an encryption type, which is the one that
 // every reader knows, or "" for one that none of the models has.
 func ETypeName(id int32) string {
 	switch id {
@@ -111,7 +111,7 @@ func aesOrCamellia(name string) (int32, bool) {
 	return 0, false
 }
 
-// mitFamily gives the members of a word that stands for several.
+// mitFamily returns the members of a word that stands for several.
 func mitFamily(word string) []int32 {
 	switch strings.ToLower(word) {
 	case "default":

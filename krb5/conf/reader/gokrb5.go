@@ -10,7 +10,7 @@ import (
 	"github.com/kerbagent/kerbagent/krb5/conf"
 )
 
-// ErrPanics says that the library does not refuse the line but panics on it.
+// ErrPanics reports that the library does not refuse the line but panics on it.
 var ErrPanics = errors.New("gokrb5 panics here")
 
 // gokrb5Line is a line of the file that is neither a comment nor the header of

@@ -48,7 +48,7 @@ type heimdalParser struct {
 	rest bool // what comes next is the rest of an overlong line
 }
 
-// next gives the next line: what Heimdal reads at a time, up to its line end.
+// next returns the next line: what Heimdal reads at a time, up to its line end.
 func (h *heimdalParser) next() (string, bool) {
 	if h.text == "" {
 		return "", false
@@ -113,7 +113,7 @@ func (h *heimdalParser) pos(line, name string) conf.Pos {
 	return conf.Pos{File: h.doc.Path, Line: h.line, Column: 1 + strings.Index(line, name)}
 }
 
-// open gives the list of that name; lists of one name are one list.
+// open returns the list of that name; lists of one name are one list.
 func (l *heimdalList) open(name string, pos conf.Pos) *heimdalList {
 	sub := l.lists[name]
 	if sub == nil {
@@ -169,7 +169,7 @@ func (h *heimdalParser) list(in *heimdalList) error {
 	}
 }
 
-// values gives the strings of a name, as they stand.
+// values returns the strings of a name, as they stand.
 func (l *heimdalList) values(name string) []heimdalBinding {
 	if l == nil {
 		return nil

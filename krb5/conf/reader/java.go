@@ -28,7 +28,7 @@ type javaEntry struct {
 	pos        conf.Pos
 }
 
-// entry gives the first entry of a name, or nil.
+// entry returns the first entry of a name, or nil.
 func (t *javaTable) entry(name string) *javaEntry {
 	for i := range t.entries {
 		if t.entries[i].name == name {
@@ -51,7 +51,7 @@ func (t *javaTable) counts(e *javaEntry) bool {
 	return e.sub == nil && (t.subs[e.name] == nil || t.entry(e.name).sub == nil)
 }
 
-// open gives the table for a section that starts. A second one of a name below
+// open returns the table for a section that starts. A second one of a name below
 // the top is read and thrown away, and so is one with the name of a value.
 func (t *javaTable) open(name string, pos conf.Pos, top bool) *javaTable {
 	sub := t.subs[name]

@@ -8,7 +8,7 @@ import (
 	"github.com/kerbagent/kerbagent/krb5/conf"
 )
 
-// setting gives the first value of a name in [libdefaults], or nil.
+// setting returns the first value of a name in [libdefaults], or nil.
 func (t *javaTable) setting(name string) *javaEntry {
 	if l := t.subs["libdefaults"]; l != nil {
 		if e := l.entry(name); e != nil && e.sub == nil {

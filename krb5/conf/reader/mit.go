@@ -70,7 +70,7 @@ func readMIT(set *conf.Set) *Reading {
 	return r
 }
 
-// initErrors gives the values that make krb5_init_context fail, so that
+// initErrors returns the values that make krb5_init_context fail, so that
 // nothing at all works.
 func (p Profile) initErrors() error {
 	var errs []error

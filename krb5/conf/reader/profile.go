@@ -32,7 +32,7 @@ type Entry struct {
 	Pos   conf.Pos // of the name
 }
 
-// sub gives the subsection of that name, or nil.
+// sub returns the subsection of that name, or nil.
 func (s *Section) Sub(name string) *Section { return s.subs[name] }
 
 func (s *Section) open(name string, pos conf.Pos) *Section {
@@ -49,7 +49,7 @@ func (s *Section) open(name string, pos conf.Pos) *Section {
 	return sub
 }
 
-// values gives all relations at a path of names, as profile_get_values does.
+// values returns all relations at a path of names, as profile_get_values does.
 func (p Profile) values(names ...string) []*Entry {
 	var found []*Entry
 	last := len(names) - 1
@@ -73,7 +73,7 @@ func (p Profile) values(names ...string) []*Entry {
 	return found
 }
 
-// value gives the first relation at a path, or nil.
+// value returns the first relation at a path, or nil.
 func (p Profile) value(names ...string) *Entry {
 	if found := p.values(names...); len(found) > 0 {
 		return found[0]
@@ -81,7 +81,7 @@ func (p Profile) value(names ...string) *Entry {
 	return nil
 }
 
-// all gives the subsections of a section over all files, in order, those of
+// all returns the subsections of a section over all files, in order, those of
 // one name as one.
 func (p Profile) all(name string) []*Section {
 	var all []*Section
@@ -118,7 +118,7 @@ func (p Profile) all(name string) []*Section {
 	return all
 }
 
-// ErrModule says that a module line hands the configuration over to a shared
+// ErrModule reports that a module line hands the configuration over to a shared
 // library: what that says cannot be read from the file.
 var ErrModule = errors.New("the configuration comes from a module, not from this file")
 
@@ -129,7 +129,7 @@ type profiler struct {
 }
 
 // profileOf builds what libkrb5 builds, and tells which directories it
-// included; or gives the error with which libkrb5 refuses the configuration.
+// included; or returns the error with which libkrb5 refuses the configuration.
 func profileOf(set *conf.Set) (Profile, []string, error) {
 	var p Profile
 	b := profiler{set: set}

@@ -19,10 +19,10 @@ const (
 	Gokrb5  Reader = "gokrb5"
 )
 
-// Readers gives all of them, MIT first.
+// Readers returns all of them, MIT first.
 func Readers() []Reader { return []Reader{MIT, Heimdal, Java, Gokrb5} }
 
-// Read gives what r makes of the snapshot. It never fails: a configuration
+// Read returns what r makes of the snapshot. It never fails: a configuration
 // that r refuses is a Reading with an Err.
 func Read(r Reader, set *conf.Set) *Reading {
 	switch r {
@@ -48,7 +48,7 @@ type Setting[T any] struct {
 // Reading is what one library makes of a configuration.
 type Reading struct {
 	Reader Reader
-	// Err says that the library refuses the configuration as a whole, or, of
+	// Err reports that the library refuses the configuration as a whole, or, of
 	// Heimdal, stops reading there and goes on in silence with what it has.
 	Err error
 
@@ -101,7 +101,7 @@ type Mapping struct {
 	From   conf.Pos
 }
 
-// CAPath says through which realms a client's realm reaches a server's.
+// CAPath lists the realms through which a client's realm reaches a server's.
 type CAPath struct {
 	Client, Server string
 	Via            []string // "." for none
@@ -117,7 +117,7 @@ type ETypes struct {
 	Err     error // the reader refuses the list
 }
 
-// Realm gives the entry of a realm. Names are compared exactly: Kerberos
+// Realm returns the entry of a realm. Names are compared exactly: Kerberos
 // realms have case.
 func (r *Reading) Realm(name string) (RealmEntry, bool) {
 	for _, e := range r.Realms {
@@ -145,7 +145,7 @@ type HostRealm struct {
 	Fallback string // MIT: the realm that is tried when the referral fails
 }
 
-// HostRealm gives the realm of a host, as far as the file decides it. Records
+// HostRealm returns the realm of a host, as far as the file decides it. Records
 // in DNS are not asked.
 func (r *Reading) HostRealm(host string) HostRealm {
 	switch r.Reader {
@@ -160,7 +160,7 @@ func (r *Reading) HostRealm(host string) HostRealm {
 	}
 }
 
-// mapped gives the realm of the first mapping for a domain.
+// mapped returns the realm of the first mapping for a domain.
 func (r *Reading) mapped(domain string) (HostRealm, bool) {
 	for _, m := range r.Mappings {
 		if m.Domain == domain {
@@ -170,7 +170,7 @@ func (r *Reading) mapped(domain string) (HostRealm, bool) {
 	return HostRealm{}, false
 }
 
-// Transport says how the reader sends a request of size bytes to a KDC:
+// Transport reports how the reader sends a request of size bytes to a KDC:
 // "udp-first", "tcp-first" or "tcp-only".
 func (r *Reading) Transport(size int) string {
 	const udpFirst, tcpFirst = "udp-first", "tcp-first"
@@ -195,13 +195,13 @@ func (r *Reading) Transport(size int) string {
 // of the file. gokrb5 shuffles them for each request.
 func (r Reader) OrdersKDCs() bool { return r != Gokrb5 }
 
-// parentDomain gives what stands behind the first dot, in upper case.
+// parentDomain returns what stands behind the first dot, in upper case.
 func parentDomain(host string) string {
 	_, rest, _ := strings.Cut(host, ".")
 	return strings.ToUpper(rest)
 }
 
-// cannotFind says why the reader has no KDC of a realm, or "".
+// CannotFind returns why the reader has no KDC of a realm, or "".
 func (r *Reading) CannotFind(name string) string {
 	e, ok := r.Realm(name)
 	switch {
@@ -218,7 +218,7 @@ func (r *Reading) CannotFind(name string) string {
 	}
 }
 
-// describe says in words which realm it is and why.
+// Describe returns a phrase that names the realm and why it was chosen.
 func (h HostRealm) Describe() string {
 	switch h.How {
 	case ByReferral, ByUser:
@@ -232,7 +232,7 @@ func (h HostRealm) Describe() string {
 	return h.Realm
 }
 
-// title gives the name of a reader as people write it.
+// title returns the name of a reader as people write it.
 func (r Reader) Title() string {
 	switch r {
 	case MIT:

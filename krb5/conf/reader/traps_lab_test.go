@@ -15,7 +15,7 @@ import (
 	"github.com/kerbagent/kerbagent/krb5/conf"
 )
 
-// TestTrapsReal gives every trap file to the libraries themselves, and holds
+// TestTrapsReal passes every trap file to the libraries themselves, and holds
 // the models against what they say.
 func TestTrapsReal(t *testing.T) {
 	// What a module says is not in the file, so there is nothing to compare.
@@ -85,7 +85,7 @@ func trapHosts() []string {
 	return []string{"host.c.test", "x.one.test", "x.two.test", "x.three.test", "unmapped.test", "orders.cluster-abc123.us-east-1.rds.amazonaws.com", "db1.a.test"}
 }
 
-// trapFiles gives the files of a trap as they are to stand below dir.
+// trapFiles returns the files of a trap as they are to stand below dir.
 func trapFiles(t *testing.T, name, dir string) map[string]string {
 	t.Helper()
 	a, err := txtar.ParseFile(filepath.Join("..", "testdata", "traps", name+".txtar"))

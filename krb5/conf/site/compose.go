@@ -8,7 +8,7 @@ import (
 	"github.com/kerbagent/kerbagent/krb5/conf"
 )
 
-// Style says how much of a file is ours.
+// Style is how much of a file kerbagent manages.
 type Style string
 
 // The styles.
@@ -23,10 +23,10 @@ const (
 	EndMark   = "# END kerbagent"
 )
 
-// ErrMarkers says that the lines around the managed block are not one pair.
+// ErrMarkers reports that the lines around the managed block are not one pair.
 var ErrMarkers = errors.New("the marker lines of the managed block are damaged")
 
-// Compose gives the text that a file is to have: in block style what is there
+// Compose returns the text that a file is to have: in block style what is there
 // now, byte for byte, with generated in the place of our block.
 func Compose(style Style, current, generated string) (string, error) {
 	if style != Block {
@@ -51,14 +51,14 @@ func Compose(style Style, current, generated string) (string, error) {
 	return before + block + after, nil
 }
 
-// Without gives a text less our block: what there was before the first
+// Without returns a text less our block: what there was before the first
 // Compose, but for edits since.
 func Without(text string) (string, error) {
 	before, _, after, _, err := splitBlock(text)
 	return before + after, err
 }
 
-// OwnedText gives the part of a file that is ours, and whether there is one.
+// OwnedText returns the part of a file that is ours, and whether there is one.
 func OwnedText(style Style, text string) (string, bool) {
 	if style != Block {
 		return text, true

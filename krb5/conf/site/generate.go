@@ -8,7 +8,7 @@ import (
 )
 
 // Generate writes the krb5.conf that a site needs: one that MIT, Heimdal, Java
-// and gokrb5 read alike. The same site gives the same bytes. It fails only
+// and gokrb5 read alike. The same site produces the same bytes. It fails only
 // where Site.Check does.
 func Generate(s *Site) (string, error) {
 	if err := s.Check(); err != nil {
@@ -165,7 +165,7 @@ func (s *Site) databaseRealms() []string {
 	return names
 }
 
-// trustPath gives the realms between a user's and a service's, in order from
+// trustPath returns the realms between a user's and a service's, in order from
 // the user's, by the shortest way that the trusts allow.
 func (s *Site) trustPath(client, server string) (via []string, ok bool) {
 	if client == server {

@@ -121,9 +121,9 @@ func checkReading(t *testing.T, r *reader.Reading, s site.Site) {
 	}
 }
 
-// TestGenerateAgreesWithTheGuide gives each kind of endpoint to a file of the
+// TestGenerateAgreesWithTheGuide looks up each kind of endpoint in a file of the
 // form that the set-up guide has (one for the managed directory alone, one
-// with an on-premises forest) and to the generated one.
+// with an on-premises forest) and in the generated one.
 func TestGenerateAgreesWithTheGuide(t *testing.T) {
 	const alone = "[libdefaults]\n default_realm = CORP.EXAMPLE.COM\n[realms]\n CORP.EXAMPLE.COM = {\n  kdc = corp.example.com\n  admin_server = corp.example.com\n }\n[domain_realm]\n .corp.example.com = CORP.EXAMPLE.COM\n corp.example.com = CORP.EXAMPLE.COM\n"
 	forest := strings.Replace(alone, "[domain_realm]\n", " ONPREM.LOCAL = {\n  kdc = onprem.local\n  admin_server = onprem.local\n }\n[domain_realm]\n", 1)

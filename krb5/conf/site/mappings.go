@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// rdsSuffix gives the part of an Amazon RDS endpoint, given in lower case, that
+// rdsSuffix returns the part of an Amazon RDS endpoint, given in lower case, that
 // covers databases and nothing else, with its leading dot: what starts at the
 // label rds. The name of a database is in front of it in every partition:
 //
@@ -31,7 +31,7 @@ func rdsDomains() []string {
 	return []string{"amazonaws.com", "amazonaws.com.cn", "c2s.ic.gov", "sc2s.sgov.gov", "cloud.adc-e.uk", "csp.hci.ic.gov", "amazonaws.eu"}
 }
 
-// rdsTwin gives the other form of a suffix that endpoints of the same
+// rdsTwin returns the other form of a suffix that endpoints of the same
 // partition and region may have, or "". The commercial partition has one form
 // only.
 func rdsTwin(host, suffix string) string {
@@ -75,7 +75,7 @@ func (s *Site) mappingLines() []MappingLine {
 	return lines
 }
 
-// mappingsOf gives the lines that one database needs; none where the domain
+// mappingsOf returns the lines that one database needs; none where the domain
 // of its realm covers it, or where it is named by address, which no library
 // maps.
 func (s *Site) MappingsOf(d Database) []MappingLine {
@@ -99,7 +99,7 @@ func (s *Site) MappingsOf(d Database) []MappingLine {
 	return lines
 }
 
-// realmByDomain gives the realm whose domain is the longest that covers a host.
+// realmByDomain returns the realm whose domain is the longest that covers a host.
 func (s *Site) realmByDomain(host string) string {
 	var best Realm
 	for _, r := range s.Realms {

@@ -11,7 +11,7 @@ import (
 	"github.com/kerbagent/kerbagent/krb5/conf"
 )
 
-// Order says for some realms in which order their KDCs are to be asked: the
+// Order holds, for some realms, the order in which their KDCs are to be asked: the
 // names of the Site's KDCs, each as it stands there.
 type Order map[string][]string
 
@@ -45,7 +45,7 @@ func ParseOrder(text string) (Order, error) {
 	return o, nil
 }
 
-// String gives a line for each realm: its name and its KDCs.
+// String returns a line for each realm: its name and its KDCs.
 func (o Order) String() string {
 	var b strings.Builder
 	for _, realm := range slices.Sorted(maps.Keys(o)) {
@@ -57,7 +57,7 @@ func (o Order) String() string {
 // Equal reports whether both say the same.
 func (o Order) Equal(other Order) bool { return maps.EqualFunc(o, other, slices.Equal) }
 
-// InOrder gives the site with its KDCs in another order; realms that o does
+// InOrder returns the site with its KDCs in another order; realms that o does
 // not name stay as they are. An order can move KDCs and do nothing else: it is
 // refused unless each list is a permutation of the site's own.
 func (s *Site) InOrder(o Order) (Site, error) {
@@ -85,7 +85,7 @@ func permutation(a, b []string) bool {
 	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
 }
 
-// OrderIn gives the order in which a text names the site's KDCs, for each realm
+// OrderIn returns the order in which a text names the site's KDCs, for each realm
 // of which it names exactly these, each once.
 func (s *Site) OrderIn(text string) Order {
 	o := Order{}
@@ -139,7 +139,7 @@ func kdcKey(s string) string {
 	return serverWord(host, port, 88)
 }
 
-// Rotated gives the order that a host starts from: each realm's KDCs as they
+// Rotated returns the order that a host starts from: each realm's KDCs as they
 // are configured, begun at one that the host's name chooses. So of a fleet's
 // hosts about as many begin at each.
 func (s *Site) Rotated(host string) Order {

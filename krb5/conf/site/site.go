@@ -36,7 +36,7 @@ type Database struct {
 	Realm string // of its service principal
 }
 
-// host gives the name as libraries look it up.
+// host returns the name as libraries look it up.
 func (d Database) LookupName() string { return strings.ToLower(strings.TrimSuffix(d.Host, ".")) }
 
 // Login is a user of a realm at a database.
@@ -45,7 +45,7 @@ type Login struct {
 	Host  string
 }
 
-// Default gives the realm of names without one, or "".
+// Default returns the realm of names without one, or "".
 func (s *Site) Default() string {
 	switch {
 	case s.DefaultRealm != "":
@@ -58,7 +58,7 @@ func (s *Site) Default() string {
 	return ""
 }
 
-// inUse gives every realm that a login passes through, once.
+// inUse returns every realm that a login passes through, once.
 func (s *Site) InUse() []string {
 	var names []string
 	add := func(name string) {
@@ -78,7 +78,7 @@ func (s *Site) InUse() []string {
 	return names
 }
 
-// userRealms gives the realms of those who log in to a host. Where no login
+// userRealms returns the realms of those who log in to a host. Where no login
 // is configured, they are taken to be of the database's own realm.
 func (s *Site) userRealms(d Database) []string {
 	var names []string
