@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"github.com/kerbagent/kerbagent/internal/check"
 	"github.com/kerbagent/kerbagent/internal/discover"
 	"github.com/kerbagent/kerbagent/internal/ledger"
+	"github.com/kerbagent/kerbagent/internal/rehearsal"
 	"github.com/kerbagent/kerbagent/internal/report"
 	"github.com/kerbagent/kerbagent/probe/exchange"
 )
@@ -27,6 +29,7 @@ type checkOptions struct {
 	output        output
 	stateDir      string
 	ignoreBreaker bool
+	rehearsal     string
 }
 
 func newCheck(s streams) *cobra.Command {
@@ -74,6 +77,7 @@ EXIT STATUS
 	f.DurationVar(&o.flags.Timeout, "timeout", 30*time.Second, "time limit for the whole check, for example 30s")
 	f.StringVar(&o.stateDir, "state-dir", "", "`directory` for the record of attempts (default: "+defaultStateDir()+")")
 	f.BoolVar(&o.ignoreBreaker, "ignore-breaker", false, "CAUTION: this can lock the account. Retry a secret although the directory refused it before")
+	f.StringVar(&o.rehearsal, "rehearsal", "", "check the realm that kerbagent rehearse --serve serves in this `directory`")
 	enumerated(c, "database-tls", "verify-full", "verify-ca", "require", "off")
 	return c
 }
@@ -86,6 +90,14 @@ func noArgs(c *cobra.Command, args []string) error {
 }
 
 func (o *checkOptions) run(c *cobra.Command, s streams) error {
+	var served *rehearsal.Served
+	if o.rehearsal != "" {
+		var err error
+		if served, err = rehearsal.Find(c.Context(), o.rehearsal); err != nil {
+			return o.output.unknown(s, err)
+		}
+		o.config, o.stateDir = served.Config(), cmp.Or(o.stateDir, served.StateDir())
+	}
 	cfg, err := o.load(c)
 	if err != nil {
 		return o.output.unknown(s, err)
@@ -99,6 +111,9 @@ func (o *checkOptions) run(c *cobra.Command, s streams) error {
 		return o.output.unknown(s, err)
 	}
 	env.Prompted = prompted
+	if served != nil {
+		env.Dialer = served
+	}
 	if o.ignoreBreaker {
 		fmt.Fprintln(s.err, "kerbagent: --ignore-breaker: a secret that was refused before is tried again; this can lock the account")
 	}
@@ -148,6 +163,9 @@ func (o *checkOptions) load(c *cobra.Command) (*config.Config, error) {
 			given = name
 			break
 		}
+	}
+	if o.rehearsal != "" && (given != "" || c.Flags().Changed("config")) {
+		return nil, fmt.Errorf("--rehearsal does not go together with --%s", cmp.Or(given, "config"))
 	}
 	if given != "" && o.config != "" {
 		return nil, fmt.Errorf("--config and --%s do not go together: give one or the other", given)

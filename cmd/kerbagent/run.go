@@ -22,7 +22,9 @@ import (
 	"github.com/kerbagent/kerbagent/internal/daemon"
 	"github.com/kerbagent/kerbagent/internal/discover"
 	"github.com/kerbagent/kerbagent/internal/ledger"
+	"github.com/kerbagent/kerbagent/internal/rehearsal"
 	"github.com/kerbagent/kerbagent/internal/web"
+	"github.com/kerbagent/kerbagent/probe"
 	"github.com/kerbagent/kerbagent/probe/exchange"
 )
 
@@ -32,6 +34,7 @@ type runOptions struct {
 	stateDir  string
 	logLevel  string
 	logFormat string
+	rehearsal string
 	listen    web.ListenOptions
 	web       web.Options
 }
@@ -58,11 +61,17 @@ EXIT STATUS
      state directory. An address that is in use is no reason: the probes run, and
      listening is tried again every 10 seconds`,
 		Args: noArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return o.run(c.Context(), s) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			if o.rehearsal != "" && c.Flags().Changed("config") {
+				return errors.New("--config and --rehearsal do not go together: give one or the other")
+			}
+			return o.run(c.Context(), s, c.Flags().Changed("state-dir"))
+		},
 	}
 	f := c.Flags()
 	f.StringVar(&o.config, "config", config.DefaultFile, "configuration `file`")
 	f.StringVar(&o.stateDir, "state-dir", defaultStateDir(), "`directory` for the record of attempts and the last failures")
+	f.StringVar(&o.rehearsal, "rehearsal", "", "watch the realm that kerbagent rehearse --serve serves in this `directory`, with its configuration and with state beside it")
 	f.StringVar(&o.logLevel, "log-level", "info", "minimum log `level`: debug, info, warn or error")
 	enumerated(c, "log-level", "debug", "info", "warn", "error")
 	f.StringVar(&o.logFormat, "log-format", "text", "log `format`: text or json; the log goes to stderr")
@@ -75,7 +84,20 @@ EXIT STATUS
 	return c
 }
 
-func (o *runOptions) run(ctx context.Context, s streams) error {
+// rehearsed turns to the realm that another process serves.
+func (o *runOptions) rehearsed(ctx context.Context, ownState bool) (probe.Dialer, error) {
+	served, err := rehearsal.Find(ctx, o.rehearsal)
+	if err != nil {
+		return nil, err
+	}
+	o.config = served.Config()
+	if !ownState {
+		o.stateDir = served.StateDir()
+	}
+	return served, nil
+}
+
+func (o *runOptions) run(ctx context.Context, s streams, ownState bool) error {
 	log, err := newLog(s.err, o.logLevel, o.logFormat)
 	if err != nil {
 		return err
@@ -83,6 +105,12 @@ func (o *runOptions) run(ctx context.Context, s streams) error {
 	host, err := os.Hostname()
 	if err != nil {
 		return fmt.Errorf("asking for this host's name: %w", err)
+	}
+	var dialer probe.Dialer = exchange.HostDialer()
+	if o.rehearsal != "" {
+		if dialer, err = o.rehearsed(ctx, ownState); err != nil {
+			return err
+		}
 	}
 	hold, err := ledger.Hold(o.stateDir)
 	var held *ledger.HeldError
@@ -97,6 +125,9 @@ func (o *runOptions) run(ctx context.Context, s streams) error {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
+	if served, ok := dialer.(*rehearsal.Served); ok {
+		go served.Watch(ctx, func() { reload(hangup) }) // it ends with the rehearsal, and then every probe fails
+	}
 	o.listen.Logger = log
 	o.web.Hosts = append(slices.Clone(o.web.Hosts), host)
 	if note := o.listen.Note(); note != "" {
@@ -105,7 +136,7 @@ func (o *runOptions) run(ctx context.Context, s streams) error {
 	return daemon.Run(ctx, daemon.Options{
 		Load:     o.load,
 		Resolver: func() ([]netip.AddrPort, error) { return discover.HostResolver("/etc/resolv.conf") },
-		Dialer:   exchange.HostDialer(),
+		Dialer:   dialer,
 		Host:     host,
 		Version:  version(),
 		StateDir: o.stateDir,
@@ -115,6 +146,14 @@ func (o *runOptions) run(ctx context.Context, s streams) error {
 		Web:      o.web,
 		Serve:    func(ctx context.Context, h http.Handler) error { return web.Serve(ctx, h, o.listen) },
 	})
+}
+
+// reload asks for a reload, unless one is due already.
+func reload(hangup chan<- os.Signal) {
+	select {
+	case hangup <- syscall.SIGHUP:
+	default:
+	}
 }
 
 func (o *runOptions) load() (*config.Config, error) {

@@ -121,7 +121,7 @@ func quicken(t *testing.T, config string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := strings.Replace(string(b), "interval: 15s, timeout: 2s", "interval: 2s, timeout: 1s", 1)
+	text := strings.Replace(string(b), "interval: 5s, timeout: 2s", "interval: 2s, timeout: 1s", 1)
 	if text == string(b) {
 		t.Fatalf("the rehearsal has another beat:\n%s", b)
 	}

@@ -14,6 +14,7 @@ import (
 type Fault struct {
 	Code    diagnose.Code // the finding that it leads to
 	Summary string        // what is done, and what each probe sees of it
+	before  bool          // made in the state directory before anything runs
 	play    func(*World) error
 }
 

@@ -40,15 +40,19 @@ func claim(dir string) error {
 
 // replace writes a new file in the place of another; a link is not followed.
 func replace(path string, content []byte) error {
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	made := path + ".new"
+	if err := os.Remove(made); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("writing client files: %w", err)
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := os.OpenFile(made, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return fmt.Errorf("writing client files: %w", err)
 	}
 	_, err = f.Write(content)
-	return errors.Join(err, f.Close())
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(made, path) // a daemon may be reading
 }
 
 // WriteClientFiles writes krb5.conf, keytab, CA and kerbagent.yaml into a
@@ -134,11 +138,16 @@ mysql -h %[16]s -P %[17]d -u alice --ssl-mode=VERIFY_CA --ssl-ca=%[18]s -e 'SELE
 kerbagent check --config %[19]s --state-dir %[20]s
 # Optional experiment: change alice's password; the next check then reports password-wrong:
 kpasswd %[1]s
-`, alice, alicePassword, carol, carolPassword, quote(f.Krb5Conf), quote(filepath.Join(dir, "ccache")),
+# A demo of the daemon: start it, and open its page:
+kerbagent run --rehearsal %[21]s
+xdg-open http://127.0.0.1:10088/
+# Break something while it runs; "none" heals it. check --rehearsal sees it as well:
+kerbagent rehearse --play kdc-tcp-blocked %[21]s
+`, alice, w.password(alicePassword), carol, w.password(carolPassword), quote(f.Krb5Conf), quote(filepath.Join(dir, "ccache")),
 		quote(f.Keytab), etl, databaseSPN+"@"+corpRealm,
 		w.dc1.dns.addr.Addr(), w.dc1.dns.addr.Port(), corpDomain,
 		w.resolver.addr.Addr(), w.resolver.addr.Port(), databaseHost,
-		db.Addr(), db.Port(), quote(f.CA), quote(f.Config), quote(filepath.Join(dir, "state")))
+		db.Addr(), db.Port(), quote(f.CA), quote(f.Config), quote(filepath.Join(dir, "state")), quote(dir))
 }
 
 // quote makes one word for a shell.

@@ -10,8 +10,8 @@ import (
 // configure makes the settings of a healthy world and its secret files.
 func (w *World) configure(kind config.Kind) error {
 	caFile, err1 := w.keep("ca.pem", w.database.CA())
-	aliceFile, err2 := w.keep("alice.password", []byte(alicePassword))
-	carolFile, err3 := w.keep("carol.password", []byte(carolPassword))
+	aliceFile, err2 := w.keep("alice.password", []byte(w.password(alicePassword)))
+	carolFile, err3 := w.keep("carol.password", []byte(w.password(carolPassword)))
 	etlFile, err4 := w.keepKeytab("etl")
 	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		return fmt.Errorf("writing secrets: %w", err)

@@ -20,6 +20,8 @@ type dnsServer struct {
 	resolving bool // a host's resolver; else a domain controller, which knows its own zones only
 	servers   []*dns.Server
 
+	healthy []*zone // as at the start
+
 	mu        sync.Mutex
 	zones     []*zone
 	rcode     int    // what is said to every question, unless 0
@@ -35,8 +37,9 @@ func startDNS(ip netip.Addr, resolving bool, zones ...*zone) (*dnsServer, error)
 	}
 	s := &dnsServer{addr: tcp.Addr().(*net.TCPAddr).AddrPort(), resolving: resolving}
 	for _, z := range zones {
-		s.zones = append(s.zones, z.clone())
+		s.healthy = append(s.healthy, z.clone())
 	}
+	s.heal()
 	s.servers = []*dns.Server{{Listener: tcp, Handler: s}, {PacketConn: udp, Handler: s}}
 	for _, srv := range s.servers {
 		up := make(chan struct{})
@@ -79,6 +82,17 @@ func (s *dnsServer) close() error {
 		errs = append(errs, srv.ShutdownContext(ctx))
 	}
 	return errors.Join(errs...)
+}
+
+// heal makes the server as it was at the start.
+func (s *dnsServer) heal() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.zones = nil
+	for _, z := range s.healthy {
+		s.zones = append(s.zones, z.clone())
+	}
+	s.rcode, s.refused, s.udpSilent = 0, 0, false
 }
 
 // edit changes this server's copy of a zone.

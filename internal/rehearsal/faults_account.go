@@ -83,7 +83,7 @@ func accountFaults() []Fault {
 				if err := w.account(krb5test.ETypes{desCBCMD5}); err != nil {
 					return err
 				}
-				return w.corp.SetPassword("alice", alicePassword)
+				return w.corp.SetPassword("alice", w.password(alicePassword))
 			},
 		}, {
 			Code:    "preauth-weak",

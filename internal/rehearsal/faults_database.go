@@ -71,11 +71,13 @@ func databaseFaults() []Fault {
 		{
 			Code:    "db-probing-paused",
 			Summary: "the state directory knows of so many unfinished handshakes that the database is not dialled; there is no login that could set the counter back",
+			before:  true,
 			play:    pauseProbing,
 		},
 		{
 			Code:    "login-paused",
 			Summary: "the state directory knows that the answers to alice's last two attempts were lost: her login is not tried; everything else is well",
+			before:  true,
 			play:    pauseLogin,
 		},
 	}

@@ -75,8 +75,23 @@ func (p *Path) find(transport string, to netip.AddrPort) (netip.AddrPort, *Rule)
 	return to, nil
 }
 
+// clear takes all rules away.
+func (p *Path) clear() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.rules = nil
+}
+
 // DialContext connects over the path. address is an IP address and a port.
 func (p *Path) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	return dial(ctx, network, address, func(transport string, to netip.AddrPort) (netip.AddrPort, *Rule, error) {
+		to, rule := p.find(transport, to)
+		return to, rule, nil
+	})
+}
+
+// dial connects as the rule says that find returns, to where it returns.
+func dial(ctx context.Context, network, address string, find func(string, netip.AddrPort) (netip.AddrPort, *Rule, error)) (net.Conn, error) {
 	asked, err := netip.ParseAddrPort(address)
 	if err != nil {
 		return nil, &net.OpError{Op: "dial", Net: network, Err: err}
@@ -86,11 +101,13 @@ func (p *Path) DialContext(ctx context.Context, network, address string) (net.Co
 	if len(network) >= 3 && network[:3] == "udp" {
 		transport = "udp"
 	}
-	to, rule := p.find(transport, asked)
+	to, rule, err := find(transport, asked)
 	fail := func(err error) error {
 		return &net.OpError{Op: "dial", Net: network, Addr: net.TCPAddrFromAddrPort(asked), Err: err}
 	}
 	switch {
+	case err != nil:
+		return nil, fail(err)
 	case rule != nil && rule.Effect == Exhausted:
 		return nil, fail(os.NewSyscallError("socket", syscall.EMFILE))
 	case rule != nil && rule.Effect == Unreachable, !to.Addr().IsLoopback():

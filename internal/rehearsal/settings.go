@@ -63,7 +63,7 @@ func (s *settings) yaml() string {
 	}
 	fmt.Fprintf(&b, "resolver: [%q]\n", s.resolver)
 	// Loopback answers in microseconds: a second is silence.
-	b.WriteString("probes: {interval: 15s, timeout: 2s}\n")
+	b.WriteString("probes: {interval: 5s, timeout: 2s}\n")
 	return b.String()
 }
 

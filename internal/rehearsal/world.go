@@ -80,9 +80,12 @@ type World struct {
 	dcOnprem     *controller
 	resolver     *dnsServer
 	database     *mysqltest.Server
-	keytab       dbKeytab // the database's
+	keytab       dbKeytab    // the database's
+	kind         config.Kind // of the realms
 	settings     settings
 	config       *config.Config
+	playing      diagnose.Code // the fault; empty for none
+	changes      int           // of the users' passwords
 	ends         []func() error
 }
 
@@ -92,7 +95,10 @@ func Start(ctx context.Context, o Options) (*World, error) {
 	if err != nil {
 		return nil, err
 	}
-	return startWith(ctx, o.Dialect, fault.play)
+	return startWith(ctx, o.Dialect, func(w *World) error {
+		w.playing = o.Fault
+		return fault.play(w)
+	})
 }
 
 // startWith builds a world, changed by play.
@@ -101,7 +107,7 @@ func startWith(ctx context.Context, d Dialect, play func(*World) error) (*World,
 	if err != nil {
 		return nil, err
 	}
-	w := &World{}
+	w := &World{kind: kind}
 	steps := []func() error{
 		w.makeDir,
 		func() error { return w.makeRealms(dialect) },
@@ -156,18 +162,26 @@ func (w *World) makeDir() error {
 // keep writes a file that only this user reads.
 func (w *World) keep(name string, content []byte) (string, error) {
 	path := filepath.Join(w.dir, name)
-	return path, os.WriteFile(path, content, 0o600)
+	if err := os.WriteFile(path+".new", content, 0o600); err != nil {
+		return "", err
+	}
+	return path, os.Rename(path+".new", path) // a daemon may be reading
 }
 
 func (w *World) makeRealms(dialect krb5test.Dialect) error {
 	o := krb5test.Options{Dialect: dialect, ETypes: []int32{krb5test.AES256, krb5test.AES128}}
 	w.corp, w.onprem = krb5test.NewRealm(corpRealm, o), krb5test.NewRealm(onpremRealm, o)
-	w.corp.AddUser("alice", alicePassword)
-	w.corp.AddUser("etl", etlPassword)
-	w.corp.AddService(databaseSPN)
-	w.onprem.AddUser("carol", carolPassword)
-	w.trust = &krb5test.Trust{}
+	w.addAccounts()
 	return nil
+}
+
+// addAccounts adds users, service and trust, or makes them what they were.
+func (w *World) addAccounts() {
+	w.corp.AddUser("alice", w.password(alicePassword))
+	w.corp.AddUser("etl", w.password(etlPassword))
+	w.corp.AddService(databaseSPN)
+	w.onprem.AddUser("carol", w.password(carolPassword))
+	w.trust = &krb5test.Trust{}
 }
 
 // makeTrust comes after the fault, since a trust cannot be taken back.
