@@ -202,7 +202,7 @@ func TestRunAtItsHourlyBudgetKeepsTheLatestVerdict(t *testing.T) {
 		t.Errorf("notes %q", r.d.State().Notes)
 	}
 	// After a restart nothing is known of a login that must wait.
-	r = startIn(t, w, state, func(o *Options, _ *config.Config) { o.perHour = 2 })
+	r = startIn(t, w, state, func(o *Options, _ *config.Config) { o.perHour = 1 })
 	r.until("the verdict is unknown", func() bool { return r.d.Ready() == nil && r.d.State().Report.Verdict == diagnose.VerdictUnknown })
 	if page := r.get("/"); !strings.Contains(page, "UNKNOWN") || !strings.Contains(page, "no login was tried") {
 		t.Error("the page does not say that nothing is known of the logins")
