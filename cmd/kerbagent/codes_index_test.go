@@ -46,7 +46,7 @@ func symptoms() []symptom {
 		{"`ERROR 1045 (28000): Access denied for user`", []diagnose.Code{"db-account-unknown", "db-ticket-rejected", "db-access-denied", "db-realm-mismatch", "db-server-unproven"}},
 		{"`ERROR 1524 (HY000): Plugin ... is not loaded`", []diagnose.Code{"db-plugin-missing", "db-too-old"}},
 		{"`ERROR 1129`, `1130`, `1040`, `1203`, `1226`, `3118`, `4150`, `4151`", []diagnose.Code{"db-host-blocked", "db-host-denied", "db-too-many-connections", "db-account-locked"}},
-		{"kerbagent does not try, or says that it holds something back", []diagnose.Code{"login-paused", "login-record-impossible", "db-probing-paused", "secret-malformed", "servers-left-out"}},
+		{"kerbagent does not try, or says that it holds something back", []diagnose.Code{"login-paused", "login-record-impossible", "db-probing-paused", "app-report-stale", "secret-malformed", "servers-left-out"}},
 		{"All works, and should do so tomorrow", []diagnose.Code{"password-expiring", "db-certificate-expiring", "ticket-expiring", "krb5conf-drift", "krb5conf-writable", "clock-skew-one-kdc"}},
 		{"None of these", []diagnose.Code{"login-failed", "probe-failed"}},
 	}

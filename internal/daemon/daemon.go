@@ -40,19 +40,20 @@ const stopWithin = 1500 * time.Millisecond
 
 // Options is the world of the daemon.
 type Options struct {
-	Load      func() (*config.Config, error)   // reads the configuration, at the start and at every reload
-	Resolver  func() ([]netip.AddrPort, error) // this host's DNS servers, where the configuration names none; read every interval
-	Dialer    probe.Dialer
-	Now       func() time.Time // the wall clock; nil: time.Now
-	Host      string           // this host's name: its place among a fleet
-	Version   string
-	StateDir  string
-	OrderFile string // of the krb5.conf's KDCs; empty: keeper.DefaultOrderFile
-	Log       *slog.Logger
-	Hangup    <-chan os.Signal // each is a reload; nil: none
-	Manager   Manager
-	Web       web.Options
-	Serve     func(context.Context, http.Handler) error // serves until its context ends; nil: nothing is served
+	Load        func() (*config.Config, error)   // reads the configuration, at the start and at every reload
+	Resolver    func() ([]netip.AddrPort, error) // this host's DNS servers, where the configuration names none; read every interval
+	Dialer      probe.Dialer
+	Now         func() time.Time // the wall clock; nil: time.Now
+	Host        string           // this host's name: its place among a fleet
+	Version     string
+	StateDir    string
+	OrderFile   string // of the krb5.conf's KDCs; empty: keeper.DefaultOrderFile
+	AuditReport string // of the applications; empty: audit.DefaultReport
+	Log         *slog.Logger
+	Hangup      <-chan os.Signal // each is a reload; nil: none
+	Manager     Manager
+	Web         web.Options
+	Serve       func(context.Context, http.Handler) error // serves until its context ends; nil: nothing is served
 
 	// For tests.
 	perHour int              // logins an hour and account; 0: config.MaxLoginsAnHour

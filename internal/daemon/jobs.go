@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/kerbagent/kerbagent/internal/audit"
 	"github.com/kerbagent/kerbagent/internal/discover"
 	"github.com/kerbagent/kerbagent/internal/krb5file"
 	"github.com/kerbagent/kerbagent/internal/plan"
@@ -134,6 +135,12 @@ func (d *Daemon) do(ctx context.Context, s *setup, j plan.Job) {
 	case krb5file.Probe:
 		d.lookAtKrb5Conf(ctx, s, j, p)
 		return
+	case audit.Probe:
+		var seen []probe.Result
+		p.Parts = func(parts []probe.Result) { seen = parts }
+		res := probe.Safely(ctx, p)
+		d.putWhole(ctx, res, seen, j.Every)
+		return
 	}
 	if j.Login.User != "" {
 		d.logIn(ctx, s, j)
@@ -163,11 +170,8 @@ func (d *Daemon) lookAtKrb5Conf(ctx context.Context, s *setup, j plan.Job, p krb
 	var issues []probe.Result
 	p.Issues = func(found []probe.Result) { issues = found }
 	res := probe.Safely(ctx, p)
-	if !d.results.Replace(res.ID, issues) {
-		return // given up meanwhile
-	}
-	for _, r := range append([]probe.Result{res}, issues...) {
-		d.put(ctx, r, j.Every)
+	if !d.putWhole(ctx, res, issues, j.Every) {
+		return
 	}
 	st, err := s.keeper.Beat(ctx) // of none: the zero state
 	if current := d.planning.current(); current.cfg.Krb5Conf == nil {
@@ -183,6 +187,18 @@ func (d *Daemon) lookAtKrb5Conf(ctx context.Context, s *setup, j plan.Job, p krb
 		d.metrics.Krb5ConfChanged()
 		d.o.Log.Info("the krb5.conf was changed, as was asked for", "file", st.File, "at", d.o.Now().UTC().Format(time.RFC3339))
 	}
+}
+
+// putWhole keeps a result and the parts that come with it from now on. It
+// reports whether anybody wants them still.
+func (d *Daemon) putWhole(ctx context.Context, res probe.Result, parts []probe.Result, every time.Duration) bool {
+	if !d.results.Replace(res.ID, parts) {
+		return false
+	}
+	for _, r := range append([]probe.Result{res}, parts...) {
+		d.put(ctx, r, every)
+	}
+	return true
 }
 
 // lookAtKrb5ConfSoon runs the job of the krb5.conf out of turn.

@@ -8,6 +8,7 @@ import (
 	systemd "github.com/coreos/go-systemd/v22/daemon"
 
 	"github.com/kerbagent/kerbagent/config"
+	"github.com/kerbagent/kerbagent/internal/audit"
 	"github.com/kerbagent/kerbagent/internal/discover"
 	"github.com/kerbagent/kerbagent/internal/keeper"
 	"github.com/kerbagent/kerbagent/internal/krb5file"
@@ -90,6 +91,9 @@ func (d *Daemon) world(s *setup) plan.World {
 		Material: d.secrets.Material, Turn: d.logins.turn, PerHour: d.o.perHour}
 	if s.cfg.Krb5Conf != nil {
 		w.Krb5Conf = krb5file.Probe{Config: s.cfg, Now: d.o.Now}
+	}
+	if len(s.cfg.Applications) > 0 {
+		w.Applications = audit.Probe{Path: d.o.AuditReport, Now: d.o.Now}
 	}
 	return w
 }

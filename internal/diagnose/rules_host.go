@@ -67,7 +67,7 @@ func hostOffline(v *view) []match {
 	reached := false
 	for _, r := range v.all {
 		switch {
-		case r.ID.Kind == probe.Krb5Conf: // a file is read without a network
+		case r.ID.Kind == probe.Krb5Conf || r.ID.Kind == probe.Application: // a file is read without a network
 		case answered(r):
 			reached = true
 		case reason(r, probe.ReasonForbidden):

@@ -33,7 +33,7 @@ func may() map[string][]string {
 		"internal/check": {"config", "internal/diagnose", "internal/discover", "internal/guard", "internal/krb5file", "internal/ledger", "internal/locate", "internal/plan",
 			"internal/secrets", "probe", "probe/login"},
 		"internal/explain": append(readers, "internal/metrics", "internal/recorder", "internal/report", "internal/results", "internal/schedule"),
-		"internal/daemon": {"config", "internal/diagnose", "internal/discover", "internal/explain", "internal/guard", "internal/keeper", "internal/krb5file",
+		"internal/daemon": {"config", "internal/audit", "internal/diagnose", "internal/discover", "internal/explain", "internal/guard", "internal/keeper", "internal/krb5file",
 			"internal/ledger", "internal/locate", "internal/metrics", "internal/plan", "internal/recorder", "internal/report", "internal/results", "internal/schedule",
 			"internal/secrets", "internal/web", "probe", "probe/login"},
 		"internal/host":                 {"probe", "probe/dns"},

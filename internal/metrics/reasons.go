@@ -39,6 +39,8 @@ func reasonsOf(k probe.Kind) []probe.Reason {
 			"krb5conf-template", "krb5conf-unknown-key", "krb5conf-not-krb5conf", "krb5conf-realm-missing", "krb5conf-mapping-missing", "krb5conf-realm-twice", "krb5conf-include-ignored", "krb5conf-etypes",
 			"krb5conf-udp-limit", "krb5conf-rdns", "krb5conf-overridden", "krb5conf-readers-differ", "krb5conf-writable", "krb5conf-realm-case", "krb5conf-kdcs-unordered",
 			"ccache-unusable"})
+	case probe.Application:
+		return slices.Concat(always, []probe.Reason{"app-report-stale"})
 	}
 	return always
 }

@@ -104,7 +104,7 @@ func (p *Planner) job(probes ...probe.Probe) Job {
 			j.Every, j.Prompt = max(beat, Deliberate), false
 		}
 	}
-	if j.Targets[0].ID.Kind == probe.Krb5Conf {
+	if k := j.Targets[0].ID.Kind; k == probe.Krb5Conf || k == probe.Application { // files of this host
 		j.Limit, j.Prompt = beat, false
 	}
 	return j

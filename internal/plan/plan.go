@@ -32,16 +32,17 @@ type Guard interface {
 
 // World is what jobs need beside the configuration.
 type World struct {
-	Dialer   probe.Dialer
-	Now      func() time.Time
-	Routable func(netip.Addr) bool // whether this host has a way to an address at all
-	Names    Names                 // of logins that go to what is configured
-	Programs Programs              // of all others; nil: Names
-	Guard    Guard
-	Material func(config.Login) (login.Material, error) // what a user proves itself with
-	Turn     func(config.Login) int                     // which of a database's addresses is next; nil: always the first
-	Krb5Conf probe.Probe                                // of this host's krb5.conf; nil where it is not looked at
-	PerHour  int                                        // attempts an hour and account; 0: config.MaxLoginsAnHour
+	Dialer       probe.Dialer
+	Now          func() time.Time
+	Routable     func(netip.Addr) bool // whether this host has a way to an address at all
+	Names        Names                 // of logins that go to what is configured
+	Programs     Programs              // of all others; nil: Names
+	Guard        Guard
+	Material     func(config.Login) (login.Material, error) // what a user proves itself with
+	Turn         func(config.Login) int                     // which of a database's addresses is next; nil: always the first
+	Krb5Conf     probe.Probe                                // of this host's krb5.conf; nil where it is not looked at
+	Applications probe.Probe                                // of the report on this host's applications; nil where none is configured
+	PerHour      int                                        // attempts an hour and account; 0: config.MaxLoginsAnHour
 }
 
 // Planner makes jobs for one configuration.
@@ -106,6 +107,9 @@ func (p *Planner) Jobs(known discover.Known) []Job {
 	}
 	if p.world.Krb5Conf != nil {
 		l.add(p.job(p.world.Krb5Conf))
+	}
+	if p.world.Applications != nil {
+		l.add(p.job(p.world.Applications))
 	}
 	return l.jobs
 }
