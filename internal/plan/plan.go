@@ -83,14 +83,16 @@ func (p *Planner) Jobs(known discover.Known) []Job {
 	for _, r := range p.cfg.Realms {
 		l.add(p.aboutDNS(r, known.Resolver)...)
 		kdcs := known.Of(probe.KDC, r.Name)
+		at := p.ways(kdcs)
 		if kdcs.Asked {
-			l.add(notAmong(p.aboutKDCs(r, known.Resolver, kdcs.Now, kdcs.Err), kdcs.Lost)...)
+			l.add(notAmong(at.aboutKDCs(r, known.Resolver, kdcs.Now, kdcs.Err), kdcs.Lost)...)
 		}
-		l.add(withAddress(p.aboutKDCs(r, known.Resolver, kdcs.Lost, nil))...)
-		l.addGone(withAddress(p.aboutKDCs(r, known.Resolver, kdcs.Gone, nil)))
+		l.add(withAddress(at.aboutKDCs(r, known.Resolver, kdcs.Lost, nil))...)
+		l.addGone(withAddress(at.aboutKDCs(r, known.Resolver, kdcs.Gone, nil)))
 		kpasswd := known.Of(probe.Kpasswd, r.Name)
-		l.add(p.aboutKpasswd(r, slices.Concat(kpasswd.Now, kpasswd.Lost), kpasswd.Err)...)
-		l.addGone(p.aboutKpasswd(r, kpasswd.Gone, nil))
+		at = p.ways(kpasswd)
+		l.add(at.aboutKpasswd(r, slices.Concat(kpasswd.Now, kpasswd.Lost), kpasswd.Err)...)
+		l.addGone(at.aboutKpasswd(r, kpasswd.Gone, nil))
 	}
 	for _, db := range p.cfg.Databases {
 		l.add(p.aboutEndpoint(db, known.Resolver)...)
@@ -99,8 +101,8 @@ func (p *Planner) Jobs(known discover.Known) []Job {
 			l.add(p.job(p.lack(probe.Database, db.Host, databaseFacts(db), at.Err)))
 		}
 		l.add(p.aboutLimits(probe.Database, db.Host, databaseFacts(db), at.Now)...)
-		l.add(p.aboutDatabase(db, slices.Concat(at.Now, at.Lost))...)
-		l.addGone(p.aboutDatabase(db, at.Gone))
+		l.add(p.ways(at).aboutDatabase(db, slices.Concat(at.Now, at.Lost))...)
+		l.addGone(p.ways(at).aboutDatabase(db, at.Gone))
 	}
 	for i, login := range p.cfg.Logins {
 		l.add(p.aboutLogin(login, p.beats[i]))
@@ -112,6 +114,18 @@ func (p *Planner) Jobs(known discover.Known) []Job {
 		l.add(p.job(p.world.Applications))
 	}
 	return l.jobs
+}
+
+// ways returns p for what a search has found. Where this host has a way to none of
+// the addresses, all are asked: that they cannot be reached is what has to be said.
+func (p *Planner) ways(found discover.Servers) *Planner {
+	spots := discover.Spots(slices.Concat(found.Now, found.Lost))
+	if slices.ContainsFunc(spots, func(s discover.Spot) bool { return p.world.Routable(s.Addr) }) {
+		return p
+	}
+	next := *p
+	next.world.Routable = func(netip.Addr) bool { return true }
+	return &next
 }
 
 // list is jobs of which none asks what another asks already.
