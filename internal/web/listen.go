@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -49,7 +50,11 @@ func (o ListenOptions) listen(ctx context.Context, address string) (net.Listener
 // handedOver are the sockets of systemd's socket unit (sd_listen_fds(3)).
 func handedOver() ([]net.Listener, error) {
 	listeners, err := activation.Listeners()
-	if err == nil && len(listeners) == 0 {
+	switch {
+	case err != nil:
+	case slices.Contains(listeners, nil): // a datagram socket, say
+		err = errors.New("systemd handed a socket over that takes no connections: kerbagent.socket may have ListenStream= alone")
+	case len(listeners) == 0:
 		err = errors.New("systemd handed no socket over: enable kerbagent.socket, or take --web.systemd-socket out")
 	}
 	return listeners, err

@@ -328,6 +328,32 @@ func TestServeOnSystemdSocket(t *testing.T) {
 	}
 }
 
+// A socket unit with ListenDatagram= once ended the page without a word.
+func TestServeRefusesADatagramSocket(t *testing.T) {
+	if os.Getenv("LISTEN_FDS") != "" {
+		err := web.Serve(t.Context(), web.Handler(&source{}, web.Options{}), web.ListenOptions{SystemdSocket: true, Logger: slog.New(slog.DiscardHandler)})
+		if err == nil || !strings.Contains(err.Error(), "takes no connections") {
+			t.Errorf("%v", err)
+		}
+		return
+	}
+	l, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	file, err := l.File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", `LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" -test.run '^TestServeRefusesADatagramSocket$'`, os.Args[0])
+	cmd.ExtraFiles = []*os.File{file}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
 func TestNote(t *testing.T) {
 	for _, c := range []struct {
 		o    web.ListenOptions

@@ -174,10 +174,20 @@ func (t *target) included(set *conf.Set) error {
 type overlay struct{ path, text string }
 
 func (o overlay) ReadFile(name string) (string, fs.FileMode, error) {
-	if path, err := resolve(name); err == nil && path == o.path {
+	if path, err := resolved(name); err == nil && path == o.path {
 		return o.text, newMode, nil
 	}
 	return conf.Disk{}.ReadFile(name)
+}
+
+// resolved is where a file leads that need not be there.
+func resolved(name string) (string, error) {
+	path, err := filepath.EvalSymlinks(name)
+	if missing(err) {
+		path, err = filepath.EvalSymlinks(filepath.Dir(name))
+		path = filepath.Join(path, filepath.Base(name))
+	}
+	return path, err
 }
 
 func (o overlay) ReadDir(name string) ([]string, error) {

@@ -28,13 +28,10 @@ type target struct {
 	stat      unix.Stat_t // where it exists
 }
 
-// openTarget resolves symlinks and opens the directory.
+// openTarget follows symlinks and opens the directory.
 func openTarget(req Request) (*target, error) {
-	path, err := resolve(req.Path)
+	path, err := follow(req.Path)
 	if err != nil {
-		return nil, err
-	}
-	if err := trustedLinks(req.Path); err != nil {
 		return nil, err
 	}
 	t := &target{req: req, path: path, dir: filepath.Dir(path), base: filepath.Base(path)}
@@ -73,67 +70,55 @@ func openDir(path string) (*os.File, error) {
 	return os.NewFile(uintptr(at), path), nil
 }
 
-// resolve follows symlinks. The file itself need not be there, but a symlink
-// to nothing is refused: it is more likely a mistake than a wish.
-func resolve(path string) (string, error) {
-	if !filepath.IsAbs(path) {
-		return "", fmt.Errorf("path %q is not absolute", path)
-	}
-	resolved, err := filepath.EvalSymlinks(path)
-	if err == nil {
-		return resolved, nil
-	}
-	if !missing(err) {
-		return "", fmt.Errorf("resolving %s: %w", path, err)
-	}
-	if _, err := os.Lstat(path); err == nil {
-		return "", fmt.Errorf("resolving %s: %w", path, ErrDangling)
-	}
-	dir, err := filepath.EvalSymlinks(filepath.Dir(path))
-	if err != nil {
-		return "", fmt.Errorf("resolving the directory of %s: %w", path, err)
-	}
-	return filepath.Join(dir, filepath.Base(path)), nil
-}
-
 // maxLinks is the kernel's own limit of symlinks in one path.
 const maxLinks = 40
 
-// trustedLinks refuses a path on which a symlink is not root's or the user's who
-// runs this, in a directory that nobody else may write: whoever made it would
-// choose which file is replaced. A regular file may stand in anybody's directory.
-func trustedLinks(path string) error {
-	at, rest := "/", strings.Split(path, "/")
+// follow returns where a path leads. A symlink on it must be root's or the user's who
+// runs this, in a directory that nobody else may write: whoever made it would choose
+// which file is replaced. A regular file may stand in anybody's directory. What was
+// looked at is what is returned: between two looks another user could put a link
+// there. The file itself need not be there, but a symlink to nothing is refused: it is
+// more likely a mistake than a wish.
+func follow(path string) (string, error) {
+	if !filepath.IsAbs(path) {
+		return "", fmt.Errorf("path %q is not absolute", path)
+	}
+	at, rest, last := "/", strings.Split(path, "/"), false // last: the file itself is a link
 	for links := 0; len(rest) > 0; {
 		part := rest[0]
 		rest = rest[1:]
 		next := filepath.Join(at, part)
 		st, err := os.Lstat(next)
 		switch {
+		case missing(err) && last:
+			return "", fmt.Errorf("resolving %s: %w", path, ErrDangling)
+		case missing(err) && len(rest) > 0:
+			return "", fmt.Errorf("resolving the directory of %s: %w", path, err)
 		case missing(err):
-			return nil
+			return next, nil
 		case err != nil:
-			return fmt.Errorf("resolving %s: %w", path, err)
+			return "", fmt.Errorf("resolving %s: %w", path, err)
 		case st.Mode()&fs.ModeSymlink == 0:
 			at = next
 			continue
 		case links == maxLinks:
-			return fmt.Errorf("resolving %s: %w", path, unix.ELOOP)
+			return "", fmt.Errorf("resolving %s: %w", path, unix.ELOOP)
 		}
 		links++
+		last = last || len(rest) == 0
 		if ownedByUs(st) != nil || Guarded(at) != nil {
-			return fmt.Errorf("resolving %s: %s: %w", path, next, ErrForeignLink)
+			return "", fmt.Errorf("resolving %s: %s: %w", path, next, ErrForeignLink)
 		}
 		to, err := os.Readlink(next)
 		if err != nil {
-			return fmt.Errorf("resolving %s: %w", path, err)
+			return "", fmt.Errorf("resolving %s: %w", path, err)
 		}
 		if filepath.IsAbs(to) {
 			at = "/"
 		}
 		rest = append(strings.Split(to, "/"), rest...)
 	}
-	return nil
+	return at, nil
 }
 
 // read takes in the file as it is, and refuses what must not be replaced.
