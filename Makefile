@@ -103,6 +103,13 @@ test-lab: gotest lab-up ## the tests that need the lab (PACKAGES=... for some)
 hostile: ## hostile peers and users against real processes: attack, bound, measured
 	@go test -count=1 -v -tags hostile -run '^TestHostile$$' ./cmd/kerbagent | sed -n '/^hostile /,/^---/p;/^FAIL/p;/^ok/p'; exit $${PIPESTATUS[0]}
 
+# Whole conversations with peers that answer with changed replies, check and connector apart.
+LIE_FOR ?= 1h
+.PHONY: liars
+liars: ## peers that lie at each step of check and of the connector, for LIE_FOR (1h) each
+	@go test -count=1 -timeout 0 -tags conversations -run AmongLiars -v ./mysql/kerberos -lie-for $(LIE_FOR)
+	@go test -count=1 -timeout 0 -tags conversations -run AmongLiars -v ./internal/rehearsal -lie-for $(LIE_FOR)
+
 .PHONY: test-prometheus
 test-prometheus: programs lab-up ## dashboards and rules against Debian's Prometheus and Alertmanager, and on the daemon in the lab
 	@go test -race -count=1 -tags prometheus ./dashboards

@@ -50,6 +50,7 @@ func TestHostile(t *testing.T) {
 		{"local user", "a pipe in place of a password file", "at most 30 s; secret-malformed", pipeSecret},
 		{"local user", "a shared lock on the folder of krb5.conf", "apply ends within 30 s", lockedFolder},
 		{"local user", "a state folder that cannot be written", "no request that proves the password", noRecord},
+		{"local user", "a full disk under the state folder", "no request that proves the password", fullDisk},
 		{"web page", "another Host header (DNS rebinding)", "refused", foreignHost},
 		{"network", "300 connections to the status page", "probes stay right; the page is served again", portFlood},
 	}
@@ -278,6 +279,23 @@ func noRecord(t *testing.T) (string, bool) {
 		"--user", "alice", "--password-file", password(t), "--database", rogue(t, drip), "--timeout", "30s")
 	proofs := k.Requests().Preauth["alice"]
 	return fmt.Sprintf("%d requests with the password's key, %s", proofs, p.cost()), proofs == 0 && p.code != 0
+}
+
+// fullDisk puts the state folder on a file system that has no byte left.
+func fullDisk(t *testing.T) (string, bool) {
+	if out, err := exec.Command("unshare", "-m", "true").CombinedOutput(); err != nil {
+		return "LEFT OUT: no right to mount: " + strings.TrimSpace(string(out)), true
+	}
+	_, k := realm(t, krb5test.Options{})
+	dir := t.TempDir()
+	const full = `mount -t tmpfs -o size=4k none "$1" && { head -c 1M /dev/zero > "$1/fill" 2> /dev/null || :; } && shift && exec "$@"`
+	cmd := exec.CommandContext(t.Context(), "unshare", "-m", "sh", "-c", full, "sh", dir, "bash", "-c", `exec -a kerbagent "$@"`, "sh", os.Args[0],
+		"check", "-o", "json", "--state-dir", dir, "--probe-timeout", "1s", "--realm", "EVIL.TEST", "--kdc", k.Addr().String(),
+		"--user", "alice", "--password-file", password(t), "--database", rogue(t, drip), "--timeout", "30s")
+	out, err := cmd.CombinedOutput()
+	proofs := k.Requests().Preauth["alice"]
+	said := strings.Contains(string(out), "login-record-impossible")
+	return fmt.Sprintf("%d requests with the password's key, %v, login-record-impossible: %v", proofs, err, said), proofs == 0 && err != nil && said
 }
 
 func escapes(t *testing.T) (string, bool) {
