@@ -30,6 +30,7 @@ type checkOptions struct {
 	stateDir      string
 	ignoreBreaker bool
 	rehearsal     string
+	only          only
 }
 
 func newCheck(s streams) *cobra.Command {
@@ -45,6 +46,10 @@ Without flags it reads kerbagent.yaml. With flags it needs no file:
 
   kerbagent check --realm CORP.EXAMPLE.COM --user alice --password-file pw \
       --database orders.cluster-abc123.us-east-1.rds.amazonaws.com --database-ca bundle.pem
+
+With --only it asks a part of the steps; the verdict is about that part alone.
+
+  kerbagent check --only dns,kdc
 
 A password that the directory refuses is not tried again, in this run or a later
 one, until its file changes.
@@ -77,6 +82,7 @@ EXIT STATUS
 	f.DurationVar(&o.flags.Timeout, "timeout", 30*time.Second, "time limit for the whole check, for example 30s")
 	f.StringVar(&o.stateDir, "state-dir", "", "`directory` for the record of attempts (default: "+defaultStateDir()+")")
 	f.BoolVar(&o.ignoreBreaker, "ignore-breaker", false, "CAUTION: this can lock the account. Retry a secret although the directory refused it before")
+	o.only.register(c)
 	f.StringVar(&o.rehearsal, "rehearsal", "", "check the realm that kerbagent rehearse --serve serves in this `directory`")
 	enumerated(c, "database-tls", "verify-full", "verify-ca", "require", "off")
 	return c
@@ -102,7 +108,10 @@ func (o *checkOptions) run(c *cobra.Command, s streams) error {
 	if err != nil {
 		return o.output.unknown(s, err)
 	}
-	prompted, err := askPasswords(c.Context(), cfg, s)
+	if err := o.only.possible(cfg); err != nil {
+		return o.output.unknown(s, err)
+	}
+	prompted, err := askPasswords(c.Context(), o.only.logins(cfg), s)
 	if err != nil {
 		return o.output.unknown(s, err)
 	}
@@ -110,7 +119,7 @@ func (o *checkOptions) run(c *cobra.Command, s streams) error {
 	if err != nil {
 		return o.output.unknown(s, err)
 	}
-	env.Prompted = prompted
+	env.Prompted, env.Only = prompted, o.only
 	if served != nil {
 		env.Dialer = served
 	}
@@ -149,10 +158,13 @@ func climb(ctx context.Context, cfg *config.Config, env check.Env, timeout time.
 	if live != nil {
 		live.Close()
 	}
-	if err != nil {
+	if err := cmp.Or(err, only(env.Only).answered(results)); err != nil {
 		return o.unknown(s, err)
 	}
-	return o.print(s.out, report.Input{Report: check.Explain(cfg, results, env.Now()), Results: results, Started: started, Elapsed: time.Since(started), HideUsers: cfg.HideUsers, Users: cfg.Users()})
+	found := check.Explain(cfg, results, env.Now())
+	only(env.Only).unexplained(found.Findings)
+	return o.print(s.out, report.Input{Report: found, Results: results, Only: env.Only,
+		Started: started, Elapsed: time.Since(started), HideUsers: cfg.HideUsers, Users: cfg.Users()})
 }
 
 // load takes the flags, or the file where there are none.
@@ -200,9 +212,9 @@ func (o *checkOptions) fromFlags() (*config.Config, error) {
 }
 
 // askPasswords asks on the terminal for what no file was named for.
-func askPasswords(ctx context.Context, cfg *config.Config, s streams) (func(config.Login) ([]byte, error), error) {
+func askPasswords(ctx context.Context, logins []config.Login, s streams) (func(config.Login) ([]byte, error), error) {
 	answers := map[string][]byte{}
-	for _, l := range cfg.Logins {
+	for _, l := range logins {
 		if l.SecretKind != config.Prompt {
 			continue
 		}

@@ -127,7 +127,7 @@ func (o *traceOptions) logIn(ctx context.Context, s streams, cfg *config.Config,
 	if err != nil {
 		return err
 	}
-	if env.Prompted, err = askPasswords(ctx, cfg, s); err != nil {
+	if env.Prompted, err = askPasswords(ctx, cfg.Logins, s); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, liveTimeout)

@@ -37,6 +37,8 @@ type Env struct {
 	// Prompted returns the password of a login whose secret is asked for on the
 	// terminal; nil where no login needs it.
 	Prompted func(config.Login) ([]byte, error)
+	// Only has the rungs that are asked; empty for all.
+	Only []probe.Kind
 	// Progress hears of every probe; nil for nobody. Its methods are called
 	// from several goroutines and must be quick.
 	Progress Progress
@@ -117,7 +119,8 @@ func (r *run) fresh(jobs []plan.Job) []plan.Job {
 	return slices.DeleteFunc(jobs, func(j plan.Job) bool {
 		was := r.started[j.Key]
 		r.started[j.Key] = true
-		return was || j.First && j.After != "" // the login asks the same there
+		told := j.First && j.After != "" && r.asks(probe.Login) // the login asks the same there
+		return was || told || !r.asks(j.Targets[0].ID.Kind)
 	})
 }
 
@@ -177,10 +180,17 @@ func whole(ctx context.Context, res probe.Result) probe.Result {
 	return res
 }
 
+// asks says whether a rung is asked.
+func (r *run) asks(k probe.Kind) bool { return len(r.env.Only) == 0 || slices.Contains(r.env.Only, k) }
+
 func (r *run) add(res probe.Result) { r.addAll([]probe.Result{res}) }
 
 func (r *run) addAll(all []probe.Result) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.results = append(r.results, all...)
+	for _, res := range all {
+		if r.asks(res.ID.Kind) { // a login tells of its database as well
+			r.results = append(r.results, res)
+		}
+	}
 }

@@ -66,10 +66,6 @@ func (w *World) WriteClientFiles(dir string) (Files, error) {
 	if err := claim(dir); err != nil {
 		return Files{}, err
 	}
-	kt, err := w.corp.Keytab("alice", "etl")
-	if err != nil {
-		return Files{}, fmt.Errorf("writing client files: %w", err)
-	}
 	f := Files{
 		Krb5Conf: filepath.Join(dir, "krb5.conf"),
 		Keytab:   filepath.Join(dir, "rehearsal.keytab"),
@@ -77,7 +73,7 @@ func (w *World) WriteClientFiles(dir string) (Files, error) {
 		Config:   filepath.Join(dir, "kerbagent.yaml"),
 	}
 	for path, content := range map[string][]byte{
-		f.Krb5Conf: []byte(w.krb5Conf()), f.Keytab: kt, f.CA: w.database.CA(), f.Config: []byte(w.settings.yaml()),
+		f.Krb5Conf: []byte(w.krb5Conf()), f.Keytab: w.clientKeytab, f.CA: w.database.CA(), f.Config: []byte(w.settings.yaml()),
 	} {
 		if err := replace(path, content); err != nil {
 			return Files{}, fmt.Errorf("writing client files: %w", err)

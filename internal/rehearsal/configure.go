@@ -13,7 +13,9 @@ func (w *World) configure(kind config.Kind) error {
 	aliceFile, err2 := w.keep("alice.password", []byte(w.password(alicePassword)))
 	carolFile, err3 := w.keep("carol.password", []byte(w.password(carolPassword)))
 	etlFile, err4 := w.keepKeytab("etl")
-	if err := errors.Join(err1, err2, err3, err4); err != nil {
+	var err5 error
+	w.clientKeytab, err5 = w.corp.Keytab("alice", "etl") // before a fault takes one of them away
+	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
 		return fmt.Errorf("writing secrets: %w", err)
 	}
 	w.settings = settings{

@@ -84,6 +84,7 @@ type World struct {
 	kind         config.Kind // of the realms
 	settings     settings
 	config       *config.Config
+	clientKeytab []byte        // for others' clients
 	playing      diagnose.Code // the fault; empty for none
 	changes      int           // of the users' passwords
 	ends         []func() error

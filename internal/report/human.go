@@ -53,6 +53,10 @@ func Human(w io.Writer, in Input, o Options) error {
 	if len(in.Results) <= maxResults {
 		p.notAsked(shown)
 	}
+	if left := omitted(in.Only); len(left) > 0 {
+		p.line("")
+		p.line("Not checked, because of --only: " + join(left))
+	}
 	p.line("")
 	p.line(p.dim(fmt.Sprintf("%d probes in %s, begun %s.", len(in.Results), span(in.Elapsed), in.Started.UTC().Format("2006-01-02 15:04:05 UTC"))))
 	if in.Report.Verdict != diagnose.VerdictOK {

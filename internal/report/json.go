@@ -27,6 +27,7 @@ type object struct {
 	Verdict  string        `json:"verdict"`
 	Started  string        `json:"started"`
 	Seconds  float64       `json:"seconds"`
+	Only     []probe.Kind  `json:"only,omitempty"`
 	Findings []findingJSON `json:"findings"`
 	Results  []resultJSON  `json:"results"`
 }
@@ -69,7 +70,7 @@ type stageJSON struct {
 func JSON(w io.Writer, in Input) error {
 	in = hidden(in)
 	o := object{
-		Schema: 1, Verdict: string(in.Report.Verdict), Started: stamp(in.Started), Seconds: seconds(in.Elapsed),
+		Schema: 1, Verdict: string(in.Report.Verdict), Started: stamp(in.Started), Seconds: seconds(in.Elapsed), Only: in.Only,
 		Findings: []findingJSON{}, Results: []resultJSON{},
 	}
 	for _, f := range in.Report.Findings {

@@ -29,12 +29,12 @@ const (
 func Nagios(w io.Writer, in Input) error {
 	in = hidden(in)
 	word := map[int]string{0: "OK", 1: "WARNING", 2: "CRITICAL", 3: "UNKNOWN"}[ExitCode(in.Report.Verdict)]
-	text := firstFinding(in.Report)
+	text := firstFinding(in.Report) + part("; ", in.Only)
 	switch in.Report.Verdict {
 	case diagnose.VerdictOK:
-		text = covered(in.Results)
+		text = covered(in)
 	case diagnose.VerdictUnknown:
-		text = unknown(in.Results)
+		text = unknown(in.Results) + part("; ", in.Only)
 	}
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "KERBEROS %s - %s | %s\n", word, nagiosText(clip(text, maxError/2)), perfdata(in))

@@ -24,8 +24,9 @@ type Input struct {
 	Results   []probe.Result
 	Started   time.Time
 	Elapsed   time.Duration
-	HideUsers bool     // "user-1" in place of each user name, everywhere
-	Users     []string // to hide: the configured ones (user@REALM), in the order of their logins
+	Only      []probe.Kind // the rungs that were asked; empty for all
+	HideUsers bool         // "user-1" in place of each user name, everywhere
+	Users     []string     // to hide: the configured ones (user@REALM), in the order of their logins
 }
 
 // ExitCode is the exit code of `kerbagent check` and of a nagios plugin, whose
@@ -53,14 +54,30 @@ func Headline(in Input) string { return headline(hidden(in)) }
 func headline(in Input) string {
 	switch in.Report.Verdict {
 	case diagnose.VerdictOK:
-		return "ok: " + covered(in.Results)
+		return "ok: " + covered(in)
 	case diagnose.VerdictDegraded:
-		return "DEGRADED: " + firstFinding(in.Report) + "; " + covered(in.Results)
+		return "DEGRADED: " + firstFinding(in.Report) + "; " + covered(in)
 	case diagnose.VerdictUnknown:
-		return "UNKNOWN: " + unknown(in.Results)
+		return "UNKNOWN: " + unknown(in.Results) + part("; ", in.Only)
 	default:
-		return "FAILED: " + firstFinding(in.Report) + failing(in.Results)
+		return "FAILED: " + firstFinding(in.Report) + failing(in.Results) + part("; ", in.Only)
 	}
+}
+
+// part says which part of the ladder was asked, where it was not all of it.
+func part(before string, asked []probe.Kind) string {
+	if len(asked) == 0 {
+		return ""
+	}
+	return before + "only " + join(asked) + " checked"
+}
+
+// omitted returns the rungs that were not asked because others were asked for.
+func omitted(asked []probe.Kind) []probe.Kind {
+	if len(asked) == 0 {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(probe.Rungs()), func(k probe.Kind) bool { return slices.Contains(asked, k) })
 }
 
 // unknown reports what was not finished, or which login was not tried.
@@ -127,7 +144,24 @@ func failing(results []probe.Result) string {
 
 // covered reports what an ok covers: a path alone is not a login, and a login
 // that was held back is not one that works.
-func covered(results []probe.Result) string {
+func covered(in Input) string {
+	if len(in.Only) == 0 {
+		return loggedIn(in.Results)
+	}
+	text := part("", in.Only) + ": "
+	if slices.Contains(in.Only, probe.Login) {
+		return text + loggedIn(in.Results)
+	}
+	good := 0
+	for _, r := range in.Results {
+		if r.Outcome == probe.OK {
+			good++
+		}
+	}
+	return text + fmt.Sprintf("%d of %d probes are ok", good, len(in.Results))
+}
+
+func loggedIn(results []probe.Result) string {
 	var good []string
 	var bad, untried int
 	for _, r := range results {
