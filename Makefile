@@ -38,8 +38,10 @@ help: ## list the targets
 .PHONY: test
 test: left-out gotest ## the tests; the lab is installed and started where it can be (Debian, root), else what is left out is said
 ifeq ($(LAB),yes)
-	@rc=0; nice -n 5 $(test_go) & beside=$$!; \
-	  { $(lab_up) && $(lab_test) $$($(lab_packages)); } || rc=1; \
+	@rc=0; { $(lab_up); } & lab=$$!; \
+	  .ci/progress "building" go build $(RACE) ./... || rc=1; \
+	  nice -n 5 $(test_go) & beside=$$!; \
+	  { wait $$lab && $(lab_test) $$($(lab_packages)); } || rc=1; \
 	  wait $$beside || rc=1; exit $$rc
 else
 	@$(test_go)
@@ -64,7 +66,8 @@ test-quick: gotest ## the tests that need no lab, without the race detector: no 
 gotest:
 	@.ci/progress "building what prints the tests' results" go build -o /dev/null ./lab/gotest
 
-# What needs no lab runs beside the lab's installation and its tests. Nobody may wait for it, so it yields to those.
+# What needs no lab runs beside the lab's installation and its tests. Nobody may wait for it, so it yields to those. What both
+# need is built once, before either: two go commands would each build it.
 test_go = $(gotest) $(RACE) -shuffle=on -timeout 20m ./...
 
 .PHONY: lint
