@@ -45,6 +45,7 @@ func rotation(principal string) string  { return "rotation/" + principal }
 func setVersion(version string) string  { return "set/" + version }
 func proved(version string) string      { return "proved/" + version }
 func madeCurrent(version string) string { return "current/" + version }
+func unconfirmed(version string) string { return "unconfirmed/" + version }
 
 func (s *rotateStep) principal() string { return s.user + "@" + s.Config.Directory.Realm() }
 
@@ -205,7 +206,10 @@ func (s *rotateStep) set(ctx context.Context) error {
 		return advise("enable it first, or leave it out", "the user %s is disabled", s.user)
 	}
 	// What is not confirmed is proved by the login that comes next.
-	if err := accounts.SetPassword(ctx, s.user, password); err != nil && !errors.Is(err, ErrUnconfirmed) {
+	switch err := accounts.SetPassword(ctx, s.user, password); {
+	case errors.Is(err, ErrUnconfirmed):
+		s.state.Done[unconfirmed(version)] = s.Now().UTC()
+	case err != nil:
 		return err
 	}
 	return s.state.did(setVersion(version), s.Now())
@@ -219,7 +223,14 @@ func (s *rotateStep) prove(ctx context.Context) error {
 		return err
 	}
 	if err := s.Login(ctx, LoginAs{User: s.user, Realm: s.Config.Directory.Realm(), Controllers: s.directory.addresses, Password: password}); err != nil {
-		return advise("the secret still has the old value as "+stageCurrent+", and the new one as "+stagePending+". Run it again in some minutes, when all domain controllers have the new password: it goes on with this login",
+		if s.did(unconfirmed(version)) { // it may not have been set: the next run sets it again
+			delete(s.state.Done, unconfirmed(version))
+			delete(s.state.Done, setVersion(version))
+			if err := s.state.save(); err != nil {
+				return err
+			}
+		}
+		return advise("the secret still has the old value as "+stageCurrent+", and the new one as "+stagePending+". Run it again in some minutes, when all domain controllers have the new password: it goes on where it stopped",
 			"the new password of %s was set, and the login with it failed: %s", s.user, text(err))
 	}
 	return s.state.did(proved(version), s.Now())
@@ -248,7 +259,7 @@ func (s *rotateStep) promote(ctx context.Context) error {
 
 // finish notes that the version is the one that everybody reads.
 func (s *rotateStep) finish(version string) error {
-	for _, at := range []string{setVersion(version), proved(version)} {
+	for _, at := range []string{setVersion(version), unconfirmed(version), proved(version)} {
 		delete(s.state.Done, at)
 	}
 	s.ended = true
