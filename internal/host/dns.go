@@ -15,6 +15,7 @@ import (
 // heard is what came of one question to one name server.
 type heard struct {
 	answer  *dns.Answer // nil where nothing came, or nothing that can be read
+	bug     any         // what reading it panicked with
 	took    time.Duration
 	refused bool // the host said that nobody listens there
 }
@@ -51,8 +52,9 @@ type search struct {
 	mu    sync.Mutex
 	asked map[asking]chan heard
 	began map[asking]time.Time
-	end   context.CancelFunc
 	ctx   context.Context
+	stop  context.CancelFunc
+	under sync.WaitGroup // questions under way
 }
 
 type asking struct {
@@ -126,8 +128,14 @@ func (r *Resolver) Ask(servers []netip.AddrPort) { r.dns.servers = servers }
 
 func (r *Resolver) newSearch(ctx context.Context) *search {
 	s := &search{r: r, answer: Answer{Source: SourceDNS}, asked: map[asking]chan heard{}, began: map[asking]time.Time{}, single: r.dns.single}
-	s.ctx, s.end = context.WithCancel(ctx)
+	s.ctx, s.stop = context.WithCancel(ctx)
 	return s
+}
+
+// end ends the questions that are under way: none outlives its search.
+func (s *search) end() {
+	s.stop()
+	s.under.Wait()
 }
 
 // run goes through the search list as glibc's res_search does.
@@ -281,6 +289,8 @@ func sayHeard(got []heard) string {
 		switch {
 		case h.refused:
 			return "nobody listens there"
+		case h.bug != nil:
+			return fmt.Sprintf("a bug of kerbagent: %v", h.bug)
 		case h.answer != nil:
 			return sayRcode(h.answer.Rcode)
 		}

@@ -22,7 +22,7 @@ func (s *search) ask(server netip.AddrPort, name string) {
 		}
 		c := make(chan heard, 1)
 		s.asked[key], s.began[key] = c, time.Now()
-		go func() { c <- s.r.exchange(s.ctx, key) }()
+		s.under.Go(func() { c <- s.r.exchange(s.ctx, key) })
 	}
 }
 
@@ -79,7 +79,12 @@ func (s *search) better(key asking) bool {
 }
 
 // exchange asks one question of one server, over TCP where the answer is cut short.
-func (r *Resolver) exchange(ctx context.Context, k asking) heard {
+func (r *Resolver) exchange(ctx context.Context, k asking) (h heard) {
+	defer func() {
+		if v := recover(); v != nil { // it is on a goroutine of its own, and reads what strangers send
+			h = heard{bug: v}
+		}
+	}()
 	ctx, cancel := context.WithTimeout(ctx, min(r.Patience, max(r.dns.timeout, time.Second)))
 	defer cancel()
 	begun := time.Now()
@@ -92,7 +97,7 @@ func (r *Resolver) exchange(ctx context.Context, k asking) heard {
 	if err == nil && a.Truncated {
 		a, err = dns.Ask(ctx, r.Dialer, probe.TCP, k.server, q)
 	}
-	h := heard{answer: a, took: time.Since(begun), refused: errors.Is(err, syscall.ECONNREFUSED)}
+	h = heard{answer: a, took: time.Since(begun), refused: errors.Is(err, syscall.ECONNREFUSED)}
 	if err != nil {
 		h.answer = nil
 	}

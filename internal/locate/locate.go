@@ -58,8 +58,9 @@ type found struct {
 	udpFirst bool                    // small requests go over UDP first
 	wait     time.Duration
 	passed   []string
-	lack     error // a program finds nothing
-	err      error // and neither does kerbagent
+	lack     error  // a program finds nothing
+	err      error  // and neither does kerbagent
+	before   *found // the look-up whose time was over, for logins that went by that one
 }
 
 // limit is how long a login waits for names; a program waits longer, and how long is computed.
@@ -72,20 +73,41 @@ func (p *Programs) look(ctx context.Context, key string, do func(context.Context
 		if p.found == nil {
 			p.found = map[string]*found{}
 		}
-		f = &found{}
+		if f != nil {
+			f.before = nil
+		}
+		f = &found{before: f}
 		p.found[key] = f
 	}
 	p.mu.Unlock()
 	f.once.Do(func() {
-		ctx, cancel := context.WithTimeout(ctx, limit)
-		defer cancel()
-		ttl := max(min(do(ctx, f), longest), shortest)
+		ttl := f.fill(ctx, do)
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		f.until = time.Now().Add(ttl)
 	})
 	return f
 }
+
+// fill makes a look-up, and returns how long it holds: not at all where it was cut
+// short, or was a bug.
+func (f *found) fill(caller context.Context, do func(context.Context, *found) time.Duration) (ttl time.Duration) {
+	defer func() {
+		if v := recover(); v != nil {
+			f.lack, ttl = fmt.Errorf("looking up names: a bug of kerbagent: %v", v), 0
+		}
+	}()
+	ctx, cancel := context.WithTimeout(caller, limit)
+	defer cancel()
+	ttl = max(min(do(ctx, f), longest), shortest)
+	if caller.Err() != nil {
+		return 0
+	}
+	return ttl
+}
+
+// mostAddresses is how many addresses of a database are tried: no more at DNS's word.
+const mostAddresses = 8
 
 // Addresses returns the addresses of a database's host in the order in which
 // programs try them.
@@ -105,7 +127,7 @@ func (p *Programs) Addresses(ctx context.Context, name string) ([]netip.Addr, er
 		return a.TTL
 	})
 	var out []netip.Addr
-	for _, a := range f.addrs {
+	for _, a := range f.addrs[:min(len(f.addrs), mostAddresses)] {
 		out = append(out, a.Addr())
 	}
 	if len(out) == 0 {
@@ -300,8 +322,15 @@ func (p *Programs) Trail(name string, realms []string, kdc netip.AddrPort) login
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var t login.Trail
+	last := func(key string) *found {
+		f := p.found[key]
+		if f != nil && f.until.IsZero() { // another login is looking it up anew
+			f = f.before
+		}
+		return f
+	}
 	add := func(f *found, realm string) {
-		if f == nil || f.until.IsZero() {
+		if f == nil {
 			return
 		}
 		t.Wait += f.wait
@@ -311,7 +340,7 @@ func (p *Programs) Trail(name string, realms []string, kdc netip.AddrPort) login
 		}
 	}
 	for _, realm := range realms {
-		f := p.found["realm "+realm]
+		f := last("realm " + realm)
 		add(f, realm)
 		if f == nil {
 			continue
@@ -323,7 +352,7 @@ func (p *Programs) Trail(name string, realms []string, kdc netip.AddrPort) login
 			t.Wait += LostOn(i, f.udpFirst)
 		}
 	}
-	add(p.found["host "+name], "")
+	add(last("host "+name), "")
 	return t
 }
 
