@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"time"
 
@@ -57,9 +58,15 @@ func (c *Client) race(outer context.Context, realm, step string, msgType uint8, 
 		started++
 		pending++
 		go func() {
-			a := c.attempt(ctx, outer, realm, step, msgType, addrs[index], request)
-			a.index = index
-			results <- a
+			var a attempt
+			defer func() {
+				if v := recover(); v != nil { // beyond the recover of whoever logs in
+					a = attempt{err: panicked(v, step, realm, addrs[index])}
+				}
+				a.index = index
+				results <- a
+			}()
+			a = c.attempt(ctx, outer, realm, step, msgType, addrs[index], request)
 		}()
 	}
 	errs := make([]error, len(addrs))
@@ -136,9 +143,20 @@ func (c *Client) openSpare(ctx context.Context, realm string, addr netip.AddrPor
 	s := &spare{cancel: cancel, done: make(chan struct{})}
 	go func() {
 		defer close(s.done)
+		defer func() {
+			if v := recover(); v != nil {
+				s.err = panicked(v, StepConnect, realm, addr)
+			}
+		}()
 		s.conn, s.step, s.err = c.connect(ctx, realm, addr)
 	}()
 	return s
+}
+
+// panicked makes an error of a panic: a bug in reading what one KDC says, or in a
+// Dialer, must not end the process.
+func panicked(v any, step, realm string, addr netip.AddrPort) error {
+	return &StepError{Step: step, Realm: realm, Addr: addr, Err: fmt.Errorf("panic: %v", v)}
 }
 
 // take waits for the connection, at most for the connect timeout.
