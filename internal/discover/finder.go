@@ -48,7 +48,7 @@ type Finder struct {
 
 // found is one search, done by the first who asks.
 type found[T any] struct {
-	once  sync.Once
+	done  chan struct{} // closed when it is over
 	value T
 	err   error
 	left  int           // how many addresses are left out of value
@@ -119,30 +119,34 @@ func (d *Finder) serversOf(ctx context.Context, known map[string]*found[[]Server
 // once returns the search for key: an earlier one that has not expired, one that
 // is under way, or a new one.
 func once[T any](ctx context.Context, d *Finder, searches map[string]*found[T], key string, search func(*found[T])) *found[T] {
+	mine := false
 	d.mu.Lock()
 	f := searches[key]
 	if f == nil || !f.until.IsZero() && !time.Now().Before(f.until) {
 		maps.DeleteFunc(searches, func(_ string, f *found[T]) bool { return !f.until.IsZero() && !time.Now().Before(f.until) })
-		f = &found[T]{}
+		f = &found[T]{done: make(chan struct{})}
 		searches[key] = f
+		mine = true
 	}
 	d.mu.Unlock()
-	f.once.Do(func() {
-		func() {
-			defer rescue(&f.err)
-			search(f)
-		}()
-		if !d.ages {
-			return
-		}
+	if !mine {
+		<-f.done
+		return f
+	}
+	defer close(f.done)
+	func() {
+		defer rescue(&f.err)
+		search(f)
+	}()
+	if d.ages {
 		ttl := max(min(f.ttl, LongestTTL), shortestTTL)
 		if ctx.Err() != nil { // cut short: that says nothing
 			ttl = 0
 		}
 		d.mu.Lock()
-		defer d.mu.Unlock()
 		f.until = time.Now().Add(ttl)
-	})
+		d.mu.Unlock()
+	}
 	return f
 }
 

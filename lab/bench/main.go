@@ -7,7 +7,7 @@
 //     kinit, kvno, mariadb, one after another
 //   - CPU of a login in kerbagent's own code against a pair of kinit and mariadb,
 //     TLS on both
-//   - round trips of `kerbagent check`, from a capture
+//   - round trips of `kerbagent check`, from captures, 75 ms added each way
 //   - CPU and memory of `kerbagent run` against Debian's blackbox exporter, asked
 //     the same DNS questions, and for a TCP connect for each other one
 package main
@@ -29,9 +29,12 @@ import (
 	"github.com/kerbagent/kerbagent/lab/capture"
 )
 
+// The delays that are added each way: where time is measured, and where round trips
+// are counted, which must be long beside what a busy machine adds, and shorter
+// than 125 ms, as a login asks a second KDC after 250.
 const (
-	oneWay = 25 * time.Millisecond
-	rtt    = 2 * oneWay
+	oneWay         = 25 * time.Millisecond
+	oneWayCounting = 75 * time.Millisecond
 )
 
 // bench knows where things are.
@@ -85,8 +88,8 @@ func (b bench) run() (err error) {
 	}
 	check := append([]string{b.kerbagent, "check", "--state-dir", filepath.Join(b.dir, "ledger")}, strings.Fields(string(flags))...)
 
-	if err := exec.Command(b.lab, "fault", "delay", "all", fmt.Sprint(oneWay.Milliseconds())).Run(); err != nil {
-		return fmt.Errorf("putting the delay: %w", err)
+	if err := b.delay(oneWay); err != nil {
+		return err
 	}
 	quick, slow := b.script("nc -zu"), b.script("nc -zuv -w1")
 	ours, err := b.median(b.runs, check...)
@@ -115,6 +118,16 @@ func (b bench) run() (err error) {
 		return err
 	}
 	return b.probes()
+}
+
+// delay puts one on all that the client sends and gets, in place of any other.
+func (b bench) delay(each time.Duration) error {
+	for _, fault := range [][]string{{"clear"}, {"delay", "all", fmt.Sprint(each.Milliseconds())}} {
+		if err := exec.Command(b.lab, append([]string{"fault"}, fault...)...).Run(); err != nil {
+			return fmt.Errorf("putting the delay: %w", err)
+		}
+	}
+	return nil
 }
 
 // script is the guide's step 7, typed by someone who makes no pauses.
@@ -178,44 +191,60 @@ func (b bench) median(runs int, args ...string) (time.Duration, error) {
 	return took[len(took)/2], nil
 }
 
-// roundTrips records one check.
+// roundTrips counts those of checks. A busy machine adds to each count, as every
+// packet that it sends late seems to follow what came meanwhile; the least counts.
 func (b bench) roundTrips(check []string) error {
+	const rtt = 2 * oneWayCounting
+	if err := b.delay(oneWayCounting); err != nil {
+		return err
+	}
+	var chains, packets []int
+	var spans []time.Duration
+	for range max(b.runs, 3) {
+		recorded, err := b.record(check)
+		if err != nil {
+			return err
+		}
+		chains, packets = append(chains, capture.RoundTrips(recorded, rtt)), append(packets, len(recorded))
+		spans = append(spans, capture.Span(recorded))
+	}
+	span := slices.Min(spans)
+	fmt.Printf("\nRound trips of a check, %v each, %d packets (the least of %d)\n", rtt, slices.Min(packets), len(chains))
+	fmt.Printf("  longest chain in the capture  %6d     (at most 9; all: %d)\n", slices.Min(chains), chains)
+	fmt.Printf("  first to last packet          %6.0f ms  %5.1f round trips\n", span.Seconds()*1000, float64(span)/float64(rtt))
+	return nil
+}
+
+// record runs a check and returns what the client sent and got.
+func (b bench) record(check []string) ([]capture.Packet, error) {
 	file := filepath.Join(b.dir, "check.pcap")
 	dump := exec.Command("ip", "netns", "exec", clientHost(), "tcpdump", "--immediate-mode", "-U", "-s", "128", "-Z", "root", "-i", "eth0", "-w", file, "udp or tcp")
 	ready, err := dump.StderrPipe()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := dump.Start(); err != nil {
-		return err
+		return nil, err
 	}
 	if _, err := ready.Read(make([]byte, 1)); err != nil { // it says that it listens
-		return fmt.Errorf("starting tcpdump: %w", err)
+		return nil, fmt.Errorf("starting tcpdump: %w", err)
 	}
 	_, runErr := onClient(check...)
 	if err := dump.Process.Signal(os.Interrupt); err != nil {
-		return err
+		return nil, err
 	}
 	if err := dump.Wait(); err != nil {
-		return fmt.Errorf("running tcpdump: %w", err)
+		return nil, fmt.Errorf("running tcpdump: %w", err)
 	}
 	if runErr != nil {
-		return runErr
+		return nil, runErr
 	}
 	f, err := os.Open(file)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer f.Close()
-	packets, err := capture.Read(f, netip.MustParseAddr("10.77.9.100"), netip.MustParseAddr("fd77:0:0:9::100"))
-	if err != nil {
-		return err
-	}
-	span := capture.Span(packets)
-	fmt.Printf("\nRound trips of one check, %d packets\n", len(packets))
-	fmt.Printf("  longest chain in the capture  %6d     (at most 9)\n", capture.RoundTrips(packets, rtt))
-	fmt.Printf("  first to last packet          %6.0f ms  %5.1f round trips\n", span.Seconds()*1000, float64(span)/float64(rtt))
-	return nil
+	return capture.Read(f, netip.MustParseAddr("10.77.9.100"), netip.MustParseAddr("fd77:0:0:9::100"))
 }
 
 // cpu compares user and system time, without any delay.

@@ -134,7 +134,8 @@ func parse(frame []byte, client []netip.Addr) (p Packet, ok bool) {
 // nothing else can have caused it; rtt is the delay that the lab has put between
 // the client and every other host, both ways together. An outgoing packet
 // follows every answer that the client had got before. So the count is never less
-// than the chain of causes, and never more than the time over 0.9 rtt.
+// than the chain of causes, and never more than the time over 0.9 rtt; what a busy
+// machine sends late lengthens it, so that of several captures the least is nearest.
 // Bare acknowledgements and FINs answer nothing.
 func RoundTrips(packets []Packet, rtt time.Duration) int {
 	type sent struct {
