@@ -182,7 +182,7 @@ func (d *document) bootstrapUsers(v value, directory BootstrapDirectory, dir str
 			Password:     need(f["password"], item, `password: "credential:alice"`, func(s string) (BootstrapSecret, error) { return parseBootstrapSecret(s, dir) }),
 		}
 		if slices.ContainsFunc(out, func(o BootstrapUser) bool { return u.Name != "" && strings.EqualFold(o.Name, u.Name) }) {
-			f["name"].problem("%s stands here a second time; a directory's names have no case", u.Name)
+			f["name"].problem("duplicate user %s; a directory's names are not case-sensitive", u.Name)
 		}
 		out = append(out, u)
 	}
@@ -230,7 +230,7 @@ func (d *document) bootstrapDatabaseUsers(v value, b *Bootstrap, dir string) []B
 		if slices.ContainsFunc(out, func(o BootstrapDatabaseUser) bool {
 			return u.User != "" && o.User == u.User && strings.EqualFold(o.Host, u.Host)
 		}) {
-			item.problem("'%s'@'%s' stands here a second time; one database account is one realm's", u.User, u.Host)
+			item.problem("duplicate account '%s'@'%s'; a database account belongs to one realm", u.User, u.Host)
 		}
 		out = append(out, u)
 	}

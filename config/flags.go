@@ -78,11 +78,11 @@ func (b *flagBuilder) failf(flag, format string, args ...any) {
 	b.errs = append(b.errs, &FlagError{flag, fmt.Errorf(format, args...)})
 }
 
-// without records each given flag that means nothing without another one.
+// without records an error for each given flag that requires another one.
 func (b *flagBuilder) without(other string, flags [][2]string) {
 	for _, f := range flags {
 		if f[1] != "" {
-			b.failf(f[0], "has no use without %s", other)
+			b.failf(f[0], "requires %s", other)
 		}
 	}
 }

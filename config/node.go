@@ -200,7 +200,7 @@ func readAll[T comparable](v value, example string, parse func(string) (T, error
 		switch {
 		case !ok:
 		case slices.Contains(out, got):
-			item.problem("%v stands here a second time", got)
+			item.problem("duplicate value %v; remove one of them", got)
 		default:
 			out = append(out, got)
 		}

@@ -45,7 +45,7 @@ func parseHostPort(s string, port uint16) (HostPort, error) {
 	if rest != "" {
 		n, err := strconv.ParseUint(strings.TrimPrefix(rest, ":"), 10, 16)
 		if err != nil || n == 0 || rest[0] != ':' {
-			return HostPort{}, fmt.Errorf("%q has no good port; write %s:%d", s, host, port)
+			return HostPort{}, fmt.Errorf("%q has an invalid port; write a number from 1 to 65535, e.g. %s:%d", s, host, port)
 		}
 		port = uint16(n)
 	}
@@ -197,11 +197,11 @@ func parseWord[T ~string](s string, words ...T) (T, error) {
 	for i, w := range words {
 		list[i] = string(w)
 	}
-	hint := "write " + strings.Join(list[:len(list)-1], ", ") + " or " + list[len(list)-1]
+	hint := "must be one of " + strings.Join(list, ", ")
 	if near := Nearest(s, list); near != "" {
-		hint = fmt.Sprintf("is %q meant?", near)
+		hint = fmt.Sprintf("did you mean %q?", near)
 	}
-	return "", fmt.Errorf("%q is not known here; %s", s, hint)
+	return "", fmt.Errorf("invalid value %q; %s", s, hint)
 }
 
 func parseKind(s string) (Kind, error) {

@@ -126,7 +126,7 @@ func (o *bootstrapOptions) policy(s streams) *cobra.Command {
 		account = cmp.Or(account, cfg.Account)
 		region := cmp.Or(cfg.Region, o.region, os.Getenv("AWS_REGION"))
 		if region == "" {
-			return errors.New("no Region is known: write bootstrap.region, or give --region")
+			return errors.New("no AWS Region is set: set bootstrap.region or pass --region")
 		}
 		for _, warning := range bootstrap.PolicyWarnings(cfg) {
 			fmt.Fprintln(s.err, "warning: "+warning)

@@ -28,7 +28,8 @@ type expectation struct {
 	state string
 }
 
-// expected reports it of each panel; of a single query where its letter stands behind.
+// expected returns the expectation of each panel, or of a single query where the
+// query's letter follows the panel's title.
 // None of them stays empty.
 func expected() map[string]expectation {
 	all := map[string]expectation{
@@ -51,9 +52,9 @@ func expected() map[string]expectation {
 		"auth-health: krb5.conf and KDC order B":                        {quiet, "mended"},
 		"auth-health: Failed probes a minute, by what was seen":         {quiet, "database"},
 		"auth-health: Versions":                                         {shows, ""},
-		"auth-health: Held back, or not up to date A":                   {quiet, "controller"},
-		"auth-health: Held back, or not up to date B":                   {quiet, "names"},
-		"auth-health: Held back, or not up to date C":                   {quiet, "database"},
+		"auth-health: Paused for safety, or not up to date A":           {quiet, "controller"},
+		"auth-health: Paused for safety, or not up to date B":           {quiet, "names"},
+		"auth-health: Paused for safety, or not up to date C":           {quiet, "database"},
 
 		"controllers-and-dns: variable job":                                         {shows, ""},
 		"controllers-and-dns: variable server":                                      {shows, ""},
@@ -92,9 +93,9 @@ func expected() map[string]expectation {
 		"host-ladder: Clock: KDC minus this host":                   {rises, "names"},
 		"host-ladder: What ends when":                               {falls, "controller"},
 		"host-ladder: Age of what is shown":                         {shows, ""},
-		"host-ladder: Held back, so that nothing is harmed":         {quiet, "controller"},
+		"host-ladder: Paused for safety":                            {quiet, "controller"},
 	}
-	for _, panel := range []string{"variable job", "variable login", "Half of all logins take less", "99 of 100 logins take less", "Logins a minute", "Slowest stage",
+	for _, panel := range []string{"variable job", "variable login", "Login time, median", "Login time, p99", "Logins a minute", "Slowest stage",
 		"How long logins take", "Logins by how long they take", "Stages: 95th percentile", "Stages: mean", "By login", "Slowest hosts"} {
 		all["login-latency: "+panel] = expectation{shows, ""}
 	}

@@ -1,5 +1,5 @@
-// Command kerbagent knows whether Kerberos logins to Aurora MySQL work from
-// this host, and if not, which rung is broken, why, and what to type.
+// Command kerbagent reports whether Kerberos logins to Aurora MySQL work from
+// this host and, if not, which step is broken, why, and the command that fixes it.
 package main
 
 import (

@@ -178,7 +178,7 @@ func traced(path string, t krb5file.Trace) string {
 func happened(res *probe.Result) string {
 	switch {
 	case res == nil:
-		return "nothing was asked"
+		return "no packet was sent"
 	case res.Outcome == probe.OK:
 		return fmt.Sprintf("logged in as %s in %d ms", report.Terminal(res.Facts[probe.FactCurrentUser]), res.Duration.Milliseconds())
 	case res.Outcome == probe.Skipped:

@@ -28,7 +28,7 @@ func TestTraceNamesTheLine(t *testing.T) {
 	}
 	got := tracedBy(t, path)
 	for _, want := range []string{
-		"alice@CORP.EXAMPLE.COM at db.rds.amazonaws.com, by " + path + "; nothing was asked\n\nmit\n",
+		"alice@CORP.EXAMPLE.COM at db.rds.amazonaws.com, by " + path + "; no packet was sent\n\nmit\n",
 		"  KDCs of CORP.EXAMPLE.COM: dc1.corp.example.com", path + ":3:", path + ":6:", "\ngokrb5\n", "\njava; differences from MIT\n",
 	} {
 		if !strings.Contains(got, want) {

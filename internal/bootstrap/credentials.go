@@ -23,7 +23,7 @@ func (w *world) problem(step string, err error) *Error {
 	}
 	goesOn := ""
 	if step != "start" {
-		goesOn = ": it goes on where it stopped"
+		goesOn = ": it continues where it stopped"
 	}
 	words := strings.ToLower(p.Text)
 	switch off := clockOff(err, w.Now()); {

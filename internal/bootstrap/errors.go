@@ -32,7 +32,7 @@ func advise(next, format string, args ...any) error {
 }
 
 // goOn is what to do where nothing better is known.
-const goOn = "mend that and run it again: it goes on where it stopped"
+const goOn = "fix that and run it again: it continues where it stopped"
 
 // hint adds to an error what to do about it. Whether the error is worth a retry
 // does not change.
@@ -85,7 +85,7 @@ func problem(step string, err error) *Error {
 	case errors.As(err, &locked):
 		e.Exit, e.Next = ExitLocked, "wait for it to end; if it is dead, run it again on that host, or anywhere with --take-lock"
 	case errors.As(err, &credentials), slices.Contains(credentialCodes(), code(err)):
-		e.Exit, e.Next = ExitCredentials, "log in again (aws sso login, or new keys) and run it again: it goes on where it stopped"
+		e.Exit, e.Next = ExitCredentials, "log in again (aws sso login, or new keys) and run it again: it continues where it stopped"
 	case slices.Contains(deniedCodes(), code(err)), is[*linkedRoleError](err):
 		p := missing(err)
 		if !strings.HasPrefix(p.resource, "arn:") {
