@@ -22,7 +22,7 @@ type Bootstrap struct {
 	File          string            // the file that it was read from, absolute
 	Account       string            // the AWS account, twelve digits; nothing is changed in another one, or while it is empty
 	Region        string            // empty: the flag's, or the AWS configuration's
-	Tags          map[string]string // for everything that is made
+	Tags          map[string]string // tags of every resource that bootstrap creates
 	Directory     BootstrapDirectory
 	Trust         *BootstrapTrust // nil: none
 	Role          BootstrapRole
@@ -76,8 +76,8 @@ type BootstrapTrust struct {
 	ShortName     string // NetBIOS name, upper case
 	TwoWay        bool   // else the managed directory trusts the other, and not the other way
 	SelectiveAuth bool
-	DNSServers    []netip.Addr   // of the other directory, one to four
-	Networks      []netip.Prefix // that the domain controllers must be let out to
+	DNSServers    []netip.Addr   // the other directory's DNS servers, one to four
+	Networks      []netip.Prefix // the networks that the domain controllers must be able to reach
 	Password      BootstrapSecret
 }
 
@@ -87,7 +87,7 @@ func (t BootstrapTrust) Realm() string { return strings.ToUpper(t.Domain) }
 // BootstrapRole is step 3: the IAM role by which Aurora reaches the directory.
 type BootstrapRole struct {
 	Name        string
-	Path        string   // of a role that is made: /
+	Path        string   // the IAM path of a role that bootstrap creates; /
 	Manage      bool     // false: the role is somebody else's; it is read and passed, and never made or changed
 	Inline      bool     // the guide's role policy in place of the managed one
 	Boundary    string   // ARN of the permissions boundary of a role that is made; empty: none
@@ -133,11 +133,11 @@ type BootstrapCluster struct {
 	Wait            time.Duration   // how long one run waits for a restore
 
 	ParameterGroup     string // DB cluster parameter group of a new cluster; empty: the source's, or the engine's default
-	DeletionProtection bool   // of a new cluster
+	DeletionProtection bool   // whether a new cluster has deletion protection
 	BackupRetention    int    // days, of a cluster that is created; 0: AWS's default, one
 	NoExtendedSupport  bool   // a new cluster leaves RDS Extended Support, which is billed after the version's standard support
-	KMSKey             string // that a new cluster is encrypted with; empty: the account's default for RDS
-	CapacityLeast      string // of db.serverless instances, in capacity units; empty: none
+	KMSKey             string // the key that encrypts a new cluster; empty: the account's default for RDS
+	CapacityLeast      string // the minimum of db.serverless instances, in capacity units; empty: none
 	CapacityMost       string
 	DirectoryPorts     []string // protocol/port that the cluster needs to the directory; empty: those that are believed
 }

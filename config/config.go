@@ -193,7 +193,7 @@ type Krb5Conf struct {
 // Probes is the beat of everything but logins.
 type Probes struct {
 	Interval time.Duration
-	Timeout  time.Duration // of one probe; shorter than Interval
+	Timeout  time.Duration // how long one probe may take; shorter than Interval
 }
 
 // LoginTimeout is the longest that a login takes: the timeout of a probe for

@@ -53,12 +53,12 @@ const (
 // the server, Abandon is still possible. Only in the TLS handshake, and where the
 // server takes no more bytes, does the end of a ctx break the connection.
 type Conn struct {
-	raw      net.Conn // as given: deadlines are set here
+	raw      net.Conn // the connection before TLS: deadlines are set on it
 	stream   net.Conn // raw, or TLS on it
 	tls      bool
-	seq      byte   // of the next packet, ours or theirs
+	seq      byte   // the sequence number of the next packet, ours or the server's
 	read     int    // packets of the connection phase
-	partial  []byte // of a packet that a ctx interrupted
+	partial  []byte // the first part of a packet that a ctx interrupted
 	stage    stage
 	greeting *Greeting
 	caps     Capability // agreed with the server
@@ -66,7 +66,7 @@ type Conn struct {
 	ok       []byte     // the OK that ended the login
 	finished bool
 
-	certificate *x509.Certificate // of the server, where it was verified
+	certificate *x509.Certificate // the server's certificate; nil where it was not verified
 	broken      error             // the first error of the path: nothing can follow it
 }
 
@@ -92,7 +92,7 @@ func (c *Conn) Close() error {
 // connection by itself, such as a driver. It is complete after an OK.
 type Session struct {
 	Conn         net.Conn   // TLS where TLS was started; no byte of it has been read ahead
-	Greeting     *Greeting  // of the server
+	Greeting     *Greeting  // the server's greeting
 	Capabilities Capability // agreed on, SSL among them
 	OK           []byte     // payload of the OK packet
 }

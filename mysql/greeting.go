@@ -7,7 +7,7 @@ import (
 
 // Greeting is the server's first packet, Protocol::HandshakeV10.
 type Greeting struct {
-	Version      string // as the server says it: hostile text
+	Version      string // the server's version as it sent it: hostile text
 	ConnectionID uint32
 	Capabilities Capability
 	Charset      byte

@@ -12,9 +12,9 @@ import (
 type LoginPacket struct {
 	Capabilities Capability
 	User         string
-	Response     []byte // to the greeting's scramble; at most 250 bytes
-	Database     string // where Capabilities has ConnectWithDB
-	Plugin       string // where Capabilities has PluginAuth
+	Response     []byte // the response to the greeting's scramble; at most 250 bytes
+	Database     string // only where Capabilities has ConnectWithDB
+	Plugin       string // only where Capabilities has PluginAuth
 	Attrs        map[string]string
 }
 

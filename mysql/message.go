@@ -121,8 +121,8 @@ const (
 // Reply but a *ServerError.
 type Reply struct {
 	Kind   Kind
-	Data   []byte  // of More, without the leading 01 that MySQL puts before it and MariaDB does not
-	Switch *Switch // of Another
+	Data   []byte  // only of More, without the leading 01 that MySQL puts before it and MariaDB does not
+	Switch *Switch // only of Another
 }
 
 // parseReply reads a packet of the authentication phase after the switch.

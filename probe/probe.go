@@ -148,7 +148,7 @@ func Compare(a, b *Result) int {
 // Stage is one step of a probe, in wire order.
 type Stage struct {
 	Name     string        // one of the words that the probe's package documents
-	Offset   time.Duration // from Result.Started
+	Offset   time.Duration // the time since Result.Started
 	Duration time.Duration
 	Err      error
 }

@@ -82,7 +82,7 @@ type run struct {
 	mu      sync.Mutex
 	started map[string]bool // jobs, by key
 	results []probe.Result
-	turns   map[string]*sync.Mutex // by user@REALM: one login at a time
+	turns   map[string]*sync.Mutex // a lock per user@REALM: one login at a time
 }
 
 func newRun(cfg *config.Config, env Env) *run {

@@ -47,7 +47,7 @@ type Options struct {
 	Host        string           // this host's name: its place among a fleet
 	Version     string
 	StateDir    string
-	OrderFile   string // of the krb5.conf's KDCs; empty: keeper.DefaultOrderFile
+	OrderFile   string // the file for the order of the krb5.conf's KDCs; empty: keeper.DefaultOrderFile
 	AuditReport string // of the applications; empty: audit.DefaultReport
 	Log         *slog.Logger
 	Hangup      <-chan os.Signal // each is a reload; nil: none

@@ -14,7 +14,7 @@ import (
 // users is whose names are hidden, where they are.
 type users struct {
 	hide  bool                         // from the start to the end: what was shown once cannot be taken back
-	hider atomic.Pointer[report.Hider] // of the log; nil: nobody is hidden
+	hider atomic.Pointer[report.Hider] // hides user names in the log; nil: nobody is hidden
 
 	mu    sync.Mutex
 	names []string

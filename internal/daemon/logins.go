@@ -98,12 +98,12 @@ func (d *Daemon) countUnfinished(ctx context.Context, s *setup, db config.Databa
 type logins struct {
 	mu    sync.Mutex
 	of    map[config.Login]*loginState
-	gates map[string]chan struct{} // by user@REALM
+	gates map[string]chan struct{} // one gate per user@REALM
 }
 
 type loginState struct {
 	turn    int                 // which of the database's addresses is next
-	tried   time.Time           // when it last ran and was not held back
+	tried   time.Time           // when the login last ran without being paused
 	failure *probe.Result       // the last result, where the secret or the account was refused; nil otherwise
 	waits   *ledger.PausedError // why it was not tried at its last turn although nothing was refused; nil where it was
 }

@@ -52,7 +52,7 @@ type found[T any] struct {
 	value T
 	err   error
 	left  int           // how many addresses are left out of value
-	ttl   time.Duration // of the answers that it is made of
+	ttl   time.Duration // the least TTL of the answers that value is made of
 	until time.Time     // under Finder.mu: when it is over; zero: never
 }
 
@@ -64,7 +64,7 @@ type Server struct {
 	Addrs  []netip.Addr
 	Err    error // why it has no address
 
-	Priority uint16  // of its SRV record
+	Priority uint16  // the priority of the server's SRV record
 	Left     LeftOut // what is not asked: further addresses of it, and, with the last server, further hosts
 }
 

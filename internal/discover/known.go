@@ -18,7 +18,7 @@ import (
 // the addresses of a database.
 type Search struct {
 	Kind probe.Kind // KDC, Kpasswd or Database
-	Name string     // of the realm or the database, in the configuration
+	Name string     // the realm's or the database's name in the configuration
 }
 
 // Key returns a name of the search, for logs.
@@ -82,7 +82,7 @@ func (k Known) Of(kind probe.Kind, name string) Servers { return k.Servers[Searc
 // Servers is what a search has found.
 type Servers struct {
 	Asked bool     // it was made at least once
-	Now   []Server // as they were found last
+	Now   []Server // the servers that the latest search found
 	Err   error    // why there are none, or not all
 	Lost  []Server // found before; they may well be right, as their names cannot be looked up now
 	Gone  []Server // found before; DNS has let go of them
@@ -155,7 +155,7 @@ type former struct {
 
 // history is what one search has found over time.
 type history struct {
-	servers []Server // as they were found last
+	servers []Server // the servers that the latest search found
 	err     error
 	before  []former
 	most    int // how many addresses there may be, former ones among them; 0: any number

@@ -23,7 +23,7 @@ type Survey struct {
 	KDCs       []string         // Host:port; empty where DNS has none
 	Source     string           // how they were found: probe.SourceSRV or probe.SourceDomain
 	Kpasswd    []string         // Host:port, by SRV
-	DNSServers []netip.AddrPort // those of the realm that speak for its domain themselves
+	DNSServers []netip.AddrPort // the realm's DNS servers that are authoritative for its domain
 	Err        error            // why there is no KDC
 }
 

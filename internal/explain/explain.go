@@ -28,11 +28,11 @@ const (
 
 // Settings are what the configuration says about findings.
 type Settings struct {
-	Interval  time.Duration // of the probes
+	Interval  time.Duration // the probes' interval
 	Patience  time.Duration // how long a finding must last, or be gone, until the log says so
 	Limits    diagnose.Limits
 	HideUsers bool
-	Users     []string // to hide, as in report.Input
+	Users     []string // the users to hide, as in report.Input
 }
 
 // Options of New.

@@ -18,9 +18,9 @@ type follower struct {
 // followed is a finding that stands, or stood a moment ago.
 type followed struct {
 	diagnose.Finding           // as it was last
-	began            time.Time // when it was first seen
-	over             time.Time // when it was first missing; zero while it stands
-	told             bool      // that it began
+	began            time.Time // when the finding was first seen
+	over             time.Time // when the finding was first missing; zero while it stands
+	told             bool      // whether the log has reported that it began
 }
 
 // update takes in the findings of now. It returns those that have stood for

@@ -13,7 +13,7 @@ type Pace struct {
 	now func() time.Time // nil: time.Now
 
 	mu   sync.Mutex
-	last map[string]time.Time // when a place was last asked
+	last map[string]time.Time // per place: when it was last asked
 }
 
 // Take reports whether a place may be asked now, and takes note that it is.

@@ -52,18 +52,18 @@ type Answer struct {
 	Source string         // which service of nsswitch.conf had it
 	Name   string         // the name that was found: the search list may have added to it
 	Server netip.AddrPort // the name server that answered; of SourceDNS alone
-	TTL    time.Duration  // of the DNS answer; 0: not known
+	TTL    time.Duration  // the TTL of the DNS answer; 0: not known
 	Wait   time.Duration  // how long a program waits for this answer
-	Passed []Passed       // what had no answer before it
+	Passed []Passed       // the sources before it that had no answer
 	Err    error          // why there is no address
 }
 
 // Passed is a source or a name server that was passed over.
 type Passed struct {
 	Source string
-	Server netip.AddrPort // of SourceDNS alone
-	Name   string         // that was asked for
-	What   string         // in words: "no answer", "NXDOMAIN"
+	Server netip.AddrPort // the DNS server that was asked; only for SourceDNS
+	Name   string         // the name that was asked for
+	What   string         // the result in words: "no answer", "NXDOMAIN"
 	Wait   time.Duration  // how long a program waits for it
 }
 

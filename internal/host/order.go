@@ -112,7 +112,7 @@ func contains(p netip.Prefix, a netip.Addr) bool {
 // destination is an address with what the kernel would send from.
 type destination struct {
 	addr, source netip.Addr
-	bits         int // of the source's network
+	bits         int // the prefix length of the source's network
 	usable, same bool
 	scope        int
 	label        bool // the source has the same

@@ -43,8 +43,8 @@ const (
 // realmHealth is what the probes of a realm's KDCs have shown. Nothing in it
 // looks at a clock: the results bring their times.
 type realmHealth struct {
-	interval time.Duration // of the probes
-	kdcs     []*kdcHealth  // in the order that this host starts from
+	interval time.Duration // the probes' interval
+	kdcs     []*kdcHealth  // the KDCs in the order that this host starts from
 	first    time.Time     // when the first result began
 }
 
@@ -52,19 +52,19 @@ type realmHealth struct {
 type kdcHealth struct {
 	name       string // host:port, as an order has it
 	host, port string
-	paths      map[netip.AddrPort]*pathHealth // by address; the zero one while the name has none
+	paths      map[netip.AddrPort]*pathHealth // one per address; the zero address while the name has none
 
-	standing                standing // by which it is ordered
+	standing                standing // the standing by which the KDC is ordered
 	since                   time.Time
 	worseSince, betterSince time.Time     // than standing, without a break; zero: it is not
-	back                    time.Duration // how long it was to be well when it was last moved
+	back                    time.Duration // how long the KDC had to be good when it was last moved
 }
 
 // pathHealth is one address of it.
 type pathHealth struct {
 	seen   time.Time // when the latest run ended
 	failed bool
-	took   []time.Duration // of the latest answers
+	took   []time.Duration // how long the latest answers took
 }
 
 // newRealmHealth begins with the host's own order of KDCs, all of them good but

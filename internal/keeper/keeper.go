@@ -38,7 +38,7 @@ type State struct {
 	InSync  bool                // it is what kerbagent would write, the order of KDCs apart
 	Changed bool                // it has become so since the Beat before, as it was asked for
 	Order   map[string][]string // for each realm with several KDCs: the order that it should have
-	File    string              // that is kept
+	File    string              // the krb5.conf that is maintained
 	Note    string              // what a person should know, in one line; empty for nothing
 }
 
@@ -55,11 +55,11 @@ type Keeper struct {
 	mu     sync.Mutex
 	realms map[string]*realmHealth
 
-	outside  *string    // what is not kerbagent's, at the Beat before; nil: not yet seen
-	asked    site.Order // what the krb5.conf is not yet like; nil: there is nothing
-	since    time.Time  // of asked
+	outside  *string    // the text that is not kerbagent's, at the previous Beat; nil: not yet seen
+	asked    site.Order // the order that was requested and the krb5.conf does not have yet; nil: none
+	since    time.Time  // when asked was first requested
 	askAgain time.Time
-	times    int // that it was asked for
+	times    int // how often asked was requested
 }
 
 // New returns the Keeper of a configuration; nil where the krb5.conf is not

@@ -26,9 +26,9 @@ import (
 // File is one krb5.conf: where it is, how much of it is kerbagent's, and
 // what the configured logins need of it.
 type File struct {
-	main  string   // that programs read
-	roots []string // what they read in its place; several where KRB5_CONFIG is a list
-	owned string   // that kerbagent writes: main, or the snippet that it includes
+	main  string   // the file that programs read
+	roots []string // the files that programs read in place of main; several where KRB5_CONFIG is a list
+	owned string   // the file that kerbagent writes: main, or the snippet that main includes
 	style site.Style
 	byEnv bool // KRB5_CONFIG says which file it is
 	alien bool // programs on this host do not read it: it was named by --path alone
@@ -36,7 +36,7 @@ type File struct {
 	keeps bool // kerbagent is to keep the file, not only to judge it
 	site  site.Site
 	from  string     // the configuration's own path
-	order site.Order // of the KDCs; nil where none was given
+	order site.Order // the order of the KDCs; nil where none was passed
 }
 
 // Wish is what was asked for by flags, beside the configuration.
@@ -45,7 +45,7 @@ type Wish struct {
 	ConfigFile string         // its path, for messages
 	Path       string         // --path, absolute
 	Style      string         // --style
-	KRB5Config string         // of the environment
+	KRB5Config string         // the environment variable KRB5_CONFIG
 }
 
 // Find reports which file is meant. Path comes first; then the one that

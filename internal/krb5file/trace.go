@@ -19,10 +19,10 @@ import (
 // krb5.conf decides it.
 type Trace struct {
 	User, Realm string // Realm is empty where the name was given without one
-	Host        string // of the database
+	Host        string // the database's host name
 	NoFile      bool   // there is none: what is built in decides
 	Readers     []ReaderTrace
-	Live        *probe.Result // of the login, where one was tried
+	Live        *probe.Result // the result of the login; nil where none was tried
 }
 
 // Principal is the user as it was given.

@@ -51,7 +51,7 @@ type account struct {
 	User       string             `json:"user"`
 	InFlight   *flight            `json:"in_flight,omitempty"` // without a lock held: its process died
 	Unanswered []flight           `json:"unanswered,omitempty"`
-	Refused    map[string]refusal `json:"refused,omitempty"`  // by secret
+	Refused    map[string]refusal `json:"refused,omitempty"`  // the refusals, by the secret's identity
 	Accepted   string             `json:"accepted,omitempty"` // the last secret that was right
 	Recent     []time.Time        `json:"recent,omitempty"`   // when the attempts of the last hour began, oldest first; at most maxRecent
 	Waiting    *flight            `json:"waiting,omitempty"`  // the secret that FirstTryDelay saw last, and since when

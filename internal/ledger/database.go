@@ -67,13 +67,13 @@ func (d *Database) At(address string) *Database {
 // Handshake is one connection that may be dialled. Its first end counts.
 type Handshake struct {
 	d    *Database
-	user string // of a login
+	user string // the login's user
 	once sync.Once
 	name string
 	file *os.File
 
 	began time.Time
-	left  []inFlight // what nobody held before the server was dialled
+	left  []inFlight // the handshakes that no process held before the server was dialled
 }
 
 // Begin records a handshake that is not meant to log in, and syncs the record;

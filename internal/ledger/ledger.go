@@ -32,7 +32,7 @@ var ErrNoRecord = errors.New("the attempt cannot be recorded, so it must not be 
 // PausedError is an attempt that is held back.
 type PausedError struct {
 	Since  time.Time
-	Reason string    // as given to Refused or PauseUser, or ReasonUnanswered or ReasonUnfinished
+	Reason string    // the argument of Refused or PauseUser, or ReasonUnanswered or ReasonUnfinished
 	Until  time.Time // zero: time alone does not end it; the method that returned it says what does
 }
 

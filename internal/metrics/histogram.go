@@ -14,9 +14,9 @@ import (
 type histogram struct {
 	count   uint64
 	sum     float64
-	classic [6]uint64 // of bounds(), each without those below
-	zero    uint64    // at most zeroWidth
-	native  []cell    // by index
+	classic [6]uint64 // counts for bounds(), each without the observations of the lower ones
+	zero    uint64    // count of observations of at most zeroWidth
+	native  []cell    // the native buckets, sorted by index
 }
 
 // cell is one native bucket: from above 2^((index-1)/8) up to 2^(index/8) seconds.

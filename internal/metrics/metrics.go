@@ -27,7 +27,7 @@ import (
 
 // Options of New.
 type Options struct {
-	Version   string // of kerbagent
+	Version   string // kerbagent's version
 	HideUsers bool   // users are user-1, user-2, … in the order in which their logins are planned, which is that of the configuration
 }
 
@@ -37,14 +37,14 @@ type Metrics struct {
 
 	registry *prometheus.Registry
 	gauges   map[string]*prometheus.GaugeVec
-	changes  prometheus.Counter          // of krb5.conf
-	descs    map[string]*prometheus.Desc // of perTarget
+	changes  prometheus.Counter          // counts the changes of krb5.conf
+	descs    map[string]*prometheus.Desc // the descriptions of perTarget's metrics
 
 	mu         sync.Mutex
 	tracked    tracked
 	findings   map[labelled]prometheus.Gauge
-	breakers   map[string]bool // by user@REALM
-	unfinished map[string]int  // by database
+	breakers   map[string]bool // whether logins are paused, by user@REALM
+	unfinished map[string]int  // the number of unfinished handshakes, by database
 }
 
 // New makes the metrics, with every series that needs no plan.

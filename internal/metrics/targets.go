@@ -30,8 +30,8 @@ type tracked struct {
 type point struct {
 	at             place
 	group          *group
-	facts          probe.Facts   // of its plan
-	outcome        probe.Outcome // of the latest run
+	facts          probe.Facts   // the facts of the target's plan
+	outcome        probe.Outcome // the outcome of the latest run
 	ran, succeeded float64       // when, in seconds since 1970; 0: never
 	certificateEnd float64
 }

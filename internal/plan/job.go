@@ -32,21 +32,21 @@ const Deliberate = 5 * time.Minute
 type Job struct {
 	Key     string // unique, and the same in every plan
 	Probes  []probe.Probe
-	Targets []probe.Target // of Probes
+	Targets []probe.Target // the targets of Probes
 	Beat    time.Duration  // between two runs
 	Every   time.Duration  // between two questions: Beat, or longer where a guard leaves runs out
-	Limit   time.Duration  // of one run
+	Limit   time.Duration  // how long one run may take
 	Prompt  bool           // run out of turn when something changes about the realm or database: it harms nobody
 	Gone    bool           // DNS has let go of its address
 	OddPort bool           // only an SRV record names the port
 
-	Login    config.Login    // that is tried; zero for none
-	Database config.Database // that a handshake is begun with; zero for none
+	Login    config.Login    // the login that is tried; zero for none
+	Database config.Database // the database that a handshake is begun with; zero for none
 	Tells    bool            // the login's connection tells of the database itself
 	After    string          // key of the login that asks what this asks, without a failure; empty for none
-	First    bool            // at the address that the login goes to first
+	First    bool            // whether this is the address that the login tries first
 
-	timeout time.Duration // of one probe
+	timeout time.Duration // how long one probe may take
 }
 
 // About returns the realm and the database that a job is about.

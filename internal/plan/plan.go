@@ -38,9 +38,9 @@ type World struct {
 	Names        Names                 // of logins that go to what is configured
 	Programs     Programs              // of all others; nil: Names
 	Guard        Guard
-	Material     func(config.Login) (login.Material, error) // what a user proves itself with
+	Material     func(config.Login) (login.Material, error) // returns the secret with which a user proves its identity
 	Turn         func(config.Login) int                     // which of a database's addresses is next; nil: always the first
-	Krb5Conf     probe.Probe                                // of this host's krb5.conf; nil where it is not looked at
+	Krb5Conf     probe.Probe                                // the probe of this host's krb5.conf; nil where it is not checked
 	Applications probe.Probe                                // of the report on this host's applications; nil where none is configured
 	PerHour      int                                        // attempts an hour and account; 0: config.MaxLoginsAnHour
 }
@@ -49,8 +49,8 @@ type World struct {
 type Planner struct {
 	cfg   *config.Config
 	world World
-	tls   map[string]*tls.Config // by database
-	beats []time.Duration        // of cfg.Logins
+	tls   map[string]*tls.Config // the TLS settings, by database
+	beats []time.Duration        // the interval of each login, in the order of cfg.Logins
 	// Notes say what is asked less often than the configuration has it.
 	Notes []string
 }

@@ -32,10 +32,10 @@ const (
 // last line, which the next one leaves out.
 type file struct {
 	path   string
-	size   int64  // as we left it
+	size   int64  // the file's size after our latest write, in bytes
 	next   uint64 // number of the next record
 	stale  bool   // not what the records are: to be written anew
-	failed error  // of the last try
+	failed error  // the error of the latest write
 	tried  time.Time
 }
 

@@ -48,7 +48,7 @@ type Options struct {
 	// HideUsers replaces user names. Records that were written with names are
 	// left out then, and go from the disk with the next failure.
 	HideUsers bool
-	Users     []string         // to hide, as in report.Input
+	Users     []string         // the users to hide, as in report.Input
 	Now       func() time.Time // nil: time.Now
 }
 
@@ -57,7 +57,7 @@ type Recorder struct {
 	o Options
 
 	mu      sync.Mutex
-	entries []*entry // in the order of their latest failure
+	entries []*entry // the records, in the order of their latest failure
 	rows    map[string]*row
 	minutes map[probe.Kind]*minute
 	missed  int
@@ -67,8 +67,8 @@ type Recorder struct {
 // entry is a record with what only the recorder needs.
 type entry struct {
 	Record
-	number uint64 // of its lines in the file
-	id     string // of the probe; empty where that was hidden
+	number uint64 // the number of the record in the file's lines
+	id     string // the probe's ID; empty where it was hidden
 	reason string
 	hidden bool // user names in it are replaced
 	ended  bool // the probe has succeeded since, or fails otherwise

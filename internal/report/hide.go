@@ -22,7 +22,7 @@ import (
 // than a name that slips out.
 type Hider struct {
 	names  []string          // the longest first
-	tokens map[string]string // of a name in lower case
+	tokens map[string]string // the replacement of each name; keys are in lower case
 	match  *regexp.Regexp
 }
 

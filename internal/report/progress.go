@@ -26,7 +26,7 @@ type Progress struct {
 	mu      sync.Mutex
 	total   int
 	ended   int
-	waiting []probe.ID // in the order of their start: the first has taken longest
+	waiting []probe.ID // the probes under way, in the order of their start
 	drawn   bool
 }
 

@@ -26,7 +26,7 @@ type Input struct {
 	Elapsed   time.Duration
 	Only      []probe.Kind // the rungs that were asked; empty for all
 	HideUsers bool         // "user-1" in place of each user name, everywhere
-	Users     []string     // to hide: the configured ones (user@REALM), in the order of their logins
+	Users     []string     // the users to hide: the configured users (user@REALM), in the order of their logins
 }
 
 // ExitCode is the exit code of `kerbagent check` and of a nagios plugin, whose

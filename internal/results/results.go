@@ -21,8 +21,8 @@ type Store struct {
 	seed maphash.Seed
 
 	mu         sync.Mutex
-	jobs       map[string]*state     // by key
-	expected   map[probe.ID]*state   // by probe: who asks it
+	jobs       map[string]*state     // the jobs, by key
+	expected   map[probe.ID]*state   // the job that asks each probe
 	parts      map[probe.ID]probe.ID // results that come with another one, and with which
 	entries    map[probe.ID]*entry
 	unrecorded []probe.Result
@@ -32,7 +32,7 @@ type Store struct {
 // entry is an Entry with its history packed: there may be ten thousand.
 type entry struct {
 	Entry
-	print  uint64 // of what the result says
+	print  uint64 // a fingerprint of the result's content
 	points []point
 	next   int // where the next point goes, once there are historyLength
 }

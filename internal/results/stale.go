@@ -49,18 +49,18 @@ func (s *Store) slow(id probe.ID) bool {
 	return j != nil && j.Slow
 }
 
-// way is what the probes of every interval show of the way to the slow ones'
-// goals.
+// way is what the probes of every interval show of the network path to the goals
+// of the slow probes.
 type way struct {
-	all       stretch            // of anything at all
-	realms    map[string]stretch // of KDCs
-	databases map[string]stretch // of the addresses of the name
+	all       stretch            // the stretch to any server at all
+	realms    map[string]stretch // the stretch to each realm's KDCs
+	databases map[string]stretch // the stretch to the addresses of each database's name
 }
 
-// stretch is one part of the way.
+// stretch is one part of that path.
 type stretch struct {
 	open bool      // somebody there answers
-	shut time.Time // when the latest who does not was asked; zero for nobody
+	shut time.Time // when the latest server without an answer was asked; zero: none
 }
 
 func (s stretch) with(r probe.Result) stretch {

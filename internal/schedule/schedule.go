@@ -26,7 +26,7 @@ type Job struct {
 
 // Options of New.
 type Options struct {
-	Host string // whose place in the interval this is
+	Host string // the host name; it decides the place in the interval
 	// Panicked hears of a Run that panicked. The job goes on at its next beat.
 	Panicked func(key string, value any, stack []byte)
 	Slots    int // how many jobs may run at once; 0: 4096
@@ -46,14 +46,14 @@ type Scheduler struct {
 	host     string
 	panicked func(string, any, []byte)
 	wake     chan struct{}
-	next     chan turn                // to an idle worker
-	started  func(late time.Duration) // for the benchmark
+	next     chan turn                // passes a turn to an idle worker
+	started  func(late time.Duration) // called at each start; only for the benchmark
 
 	mu      sync.Mutex
 	jobs    map[string]*job
-	leaving map[string]*job // that are no jobs any more, and still run
-	due     queue           // those that wait for their beat
-	ready   []*job          // those that wait for a slot
+	leaving map[string]*job // jobs that were removed and still run
+	due     queue           // the jobs that wait for their next start
+	ready   []*job          // the jobs that wait for a slot
 	free    int
 	idle    int // workers that wait for next
 	running sync.WaitGroup
@@ -65,9 +65,9 @@ type job struct {
 	Job
 	next    time.Time // its beat; with a monotonic reading, so that a clock that is set does not move it
 	since   time.Time // when it should have started, while it waits for a slot
-	index   int       // in due
+	index   int       // the job's index in due
 	running bool
-	waiting bool // in ready
+	waiting bool // whether the job is in ready
 	again   bool // a beat came while it was running
 	gone    bool
 }

@@ -189,7 +189,7 @@ func alike(of []*results.Entry) []failure {
 // behind to five minutes ahead.
 type clock struct {
 	State state
-	X     int // of the mark, from 0 to 100
+	X     int // the mark's position, from 0 to 100
 	Text  string
 }
 

@@ -23,7 +23,7 @@ type ListenOptions struct {
 	ConfigFile    string   // exporter-toolkit's: TLS and basic auth; empty: neither
 	Logger        *slog.Logger
 
-	limits *limits // for tests; nil: the usual ones
+	limits *limits // other limits for tests; nil: the default limits
 }
 
 // Note reports what somebody should know about these options; empty: nothing.

@@ -14,7 +14,7 @@ import (
 
 // station is one stop of the path from this host to a login.
 type station struct {
-	Anchor     string // of the part of the page that has more; empty: none
+	Anchor     string // the anchor of the page's part with the details; empty: none
 	Name, Port string
 	State      state
 	Count      string // "2 addresses"

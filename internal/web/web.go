@@ -28,10 +28,10 @@ type State struct {
 	Now, Started  time.Time
 	Ready         bool // the first full round is over
 	Report        diagnose.Report
-	Entries       []results.Entry // in the ladder's order
-	Notes         []string        // what is held back, slowed or not recorded, one line each
+	Entries       []results.Entry // the results, in the ladder's order
+	Notes         []string        // what is paused, slowed or not recorded, one line each
 	HideUsers     bool            // "user-1" in place of each user name
-	Users         []string        // to hide, as in report.Input
+	Users         []string        // the users to hide, as in report.Input
 }
 
 // Source is the agent. Its methods are called by several goroutines at once.

@@ -12,7 +12,7 @@ import (
 type proofPart struct {
 	time     time.Time
 	subkey   hidden[sessionKey] // nil where the server chose none
-	sequence uint64             // of the server's first message in the context
+	sequence uint64             // the sequence number of the server's first message in the context
 }
 
 // openAPRep reads an AP-REP and proves that whoever sent it holds the service's

@@ -19,7 +19,7 @@ type Step struct {
 	Name     string // StepConnect, StepAS, StepPreauth or StepTGS
 	Realm    string
 	Addr     netip.AddrPort
-	Start    time.Time // by Client.Now
+	Start    time.Time // the time of the start, by Client.Now
 	Duration time.Duration
 	Err      error
 }

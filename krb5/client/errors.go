@@ -63,7 +63,7 @@ const (
 // failed. Err is the typed cause.
 type StepError struct {
 	Step  string
-	Realm string         // whose KDCs were asked
+	Realm string         // the realm whose KDCs were asked
 	Addr  netip.AddrPort // zero where no address was involved
 	Err   error
 }

@@ -24,7 +24,7 @@ const (
 // Hints is what a KDC says about the user's keys (RFC 4120 §5.2.7).
 type Hints struct {
 	ETypes  []int32 // encryption types that the KDC has keys of, in its order
-	Salt    string  // of the first of them; the peer's text
+	Salt    string  // the salt of the first hint; the peer's text
 	HasSalt bool    // a salt was given, be it empty
 
 	keys   []keyHint

@@ -45,7 +45,7 @@ type Initiator struct {
 	key      hidden[sessionKey]
 	subkey   hidden[sessionKey]
 	token    hidden[[]byte]
-	sequence uint64     // of our first message in the context
+	sequence uint64     // the sequence number of our first message in the context
 	proof    *proofPart // what Verify has read
 }
 

@@ -16,13 +16,13 @@ import (
 type Session struct {
 	c     *Client
 	tgt   *Ticket
-	conns map[string]*kdcwire.Conn // by realm; not all of them are alive
+	conns map[string]*kdcwire.Conn // one connection per realm; it may have ended
 }
 
 // Hop is one TGS exchange of a walk.
 type Hop struct {
-	Realm string         // whose KDC was asked
-	Addr  netip.AddrPort // which of them answered; zero where none did
+	Realm string         // the realm whose KDC was asked
+	Addr  netip.AddrPort // the address that answered; zero where none did
 	Asked Principal      // the server that a ticket was asked for; Realm is the asked realm
 	Got   Principal      // the server of the ticket that came back; zero where there is an Err
 	Err   error          // as ServiceTicket returns it

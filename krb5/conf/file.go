@@ -57,9 +57,9 @@ type File struct {
 type Node struct {
 	Kind     Kind
 	Raw      string // the line with its line end
-	Line     int    // from 1
-	Name     string // of a section, subsection or relation without its final *; the path of an include
-	Value    string // of a relation: unquoted, blanks around it gone
+	Line     int    // the line number, from 1
+	Name     string // the name of a section, subsection or relation without its final *; the path of an include
+	Value    string // a relation's value, without quotes and surrounding blanks
 	Final    bool   // marked with *: of a section, MIT asks no later file of a KRB5_CONFIG list
 	Quoted   bool   // the value stood in double quotes
 	Children []*Node

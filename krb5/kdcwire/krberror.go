@@ -16,7 +16,7 @@ type KRBError struct {
 	Code   int32     // error-code, RFC 4120 §7.5.9
 	STime  time.Time // the server's clock, to the microsecond
 	CTime  time.Time // the client's clock as the server read it; mostly zero
-	Realm  string    // of the server
+	Realm  string    // the server's realm
 	CRealm string
 	CName  []string
 	SName  []string

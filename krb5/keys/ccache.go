@@ -17,7 +17,7 @@ type CCache struct {
 type Credential struct {
 	Client, ClientRealm string
 	Server, ServerRealm string
-	KeyType             int32 // of the session key
+	KeyType             int32 // the session key's type
 	AuthTime            time.Time
 	StartTime           time.Time // AuthTime where the file has none
 	EndTime             time.Time

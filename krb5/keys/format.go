@@ -12,7 +12,7 @@ const maxFile = 1 << 20
 
 // FormatError reports where a file stops being what it should be.
 type FormatError struct {
-	Offset int    // in bytes from the start of the file
+	Offset int    // the offset in bytes from the start of the file
 	What   string // what is wrong there
 }
 

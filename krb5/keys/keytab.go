@@ -10,7 +10,7 @@ import (
 
 // Keytab is what a keytab file holds. It never prints a key.
 type Keytab struct {
-	Entries []Entry // in the order of the file
+	Entries []Entry // the entries, in the order of the file
 }
 
 // Entry is one key of one principal.

@@ -59,7 +59,7 @@ func hostOf(spn client.Principal) string {
 // Kerberos one: the account does not exist (the plugin is then a decoy), or has
 // a password.
 type NotKerberosError struct {
-	Plugin string // as the server says it
+	Plugin string // the plugin's name as the server sent it
 }
 
 // Error names the plugin.

@@ -43,7 +43,7 @@ func (e *SPNError) Unwrap() error { return e.Err }
 
 // RealmError reports that the account is for users of another realm.
 type RealmError struct {
-	Announced string // by the server
+	Announced string // the realm that the server announced
 	Want      string // the user's
 }
 
@@ -94,7 +94,7 @@ type Authenticator struct {
 	Announcement Announcement
 	Service      client.Principal // what the ticket was asked for: the announced one, with its realm
 	Ticket       *client.Ticket   // nil until it was given
-	Hops         []client.Hop     // of the way to it
+	Hops         []client.Hop     // the TGS exchanges on the way to Service
 	Proven       bool             // the server's AP-REP verified
 
 	o         Options

@@ -23,8 +23,8 @@ type Dialer interface {
 // Config describes who logs in, and to which server. User, Realm, Addr and exactly one of Password,
 // PasswordFile, Keytab and CCache are needed.
 type Config struct {
-	User  string // as in CREATE USER
-	Realm string // in upper case, as the directory spells it
+	User  string // the user's name as in CREATE USER
+	Realm string // the realm in upper case, as the directory spells it
 	// Principal is the Kerberos name, without a realm, where it is not User:
 	// MariaDB's IDENTIFIED VIA gssapi AS '…' allows that.
 	Principal string

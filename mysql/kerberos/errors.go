@@ -17,7 +17,7 @@ import (
 // Error is what a Connector returns: why a login failed, in the words of kerbagent's
 // report, so that an application logs the same code as kerbagent on that host.
 type Error struct {
-	Stage  string // of the login: secret, locate, kdc-connect, as, as-preauth, tgs, db-connect, db-greeting, db-tls, db-switch, db-token
+	Stage  string // the stage of the login: secret, locate, kdc-connect, as, as-preauth, tgs, db-connect, db-greeting, db-tls, db-switch, db-token
 	Reason string // what was seen: krb-preauth-failed, tcp-connect-timeout, …
 	Code   string // what it means: password-wrong, db-silent, …; empty where it takes more than one login to tell
 	Err    error  // the cause, with the types that NewConnector names

@@ -17,7 +17,7 @@ import (
 // content.
 type SecretError struct {
 	Path string
-	What string // in words; empty where Err says it
+	What string // what is wrong, in words; empty where Err has it
 	Err  error
 }
 

@@ -27,7 +27,7 @@ func (e *RefusedError) Unwrap() error { return e.Err }
 // WaitError reports that the KDCs are not asked again before a moment.
 type WaitError struct {
 	Until time.Time
-	Err   error // of the last try
+	Err   error // the error of the latest try
 }
 
 // Error returns the moment and the cause.

@@ -42,7 +42,7 @@ type Handshake interface {
 type Probe struct {
 	Host    string // the name that was resolved, for the ID
 	Server  Server
-	User    string // of the database: the part before the @
+	User    string // the database user: the part before the @
 	Known   bool   // the user is configured, so the server should ask for Kerberos
 	Dialer  probe.Dialer
 	Timeout time.Duration

@@ -27,9 +27,9 @@ type Answer struct {
 	Recursive     bool // the server says that it asks others
 	Truncated     bool
 	Listed        []netip.Addr            // Addrs in the order of the answer
-	Addrs         []netip.Addr            // of A and AAAA questions, sorted
-	Services      []Service               // of SRV questions, in the order in which clients take them
-	Glue          map[string][]netip.Addr // by Service.Host: addresses that came along with SRV records; nil where none did
+	Addrs         []netip.Addr            // the addresses in answers to A and AAAA questions, sorted
+	Services      []Service               // the servers in answers to SRV questions, in the order in which clients use them
+	Glue          map[string][]netip.Addr // per Service.Host: addresses that came along with SRV records; nil where none did
 	SOA           string                  // owner of the SOA record, of the answer or of the authority section; a safe word
 	TTL           time.Duration           // how long the answer, or its being none (RFC 2308 §5), holds: the least of what it is made of
 	HasTTL        bool

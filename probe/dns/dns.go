@@ -35,9 +35,9 @@ type Probe struct {
 	Server    netip.AddrPort // port 53 where the plan says nothing else
 	Transport probe.Transport
 	Dialer    probe.Dialer
-	Timeout   time.Duration    // of the whole run; must be positive
+	Timeout   time.Duration    // how long the whole run may take; must be positive
 	Now       func() time.Time // nil: time.Now
-	Facts     probe.Facts      // of the plan: copied into each result
+	Facts     probe.Facts      // the facts of the plan, which are copied into each result
 }
 
 var _ probe.Probe = Probe{}

@@ -33,7 +33,7 @@ type Request struct {
 	Transport probe.Transport
 	Dialer    probe.Dialer
 	Now       func() time.Time // nil: time.Now
-	Stage     string           // what waiting for the reply is called
+	Stage     string           // the name of the stage in which the probe waits for the reply
 	Open      Open
 	Message   []byte
 }

@@ -54,7 +54,7 @@ type Issue struct {
 // each issue is a result apart, given to OnIssue.
 type Probe struct {
 	Path   string      // the file that programs read
-	Roots  []string    // what is read in its place, where KRB5_CONFIG is a list; nil for Path
+	Roots  []string    // the files that are read in place of Path, where KRB5_CONFIG is a list; nil for Path
 	Source conf.Source // nil for the disk
 	Realm  string      // the default realm that the logins need; empty where nothing is known
 	// Judge returns what is wrong with the files, the worst first, and the ticket
@@ -67,7 +67,7 @@ type Probe struct {
 
 // Ticket is what a credential cache holds for its user.
 type Ticket struct {
-	Cache     string // where it is
+	Cache     string // the name of the credential cache
 	User      string // user@REALM
 	End       time.Time
 	RenewTill time.Time // zero where it cannot be renewed

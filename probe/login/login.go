@@ -50,9 +50,9 @@ type Attempt interface {
 type Material struct {
 	Kind     string        // password, keytab or ccache
 	Secret   client.Secret // nil where there is a TGT
-	Identity []byte        // what an Account knows the secret by
+	Identity []byte        // the value by which an Account recognises the secret
 	TGT      *client.Ticket
-	KVNO     string // of a keytab's newest key
+	KVNO     string // the version number of a keytab's newest key
 }
 
 // MaterialError is a secret that cannot be used. Problem says in a word why.
@@ -71,21 +71,21 @@ func (e *MaterialError) Unwrap() error { return e.Err }
 type Probe struct {
 	User      client.Principal
 	Database  string // its name in the configuration
-	Host      string // of the database, for the ID of its own result
+	Host      string // the database's host, for the ID of the database's own result
 	HomeRealm string // the directory that the database is joined to
 	Endpoint  func(context.Context) (database.Server, error)
 	Material  func() (Material, error)
 	Locator   client.Locator
 	AllowSPN  func(client.Principal) bool
-	SPNHosts  kerberos.Hosts // of which hosts the announced service may be
+	SPNHosts  kerberos.Hosts // the hosts that the announced service may have
 	Dialer    probe.Dialer
-	Timeout   time.Duration // of each half: until TGT and switch are there, and from then on
+	Timeout   time.Duration // how long each half may take: until TGT and switch are there, and from then on
 	Now       func() time.Time
 	Facts     probe.Facts
 	Account   Account
 	// AllowRC4 and Salted are the client's: which proofs of a password are made.
 	AllowRC4, Salted bool
-	Handshakes       database.Guard // of logins
+	Handshakes       database.Guard // the guard of the logins' handshakes
 	// Trail says how the login's servers were found; nil where they are as configured.
 	Trail func(realms []string, kdc netip.AddrPort) Trail
 	// Path is the guard of handshakes that are no login, for when the login

@@ -16,9 +16,9 @@ import (
 
 // Request describes the content that a file is to have, and the file.
 type Request struct {
-	Path  string     // of the file; a symlink is followed, and stays one
-	Style site.Style // how much of the file is ours
-	Text  string     // what site.Generate gave
+	Path  string     // the path of the file; a symlink is followed, and stays one
+	Style site.Style // how much of the file kerbagent manages
+	Text  string     // the text that site.Generate returned
 	Main  string     // with site.Snippet: the file whose includedir names the directory of Path
 
 	// Site is what the logins need. A candidate without a realm or mapping of
@@ -46,7 +46,7 @@ type Change struct {
 	Old     string // empty where there was no file
 	New     string
 	Removed bool   // Rollback: there had been no file, and there is none again
-	Backup  string // of the old file; empty where nothing was replaced, or only the order of KDCs
+	Backup  string // the path of the old file's backup; empty where nothing was replaced, or only the order of KDCs
 	Lacks   error  // Rollback: what the logins need and the earlier version does not have
 	Asked   bool   // Request.Validate was asked
 }

@@ -21,11 +21,11 @@ type target struct {
 	req       Request
 	path      string // resolved
 	dir, base string
-	fd        *os.File // of the directory
-	lock      *os.File // of the lock file, once lockTarget has it
+	fd        *os.File // the directory
+	lock      *os.File // the lock file, once lockTarget has opened it
 	exists    bool
 	text      string
-	stat      unix.Stat_t // where it exists
+	stat      unix.Stat_t // the file's status; only where it exists
 }
 
 // openTarget follows symlinks and opens the directory.

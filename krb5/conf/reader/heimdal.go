@@ -45,7 +45,7 @@ type heimdalParser struct {
 	doc  *conf.Doc
 	text string
 	line int
-	rest bool // what comes next is the rest of an overlong line
+	rest bool // whether the next text is the rest of an overlong line
 }
 
 // next returns the next line: what Heimdal reads at a time, up to its line end.

@@ -20,7 +20,7 @@ type Section struct {
 	name    string
 	at      []conf.Pos // every place where it is opened
 	final   bool
-	Entries []Entry // in the order of reading
+	Entries []Entry // the entries, in the order of reading
 	subs    map[string]*Section
 }
 
@@ -29,7 +29,7 @@ type Entry struct {
 	Name  string
 	Value string
 	Sub   *Section
-	Pos   conf.Pos // of the name
+	Pos   conf.Pos // the position of the name
 }
 
 // sub returns the subsection of that name, or nil.

@@ -41,7 +41,7 @@ func Read(r Reader, set *conf.Set) *Reading {
 type Setting[T any] struct {
 	Value T
 	From  conf.Pos // zero: the reader's own default
-	Text  string   // as it stands in the file
+	Text  string   // the text as it is in the file
 	Err   error    // the reader does not take the text, and goes on with Value
 }
 
@@ -69,9 +69,9 @@ type Reading struct {
 	CanonicalizeHost Setting[string] // dns_canonicalize_hostname: "true", "false" or "fallback"
 	CCacheName       Setting[string] // default_ccache_name, its %{tokens} as they stand
 
-	IncludedDirs []string // of MIT: every includedir that it follows
+	IncludedDirs []string // only for MIT: every includedir that it follows
 
-	Profile Profile // of MIT: everything that the file says
+	Profile Profile // only for MIT: everything that the file contains
 }
 
 // RealmEntry is a realm of [realms] as the reader holds it.
@@ -96,7 +96,7 @@ type Server struct {
 
 // Mapping is a line of [domain_realm].
 type Mapping struct {
-	Domain string // as the reader compares it
+	Domain string // the domain in the form that the reader compares
 	Realm  string
 	From   conf.Pos
 }

@@ -55,7 +55,7 @@ func rdsTwin(host, suffix string) string {
 // mappingLine is a line of [domain_realm] as it is generated.
 type MappingLine struct {
 	Domain, Realm string
-	Why           string // for a comment; empty where the line says it
+	Why           string // the reason, for a comment; empty where the line needs none
 }
 
 // mappingLines plans [domain_realm]: the realms' own domains, then what the

@@ -24,7 +24,7 @@ type Site struct {
 
 // Realm is a Kerberos realm, in most cases an Active Directory domain.
 type Realm struct {
-	Name      string   // in its exact case, e.g. CORP.EXAMPLE.COM
+	Name      string   // the realm's name in its exact case, e.g. CORP.EXAMPLE.COM
 	Domain    string   // its DNS domain; empty: the name in lower case
 	KDCs      []string // names or addresses, with or without a port, in order; empty: found by DNS
 	TrustedBy []string // realms whose services users of this one may use
@@ -33,7 +33,7 @@ type Realm struct {
 // Database is a database server as its clients name it.
 type Database struct {
 	Host  string
-	Realm string // of its service principal
+	Realm string // the realm of the database's service principal
 }
 
 // host returns the name as libraries look it up.
