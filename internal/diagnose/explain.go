@@ -35,18 +35,35 @@ const skewWarn = time.Minute
 
 // Explain reports what the results mean: root causes, worst first, with their
 // consequences folded under them. It is pure: the same snapshot produces the same
-// report. Where a login was not tried, nothing is ok; where the run was cut
+// report. Where a login was not tried, or a database not asked, nothing is ok; where the run was cut
 // short, nothing is known but what stands on finished results alone.
 func Explain(s Snapshot) Report {
 	if slices.ContainsFunc(s.Results, unfinished) {
 		return partial(s)
 	}
 	report := explain(s)
-	untried := func(r probe.Result) bool { return r.ID.Kind == probe.Login && r.Outcome == probe.Skipped }
-	if report.Verdict == VerdictOK && slices.ContainsFunc(s.Results, untried) {
+	if report.Verdict == VerdictOK && len(Untried(s.Results)) > 0 {
 		report.Verdict = VerdictUnknown
 	}
 	return report
+}
+
+// Untried returns what was to be done and was not: logins that were not tried, and
+// the probes of databases that were asked at none of their addresses.
+func Untried(results []probe.Result) (out []probe.ID) {
+	asked := map[string]bool{}
+	for _, r := range results {
+		if r.ID.Kind == probe.Database && r.Outcome != probe.Skipped {
+			asked[r.ID.Target] = true
+		}
+	}
+	for _, r := range results {
+		left := r.ID.Kind == probe.Login || r.ID.Kind == probe.Database && !asked[r.ID.Target]
+		if left && r.Outcome == probe.Skipped {
+			out = append(out, r.ID)
+		}
+	}
+	return out
 }
 
 func explain(s Snapshot) Report {

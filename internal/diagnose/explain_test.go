@@ -288,3 +288,22 @@ func TestExplainIsPureAndLosesNothing(t *testing.T) {
 		}
 	}
 }
+
+// A database that could not be asked (no record of attempts, say) is not ok.
+func TestADatabaseThatWasNotAskedIsNotOK(t *testing.T) {
+	at := func(addr string, outcome probe.Outcome) probe.Result {
+		return probe.Result{ID: probe.ID{Kind: probe.Database, Target: "db.r.test", Address: netip.MustParseAddrPort(addr)}, Outcome: outcome, Reason: probe.ReasonNoRecord}
+	}
+	for name, c := range map[string]struct {
+		results []probe.Result
+		want    Verdict
+	}{
+		"asked nowhere":      {[]probe.Result{at("10.0.0.1:3306", probe.Skipped), at("10.0.0.2:3306", probe.Skipped)}, VerdictUnknown},
+		"asked at one place": {[]probe.Result{at("10.0.0.1:3306", probe.OK), at("10.0.0.2:3306", probe.Skipped)}, VerdictOK},
+	} {
+		c.results = append(c.results, kdcResult("10.0.0.9:88", probe.TCP, ""), kdcResult("10.0.0.9:88", probe.UDP, ""))
+		if got := Explain(Snapshot{Results: c.results, Now: testNow}).Verdict; got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
+}

@@ -80,26 +80,22 @@ func omitted(asked []probe.Kind) []probe.Kind {
 	return slices.DeleteFunc(slices.Clone(probe.Rungs()), func(k probe.Kind) bool { return slices.Contains(asked, k) })
 }
 
-// unknown reports what was not finished, or which login was not tried.
+// unknown reports what was not finished, or which login or database was not tried.
 func unknown(results []probe.Result) string {
-	var left, logins []probe.ID
+	var left []probe.ID
 	var why error
 	ordered := sorted(results)
 	slices.Reverse(ordered) // logins first: they are what was asked for
 	for _, r := range ordered {
-		switch {
-		case r.Outcome != probe.Skipped:
-		case r.Reason == probe.ReasonCanceled:
+		if r.Outcome == probe.Skipped && r.Reason == probe.ReasonCanceled {
 			left = append(left, r.ID)
 			why = r.Err
-		case r.ID.Kind == probe.Login:
-			logins = append(logins, r.ID)
 		}
 	}
 	if len(left) > 0 {
 		return Terminal(clip(fmt.Sprintf("%d of %d probes are %s: %s", len(left), len(results), errorText(why), places(left, 4)), maxError))
 	}
-	return Terminal(clip("not tried: "+places(logins, 4), maxError))
+	return Terminal(clip("not tried: "+places(diagnose.Untried(ordered), 4), maxError))
 }
 
 func firstFinding(r diagnose.Report) string {
