@@ -17,6 +17,7 @@ import (
 	"github.com/kerbagent/kerbagent/internal/check"
 	"github.com/kerbagent/kerbagent/internal/discover"
 	"github.com/kerbagent/kerbagent/internal/ledger"
+	"github.com/kerbagent/kerbagent/internal/recorder"
 	"github.com/kerbagent/kerbagent/internal/rehearsal"
 	"github.com/kerbagent/kerbagent/internal/report"
 	"github.com/kerbagent/kerbagent/probe/exchange"
@@ -53,6 +54,9 @@ With --only it asks a part of the steps; the verdict is about that part alone.
 
 A password that the directory refuses is not tried again, in this run or a later
 one, until its file changes.
+
+Where kerbagent run has recorded a failure in the state directory, check adds since
+when it fails and when it was last good. That is history and decides nothing.
 
 EXIT STATUS
   0  all well
@@ -126,7 +130,7 @@ func (o *checkOptions) run(c *cobra.Command, s streams) error {
 	if o.ignoreBreaker {
 		fmt.Fprintln(s.err, "kerbagent: --ignore-breaker: a secret that was refused before is tried again; this can lock the account")
 	}
-	return climb(c.Context(), cfg, env, o.flags.Timeout, o.output, s)
+	return climb(c.Context(), cfg, env, cmp.Or(o.stateDir, defaultStateDir()), o.flags.Timeout, o.output, s)
 }
 
 // hostEnv is the world as this host has it.
@@ -145,8 +149,9 @@ func hostEnv(cfg *config.Config, stateDir string, o ledger.Options) (check.Env, 
 	return env, nil
 }
 
-// climb runs the ladder once and prints what it saw.
-func climb(ctx context.Context, cfg *config.Config, env check.Env, timeout time.Duration, o output, s streams) error {
+// climb runs the ladder once and prints what it saw, and since when it fails by
+// a daemon's records in stateDir, where there are any.
+func climb(ctx context.Context, cfg *config.Config, env check.Env, stateDir string, timeout time.Duration, o output, s streams) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("--timeout of %v reached", timeout))
 	defer cancel()
 	live := o.live(s.err, cfg.HideUsers)
@@ -163,8 +168,18 @@ func climb(ctx context.Context, cfg *config.Config, env check.Env, timeout time.
 	}
 	found := check.Explain(cfg, results, env.Now())
 	only(env.Only).unexplained(found.Findings)
-	return o.print(s.out, report.Input{Report: found, Results: results, Only: env.Only,
+	return o.print(s.out, report.Input{Report: found, Results: results, Only: env.Only, Past: recorder.History(stateDir, time.Now(), missable(cfg)),
 		Started: started, Elapsed: time.Since(started), HideUsers: cfg.HideUsers, Users: cfg.Users()})
+}
+
+// missable returns how long a daemon may not have seen a failure that goes on: it
+// asks again after an interval, and writes that down after a minute at most.
+func missable(cfg *config.Config) time.Duration {
+	longest := cfg.Probes.Interval
+	for _, l := range cfg.Logins {
+		longest = max(longest, l.Interval)
+	}
+	return 2*longest + time.Minute
 }
 
 // load takes the flags, or the file where there are none.

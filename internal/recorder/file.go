@@ -45,6 +45,7 @@ type line struct {
 	At       time.Time       `json:"at,omitzero"`
 	Last     time.Time       `json:"last"`
 	Count    int             `json:"count"`
+	Good     time.Time       `json:"good,omitzero"`
 	Findings []string        `json:"findings,omitempty"`
 	Ended    bool            `json:"ended,omitempty"`
 	Hidden   bool            `json:"hidden,omitempty"`
@@ -117,7 +118,7 @@ func take(entries []*entry, object []byte) ([]*entry, bool) {
 	if (at < 0) == (l.Result == nil) {
 		return entries, false
 	}
-	e := &entry{number: l.Number, hidden: l.Hidden, Record: Record{At: l.At, Result: l.Result}}
+	e := &entry{number: l.Number, hidden: l.Hidden, Record: Record{At: l.At, LastGood: l.Good, Result: l.Result}}
 	if at >= 0 {
 		e = entries[at]
 		entries = slices.Delete(entries, at, at+1)
@@ -244,7 +245,7 @@ func replace(path string, b []byte) error {
 func encode(e *entry, whole bool) ([]byte, error) {
 	l := line{Number: e.number, Last: e.Last.UTC(), Count: e.Count, Findings: e.Findings, Ended: e.ended}
 	if whole {
-		l.At, l.Hidden, l.Result = e.At.UTC(), e.hidden, e.Result
+		l.At, l.Good, l.Hidden, l.Result = e.At.UTC(), e.LastGood.UTC(), e.hidden, e.Result
 	}
 	var b bytes.Buffer
 	j := json.NewEncoder(&b)

@@ -37,10 +37,11 @@ const (
 // Record is one failure, or several alike in a row.
 type Record struct {
 	At       time.Time       `json:"at"`
-	Last     time.Time       `json:"last"`     // the latest in the row
-	Count    int             `json:"count"`    // how many in the row, from 1
-	Findings []string        `json:"findings"` // codes that accounted for it
-	Result   json.RawMessage `json:"result"`   // the first of the row, in the shape of the report's results[]
+	Last     time.Time       `json:"last"`               // the latest in the row
+	Count    int             `json:"count"`              // how many in the row, from 1
+	LastGood time.Time       `json:"last_good,omitzero"` // the probe's last success before; zero: unknown
+	Findings []string        `json:"findings"`           // codes that accounted for it
+	Result   json.RawMessage `json:"result"`             // the first of the row, in the shape of the report's results[]
 }
 
 // Options of Open.
@@ -59,6 +60,7 @@ type Recorder struct {
 	mu      sync.Mutex
 	entries []*entry // the records, in the order of their latest failure
 	rows    map[string]*row
+	good    map[string]time.Time // last success of each probe, by its ID
 	minutes map[probe.Kind]*minute
 	missed  int
 	file    file
@@ -94,7 +96,7 @@ func Open(dir string, o Options) (*Recorder, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	r := &Recorder{o: o, rows: map[string]*row{}, minutes: map[probe.Kind]*minute{}, file: file{path: filepath.Join(dir, FileName)}}
+	r := &Recorder{o: o, rows: map[string]*row{}, good: map[string]time.Time{}, minutes: map[probe.Kind]*minute{}, file: file{path: filepath.Join(dir, FileName)}}
 	entries, err := r.file.read()
 	for _, e := range entries {
 		if o.HideUsers && !e.hidden {
@@ -104,6 +106,7 @@ func Open(dir string, o Options) (*Recorder, error) {
 		r.entries = append(r.entries, e)
 		if !e.ended && e.id != "" {
 			r.rows[e.id] = &row{e.reason, e}
+			r.good[e.id] = e.LastGood
 		}
 	}
 	r.bound()
@@ -125,6 +128,10 @@ func (r *Recorder) Add(res probe.Result, codes []string) error {
 		return r.file.retry(r.entries, now)
 	case res.Outcome == probe.OK:
 		delete(r.rows, id)
+		if len(r.good) >= maxRows {
+			clear(r.good)
+		}
+		r.good[id] = now
 		return r.end(known, now)
 	case known != nil && known.reason == string(res.Reason):
 		return r.again(known.entry, codes, now)
@@ -146,7 +153,7 @@ func (r *Recorder) Add(res probe.Result, codes []string) error {
 		return err
 	}
 	fails.entry = &entry{
-		Record: Record{At: now, Last: now, Count: 1, Findings: slices.Clone(codes), Result: result},
+		Record: Record{At: now, Last: now, Count: 1, LastGood: r.good[id], Findings: slices.Clone(codes), Result: result},
 		id:     id, reason: fails.reason, hidden: r.o.HideUsers,
 	}
 	r.entries = append(r.entries, fails.entry)

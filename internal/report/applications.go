@@ -102,7 +102,7 @@ func (p *page) application(r probe.Result, report diagnose.Report) {
 	p.field("apart", f[probe.FactNamespaces])
 	p.field("not seen", f[probe.FactUnread])
 	for _, finding := range about(r.ID, report) {
-		p.further(finding)
+		p.further(finding, Past{})
 	}
 }
 

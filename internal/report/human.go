@@ -37,9 +37,9 @@ func Human(w io.Writer, in Input, o Options) error {
 			break
 		}
 		if i == 0 && named(in.Report.Verdict) {
-			p.finding(f)
+			p.finding(f, in.past(f))
 		} else {
-			p.further(f)
+			p.further(f, in.past(f))
 		}
 	}
 	shown := sorted(in.Results)
@@ -145,11 +145,14 @@ func (p *page) severity(s diagnose.Severity) string {
 }
 
 // finding writes the root cause in full.
-func (p *page) finding(f diagnose.Finding) {
+func (p *page) finding(f diagnose.Finding, past Past) {
 	p.line("")
 	p.field("why", f.Cause)
 	p.field("where", places(f.Affects, 4))
-	if !f.Since.IsZero() {
+	switch {
+	case !past.Since.IsZero():
+		p.field("history", past.text(p.end))
+	case !f.Since.IsZero():
 		since := f.Since.UTC().Format("2006-01-02 15:04:05 UTC")
 		if d := p.end.Sub(f.Since); d >= time.Second {
 			since += ", " + ago(d) + " ago"
@@ -171,7 +174,7 @@ func (p *page) finding(f diagnose.Finding) {
 }
 
 // further writes a finding that is not the first.
-func (p *page) further(f diagnose.Finding) {
+func (p *page) further(f diagnose.Finding, past Past) {
 	p.line("")
 	head := fmt.Sprintf("%s: %s — %s", f.Severity, f.Code, Terminal(clip(f.Title, maxTitle)))
 	for i, l := range wrap(head, p.width) {
@@ -182,6 +185,9 @@ func (p *page) further(f diagnose.Finding) {
 	}
 	p.field("why", f.Cause)
 	p.field("where", places(f.Affects, 2))
+	if !past.Since.IsZero() {
+		p.field("history", past.text(p.end))
+	}
 	p.remedy("do this", f.Remedy)
 }
 

@@ -42,6 +42,8 @@ type findingJSON struct {
 	Evidence map[string]string `json:"evidence"`
 	Silences []string          `json:"silences"`
 	Since    string            `json:"since,omitempty"`
+	Failing  string            `json:"failing_since,omitempty"`
+	LastGood string            `json:"last_good,omitempty"`
 }
 
 type resultJSON struct {
@@ -74,7 +76,9 @@ func JSON(w io.Writer, in Input) error {
 		Findings: []findingJSON{}, Results: []resultJSON{},
 	}
 	for _, f := range in.Report.Findings {
-		o.Findings = append(o.Findings, findingOf(f))
+		finding, past := findingOf(f), in.past(f)
+		finding.Failing, finding.LastGood = stamp(past.Since), stamp(past.LastGood)
+		o.Findings = append(o.Findings, finding)
 	}
 	for _, r := range sorted(in.Results) {
 		o.Results = append(o.Results, resultOf(r))

@@ -24,9 +24,10 @@ type Input struct {
 	Results   []probe.Result
 	Started   time.Time
 	Elapsed   time.Duration
-	Only      []probe.Kind // the rungs that were asked; empty for all
-	HideUsers bool         // "user-1" in place of each user name, everywhere
-	Users     []string     // the users to hide: the configured users (user@REALM), in the order of their logins
+	Only      []probe.Kind    // the rungs that were asked; empty for all
+	Past      map[string]Past // of failing probes, by ID, with hidden names where they are hidden; never decides the verdict
+	HideUsers bool            // "user-1" in place of each user name, everywhere
+	Users     []string        // the users to hide: the configured users (user@REALM), in the order of their logins
 }
 
 // ExitCode is the exit code of `kerbagent check` and of a nagios plugin, whose
