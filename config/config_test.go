@@ -280,3 +280,15 @@ func FuzzLoad(f *testing.F) {
 		}
 	})
 }
+
+// A secret that was written into the file, where none may be, is not shown, however
+// the line is mistyped.
+func TestNoErrorShowsAMistypedSecret(t *testing.T) {
+	const file = "realms:\n  A.TEST: {kind: mit, kdcs: [kdc.a.test]}\ndatabases: {o: {endpoint: 'db.a.test:3306', realm: A.TEST}}\nlogins:\n - user: a@A.TEST\n   database: o\n   "
+	for _, line := range []string{"password: Sup3r", "password:Sup3r", "password=Sup3r", "password = Sup3r", "password Sup3r", "Passwort:Sup3r", "api-token Sup3r", "password: *Sup3r"} {
+		_, err := Parse("kerbagent.yaml", []byte(file+line+"\n"))
+		if err == nil || strings.Contains(err.Error(), "Sup3r") {
+			t.Errorf("%s: %v", line, err)
+		}
+	}
+}

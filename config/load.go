@@ -102,5 +102,8 @@ func (d *document) notYAML(err error) {
 		line, _ := strconv.Atoi(m[1])
 		at, message = &yaml.Node{Line: line, Column: 1}, m[2]
 	}
+	if strings.HasPrefix(message, "unknown anchor") { // which it names: the rest of a value, a password maybe
+		message = "a value that begins with * is an alias, of an anchor that is not there; quote it"
+	}
 	d.add(at, "", "is not YAML: "+strings.Trim(strconv.Quote(message), `"`))
 }

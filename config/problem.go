@@ -56,6 +56,10 @@ const keyed = `(?:"([^"]*)"|'([^']*)'|([^\s"',{}\[\]:#][^\s"',{}\[\]:#]*))\s*:(?
 // reason for an unknown key.
 const secretLike = `(?i)(?:pass|pwd|pw$|secret|credential|token|api.?key|private)`
 
+// bare is a line that begins with a word near a secret's name and has no key: the
+// colon, or the space after it, was forgotten.
+const bare = `^[\s\-{"']*([\w.\-]*` + secretLike + `[\w.\-]*)["']?\s*[:=\s]\s*\S`
+
 // hideSecrets cuts a line before a value that may be a secret: of any key near a
 // secret's name that the file does not have, and in a login of every unknown key.
 func hideSecrets(line, path string) string {
@@ -72,6 +76,9 @@ func hideSecrets(line, path string) string {
 		if strings.TrimSpace(line[end:]) != "" && unknown && (names.MatchString(key) || strings.HasPrefix(path, "logins[")) {
 			return line[:end] + " …"
 		}
+	}
+	if at := regexp.MustCompile(bare).FindStringSubmatchIndex(line); at != nil && !slices.Contains(known, line[at[2]:at[3]]) {
+		return line[:at[3]] + " …"
 	}
 	return line
 }
