@@ -60,6 +60,13 @@ func asked(question, answer string, tr probe.Transport, reason probe.Reason) pro
 	return r
 }
 
+// from is the same of another server.
+func from(r probe.Result, server, role string) probe.Result {
+	r.ID.Address = netip.MustParseAddrPort(server)
+	r.Facts = r.Facts.With(probe.FactRole, role)
+	return r
+}
+
 func database(addr string, reason probe.Reason) probe.Result {
 	r := probe.Result{ID: probe.ID{Kind: probe.Database, Target: "db.r.test", Address: netip.MustParseAddrPort(addr)}, Outcome: probe.OK, Started: testNow,
 		Samples: probe.Samples{}, Facts: probe.Facts{probe.FactRealm: "R.TEST", probe.FactDatabase: "db", probe.FactEndpoint: "db.r.test:3306"}}
@@ -116,6 +123,10 @@ func TestKindsThatWereWrong(t *testing.T) {
 			[][]probe.Result{ok(one), {asked("A r.test", "10.0.0.1", udp, ""), asked("SRV _kerberos._tcp.r.test", "", udp, probe.ReasonUDPSilent), login}}, []Code{"dns-filtered"}, VerdictDegraded},
 		{"a filter of types that lets no larger answer through either: one finding",
 			[][]probe.Result{ok(one), {asked("A r.test", "10.0.0.1", udp, ""), asked("AAAA r.test", "", udp, probe.ReasonUDPSilent), asked("SRV _kerberos._tcp.r.test", "", udp, probe.ReasonUDPSilent), login}}, []Code{"dns-filtered"}, VerdictDegraded},
+		{"one of two servers refuses, and the resolver passes on what the first of them answers: no filter, nothing unexplained",
+			[][]probe.Result{ok(one), {from(asked("SOA r.test", "", udp, probe.ReasonDNSServFail), "10.0.0.54:53", probe.RoleRealm), from(asked("A r.test", "", udp, probe.ReasonDNSServFail), "10.0.0.54:53", probe.RoleRealm),
+				asked("SOA r.test", "", udp, ""), asked("A r.test", "10.0.0.1", udp, ""), from(asked("SOA r.test", "", udp, probe.ReasonDNSServFail), "10.0.9.2:53", probe.RoleHost),
+				from(asked("A r.test", "10.0.0.1", udp, ""), "10.0.9.2:53", probe.RoleHost), login}}, []Code{"dns-refused"}, VerdictDegraded},
 		{"IPv6 is lost whole while the machine's KDC is dead over IPv4 too: one finding for IPv6, one for the KDC",
 			[][]probe.Result{ok(two), {kdcResult(six, tcp, probe.ReasonConnectTimeout), kdcResult(one, tcp, probe.ReasonConnectTimeout), kdcResult(one, udp, probe.ReasonUDPSilent)},
 				{at(kdcResult(one, tcp, ""), probe.Kpasswd, "dc.r.test", "10.0.0.1:464", "R.TEST"), at(kdcResult(one, tcp, probe.ReasonConnectTimeout), probe.Kpasswd, "dc.r.test", "[fd00::1]:464", "R.TEST"), login}},

@@ -213,12 +213,31 @@ func dnsRefused(v *view) []match {
 			continue
 		}
 		m := match{affects: rs, words: d.words().and(words{"rcode": rs[0].Facts[probe.FactRcode]})}
-		m.explains = v.throughHosts(d.realm)
+		m.explains = append(v.throughHosts(d.realm), v.passedOn(d.realm)...)
 		m.spare = slices.ContainsFunc(v.dnsOf(d.realm, ""), func(o *dnsServer) bool { return o != d && o.knowsZone() })
 		if !m.spare {
 			m.explains = append(m.explains, v.needsDNS(d.realm, d.role)...)
 		}
 		out = append(out, m)
+	}
+	return out
+}
+
+// refuses reports whether one of a realm's own servers answers REFUSED or SERVFAIL.
+func (v *view) refuses(realm string) bool {
+	return slices.ContainsFunc(v.dnsOf(realm, probe.RoleRealm), func(d *dnsServer) bool {
+		return len(d.where(func(r *probe.Result) bool { return reason(r, probe.ReasonDNSRefused, probe.ReasonDNSServFail) })) > 0
+	})
+}
+
+// passedOn returns what this host's resolvers refuse of a realm: a resolver that
+// forwards to several servers passes on what the first of them answers.
+func (v *view) passedOn(realm string) []*probe.Result {
+	var out []*probe.Result
+	for _, d := range v.dnsOf(realm, probe.RoleHost) {
+		out = append(out, d.where(func(r *probe.Result) bool {
+			return reason(r, probe.ReasonDNSRefused, probe.ReasonDNSServFail) && r.Facts[probe.FactDatabase] == ""
+		})...)
 	}
 	return out
 }

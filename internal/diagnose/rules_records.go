@@ -52,8 +52,9 @@ func dnsFiltered(v *view) []match {
 	var out []match
 	for _, d := range v.dns {
 		bad, types := d.filtered()
-		if len(bad) == 0 {
-			continue
+		own := func(r *probe.Result) bool { return !reason(r, probe.ReasonDNSRefused, probe.ReasonDNSServFail) }
+		if len(bad) == 0 || d.role == probe.RoleHost && v.refuses(d.realm) && !slices.ContainsFunc(bad, own) {
+			continue // nothing, or what a server behind it says
 		}
 		m := match{affects: bad, words: d.words().and(words{"types": list(types), "seen": seen(bad)}), evidence: evidenceOf(bad[0], probe.FactRcode)}
 		m.spare = slices.ContainsFunc(v.dnsOf(d.realm, d.role), func(o *dnsServer) bool { f, _ := o.filtered(); return o != d && o.knowsZone() && len(f) == 0 })
