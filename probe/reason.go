@@ -124,3 +124,12 @@ func ReasonOf(err error, silent Reason) Reason {
 		return ReasonMalformed
 	}
 }
+
+// WhyUnresolved returns the reason why a name was not found: the name has no
+// address, unless this host was too short of resources to ask for it.
+func WhyUnresolved(err error) Reason {
+	if ReasonOf(err, ReasonUnresolvable) == ReasonNoResources {
+		return ReasonNoResources
+	}
+	return ReasonUnresolvable
+}

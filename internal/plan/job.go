@@ -158,7 +158,7 @@ func (l lacking) ID() probe.ID { return l.id }
 func (l lacking) Run(context.Context) probe.Result {
 	rec := probe.Begin(l.id, l.now)
 	rec.Facts(l.facts)
-	return rec.Fail(probe.ReasonUnresolvable, l.err)
+	return rec.Fail(probe.WhyUnresolved(l.err), l.err)
 }
 
 // limits is the question that is not asked: it reports what was left out.

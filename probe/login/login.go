@@ -153,7 +153,7 @@ func (p Probe) Run(ctx context.Context) probe.Result {
 		res.Samples[probe.SampleProgramWait] = t.Wait.Seconds()
 	}
 	if t.Lack != nil && res.Outcome == probe.OK {
-		res.Outcome, res.Reason, res.Err = probe.Failed, probe.ReasonUnresolvable, t.Lack
+		res.Outcome, res.Reason, res.Err = probe.Failed, probe.WhyUnresolved(t.Lack), t.Lack
 		res.Facts[probe.FactFailedAt], res.Facts[probe.FactFailedRealm] = probe.AtAS, t.LackRealm
 		if t.LackRealm == "" {
 			res.Facts[probe.FactFailedAt] = probe.AtDatabase
@@ -230,7 +230,7 @@ func (a *attempt) walkPath(ctx context.Context) {
 // logIn is the database's half. nil means logged in, and asked who.
 func (a *attempt) logIn(ctx context.Context, server database.Server, unresolved error) *failure {
 	if unresolved != nil {
-		return &failure{probe.AtDatabase, probe.ReasonUnresolvable, unresolved}
+		return &failure{probe.AtDatabase, probe.WhyUnresolved(unresolved), unresolved}
 	}
 	finished, loggedIn := false, false
 	defer func() { a.shake.End(finished, loggedIn) }() // a record that cannot be ended stays, and counts

@@ -183,7 +183,7 @@ func (a *attempt) failTicket(err error) probe.Result {
 	}
 	reason := reasonOf(err, silent)
 	if step != nil && step.Step == client.StepLocate && reason != probe.ReasonCanceled {
-		reason = probe.ReasonUnresolvable // by whatever DNS does
+		reason = probe.WhyUnresolved(err) // by whatever DNS does
 	}
 	return a.rec.Fail(reason, err)
 }
