@@ -36,7 +36,7 @@ func headers(next http.Handler) http.Handler {
 func knownHosts(hosts []string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.TLS == nil && !known(r.Host, hosts) {
-			http.Error(w, "this Host header is not known here: use an IP address or localhost, or start kerbagent with --"+HostsFlag+"=NAME", http.StatusMisdirectedRequest)
+			http.Error(w, "this Host header is not accepted: use an IP address or localhost, or start kerbagent with --"+HostsFlag+"=NAME", http.StatusMisdirectedRequest)
 			return
 		}
 		next.ServeHTTP(w, r)
