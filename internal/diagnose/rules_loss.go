@@ -71,7 +71,11 @@ func (l *losses) rate() float64 {
 }
 
 // lossesByAddress counts, address by address, in the order of the results.
+//
+// A datagram that was sent again proves no loss where every answer of that server
+// comes late: the first one was on its way.
 func (v *view) lossesByAddress() []*losses {
+	slow := v.slowServers()
 	var all []*losses
 	byAddr := map[netip.Addr]*losses{}
 	for _, r := range v.all {
@@ -87,7 +91,7 @@ func (v *view) lossesByAddress() []*losses {
 		switch {
 		case answered(r):
 			l.answered++
-			if n := lostBefore(r); n > 0 {
+			if n := lostBefore(r); n > 0 && !slow[r.ID.Address] {
 				l.late++
 				l.tries += n
 			}
@@ -137,6 +141,7 @@ func pathLossy(v *view) []match {
 	var m match
 	var places, figures []string
 	asked, lost := 0, 0
+	slow := v.slowServers()
 	all := v.lossesByAddress()
 	everywhere := v.everywhere(all)
 	for _, l := range all {
@@ -151,7 +156,7 @@ func pathLossy(v *view) []match {
 		first := len(m.affects)
 		m.affects = append(m.affects, l.silent...)
 		for _, r := range v.all {
-			if r.ID.Address.IsValid() && r.ID.Address.Addr() == l.addr && answered(r) && lostBefore(r) > 0 {
+			if r.ID.Address.IsValid() && r.ID.Address.Addr() == l.addr && answered(r) && lostBefore(r) > 0 && !slow[r.ID.Address] {
 				m.affects = append(m.affects, r)
 			}
 		}
@@ -230,9 +235,10 @@ func quickest(rs []*probe.Result) (least time.Duration, late []*probe.Result) {
 	return least, late
 }
 
-func serverSlow(v *view) []match {
-	var ways []netip.AddrPort
-	byAddr := map[netip.AddrPort][]*probe.Result{}
+// byServer returns the results of DNS, Kerberos and kpasswd servers, each by its
+// address and port, and these in the order of the results.
+func (v *view) byServer() (ways []netip.AddrPort, byAddr map[netip.AddrPort][]*probe.Result) {
+	byAddr = map[netip.AddrPort][]*probe.Result{}
 	for _, r := range v.all {
 		if r.ID.Kind == probe.DNS || r.ID.Kind == probe.KDC || r.ID.Kind == probe.Kpasswd {
 			if byAddr[r.ID.Address] == nil {
@@ -241,6 +247,22 @@ func serverSlow(v *view) []match {
 			byAddr[r.ID.Address] = append(byAddr[r.ID.Address], r)
 		}
 	}
+	return ways, byAddr
+}
+
+// slowServers are those whose every answer comes late.
+func (v *view) slowServers() map[netip.AddrPort]bool {
+	out := map[netip.AddrPort]bool{}
+	ways, byAddr := v.byServer()
+	for _, a := range ways {
+		least, late := quickest(byAddr[a])
+		out[a] = least > 0 && len(late) > 1
+	}
+	return out
+}
+
+func serverSlow(v *view) []match {
+	ways, byAddr := v.byServer()
 	var out []match
 	for _, a := range ways {
 		least, late := quickest(byAddr[a])
