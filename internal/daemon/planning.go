@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"reflect"
 	"sync"
+	"sync/atomic"
 
 	systemd "github.com/coreos/go-systemd/v22/daemon"
 
@@ -31,6 +32,8 @@ type planning struct {
 	known func(resolver []netip.AddrPort) discover.Known
 	apply func(s *setup, before, now []plan.Job) // hands a new plan to whom it concerns; must not call planning
 
+	waiting atomic.Bool // somebody is about to plan with all that is known by then
+
 	mu    sync.Mutex
 	setup *setup
 	jobs  []plan.Job
@@ -50,8 +53,18 @@ func (p *planning) plan() (*setup, []plan.Job) {
 	return p.setup, p.jobs
 }
 
-// again plans anew, as something else is known of the names.
-func (p *planning) again() { p.change(func(s *setup) *setup { return s }) }
+// again plans anew, as something else is known of the names. Where somebody waits
+// to do so already, again returns at once: that plan has what is known now, and
+// hundreds of searches that end together need one plan, not hundreds.
+func (p *planning) again() {
+	if !p.waiting.CompareAndSwap(false, true) {
+		return
+	}
+	p.change(func(s *setup) *setup {
+		p.waiting.Store(false) // what is learnt from here on needs the next plan
+		return s
+	})
+}
 
 // change puts another setup in the place of this one and plans anew; nil changes
 // nothing.
