@@ -40,7 +40,7 @@ test: left-out gotest ## the tests; the lab is installed and started where it ca
 ifeq ($(LAB),yes)
 	@rc=0; { $(lab_up); } & lab=$$!; \
 	  .ci/progress "building" go build $(RACE) ./... || rc=1; \
-	  nice -n 5 $(test_go) & beside=$$!; \
+	  nice -n 5 $(test_go) -p 1 & beside=$$!; \
 	  { wait $$lab && $(lab_test) $$($(lab_packages)); } || rc=1; \
 	  wait $$beside || rc=1; exit $$rc
 else
@@ -66,8 +66,9 @@ test-quick: gotest ## the tests that need no lab, without the race detector: no 
 gotest:
 	@.ci/progress "building what prints the tests' results" go build -o /dev/null ./lab/gotest
 
-# What needs no lab runs beside the lab's installation and its tests. Nobody may wait for it, so it yields to those. What both
-# need is built once, before either: two go commands would each build it.
+# What needs no lab runs beside the lab's installation and its tests. Nobody may wait for it, so it yields to those, and tests
+# one package at a time: starved servers of a test look like dead ones. What both need is built once, before
+# either: two go commands would each build it.
 test_go = $(gotest) $(RACE) -shuffle=on -timeout 20m ./...
 
 .PHONY: lint
