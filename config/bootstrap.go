@@ -3,7 +3,6 @@ package config
 import (
 	"fmt"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -170,7 +169,7 @@ type BootstrapClient struct {
 // *Errors. The rest of the file is not looked into: before the first bootstrap
 // there may be none.
 func LoadBootstrap(path string) (*Bootstrap, error) {
-	b, err := os.ReadFile(path)
+	b, err := readFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading configuration: %w", err)
 	}

@@ -3,7 +3,6 @@ package config
 import (
 	"crypto/x509"
 	"fmt"
-	"os"
 )
 
 // Roots reads the CA bundle; nil for the system's.
@@ -11,7 +10,7 @@ func (t TLS) Roots() (*x509.CertPool, error) {
 	if t.CAFile == "" {
 		return nil, nil
 	}
-	pem, err := os.ReadFile(t.CAFile)
+	pem, err := readFile(t.CAFile)
 	if err != nil {
 		return nil, fmt.Errorf("reading the CA bundle: %w", err)
 	}

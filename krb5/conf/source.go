@@ -55,7 +55,7 @@ func kindOf(m fs.FileMode) string {
 
 // ReadDir implements Source.
 func (Disk) ReadDir(name string) ([]string, error) {
-	f, err := os.Open(name)
+	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NONBLOCK, 0) // a pipe would wait for its writer
 	if err != nil {
 		return nil, err
 	}
