@@ -40,9 +40,8 @@ test: left-out gotest ## the tests; the lab is installed and started where it ca
 ifeq ($(LAB),yes)
 	@rc=0; { $(lab_up); } & lab=$$!; \
 	  .ci/progress "building" go build $(RACE) ./... || rc=1; \
-	  nice -n 5 $(test_go) -p 1 & beside=$$!; \
-	  { wait $$lab && $(lab_test) $$($(lab_packages)); } || rc=1; \
-	  wait $$beside || rc=1; exit $$rc
+	  $(test_go) || rc=1; \
+	  { wait $$lab && $(lab_test) $$($(lab_packages)); } || rc=1; exit $$rc
 else
 	@$(test_go)
 endif
@@ -66,9 +65,8 @@ test-quick: gotest ## the tests that need no lab, without the race detector: no 
 gotest:
 	@.ci/progress "building what prints the tests' results" go build -o /dev/null ./lab/gotest
 
-# What needs no lab runs beside the lab's installation and its tests. Nobody may wait for it, so it yields to those, and tests
-# one package at a time: starved servers of a test look like dead ones. What both need is built once, before
-# either: two go commands would each build it.
+# What needs no lab runs while the lab is installed, and before the lab's own tests: beside them both would be starved of two
+# cores, and a starved server of a test looks like a dead one.
 test_go = $(gotest) $(RACE) -shuffle=on -timeout 20m ./...
 
 .PHONY: lint
