@@ -178,7 +178,9 @@ func TestNewPortsAreLimitedByTheHour(t *testing.T) {
 		t.Error("a place is not asked once an hour")
 	}
 	p.answered(at(9999))
-	if !p.take(at(9999), now) || !p.take(at(9999), now) {
-		t.Error("a place that has answered is held back")
+	for range 2 {
+		if !p.take(at(9999), now) {
+			t.Error("a place that has answered is held back")
+		}
 	}
 }

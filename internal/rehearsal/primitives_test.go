@@ -30,9 +30,8 @@ type induced struct {
 // scene is a world while it is being spoilt.
 type scene struct {
 	*World
-	rough  *rough
-	db     mysqltest.Faults // set once all have had their turn
-	aliens []netip.Addr     // addresses where nothing is
+	rough *rough
+	db    mysqltest.Faults // set once all have had their turn
 }
 
 // at reports whether a probe goes to one of the addresses and, where ports are given, to one of those.

@@ -79,7 +79,7 @@ func (p *Program) Kinit(ctx context.Context, user, realm, password string, kt []
 		return nil, err
 	}
 	if refused != nil {
-		p.offset = refused.STime.Add(time.Duration(refused.Susec) * time.Microsecond).Sub(time.Now())
+		p.offset = time.Until(refused.STime.Add(time.Duration(refused.Susec) * time.Microsecond))
 		q = p.asReq(user, realm)
 		sec, usec := stamp(p.now())
 		proof, err := seal(types.PAEncTSEnc{PATimestamp: sec, PAUSec: usec}, 0, key, keyusage.AS_REQ_PA_ENC_TIMESTAMP, 0)
@@ -105,7 +105,7 @@ func (p *Program) Kinit(ctx context.Context, user, realm, password string, kt []
 	if err != nil {
 		return nil, err
 	}
-	p.offset = part.AuthTime.Sub(time.Now())
+	p.offset = time.Until(part.AuthTime)
 	return &Credential{User: user, Realm: realm, Ends: part.EndTime, ticket: rep.Ticket, key: part.Key}, nil
 }
 
