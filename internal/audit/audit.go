@@ -1,16 +1,5 @@
-// Package audit says what the programs on this host will do at their next
-// Kerberos login, and what is wrong with it, by looking at them from outside:
-// their user, environment, namespaces, libraries, krb5.conf, credential cache
-// and keytab. It sends no credential and no packet, and touches no process: it
-// traces none, signals none, enters no namespace and writes nothing.
-//
-// Whatever a process owns is hostile: every file is opened below that
-// process's own root, by a walk that follows no link out of it, only where the
-// process's own user could read it, and only its meaning leaves this package,
-// never its content. Of an environment and a command line nothing but the
-// variables and options that decide a Kerberos login are kept.
-//
-// Linux only: it reads /proc.
+//go:build linux
+
 package audit
 
 import (
@@ -55,23 +44,6 @@ type Targets struct {
 // Named reports whether a process was named in any way.
 func (t Targets) Named() bool {
 	return len(t.Units)+len(t.PIDs)+len(t.Users)+len(t.Containers) > 0
-}
-
-// Report is what an audit saw.
-type Report struct {
-	Applications []Application `json:"applications"`
-	Unread       []string      `json:"unread"` // what could not be looked at, and why
-}
-
-// Application is one process, or several that would do the same, with what is
-// wrong with their next login.
-type Application struct {
-	Name     string   `json:"name"` // the unit, the container or the program's name
-	PIDs     []int    `json:"pids"`
-	Facts    Facts    `json:"facts"`
-	Database string   `json:"database"` // of the configuration; empty where none was found
-	Issues   []Issue  `json:"issues"`
-	Unread   []string `json:"unread"` // what could not be read of it
 }
 
 // ErrNoProcess reports that nothing was found to look at.

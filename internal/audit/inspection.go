@@ -1,3 +1,5 @@
+//go:build linux
+
 package audit
 
 import (
@@ -12,43 +14,6 @@ import (
 	"github.com/kerbagent/kerbagent/config"
 	"github.com/kerbagent/kerbagent/krb5/conf/reader"
 )
-
-// Severity is how bad an issue is, in the words of internal/diagnose.
-type Severity string
-
-// The severities.
-const (
-	Error   Severity = "error"   // the next login fails
-	Warning Severity = "warning" // it fails soon, or for some
-	Info    Severity = "info"
-)
-
-func severities() []Severity { return []Severity{Error, Warning, Info} }
-
-// Issue is one thing that is wrong with an application's next login.
-type Issue struct {
-	Code     string
-	Severity Severity
-	Place    string // a file, variable or option
-	Cause    string // what is so, and what comes of it
-	Fix      string // what to do, in words; may hold words of the process's
-}
-
-// Facts are what the next login of a process will use. Paths are as the
-// process sees them.
-type Facts struct {
-	UID        string
-	Reader     string // library that reads krb5.conf; "mit (assumed)" where none is loaded
-	Client     string // what speaks the MySQL protocol; empty where it is not known
-	Krb5Conf   string // paths, with colons between them
-	Realm      string // that the database's name leads to; empty where the KDC decides
-	Cache      string // credential cache
-	CacheUser  string // principal in it
-	CacheEnds  string // RFC 3339
-	RenewUntil string // RFC 3339; empty where it cannot be renewed
-	Keytab     string
-	Apart      string // namespaces that are not this host's
-}
 
 // inspection is the look at one process.
 type inspection struct {
