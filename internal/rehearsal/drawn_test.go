@@ -358,7 +358,7 @@ func TestDrawnFaults(t *testing.T) {
 			}
 			if sc.miss() {
 				t.Log(sc)
-				if known[sc.trial.seed] == "" {
+				if known[sc.trial.seed] == "" && !sc.trial.flaky() { // a gate is no lottery: which packet is lost is chance
 					surprises++
 				}
 			}
