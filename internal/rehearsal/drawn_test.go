@@ -314,7 +314,8 @@ func (sc score) String() string {
 // knownMisses are the sets of the default run that are still wrong, and why.
 func knownMisses() map[uint64]string {
 	names := "the login does not resolve names as programs do yet"
-	return map[uint64]string{9: names, 19: names, 20: names, 25: names}
+	lost := "a login whose one connection is lost, where every probe was answered, is login-failed"
+	return map[uint64]string{9: names, 19: names, 20: names, 25: names, 30: lost}
 }
 
 // seeds are those of the flags.
@@ -358,7 +359,7 @@ func TestDrawnFaults(t *testing.T) {
 			}
 			if sc.miss() {
 				t.Log(sc)
-				if known[sc.trial.seed] == "" && !sc.trial.flaky() { // a gate is no lottery: which packet is lost is chance
+				if known[sc.trial.seed] == "" {
 					surprises++
 				}
 			}
