@@ -75,7 +75,7 @@ func ParseGreeting(b []byte) (*Greeting, error) {
 
 // Marshal returns the payload that ParseGreeting reads: for servers in tests, and
 // for whoever plays the server to a driver. The scramble must have 20 bytes or
-// more, at most 246.
+// more, at most 246, or the 8 of a server before MySQL 4.1.
 func (g *Greeting) Marshal() []byte {
 	le := binary.LittleEndian
 	b := append([]byte{10}, g.Version...)
@@ -90,6 +90,9 @@ func (g *Greeting) Marshal() []byte {
 	b = append(b, byte(len(g.Scramble)+1))
 	b = append(b, make([]byte, 6)...)
 	b = le.AppendUint32(b, g.Extended)
+	if len(g.Scramble) == scrambleHead {
+		return b // before MySQL 4.1 there is no second part
+	}
 	b = append(b, g.Scramble[scrambleHead:]...)
 	b = append(b, 0)
 	if g.Capabilities.Has(PluginAuth) {
