@@ -88,10 +88,7 @@ func newHost(t *testing.T, name string, fault diagnose.Code) *host {
 // round climbs the ladder once, as the daemon does all the time.
 func (h *host) round(t *testing.T) {
 	t.Helper()
-	results, err := check.Run(t.Context(), h.world.Config(), h.env)
-	if err != nil {
-		t.Fatal(err)
-	}
+	results := check.Run(t.Context(), h.world.Config(), h.env)
 	results = append(results, probe.Begin(probe.ID{Kind: probe.Krb5Conf, Target: "/etc/krb5.conf"}, h.env.Now).OK())
 	var targets []probe.Target
 	for _, r := range results {

@@ -182,8 +182,8 @@ func (o *bootstrapOptions) options(ctx context.Context, s streams) (bootstrap.Op
 			env.Prompted = prompted
 			ctx, cancel := context.WithTimeout(ctx, time.Minute)
 			defer cancel()
-			results, err := check.Run(ctx, cfg, env)
-			return results, check.Explain(cfg, results, env.Now()), err
+			results := check.Run(ctx, cfg, env)
+			return results, check.Explain(cfg, results, env.Now()), nil
 		},
 	}, nil
 }

@@ -53,7 +53,7 @@ type Progress interface {
 // Run asks every question at every address once, side by side, and returns what
 // each one saw in the ladder's order. It ends when all have ended, or soon after
 // ctx does.
-func Run(ctx context.Context, cfg *config.Config, env Env) ([]probe.Result, error) {
+func Run(ctx context.Context, cfg *config.Config, env Env) []probe.Result {
 	r := newRun(cfg, env)
 	r.plan(ctx)
 	for _, s := range discover.Searches(cfg) {
@@ -61,7 +61,7 @@ func Run(ctx context.Context, cfg *config.Config, env Env) ([]probe.Result, erro
 	}
 	r.wg.Wait()
 	slices.SortStableFunc(r.results, func(a, b probe.Result) int { return probe.Compare(&a, &b) })
-	return r.results, nil
+	return r.results
 }
 
 // Explain returns the meaning of a check's results, with the limits of its

@@ -83,10 +83,7 @@ func checkRogue(t *testing.T, zone []string, realms ...string) (*beyond, []probe
 	for _, r := range realms {
 		cfg.Realms = append(cfg.Realms, config.Realm{Name: r, Kind: config.MIT, DNSServers: []netip.AddrPort{server}})
 	}
-	results, err := Run(t.Context(), cfg, Env{Dialer: net, Now: time.Now})
-	if err != nil {
-		t.Fatal(err)
-	}
+	results := Run(t.Context(), cfg, Env{Dialer: net, Now: time.Now})
 	return net, results
 }
 

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -12,6 +13,7 @@ import (
 	"github.com/kerbagent/kerbagent/internal/guard"
 	"github.com/kerbagent/kerbagent/internal/ledger"
 	"github.com/kerbagent/kerbagent/internal/plan"
+	"github.com/kerbagent/kerbagent/internal/results"
 	"github.com/kerbagent/kerbagent/probe"
 	"github.com/kerbagent/kerbagent/probe/login"
 )
@@ -174,6 +176,28 @@ func (l *logins) waiting() map[string]error {
 	for of, st := range l.of {
 		if st.waits != nil {
 			out[of.Principal()+"@"+of.Database] = st.waits
+		}
+	}
+	return out
+}
+
+// notes reports which logins are paused or wait.
+func (l *logins) notes(entries []results.Entry) []string {
+	var out []string
+	waiting := l.waiting()
+	for _, e := range entries {
+		r := e.Result
+		if r.ID.Kind != probe.Login {
+			continue
+		}
+		who := fmt.Sprintf("login of %s to %s", r.Facts[probe.FactUser], r.Facts[probe.FactDatabase])
+		switch why := waiting[r.ID.Target]; {
+		case why != nil:
+			out = append(out, fmt.Sprintf("%s waits: %v; what is shown is its latest result", who, why))
+		case r.Facts[probe.FactRefusedAt] != "":
+			out = append(out, fmt.Sprintf("%s is paused: %v", who, r.Err))
+		case r.Outcome == probe.Skipped:
+			out = append(out, fmt.Sprintf("%s is held back: %v", who, r.Err))
 		}
 	}
 	return out

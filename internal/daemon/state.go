@@ -9,7 +9,6 @@ import (
 	"github.com/kerbagent/kerbagent/internal/results"
 	"github.com/kerbagent/kerbagent/internal/schedule"
 	"github.com/kerbagent/kerbagent/internal/web"
-	"github.com/kerbagent/kerbagent/probe"
 )
 
 var _ web.Source = (*Daemon)(nil)
@@ -26,7 +25,7 @@ func (d *Daemon) State() web.State {
 // allNotes reports what is held back, slowed, stalled or not recorded.
 func (d *Daemon) allNotes(entries []results.Entry) []string {
 	out := append([]string{}, d.planning.current().planner.Notes...)
-	out = append(out, d.loginNotes(entries)...)
+	out = append(out, d.logins.notes(entries)...)
 	out = append(out, d.guard.Notes()...)
 	out = append(out, d.notes.all()...)
 	if n := d.recorder.Missed(); n > 0 {
@@ -34,28 +33,6 @@ func (d *Daemon) allNotes(entries []results.Entry) []string {
 	}
 	if n, longest, which := d.results.Stalled(); n > 0 {
 		out = append(out, fmt.Sprintf("jobs that are stalled: %d; the longest is %s, which has not run for %s", n, which, schedule.Brief(longest)))
-	}
-	return out
-}
-
-// loginNotes reports which logins are paused or wait.
-func (d *Daemon) loginNotes(entries []results.Entry) []string {
-	var out []string
-	waiting := d.logins.waiting()
-	for _, e := range entries {
-		r := e.Result
-		if r.ID.Kind != probe.Login {
-			continue
-		}
-		who := fmt.Sprintf("login of %s to %s", r.Facts[probe.FactUser], r.Facts[probe.FactDatabase])
-		switch why := waiting[r.ID.Target]; {
-		case why != nil:
-			out = append(out, fmt.Sprintf("%s waits: %v; what is shown is its latest result", who, why))
-		case r.Facts[probe.FactRefusedAt] != "":
-			out = append(out, fmt.Sprintf("%s is paused: %v", who, r.Err))
-		case r.Outcome == probe.Skipped:
-			out = append(out, fmt.Sprintf("%s is held back: %v", who, r.Err))
-		}
 	}
 	return out
 }

@@ -42,10 +42,10 @@ func TestCheckAmongLiars(t *testing.T) {
 		net := liar.New(w.Dialer(), seed)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		began := time.Now()
-		results, err := check.Run(ctx, w.Config(), check.Env{Dialer: net, Now: w.Now(), Resolver: []netip.AddrPort{w.Resolver()}, Ledger: l})
+		results := check.Run(ctx, w.Config(), check.Env{Dialer: net, Now: w.Now(), Resolver: []netip.AddrPort{w.Resolver()}, Ledger: l})
 		cancel()
-		if err != nil || time.Since(began) > 50*time.Second {
-			t.Errorf("seed %d: %v after %s", seed, err, time.Since(began))
+		if time.Since(began) > 50*time.Second {
+			t.Errorf("seed %d: check took %s", seed, time.Since(began))
 		}
 		check.Explain(w.Config(), results, w.Now()())
 		good := 0
