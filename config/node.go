@@ -64,17 +64,19 @@ func (v value) entries(what string) []entry {
 		v.problem("expected a mapping, found %s; write %s", describe(n), what)
 		return nil
 	}
-	return v.pairs(nil, v.node, 0)
+	return v.pairs(nil, v.node, map[*yaml.Node]bool{})
 }
 
-// maxMerges bounds how deep merge keys lead: one may lead back to itself.
-const maxMerges = 8
-
 // pairs appends the pairs of a mapping, then those of its merge keys ("<<",
-// yaml.org/type/merge.html) that it does not have itself.
-func (v value) pairs(out []entry, n *yaml.Node, depth int) []entry {
+// yaml.org/type/merge.html) that it does not have itself. A mapping that was
+// merged before has no more to add, and may lead back to itself.
+func (v value) pairs(out []entry, n *yaml.Node, merges map[*yaml.Node]bool) []entry {
 	n = resolved(n)
-	if depth > maxMerges || n.Kind != yaml.MappingNode {
+	if merges[n] {
+		return out
+	}
+	merges[n] = true
+	if n.Kind != yaml.MappingNode {
 		v.problem("\"<<\" does not lead to a mapping")
 		return out
 	}
@@ -105,7 +107,7 @@ func (v value) pairs(out []entry, n *yaml.Node, depth int) []entry {
 		out = append(out, entry{key, at, value{v.doc, node, path, at}})
 	}
 	for _, m := range merged {
-		out = v.pairs(out, m, depth+1)
+		out = v.pairs(out, m, merges)
 	}
 	return out
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"reflect"
 	"testing"
 )
@@ -44,5 +45,21 @@ func TestStandardYAML(t *testing.T) {
 	// A mapping that leads back to itself ends.
 	for _, text := range []string{"realms: &r {A.TEST: *r}\n", "realms: {A.TEST: &a {<<: *a}}\n", "realms: &r\n  <<: [*r, *r, *r]\n"} {
 		_, _ = Parse("k.yaml", []byte(text))
+	}
+}
+
+// Merge keys that lead to one mapping several times over read it once: the reads
+// doubled with each of them, and more than eight in a row were refused.
+func TestMergesAreReadOnce(t *testing.T) {
+	text := "realms:\n  R0.TEST: &r0 {kind: mit, kdcs: [dc1.a.test]}\n"
+	for i := range 30 {
+		text += fmt.Sprintf("  R%d.TEST: &r%d {<<: [*r%d, *r%d]}\n", i+1, i+1, i, i)
+	}
+	cfg, err := Parse("k.yaml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if last := cfg.Realms[30]; last.Kind != MIT || last.KDCs[0].Host != "dc1.a.test" {
+		t.Errorf("merged: %+v", last)
 	}
 }
