@@ -63,22 +63,29 @@ const (
 // the client as user@REALM and, where the client asked for mutual
 // authentication, the token to answer with. The error is an *AcceptError.
 func (a *Acceptor) Accept(token []byte) (client string, apRep []byte, err error) {
+	client, apRep, _, err = a.AcceptContext(token)
+	return client, apRep, err
+}
+
+// AcceptContext is Accept for a client that goes on: the context protects what
+// follows.
+func (a *Acceptor) AcceptContext(token []byte) (client string, apRep []byte, c *Context, err error) {
 	defer func() {
 		if recover() != nil { // see desk.answer
-			client, apRep, err = "", nil, &AcceptError{What: "not a token"}
+			client, apRep, c, err = "", nil, nil, &AcceptError{What: "not a token"}
 		}
 	}()
 	inner, bad := unwrap(token)
 	if bad != nil {
-		return "", nil, bad
+		return "", nil, nil, bad
 	}
 	var ap messages.APReq
 	if err := ap.Unmarshal(inner); err != nil {
-		return "", nil, &AcceptError{errMessageType, "not an AP-REQ"}
+		return "", nil, nil, &AcceptError{errMessageType, "not an AP-REQ"}
 	}
 	key, bad := a.key(&ap.Ticket)
 	if bad != nil {
-		return "", nil, bad
+		return "", nil, nil, bad
 	}
 	part, auth, f := openAPReq(&ap, key, keyusage.AP_REQ_AUTHENTICATOR)
 	if f == nil {
@@ -86,20 +93,21 @@ func (a *Acceptor) Accept(token []byte) (client string, apRep []byte, err error)
 		f = d.timely(&part, &auth)
 	}
 	if f != nil {
-		return "", nil, &AcceptError{f.code, "ticket or authenticator refused"}
+		return "", nil, nil, &AcceptError{f.code, "ticket or authenticator refused"}
 	}
 	if bad := a.check(&auth, ap.EncryptedAuthenticator.Cipher); bad != nil {
-		return "", nil, bad
+		return "", nil, nil, bad
 	}
+	c = newContext(part, auth)
 	client = nameOf(part.CName) + "@" + part.CRealm
 	if len(ap.APOptions.Bytes) == 0 || !types.IsFlagSet(&ap.APOptions, flags.APOptionMutualRequired) {
-		return client, nil, nil
+		return client, nil, c, nil
 	}
 	rep, err := apReply(part.Key, auth)
 	if err != nil {
-		return "", nil, &AcceptError{errGeneric, "making the AP-REP"}
+		return "", nil, nil, &AcceptError{errGeneric, "making the AP-REP"}
 	}
-	return client, asn1tools.AddASNAppTag([]byte(krb5Mechanism+tokenAPRep+string(rep)), 0), nil
+	return client, asn1tools.AddASNAppTag([]byte(krb5Mechanism+tokenAPRep+string(rep)), 0), c, nil
 }
 
 // unwrap takes the AP-REQ out of a GSS token.

@@ -108,9 +108,11 @@ func (d desk) change(version uint16, apReq, krbPriv []byte) ([]byte, *kpasswdErr
 	return d.kpasswdReply(part, auth, sub, result, text)
 }
 
-// decide changes the password of the one whom the ticket names.
+// decide changes the password of the one whom the ticket names, or of another one
+// where the realm's Admin asks. A ticket that sets another's password may be derived
+// from a TGT (RFC 3244 §2).
 func (d desk) decide(version uint16, part messages.EncTicketPart, data []byte) (uint16, string) {
-	user, password := nameOf(part.CName), data
+	user, password, asAdmin := nameOf(part.CName), data, false
 	if version == setVersion {
 		var c kadmin.ChangePasswdData
 		if rest, err := asn1.Unmarshal(data, &c); err != nil || len(rest) > 0 {
@@ -118,12 +120,15 @@ func (d desk) decide(version uint16, part messages.EncTicketPart, data []byte) (
 		}
 		password = c.NewPasswd
 		other := len(c.TargName.NameString) > 0 && nameOf(c.TargName) != user
+		if asAdmin = other && user == d.realm.options.Admin; asAdmin {
+			user, other = nameOf(c.TargName), false
+		}
 		if other || c.TargRealm != "" && !d.realm.isName(c.TargRealm) {
 			return resultDenied, "Not permitted to set that password"
 		}
 	}
 	switch {
-	case !types.IsFlagSet(&part.Flags, flags.Initial):
+	case !asAdmin && !types.IsFlagSet(&part.Flags, flags.Initial):
 		return resultInitial, "Ticket must be derived from a password"
 	case !d.realm.isName(part.CRealm):
 		return resultDenied, "Not a user of this realm"

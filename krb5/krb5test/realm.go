@@ -37,6 +37,7 @@ type Options struct {
 	MaxLife   time.Duration // of a ticket; 0: 10 hours
 	MaxRenew  time.Duration // 0: 7 days
 	MaxSkew   time.Duration // 0: 5 minutes
+	Admin     string        // a user who may set the passwords of others; empty: nobody may
 	KeySecret string        // the realm's own keys are made of it, so that a recorded conversation can be played again; empty: random
 }
 
@@ -126,6 +127,12 @@ func (r *Realm) SetPassword(name, password string) error {
 	p.passwordExpires = time.Time{}
 	p.setKeys(password)
 	return nil
+}
+
+// KeyVersion returns the kvno of a principal's keys, 0 where there is none.
+func (r *Realm) KeyVersion(name string) int {
+	p, _ := r.lookup(name)
+	return p.kvno
 }
 
 // Remove deletes a principal.

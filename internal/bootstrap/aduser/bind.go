@@ -25,9 +25,13 @@ type gssapi struct {
 	max       int // that the server takes
 }
 
-// InitSecContext returns the token, and then checks the server's answer to it.
+// InitSecContext returns the token, and then checks the server's answer to it. For
+// a bind that ends, go-ldap has no answer and calls it again, as often as the server likes.
 func (g *gssapi) InitSecContext(_ string, answer []byte) ([]byte, bool, error) {
 	if answer == nil {
+		if g.initiator != nil {
+			return nil, false, errors.New("the bind ended before the server proved itself")
+		}
 		i, err := client.NewInitiator(g.ticket, true, g.now)
 		if err != nil {
 			return nil, false, err

@@ -73,6 +73,7 @@ func Open(ctx context.Context, o Options) (*Directory, error) {
 		d := &Directory{o: o, at: at, base: root.base, ldap: conn.ldap}
 		if err := d.bind(ctx, conn, root.host); err != nil {
 			d.Close()
+			err = cmp.Or(ctx.Err(), err)
 			err = fmt.Errorf("binding to %s as %s@%s: %w", at, o.Admin, o.Realm, err)
 			if unasked(err) {
 				silent = errors.Join(silent, err)
@@ -152,6 +153,7 @@ func connect(ctx context.Context, o Options, at netip.Addr) (rootDSE, *conn, err
 	c.ldap = ldap.NewConn(c.sealed, false)
 	c.ldap.SetTimeout(o.Timeout)
 	c.ldap.Start()
+	defer c.endWith(ctx)()
 	root, err := askRoot(c.ldap, o.Realm)
 	if err != nil {
 		_ = c.ldap.Close()
@@ -200,12 +202,22 @@ func (d *Directory) bind(ctx context.Context, c *conn, host string) error {
 	if err != nil {
 		return err
 	}
+	defer c.endWith(ctx)()
 	g := &gssapi{ticket: ticket, now: d.o.Now, negotiated: c.sealed.answerIsLast}
 	if err := c.ldap.GSSAPIBind(g, "", ""); err != nil {
 		return err
 	}
+	if g.max == 0 {
+		return errors.New("the bind ended without a sealing layer")
+	}
 	c.sealed.seal(g.gss, g.max)
 	return nil
+}
+
+// endWith ends the connection with ctx, which go-ldap does not know, until what it
+// returns is called.
+func (c *conn) endWith(ctx context.Context) (stop func() bool) {
+	return context.AfterFunc(ctx, func() { _ = c.sealed.Close() })
 }
 
 // here is a Locator that knows one KDC: users are made where they are looked

@@ -15,8 +15,15 @@ import (
 // bind). An answer of ours has some kilobytes.
 const maxSealed = 1 << 20
 
-// maxPlain bounds an LDAP message of before the seal.
-const maxPlain = 1 << 20
+// What a conversation may bring in all: a search lasts for as long as the server
+// sends entries, and go-ldap keeps them all. In clear there are the root entry and
+// the bind; sealed there are some kilobytes a user.
+const (
+	maxPlain  = 1 << 20
+	maxOpened = 64 << 20
+)
+
+var errTooMuch = errors.New("the server sends more than it may in one conversation")
 
 // sealedConn is a connection whose bytes are plain until a bind is through,
 // and sealed from then on (RFC 4422 §3.7: four bytes of length, then a token).
@@ -37,6 +44,7 @@ type sealedConn struct {
 	hold bool            // its answer was handed over
 
 	opened []byte // not yet read
+	came   int    // bytes so far
 }
 
 func newSealedConn(c net.Conn) *sealedConn {
@@ -120,6 +128,9 @@ func (c *sealedConn) next() error {
 	if err != nil {
 		return err
 	}
+	if c.came += len(message); c.came > maxPlain {
+		return errTooMuch
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.hold = c.last
@@ -184,6 +195,9 @@ func (c *sealedConn) open(gss *client.Context) error {
 	}
 	if !sealed {
 		return errors.New("the server sent a message that is signed but not sealed")
+	}
+	if c.came += len(message); c.came > maxPlain+maxOpened {
+		return errTooMuch
 	}
 	c.opened = message
 	return nil
