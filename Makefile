@@ -105,12 +105,12 @@ test-lab: gotest lab-up ## the tests that need the lab (PACKAGES=... for some)
 hostile: ## hostile peers and users against real processes: attack, bound, measured
 	@go test -count=1 -v -tags hostile -run '^TestHostile$$' ./cmd/kerbagent | sed -n '/^hostile /,/^---/p;/^FAIL/p;/^ok/p'; exit $${PIPESTATUS[0]}
 
-# Whole conversations with peers that answer with changed replies, check and connector apart.
+# Whole conversations with peers that answer with changed replies, each for LIE_FOR.
 LIE_FOR ?= 1h
 .PHONY: liars
-liars: ## peers that lie at each step of check and of the connector, for LIE_FOR (1h) each
-	@go test -count=1 -timeout 0 -tags conversations -run AmongLiars -v ./mysql/kerberos -lie-for $(LIE_FOR)
-	@go test -count=1 -timeout 0 -tags conversations -run AmongLiars -v ./internal/rehearsal -lie-for $(LIE_FOR)
+liars: ## peers that lie at each step of check, run, the connector and bootstrap's LDAP, for LIE_FOR (1h) each
+	@for what in ./mysql/kerberos:Connector ./internal/rehearsal:Check ./internal/rehearsal:Run ./internal/bootstrap/aduser:Directory; do \
+	  go test -count=1 -timeout 0 -tags conversations -run "$${what#*:}AmongLiars" -v "$${what%:*}" -lie-for $(LIE_FOR); done
 
 .PHONY: test-prometheus
 test-prometheus: programs lab-up ## dashboards and rules against Debian's Prometheus and Alertmanager, and on the daemon in the lab

@@ -11,7 +11,10 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"os"
+	"runtime"
 	"slices"
+	"strings"
 	"sync"
 )
 
@@ -37,6 +40,22 @@ const maxSaid = 64
 // New starts one.
 func New(d Dialer, seed uint64) *Network {
 	return &Network{dialer: d, rng: rand.New(rand.NewPCG(seed, 0))}
+}
+
+// Cost says what a process holds after so many conversations, and the most that was
+// resident at a time (Linux's VmHWM).
+func Cost() string {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	peak := "unknown"
+	status, _ := os.ReadFile("/proc/self/status")
+	for line := range strings.Lines(string(status)) {
+		if after, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			peak = strings.TrimSpace(after)
+		}
+	}
+	return fmt.Sprintf("%d goroutines, %d KiB of heap, at most %s resident", runtime.NumGoroutine(), m.HeapAlloc>>10, peak)
 }
 
 // Lies lists what was changed, where.

@@ -78,5 +78,5 @@ func TestConnectorAmongLiars(t *testing.T) {
 		w.kdc.Close()
 		w.onpremKDC.Close()
 	}
-	t.Logf("%d connectors, %d connections, %d lies, from seed %d", runs, good, lies, *lieSeed)
+	t.Logf("%d connectors, %d connections, %d lies, from seed %d; %s", runs, good, lies, *lieSeed, liar.Cost())
 }
