@@ -29,7 +29,7 @@ func realmKeys() []string {
 	return []string{"kind", "dns_servers", "kdcs", "kpasswd_servers", "srv_ports", "trusted_by", "allow_rc4"}
 }
 func databaseKeys() []string {
-	return []string{"endpoint", "realm", "tls", "allowed_services", "spn", "spn_hosts", "max_connect_errors"}
+	return []string{"endpoint", "realm", "tls", "allowed_services", "spn", "spn_hosts", "max_connect_errors", "instances", "instance_pattern"}
 }
 func tlsKeys() []string { return []string{"mode", "ca_file"} }
 func loginKeys() []string {
@@ -178,6 +178,7 @@ func (d *document) databases(v value, realms []Realm, dir string) []Database {
 		} else if !f["endpoint"].set() {
 			d.add(e.at, e.path, "has no endpoint; write endpoint: HOST:3306")
 		}
+		d.instances(f["instances"], f["instance_pattern"], &db)
 		if !f["allowed_services"].set() {
 			db.AllowedServices = defaultServices()
 		} else if seq := resolved(f["allowed_services"].node); seq.Kind == yaml.SequenceNode && len(seq.Content) == 0 {

@@ -132,6 +132,10 @@ type Database struct {
 	StrictSPN        bool     // an SPN that nothing speaks for is refused, not remembered
 	AllowedServices  []string // services of an announced SPN that a ticket may be asked for; never empty
 	MaxConnectErrors int      // the server's own max_connect_errors; probing pauses at a quarter of it
+
+	Instances       InstancesMode // where the instances of its cluster are known from
+	InstanceNames   []string      // with InstancesNamed: identifiers, or whole host names
+	InstancePattern string        // the host name of an instance, with ? for its identifier; empty: as RDS makes it from Host
 }
 
 // Endpoint is where to dial: "host:port", an IPv6 address in brackets.

@@ -69,6 +69,7 @@ type schemaNode struct {
 	Required    []string
 	Properties  ordered
 	Items       *schemaNode
+	OneOf       []schemaNode
 	Additional  json.RawMessage       `json:"additionalProperties"`
 	Defs        map[string]schemaNode `json:"$defs"`
 }
@@ -178,6 +179,12 @@ func kindOf(root, n schemaNode) string {
 		return "`" + strings.Join(f.Enum, "`, `") + "`"
 	case f.Items != nil:
 		return "list of " + kindOf(root, *f.Items)
+	case len(f.OneOf) > 0 && f.Type == nil:
+		var kinds []string
+		for _, one := range f.OneOf {
+			kinds = append(kinds, kindOf(root, one))
+		}
+		return strings.Join(kinds, ", ")
 	case f.Type == "object" && f.Additional != nil && len(followRaw(root, f.Additional).Properties) > 0:
 		return "names and keys"
 	case f.Type == "object" || f.Type != nil && fmt.Sprint(f.Type) == "[object null]":

@@ -3,7 +3,6 @@ package mysql
 import (
 	"context"
 	"fmt"
-	"strings"
 )
 
 // Commands, and what their answers may cost.
@@ -20,7 +19,27 @@ const (
 // for small questions such as SELECT CURRENT_USER(): the whole answer may have
 // 256 KiB. ErrNoValue says that there was no row, or NULL in it; an ERR is a
 // *ServerError, after which the connection is still good.
-func (c *Conn) Query(ctx context.Context, sql string) (value string, err error) {
+func (c *Conn) Query(ctx context.Context, sql string) (string, error) {
+	rows, err := c.Rows(ctx, sql, 1)
+	switch {
+	case err != nil:
+		return "", err
+	case len(rows) == 0 || rows[0][0].Null:
+		return "", ErrNoValue
+	}
+	return rows[0][0].Text, nil
+}
+
+// Value is one value of a row.
+type Value struct {
+	Text string
+	Null bool
+}
+
+// Rows runs sql and returns the first rows of its answer, at most most of them.
+// Every row has as many values as the answer has columns, and at least one. It has
+// the limits of Query.
+func (c *Conn) Rows(ctx context.Context, sql string, most int) (rows [][]Value, err error) {
 	err = c.step(ctx, "running a query", func() error {
 		if c.stage != ready {
 			return errOrder
@@ -28,10 +47,10 @@ func (c *Conn) Query(ctx context.Context, sql string) (value string, err error) 
 		if err := c.command(comQuery, sql); err != nil {
 			return err
 		}
-		value, err = c.result()
+		rows, err = c.result(most)
 		return err
 	})
-	return value, err
+	return rows, err
 }
 
 // UseDatabase makes name the default database, which a login here never names.
@@ -93,8 +112,8 @@ func (c *Conn) plainOK(b []byte) error {
 	return err
 }
 
-// result reads a text result set to its end.
-func (c *Conn) result() (string, error) {
+// result reads a text result set to its end, and keeps the first rows of it.
+func (c *Conn) result(most int) ([][]Value, error) {
 	left := maxResult
 	next := func() ([]byte, error) {
 		b, err := c.readPacket(c.stream, left)
@@ -103,63 +122,59 @@ func (c *Conn) result() (string, error) {
 	}
 	b, err := next()
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	if len(b) > 0 && (b[0] == headErr || b[0] == headOK) {
 		if err := c.plainOK(b); err != nil {
-			return "", err
+			return nil, err
 		}
-		return "", ErrNoValue
+		return nil, nil
 	}
 	columns, err := columnCount(b)
 	if err != nil {
-		return "", c.malformed(err)
+		return nil, c.malformed(err)
 	}
 	for range columns {
 		b, err := next()
 		if err != nil {
-			return "", err
+			return nil, err
 		}
 		if err := checkColumn(b); err != nil {
-			return "", c.malformed(err)
+			return nil, c.malformed(err)
 		}
 	}
 	if !c.caps.Has(DeprecateEOF) {
 		b, err := next()
 		if err != nil {
-			return "", err
+			return nil, err
 		}
 		if !isEnd(b) {
-			return "", c.malformed(fmt.Errorf("%w: no EOF after the columns", ErrMalformed))
+			return nil, c.malformed(fmt.Errorf("%w: no EOF after the columns", ErrMalformed))
 		}
 	}
-	return c.rows(columns, next)
+	return c.rows(columns, most, next)
 }
 
-// rows reads rows until the end packet and keeps the first value.
-func (c *Conn) rows(columns int, next func() ([]byte, error)) (string, error) {
-	var value strings.Builder
-	found, null := false, true
+// rows reads rows until the end packet and keeps the first ones.
+func (c *Conn) rows(columns, most int, next func() ([]byte, error)) ([][]Value, error) {
+	var rows [][]Value
 	for {
 		b, err := next()
 		if err != nil {
-			return "", err
+			return nil, err
 		}
 		switch {
 		case len(b) > 0 && b[0] == headErr:
-			return "", c.plainOK(b)
-		case isEnd(b) && null:
-			return "", ErrNoValue
+			return nil, c.plainOK(b)
 		case isEnd(b):
-			return value.String(), nil
+			return rows, nil
 		}
-		first, isNull, err := parseRow(b, columns)
+		row, err := parseRow(b, columns)
 		if err != nil {
-			return "", c.malformed(err)
+			return nil, c.malformed(err)
 		}
-		if !found {
-			found, null = true, isNull
-			value.Write(first)
+		if len(rows) < most {
+			rows = append(rows, row)
 		}
 	}
 }
@@ -200,27 +215,24 @@ func checkColumn(b []byte) error {
 	return nil
 }
 
-// parseRow reads a row of the text protocol and returns its first value.
-func parseRow(b []byte, columns int) (first []byte, null bool, err error) {
+// parseRow reads a row of the text protocol.
+func parseRow(b []byte, columns int) ([]Value, error) {
 	f := fields(b)
-	for i := range columns {
-		var value []byte
-		isNull := len(f) > 0 && f[0] == headLocalFile
-		ok := true
-		if isNull {
+	var row []Value
+	for range columns {
+		if len(f) > 0 && f[0] == headLocalFile {
 			f = f[1:]
-		} else {
-			value, ok = f.lenencBytes()
+			row = append(row, Value{Null: true})
+			continue
 		}
+		value, ok := f.lenencBytes()
 		if !ok {
-			return nil, false, fmt.Errorf("%w: row cut short", ErrMalformed)
+			return nil, fmt.Errorf("%w: row cut short", ErrMalformed)
 		}
-		if i == 0 {
-			first, null = value, isNull
-		}
+		row = append(row, Value{Text: string(value)})
 	}
 	if len(f) != 0 {
-		return nil, false, fmt.Errorf("%w: %d bytes after the row", ErrMalformed, len(f))
+		return nil, fmt.Errorf("%w: %d bytes after the row", ErrMalformed, len(f))
 	}
-	return first, null, nil
+	return row, nil
 }

@@ -110,7 +110,9 @@ func FuzzColumnAndRow(f *testing.F) {
 			t.Errorf("%d columns", n)
 		}
 		checkColumn(b)
-		parseRow(b, columns%(maxColumns+1))
+		if row, err := parseRow(b, columns%(maxColumns+1)); err == nil && columns%(maxColumns+1) > 0 && len(row) != columns%(maxColumns+1) {
+			t.Errorf("%d values of %d columns", len(row), columns%(maxColumns+1))
+		}
 	})
 }
 

@@ -5,15 +5,19 @@ type Fact string
 
 // Where a result belongs: set by the plan, so that readers need no configuration.
 const (
-	FactRealm    Fact = "realm"    // the Kerberos realm that the asked server serves
-	FactRole     Fact = "role"     // of a DNS server: RoleRealm or RoleHost
-	FactDatabase Fact = "database" // the database's name in the configuration
-	FactUser     Fact = "user"     // user@REALM of a login
-	FactKind     Fact = "kind"     // of the realm: aws-managed-ad, active-directory, mit, heimdal
-	FactSource   Fact = "source"   // how the name or address was come by: one of the Source values
-	FactEndpoint Fact = "endpoint" // host:port of the database
-	FactOddPort  Fact = "odd-port" // "true" where only an SRV record names the port, and it is not the protocol's own
-	FactLeftOut  Fact = "left-out" // what DNS names and kerbagent does not ask: "12 hosts and 40 addresses"
+	FactRealm    Fact = "realm"            // the Kerberos realm that the asked server serves
+	FactRole     Fact = "role"             // of a DNS server: RoleRealm or RoleHost
+	FactDatabase Fact = "database"         // the database's name in the configuration
+	FactUser     Fact = "user"             // user@REALM of a login
+	FactKind     Fact = "kind"             // of the realm: aws-managed-ad, active-directory, mit, heimdal
+	FactSource   Fact = "source"           // how the name or address was come by: one of the Source values
+	FactEndpoint Fact = "endpoint"         // host:port of the database
+	FactOddPort  Fact = "odd-port"         // "true" where only an SRV record names the port, and it is not the protocol's own
+	FactInstance Fact = "db-instance"      // of a cluster: the identifier of the instance that is asked, in place of the database's endpoint
+	FactDBRole   Fact = "db-role"          // of that instance: RoleWriter or RoleReader; empty where it is not known
+	FactLeadsTo  Fact = "endpoint-leads"   // "true": the database's endpoint can lead to that instance
+	FactVouched  Fact = "instance-vouched" // "true": the instance is configured, or was listed on a connection whose certificate was verified
+	FactLeftOut  Fact = "left-out"         // what DNS names and kerbagent does not ask: "12 hosts and 40 addresses"
 )
 
 // Stranger is the user that is asked about where none is configured: a name that
@@ -32,6 +36,23 @@ const (
 const (
 	RoleRealm = "realm-dns" // one of the realm's own servers
 	RoleHost  = "resolver"  // this host's resolver
+)
+
+// Values of FactDBRole.
+const (
+	RoleWriter = "writer"
+	RoleReader = "reader"
+)
+
+// What is known of a database's cluster, in the result that no question is behind.
+const (
+	FactInstances    Fact = "instances"      // identifiers, the writer first
+	FactWriter       Fact = "writer"         // identifier of the writer
+	FactStranger     Fact = "stranger"       // identifier of the instance that the endpoint led to, where it is none of the cluster's
+	FactFailoverFrom Fact = "failover-from"  // identifier of the writer before this one
+	FactFailoverAt   Fact = "failover-at"    // RFC 3339: when that was seen
+	FactOldWriter    Fact = "old-writer-for" // how long the endpoint led to the writer before, as far as that was seen
+	FactHidden       Fact = "hidden"         // what the server says in place of its instances
 )
 
 // What DNS said.
@@ -103,6 +124,8 @@ const (
 	FactProven       Fact = "server-proven" // "true" once the AP-REP verified
 	FactCurrentUser  Fact = "current_user()"
 	FactTLSMode      Fact = "tls-mode" // as configured
+	FactServer       Fact = "aurora-server-id"
+	FactAurora       Fact = "aurora-version"
 )
 
 // Sample names a number that a probe measured.
@@ -117,5 +140,6 @@ const (
 	SampleCertExpiry     Sample = "certificate_expiry_timestamp_seconds"
 	SampleBytes          Sample = "answer_bytes"
 	SampleProgramWait    Sample = "program_wait_seconds" // that a program on this host spends on what a login passed over
-	SampleResends        Sample = "resends"              // how often it was asked again before it was answered, or given up
+	SampleReplicaLag     Sample = "replica_lag_seconds"
+	SampleResends        Sample = "resends" // how often it was asked again before it was answered, or given up
 )

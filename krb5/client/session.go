@@ -17,6 +17,8 @@ type Session struct {
 	c     *Client
 	tgt   *Ticket
 	conns map[string]*kdcwire.Conn // one connection per realm; it may have ended
+
+	shared *Shared // nil where no other session shares the ticket
 }
 
 // Hop is one TGS exchange of a walk.
@@ -58,6 +60,14 @@ func (s *Session) Close() {
 // service and may refer to another. The error is a *StepError or joins
 // several; the hops before it are returned with it.
 func (s *Session) ServiceTicket(ctx context.Context, service Principal) (*Ticket, []Hop, error) {
+	if s.shared == nil {
+		return s.walk(ctx, service)
+	}
+	return s.shared.ticket(ctx, service, s.c.now(), func() (*Ticket, []Hop, error) { return s.walk(ctx, service) })
+}
+
+// walk asks for the ticket, realm by realm.
+func (s *Session) walk(ctx context.Context, service Principal) (*Ticket, []Hop, error) {
 	tgt := s.tgt
 	realm, _ := tgt.grants()
 	seen := map[string]bool{realm: true}

@@ -55,6 +55,8 @@ func (v *conversation) query(sql string) error {
 	case strings.HasPrefix(sql, "select sleep("):
 		_, err := io.Copy(io.Discard, v.conn) // until the client has had enough
 		return err
+	case strings.Contains(sql, "@@aurora_") || strings.Contains(sql, replicaHostStatus):
+		return v.topology(sql)
 	case strings.HasPrefix(sql, "set "):
 		return v.write(okPacket())
 	default:
@@ -64,19 +66,37 @@ func (v *conversation) query(sql string) error {
 
 // row answers with one text column and one row.
 func (v *conversation) row(name, value string) error {
-	column := lenenc(nil, "def")
-	for range 3 { // schema, table, original table
-		column = lenenc(column, "")
+	return v.table([]string{name}, [][]string{{value}})
+}
+
+// table answers with text columns.
+func (v *conversation) table(names []string, rows [][]string) error {
+	eof, end := []byte{0xfe, 0, 0, 2, 0}, []byte{0xfe, 0, 0, 2, 0}
+	without := v.login.Capabilities.Has(mysql.DeprecateEOF)
+	if without {
+		end = []byte{0xfe, 0, 0, 2, 0, 0, 0}
 	}
-	column = lenenc(lenenc(column, name), "")
-	// 12 bytes follow: charset utf8mb4, length 400, type VAR_STRING, no flags, 31 decimals
-	column = append(column, 12, 45, 0, 0x90, 1, 0, 0, 0xfd, 0, 0, 31, 0, 0)
-	eof := []byte{0xfe, 0, 0, 2, 0}
-	packets := [][]byte{{1}, column, eof, lenenc(nil, value), eof}
-	if v.login.Capabilities.Has(mysql.DeprecateEOF) {
-		packets = [][]byte{{1}, column, lenenc(nil, value), {0xfe, 0, 0, 2, 0, 0, 0}}
+	packets := [][]byte{{byte(len(names))}}
+	for _, name := range names {
+		column := lenenc(nil, "def")
+		for range 3 { // schema, table, original table
+			column = lenenc(column, "")
+		}
+		column = lenenc(lenenc(column, name), "")
+		// 12 bytes follow: charset utf8mb4, length 400, type VAR_STRING, no flags, 31 decimals
+		packets = append(packets, append(column, 12, 45, 0, 0x90, 1, 0, 0, 0xfd, 0, 0, 31, 0, 0))
 	}
-	for _, p := range packets {
+	if !without {
+		packets = append(packets, eof)
+	}
+	for _, row := range rows {
+		var b []byte
+		for _, value := range row {
+			b = lenenc(b, value)
+		}
+		packets = append(packets, b)
+	}
+	for _, p := range append(packets, end) {
 		if err := v.write(p); err != nil {
 			return err
 		}

@@ -42,6 +42,11 @@ type Faults struct {
 	BadProof       bool               // an AP-REP that does not verify
 	DenyAfterProof *mysql.ServerError // AP-REP, then this ERR: 1045, 3118, 1226, …
 	SecondFactor   bool               // AP-REP, then a switch to another plugin
+
+	// After the login.
+
+	HideTopology bool   // an Aurora that lets nobody read its table of instances: ERROR 1227
+	CallsItself  string // @@aurora_server_id, instead of Config.Instance
 }
 
 // Step is a moment of a conversation, before the server's own next word.

@@ -58,6 +58,8 @@ type Config struct {
 	ConnectTimeout   time.Duration // for the client's packets until it is logged in; 0: 10 s
 	MaxConnectErrors int           // a host with so many is blocked; 0: never
 	WithoutEOF       bool          // DEPRECATE_EOF is not offered, as before MySQL 5.7
+	Cluster          *Cluster      // the Aurora cluster that it is an instance of; nil: it is no Aurora
+	Instance         string        // the name of this instance in Cluster
 	Now              func() time.Time
 }
 

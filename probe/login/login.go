@@ -52,7 +52,8 @@ type Material struct {
 	Secret   client.Secret // nil where there is a TGT
 	Identity []byte        // the value by which an Account recognises the secret
 	TGT      *client.Ticket
-	KVNO     string // the version number of a keytab's newest key
+	Shared   *client.Shared // a TGT that another login of the user got: this one makes no attempt of its own
+	KVNO     string         // the version number of a keytab's newest key
 }
 
 // MaterialError is a secret that cannot be used. Problem says in a word why.
@@ -93,6 +94,13 @@ type Probe struct {
 	// soon as there is one. It may be nil.
 	Path       database.Guard
 	OnDatabase func(probe.Result)
+	// OnTicket gets the ticket that the login got, for others to use; nil where it got
+	// none. It may be nil.
+	OnTicket func(*client.Shared)
+	// OnInstances gets what a database that let the user in says of its cluster. nil:
+	// it is not asked. IsInstance decides whether a name that it says may be an instance's.
+	OnInstances func(probe.Topology)
+	IsInstance  func(id string) bool
 }
 
 // Trail is how a program on this host finds the servers that a login went to.
@@ -167,6 +175,9 @@ func (a *attempt) run(ctx context.Context) probe.Result {
 	a.rec.Facts(p.Facts)
 	var err error
 	if a.mat, err = p.Material(); err != nil {
+		if held := (*probe.HeldBack)(nil); errors.As(err, &held) {
+			return a.rec.Held(err)
+		}
 		a.rec.Fact(probe.FactSecretType, a.mat.Kind)
 		var unusable *MaterialError
 		if errors.As(err, &unusable) {
@@ -229,6 +240,7 @@ func (a *attempt) walkPath(ctx context.Context) {
 
 // logIn is the database's half. nil means logged in, and asked who.
 func (a *attempt) logIn(ctx context.Context, server database.Server, unresolved error) *failure {
+	p := a.p
 	if unresolved != nil {
 		return &failure{probe.AtDatabase, probe.WhyUnresolved(unresolved), unresolved}
 	}
@@ -297,6 +309,9 @@ func (a *attempt) logIn(ctx context.Context, server database.Server, unresolved 
 		a.rec.Fact(probe.FactCurrentUser, name)
 		return err
 	})
+	if err == nil && p.OnInstances != nil {
+		a.askInstances(second, conn)
+	}
 	conn.Quit(second) // logged in: however the goodbye goes, nothing counts
 	if err != nil {
 		a.rec.Fact(probe.FactDBStage, StageQuery)

@@ -26,8 +26,13 @@ func (a *attempt) getTGT(ctx context.Context) {
 	defer cancel()
 	c := &client.Client{Dialer: a.p.Dialer, Locator: a.p.Locator, Now: a.p.Now, Timeout: a.p.Timeout, Observe: a.observe,
 		AllowRC4: a.p.AllowRC4, Salted: a.p.Salted}
-	if a.mat.TGT != nil {
+	switch {
+	case a.mat.Shared != nil:
+		a.session = c.FromShared(a.mat.Shared)
+		return
+	case a.mat.TGT != nil:
 		a.session = c.FromTicket(a.mat.TGT)
+		a.share()
 		return
 	}
 	var recorded Attempt
@@ -41,6 +46,18 @@ func (a *attempt) getTGT(ctx context.Context) {
 	}
 	if a.tgtErr == nil {
 		a.recordTGT(a.session.Ticket(), recorded != nil)
+	}
+	a.share()
+}
+
+// share hands the ticket on.
+func (a *attempt) share() {
+	switch {
+	case a.p.OnTicket == nil:
+	case a.session == nil:
+		a.p.OnTicket(nil)
+	default:
+		a.p.OnTicket(a.session.Share())
 	}
 }
 
