@@ -30,6 +30,9 @@ type Env struct {
 	Dialer   probe.Dialer
 	Now      func() time.Time
 	Resolver []netip.AddrPort // this host's DNS servers
+	// Root is the directory whose files say how programs resolve names and find
+	// KDCs; empty for this host's own.
+	Root string
 	// Ledger is the record of attempts; where it could not be opened, LedgerErr
 	// says why, and nothing that needs a record is asked.
 	Ledger    *ledger.Ledger
@@ -88,8 +91,10 @@ type run struct {
 func newRun(cfg *config.Config, env Env) *run {
 	r := &run{env: env, finder: discover.New(cfg, env.Dialer, env.Resolver, false), started: map[string]bool{}, turns: map[string]*sync.Mutex{}}
 	store := &secrets.Store{Prompted: env.Prompted}
-	r.finder.Else = locate.Addresses(env.Dialer, env.Resolver)
-	w := plan.World{Programs: locate.ThisHost(cfg, env.Dialer, env.Resolver, r.finder, discover.Routable(env.Dialer)), Dialer: env.Dialer, Now: env.Now, Routable: discover.Routable(env.Dialer), Names: r.finder,
+	host := locate.Host{Root: env.Root, Dialer: env.Dialer, Resolver: env.Resolver}
+	r.finder.Else = host.Addresses
+	routable := discover.Routable(env.Dialer)
+	w := plan.World{Programs: host.Programs(cfg, r.finder, routable), Dialer: env.Dialer, Now: env.Now, Routable: routable, Names: r.finder,
 		Guard: guard.New(guard.Opened(env.Ledger, env.LedgerErr), guard.Options{Now: env.Now}), Material: store.Material}
 	if cfg.Krb5Conf != nil {
 		w.Krb5Conf = krb5file.Probe{Config: cfg, Now: env.Now}

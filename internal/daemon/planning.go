@@ -99,8 +99,10 @@ func (d *Daemon) moved(s *setup, resolver []netip.AddrPort) *setup {
 }
 
 func (d *Daemon) world(s *setup) plan.World {
-	s.finder.Else = locate.Addresses(d.o.Dialer, s.resolver)
-	w := plan.World{Programs: locate.ThisHost(s.cfg, d.o.Dialer, s.resolver, s.finder, discover.Routable(d.o.Dialer)), Dialer: d.o.Dialer, Now: d.o.Now, Routable: discover.Routable(d.o.Dialer), Names: s.finder, Guard: d.guard,
+	host := locate.Host{Dialer: d.o.Dialer, Resolver: s.resolver}
+	s.finder.Else = host.Addresses
+	routable := discover.Routable(d.o.Dialer)
+	w := plan.World{Programs: host.Programs(s.cfg, s.finder, routable), Dialer: d.o.Dialer, Now: d.o.Now, Routable: routable, Names: s.finder, Guard: d.guard,
 		Material: d.secrets.Material, Turn: d.logins.turn, PerHour: d.o.perHour}
 	if s.cfg.Krb5Conf != nil {
 		w.Krb5Conf = krb5file.Probe{Config: s.cfg, Now: d.o.Now}

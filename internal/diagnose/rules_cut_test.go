@@ -35,6 +35,7 @@ func TestWhereADatabaseFails(t *testing.T) {
 		{"db-switch", probe.ReasonDBCut, "db-connection-cut", "after the login packet"},
 		{"db-token", probe.ReasonDBCut, "db-connection-cut", "while it was given the ticket"},
 		{"query", probe.ReasonDBCut, "db-connection-cut", "after the login"},
+		{"db-connect", probe.ReasonClosed, "db-connection-cut", "before its greeting"}, // a reset that overtakes connect's own return
 		{"db-greeting", probe.ReasonTCPSilent, "db-silent", "sends no greeting"},
 		{"db-tls", probe.ReasonTCPSilent, "db-path-mtu", "the greeting arrived"},
 		{"db-token", probe.ReasonTCPSilent, "db-path-mtu", "asked for the ticket"},

@@ -41,7 +41,7 @@ func databaseRules() []Rule {
 		Remedy: do("Look at the events and the error log of the database for that time; where it did not restart, look for what stands between: proxies, load balancers, firewalls that inspect.",
 			"aws rds describe-events --source-type db-instance --duration 60  # AWS", sql("SHOW GLOBAL STATUS WHERE Variable_name IN ('Uptime', 'Aborted_connects')"), again),
 		DependsOn: causes,
-		match:     dbMatch(func(r *probe.Result) bool { return reason(r, probe.ReasonDBCut) }),
+		match:     dbMatch(func(r *probe.Result) bool { return reason(r, probe.ReasonDBCut, probe.ReasonClosed) }),
 	}, {
 		Code: "db-refused", Severity: Error,
 		Title:     "database {database}: connections are refused by {where}",

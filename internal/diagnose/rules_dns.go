@@ -199,7 +199,11 @@ func (v *view) oneTransport(blocked probe.Transport) []match {
 		other, _ := d.answeredOver(open)
 		rs := d.over(blocked)
 		if asked && !yes && other && noneAnswered(rs) {
-			out = append(out, match{affects: rs, words: d.words().and(words{"seen": seen(rs)})})
+			m := match{affects: rs, words: d.words().and(words{"seen": seen(rs)})}
+			if blocked == probe.UDP && !slices.ContainsFunc(v.dnsOf(d.realm, d.role), func(o *dnsServer) bool { yes, _ := o.answeredOver(probe.UDP); return yes }) {
+				m.explains = v.needsDNS(d.realm, d.role) // programs ask over UDP
+			}
+			out = append(out, m)
 		}
 	}
 	return perServer(out)

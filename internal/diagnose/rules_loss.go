@@ -165,6 +165,14 @@ func pathLossy(v *view) []match {
 		figures = append(figures, fmt.Sprintf("%s %d %%", l.addr, percent(l.rate())))
 		asked, lost = asked+l.answered+len(l.silent)+l.tries, lost+l.tries+len(l.silent)
 	}
+	for _, l := range v.lostAlone(m) {
+		kdc, _ := netip.ParseAddrPort(l.Facts[probe.FactKDC])
+		heard := len(v.answeredAt(kdc.Addr()))
+		m.affects = append(m.affects, l)
+		places = appendNew(places, v.hostAt(kdc.Addr()))
+		figures = append(figures, fmt.Sprintf("%s answered %d questions, and one of the login of %s not", kdc, heard, l.Facts[probe.FactUser]))
+		asked, lost = asked+heard+1, lost+1
+	}
 	if len(m.affects) == 0 {
 		return nil
 	}
@@ -172,8 +180,44 @@ func pathLossy(v *view) []match {
 	if len(places) > 3 {
 		place = count(len(places)) + " servers"
 	}
-	m.words = wordsOf(m.affects[0]).and(words{"place": place, "rate": count(percent(float64(lost) / float64(asked))), "asked": count(asked), "lost": count(lost), "each": clauses(figures)})
+	m.words = wordsOf(m.affects[0]).and(words{"ip": v.ipOfAny(m.affects), "place": place, "rate": count(percent(float64(lost) / float64(asked))), "asked": count(asked), "lost": count(lost), "each": clauses(figures)})
 	return []match{m}
+}
+
+// lostAlone returns the logins beyond those of m that lost an exchange with a KDC
+// which answered every probe, large ones too: nothing is blocked there.
+func (v *view) lostAlone(m match) []*probe.Result {
+	var out []*probe.Result
+	for _, l := range v.logins {
+		silent := l.Outcome == probe.Failed && reason(l, probe.ReasonUDPSilent, probe.ReasonConnectTimeout, probe.ReasonTCPSilent)
+		addr, err := netip.ParseAddrPort(l.Facts[probe.FactKDC])
+		if !silent || err != nil || l.Facts[probe.FactFailedAt] == probe.AtDatabase || slices.Contains(m.explains, l) {
+			continue
+		}
+		if k := v.kdcAt[kdcKey{addr, l.Facts[probe.FactFailedRealm]}]; k != nil && k.usable() && !v.slowServers()[addr] {
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+// ipOfAny is the address of the first of rs that has one; a login has its KDC's.
+func (v *view) ipOfAny(rs []*probe.Result) string {
+	if ip := ipOf(rs); ip != "" {
+		return ip
+	}
+	addr, _ := netip.ParseAddrPort(rs[0].Facts[probe.FactKDC])
+	return addr.Addr().Unmap().String()
+}
+
+func (v *view) answeredAt(a netip.Addr) []*probe.Result {
+	var out []*probe.Result
+	for _, r := range v.all {
+		if r.ID.Kind != probe.Login && r.ID.Address.IsValid() && r.ID.Address.Addr() == a && answered(r) {
+			out = append(out, r)
+		}
+	}
+	return out
 }
 
 // everywhere reports whether packets are lost on the way to several machines: then a

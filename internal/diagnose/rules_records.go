@@ -105,12 +105,18 @@ func dnsDisagree(v *view) []match {
 			saw = append(saw[:2], count(n-2)+" more questions likewise")
 		}
 		var lost []*probe.Result
-		if know, _, _ := v.realmServers(realm); len(know) == 0 {
+		if know, _, _ := v.realmServers(realm); len(know) == 0 || slices.ContainsFunc(affects, hostLacks) {
 			lost = v.needsDNS(realm, "")
 		}
 		out = append(out, match{affects: affects, explains: lost, words: wordsOf(affects[0]).and(words{"seen": strings.Join(saw, ". ")})})
 	}
 	return out
+}
+
+// hostLacks reports whether one of this host's own servers has no answer: programs
+// ask no other.
+func hostLacks(r *probe.Result) bool {
+	return r.Facts[probe.FactRole] == probe.RoleHost && r.Outcome != probe.OK
 }
 
 // alsoAsked returns answers to a question, and what the same servers said to it

@@ -5,15 +5,12 @@
 package locate
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -22,7 +19,6 @@ import (
 	"github.com/kerbagent/kerbagent/internal/host"
 	"github.com/kerbagent/kerbagent/krb5/conf/reader"
 	"github.com/kerbagent/kerbagent/probe/dns"
-	"github.com/kerbagent/kerbagent/probe/login"
 )
 
 // Names is what kerbagent knows otherwise: by its configuration and the realms' own DNS servers.
@@ -286,84 +282,4 @@ func (p *Programs) resolveAll(ctx context.Context, f *found, servers []dns.Servi
 		f.lack = nil
 	}
 	return ttl
-}
-
-// kdcInfo reads the KDCs that SSSD has chosen, which its locator plugin gives to
-// libkrb5 before the file is read (sssd_krb5_locator_plugin(8)).
-func kdcInfo(root, realm string) []netip.AddrPort {
-	if strings.ContainsRune(realm, filepath.Separator) {
-		return nil
-	}
-	plugins, _ := filepath.Glob(filepath.Join(root, "usr/lib*", "*", "krb5/plugins/libkrb5/sssd_krb5_locator_plugin.so"))
-	more, _ := filepath.Glob(filepath.Join(root, "usr/lib*", "krb5/plugins/libkrb5/sssd_krb5_locator_plugin.so"))
-	b, err := os.Open(filepath.Join(root, "var/lib/sss/pubconf/kdcinfo."+realm))
-	if err != nil {
-		return nil
-	}
-	defer b.Close()
-	if len(plugins)+len(more) == 0 {
-		return nil
-	}
-	var out []netip.AddrPort
-	for lines := bufio.NewScanner(b); lines.Scan(); {
-		line := strings.TrimSpace(lines.Text())
-		if a, err := netip.ParseAddr(strings.Trim(line, "[]")); err == nil {
-			out = append(out, netip.AddrPortFrom(a, 88))
-		} else if ap, err := netip.ParseAddrPort(line); err == nil {
-			out = append(out, ap)
-		}
-	}
-	return out
-}
-
-// Trail says how a program found what a login went to: the KDCs of realms, of
-// which kdc answered, and a database's host.
-func (p *Programs) Trail(name string, realms []string, kdc netip.AddrPort) login.Trail {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	var t login.Trail
-	last := func(key string) *found {
-		f := p.found[key]
-		if f != nil && f.until.IsZero() { // another login is looking it up anew
-			f = f.before
-		}
-		return f
-	}
-	add := func(f *found, realm string) {
-		if f == nil {
-			return
-		}
-		t.Wait += f.wait
-		t.Passed = append(t.Passed, f.passed...)
-		if f.lack != nil && t.Lack == nil {
-			t.Lack, t.LackRealm = f.lack, realm
-		}
-	}
-	for _, realm := range realms {
-		f := last("realm " + realm)
-		add(f, realm)
-		if f == nil {
-			continue
-		}
-		if i := slices.Index(f.addrs, kdc); i > 0 {
-			for _, a := range f.addrs[:i] {
-				t.Passed = append(t.Passed, fmt.Sprintf("KDC %s: no answer", a))
-			}
-			t.Wait += LostOn(i, f.udpFirst)
-		}
-	}
-	add(last("host "+name), "")
-	return t
-}
-
-// LostOn is how long libkrb5 (1.20) waits at a login for KDCs that are silent and
-// stand before one that answers: a second for each of them and each exchange.
-// These are with and without a proof, and for the service; and where UDP comes
-// first, once more over TCP, since the answer is too large.
-func LostOn(silent int, udpFirst bool) time.Duration {
-	exchanges := 3
-	if udpFirst {
-		exchanges++
-	}
-	return time.Duration(exchanges*silent) * time.Second
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
 
 	"github.com/kerbagent/kerbagent/config"
@@ -16,38 +17,48 @@ import (
 	"github.com/kerbagent/kerbagent/probe"
 )
 
-// ThisHost returns what finds servers as programs on this host do. resolver is
-// the host's name servers, as they are configured or in resolv.conf.
-func ThisHost(cfg *config.Config, d probe.Dialer, resolver []netip.AddrPort, other Names, usable func(netip.Addr) bool) *Programs {
-	roots := conf.PathsOf(cmp.Or(os.Getenv("KRB5_CONFIG"), config.DefaultKrb5ConfPath))
+// Host is a host as its programs see it.
+type Host struct {
+	Root     string // whose files are read; empty for "/"
+	Dialer   probe.Dialer
+	Resolver []netip.AddrPort // the host's name servers, as they are configured or in resolv.conf
+}
+
+// Programs returns what finds servers as programs on the host do.
+func (h Host) Programs(cfg *config.Config, other Names, usable func(netip.Addr) bool) *Programs {
+	paths := conf.PathsOf(config.DefaultKrb5ConfPath)
+	if h.Root != "" {
+		paths = []string{filepath.Join(h.Root, config.DefaultKrb5ConfPath)}
+	} else if env := os.Getenv("KRB5_CONFIG"); env != "" {
+		paths = conf.PathsOf(env)
+	}
 	if k := cfg.Krb5Conf; k != nil && k.Path != "" && k.Style != config.Krb5Snippet {
-		roots = []string{k.Path}
+		paths = []string{k.Path}
 	}
 	return &Programs{
-		Root: "/", Other: other, Usable: usable,
-		Host: func() (*host.Resolver, error) { return hostResolver(d, resolver) },
-		Krb5: func() *reader.Reading { return read(roots) },
+		Root: h.root(), Other: other, Usable: usable, Host: h.read,
+		Krb5: func() *reader.Reading { return read(paths) },
 	}
 }
 
-func hostResolver(d probe.Dialer, resolver []netip.AddrPort) (*host.Resolver, error) {
-	r, err := host.Read("/", d)
+func (h Host) root() string { return cmp.Or(h.Root, "/") }
+
+func (h Host) read() (*host.Resolver, error) {
+	r, err := host.Read(h.root(), h.Dialer)
 	if err == nil {
-		r.Ask(resolver)
+		r.Ask(h.Resolver)
 	}
 	return r, err
 }
 
-// Addresses returns what finds a name's addresses as this host resolves it.
-func Addresses(d probe.Dialer, resolver []netip.AddrPort) func(context.Context, string) ([]netip.Addr, error) {
-	return func(ctx context.Context, name string) ([]netip.Addr, error) {
-		r, err := hostResolver(d, resolver)
-		if err != nil {
-			return nil, err
-		}
-		a := r.LookUp(ctx, name)
-		return a.Addrs, a.Err
+// Addresses finds a name's addresses as the host resolves it.
+func (h Host) Addresses(ctx context.Context, name string) ([]netip.Addr, error) {
+	r, err := h.read()
+	if err != nil {
+		return nil, err
 	}
+	a := r.LookUp(ctx, name)
+	return a.Addrs, a.Err
 }
 
 // read reads a krb5.conf as MIT's library does. Without any file its defaults hold.

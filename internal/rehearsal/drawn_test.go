@@ -71,7 +71,8 @@ func (tr trial) scene(ctx context.Context) (*scene, error) {
 		for _, f := range tr.faults {
 			_ = f.play(s) // for example the account was removed by another one
 		}
-		return w.database.SetFaults(s.db)
+		w.settings.programs = true
+		return errors.Join(s.hostFiles(), w.database.SetFaults(s.db))
 	})
 	if err != nil {
 		return nil, err
@@ -79,6 +80,19 @@ func (tr trial) scene(ctx context.Context) (*scene, error) {
 	w.config.Probes.Timeout = drawnTimeout
 	return s, nil
 }
+
+// hostFiles writes what the host's programs read: names in DNS alone, and no krb5.conf.
+func (s *scene) hostFiles() error {
+	etc := filepath.Join(s.hostRoot(), "etc")
+	files := map[string]string{"nsswitch.conf": "hosts: files dns\n", "resolv.conf": "options timeout:1 attempts:2\n", "hosts": "127.0.0.1 localhost\n"}
+	err := os.MkdirAll(etc, 0o700)
+	for name, text := range files {
+		err = errors.Join(err, os.WriteFile(filepath.Join(etc, name), []byte(text), 0o600))
+	}
+	return err
+}
+
+func (s *scene) hostRoot() string { return filepath.Join(s.dir, "host") }
 
 // truth logs every user in with the program, side by side.
 func (s *scene) truth(ctx context.Context) []fate {
@@ -122,7 +136,7 @@ func (s *scene) check(ctx context.Context) (diagnose.Report, []probe.Result, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	results := check.Run(ctx, s.config, check.Env{Dialer: s.rough, Now: s.Now(), Resolver: []netip.AddrPort{s.Resolver()}, Ledger: l})
+	results := check.Run(ctx, s.config, check.Env{Root: s.hostRoot(), Dialer: s.rough, Now: s.Now(), Resolver: []netip.AddrPort{s.Resolver()}, Ledger: l})
 	return check.Explain(s.config, results, s.Now()()), results, nil
 }
 
@@ -151,6 +165,38 @@ type score struct {
 	fates                            []fate
 	report                           diagnose.Report
 	results                          []probe.Result
+}
+
+// lateness is how late this process is woken at worst: where the machine is too
+// busy for its own loopback, what a check sees is not the set that was drawn.
+func lateness(until <-chan struct{}) time.Duration {
+	const beat = 20 * time.Millisecond
+	var worst time.Duration
+	for last := time.Now(); ; {
+		select {
+		case <-until:
+			return max(worst, time.Since(last)-beat)
+		case <-time.After(beat):
+			worst, last = max(worst, time.Since(last)-beat), time.Now()
+		}
+	}
+}
+
+// tooLate is half of the shortest time in which a set waits for an answer.
+const tooLate = programHedge / 2
+
+// scoreInPeace scores a set, again where the machine was too busy meanwhile.
+func (tr trial) scoreInPeace(ctx context.Context) (sc score, err error) {
+	for range 4 {
+		done, late := make(chan struct{}), make(chan time.Duration)
+		go func() { late <- lateness(done) }()
+		sc, err = tr.score(ctx)
+		close(done)
+		if worst := <-late; worst < tooLate || err != nil || !sc.miss() {
+			break
+		}
+	}
+	return sc, err
 }
 
 func (tr trial) score(ctx context.Context) (sc score, err error) {
@@ -254,7 +300,11 @@ func (tr trial) namedMiss(ctx context.Context, w *World, sc score) (string, erro
 		if err != nil {
 			return "", err
 		}
-		if changes {
+		chance, err := tr.changed(ctx, sc) // a race, or the load
+		if err != nil {
+			return "", err
+		}
+		if changes && !chance {
 			missing = append(missing, f.recipe)
 		}
 	}
@@ -308,13 +358,6 @@ func (sc score) String() string {
 	return b.String()
 }
 
-// knownMisses are the sets of the default run that are still wrong, and why.
-func knownMisses() map[uint64]string {
-	names := "the login does not resolve names as programs do yet"
-	lost := "a login whose one connection is lost, where every probe was answered, is login-failed"
-	return map[uint64]string{9: names, 19: names, 20: names, 25: names, 30: lost}
-}
-
 // seeds are those of the flags.
 func seeds(t *testing.T) []uint64 {
 	var out []uint64
@@ -336,14 +379,13 @@ func seeds(t *testing.T) []uint64 {
 func TestDrawnFaults(t *testing.T) {
 	var mu sync.Mutex
 	var wg sync.WaitGroup
-	count, surprises := map[string]int{}, 0
-	known := knownMisses()
+	count, wrong := map[string]int{}, 0
 	slots := make(chan struct{}, *sideways)
 	for _, seed := range seeds(t) {
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			sc, err := trialOf(seed).score(t.Context())
+			sc, err := trialOf(seed).scoreInPeace(t.Context())
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
@@ -356,15 +398,13 @@ func TestDrawnFaults(t *testing.T) {
 			}
 			if sc.miss() {
 				t.Log(sc)
-				if known[sc.trial.seed] == "" {
-					surprises++
-				}
+				wrong++
 			}
 		})
 	}
 	wg.Wait()
 	t.Logf("%d sets from seed %d, misses: (a) %d (b) %d (c) %d (d) %d (e) %d", *sets, *seed, count["a"], count["b"], count["c"], count["d"], count["e"])
-	if surprises > 0 {
-		t.Errorf("%d sets are wrong that were right", surprises)
+	if wrong > 0 {
+		t.Errorf("%d sets are wrong", wrong)
 	}
 }

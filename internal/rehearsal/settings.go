@@ -16,6 +16,7 @@ type settings struct {
 	caFile   string
 	logins   []loginSettings
 	resolver string
+	programs bool // logins go where programs find servers, not where kerbagent.yaml says
 }
 
 type realmSettings struct {
@@ -59,7 +60,11 @@ func (s *settings) yaml() string {
 		if l.keytab != "" {
 			secret = fmt.Sprintf("keytab: %q", l.keytab)
 		}
-		fmt.Fprintf(&b, "  - {user: %s, database: %s, %s, as: configured}\n", l.user, databaseName, secret)
+		as := "configured"
+		if s.programs {
+			as = "programs"
+		}
+		fmt.Fprintf(&b, "  - {user: %s, database: %s, %s, as: %s}\n", l.user, databaseName, secret, as)
 	}
 	fmt.Fprintf(&b, "resolver: [%q]\n", s.resolver)
 	// Loopback answers in microseconds: a second is silence.
