@@ -15,6 +15,15 @@ type Application struct {
 	User     string // user@REALM whom it logs in as; empty where it is not said
 }
 
+// Units lists the systemd services of the configured applications.
+func (c *Config) Units() []string {
+	out := make([]string, len(c.Applications))
+	for i, a := range c.Applications {
+		out[i] = a.Unit
+	}
+	return out
+}
+
 func applicationKeys() []string { return []string{"unit", "database", "user"} }
 
 // applications reads the programs that are watched.

@@ -7,6 +7,10 @@ const Application Kind = "application"
 // What an audit of an application saw. A path is as the application sees it;
 // everything here is the application's text, to be escaped by each output.
 const (
+	// FactApplication is its name, also where several results have targets of
+	// their own: the processes of one unit that would do different things.
+	FactApplication Fact = "application"
+
 	FactPIDs       Fact = "pids"
 	FactUID        Fact = "uid"
 	FactReader     Fact = "reader"     // the library that reads krb5.conf

@@ -73,7 +73,10 @@ func (o *auditOptions) run(ctx context.Context, s streams) error {
 	}
 	if err == nil && len(seen.Applications) == 0 {
 		err = fmt.Errorf("no program with a connection to a configured database was found; name one with --unit, --pid, --user or --container, or give --all: %w", audit.ErrNoProcess)
-		if len(seen.Unread) > 0 {
+		switch {
+		case len(seen.Absent) > 0:
+			err = fmt.Errorf("%s is not running: %w", seen.Absent[0], audit.ErrNoProcess)
+		case len(seen.Unread) > 0:
 			err = fmt.Errorf("%s: %w", seen.Unread[0], audit.ErrNoProcess)
 		}
 	}

@@ -98,18 +98,20 @@ func (w *watched) happen() {
 		labtest.Fault(t, "user", "expiring", "5")
 		labtest.Break(t, "password-wrong") // heal unlocks its user
 		w.ticket("carol", "carol@ONPREM.LOCAL", "20m")
+		w.application(90 * time.Minute)
 		if err := os.WriteFile(conf, []byte("[libdefaults]\n\tdefault_realm = CORP.EXAMPLE.COM\n"), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		w.reload(fmt.Sprintf("  - {user: wrong.pw@CORP.EXAMPLE.COM, database: reporting, password_file: %s}\n"+
 			"  - {user: expiring.user@CORP.EXAMPLE.COM, database: reporting, password_file: %s}\n", labtest.Secret("wrong"), labtest.Secret("user")))
 	}, []string{firing("SingleKDCLeft", `realm="CORP.EXAMPLE.COM"`), firing("FindingWarning", `code="server-down"`), firing("CertificateExpiring", ""),
-		firing("PasswordExpiring", `user="expiring.user@CORP.EXAMPLE.COM"`), firing("TicketExpiring", ""), firing("Krb5ConfOutOfSync", ""),
+		firing("PasswordExpiring", `user="expiring.user@CORP.EXAMPLE.COM"`), firing("TicketExpiring", ""), firing("ApplicationTicketExpiring", `application="batch.service"`), firing("Krb5ConfOutOfSync", ""),
 		firing("LoginBreakerOpen", `user="wrong.pw@CORP.EXAMPLE.COM"`)}, func() {})
 	w.during("mended", func() {
 		w.krb5conf("apply")
 		w.until("kerbagent_krb5conf_changes_total > 0") // another configuration begins to look anew
 		w.ticket("carol", "carol@ONPREM.LOCAL", "10h")
+		w.application(10 * time.Hour)
 		heal()
 	}, []string{"absent(ALERTS)", "increase(kerbagent_krb5conf_changes_total[5m]) > 0"}, func() {})
 

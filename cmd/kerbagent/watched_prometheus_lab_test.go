@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"math"
@@ -21,6 +22,7 @@ import (
 	"time"
 
 	"github.com/kerbagent/kerbagent/dashboards"
+	"github.com/kerbagent/kerbagent/internal/audit"
 	"github.com/kerbagent/kerbagent/lab/labtest"
 )
 
@@ -46,6 +48,8 @@ databases:
   reporting: {endpoint: db1.corp.example.com, realm: CORP.EXAMPLE.COM, tls: {ca_file: %[5]s}, max_connect_errors: 8}
 krb5_conf: {mode: maintain, path: krb5.conf}
 probes: {interval: 2s, timeout: 1s}
+applications:
+  - {unit: batch.service, database: orders}
 logins:
   - {user: alice@CORP.EXAMPLE.COM, database: orders, ccache: alice.cc, interval: 3s}
   - {user: carol@ONPREM.LOCAL, database: orders, ccache: carol.cc, interval: 3s}
@@ -78,6 +82,8 @@ func newWatched(t *testing.T) *watched {
 	w.prometheus = &prometheus{t: t} // for what is made before it runs
 	w.ticket("alice", "alice@CORP.EXAMPLE.COM", "10h")
 	w.ticket("carol", "carol@ONPREM.LOCAL", "10h")
+	w.application(10 * time.Hour)
+	t.Cleanup(func() { os.RemoveAll(filepath.Dir(audit.DefaultReport)) })
 	w.configure("")
 	w.krb5conf("apply")
 	w.d = startDaemon(t, filepath.Join(w.dir, "kerbagent.yaml"), filepath.Join(w.dir, "state"))
@@ -98,6 +104,17 @@ func (w *watched) ticket(name, principal, lifetime string) {
 	cmd := exec.Command("kinit", "-l", lifetime, "-c", "FILE:"+filepath.Join(w.dir, name+".cc"), "-k", "-t", labtest.Keytab(name), principal)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		w.t.Fatalf("%v\n%s", err, out)
+	}
+}
+
+// application writes the report that kerbagent-audit.service would: of one
+// application, whose ticket lives for so long.
+func (w *watched) application(life time.Duration) {
+	w.t.Helper()
+	end := time.Now().Add(life)
+	r := audit.Report{Applications: []audit.Application{{Name: "batch.service", PIDs: []int{1}, Facts: audit.Facts{CacheEnds: end.Format(time.RFC3339)}}}}
+	if err := errors.Join(os.MkdirAll(filepath.Dir(audit.DefaultReport), 0o755), audit.WriteReport(audit.DefaultReport, r, time.Now())); err != nil {
+		w.t.Fatal(err)
 	}
 }
 

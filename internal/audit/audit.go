@@ -53,8 +53,8 @@ var ErrNoProcess = errors.New("no process found")
 func Run(ctx context.Context, o Options) (Report, error) {
 	var r Report
 	s := newSurvey(ctx, o)
-	processes, unread, err := s.selected(ctx)
-	r.Unread = unread
+	processes, absent, err := s.selected(ctx)
+	r.Absent = absent
 	if err != nil {
 		return r, err
 	}

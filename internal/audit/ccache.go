@@ -19,8 +19,11 @@ import (
 // has some kilobytes, and a cache one a service.
 const maxCCache = 4 << 20
 
-// soon is when the end of a ticket that cannot be renewed is near.
-const soon = 2 * time.Hour
+// soon is when the end of a ticket is near: 2 hours before, and of a short one
+// in the last quarter of its life, which no renewer lets come.
+func soon(t *keys.Credential) time.Duration {
+	return min(2*time.Hour, t.EndTime.Sub(t.StartTime)/4)
+}
 
 // kcmSocket is where MIT's and Heimdal's libraries find the KCM daemon.
 func kcmSockets() []string {
@@ -188,6 +191,7 @@ func (c *inspection) judgeTickets(file string, b []byte, keytab bool) {
 		}
 		return
 	}
+	c.facts.Refills = keytab
 	c.facts.CacheEnds = tgt.EndTime.UTC().Format(time.RFC3339)
 	end := tgt.EndTime
 	if tgt.Renewable() && tgt.RenewTill.After(end) {
@@ -199,7 +203,7 @@ func (c *inspection) judgeTickets(file string, b []byte, keytab bool) {
 		c.add(Issue{Code: "app-ccache-expired", Severity: Error, Place: file,
 			Cause: fmt.Sprintf("The ticket of %s in %s ended %s, and nobody has renewed it.", c.user, file, stamp(end)),
 			Fix:   "get a new ticket, and have a timer or k5start renew it, or give the program a client keytab"})
-	case end.Sub(c.now) < soon:
+	case end.Sub(c.now) < soon(tgt):
 		c.add(Issue{Code: "app-ccache-expiring", Severity: Warning, Place: file,
 			Cause: fmt.Sprintf("The ticket of %s in %s ends %s, and nobody has renewed it so far.", c.user, file, stamp(end)),
 			Fix:   "renew it, and have a timer do so at half of its life"})

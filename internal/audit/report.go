@@ -16,6 +16,7 @@ package audit
 // Report is what an audit saw.
 type Report struct {
 	Applications []Application `json:"applications"`
+	Absent       []string      `json:"absent"` // units of the configuration of which no process runs
 	Unread       []string      `json:"unread"` // what could not be looked at, and why
 }
 
@@ -64,5 +65,6 @@ type Facts struct {
 	CacheEnds  string // RFC 3339
 	RenewUntil string // RFC 3339; empty where it cannot be renewed
 	Keytab     string
+	Refills    bool   // the library gets a new ticket with the keytab by itself
 	Apart      string // namespaces that are not this host's
 }

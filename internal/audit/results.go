@@ -9,9 +9,12 @@ import (
 	"github.com/kerbagent/kerbagent/probe"
 )
 
+// errAbsent is why nothing is known of an application.
+var errAbsent = errors.New("it is not running")
+
 // Results returns what an audit saw in the vocabulary of probes: one result
 // for each application, and one for each of its issues, whose Variant begins
-// with the issue's code.
+// with the issue's code. An application that does not run is skipped.
 func Results(r Report, now func() time.Time) []probe.Result {
 	var out []probe.Result
 	taken := map[string]int{}
@@ -21,6 +24,11 @@ func Results(r Report, now func() time.Time) []probe.Result {
 			target = fmt.Sprintf("%s-%d", target, taken[target])
 		}
 		out = append(out, a.results(probe.ID{Kind: probe.Application, Target: target}, now)...)
+	}
+	for _, name := range r.Absent {
+		rec := probe.Begin(probe.ID{Kind: probe.Application, Target: printable(name)}, now)
+		rec.Fact(probe.FactApplication, printable(name))
+		out = append(out, rec.Skip(probe.ReasonNotAsked, errAbsent))
 	}
 	return out
 }
@@ -38,7 +46,7 @@ func printable(name string) string {
 func (a Application) results(id probe.ID, now func() time.Time) []probe.Result {
 	whole := probe.Begin(id, now)
 	whole.Facts(a.facts())
-	if end, err := time.Parse(time.RFC3339, a.Facts.CacheEnds); err == nil {
+	if end, err := time.Parse(time.RFC3339, a.Facts.CacheEnds); err == nil && !a.Facts.Refills {
 		whole.Sample(probe.SampleTicketEnd, float64(end.Unix()))
 	}
 	var out []probe.Result
@@ -51,7 +59,7 @@ func (a Application) results(id probe.ID, now func() time.Time) []probe.Result {
 			one.Variant += fmt.Sprintf("#%d", seen[issue.Code])
 		}
 		rec := probe.Begin(one, now)
-		rec.Facts(probe.Facts{probe.FactIssue: issue.Code, probe.FactSeverity: string(issue.Severity), probe.FactPlace: issue.Place,
+		rec.Facts(probe.Facts{probe.FactApplication: printable(a.Name), probe.FactIssue: issue.Code, probe.FactSeverity: string(issue.Severity), probe.FactPlace: issue.Place,
 			probe.FactCause: issue.Cause, probe.FactFix: issue.Fix, probe.FactDatabase: a.Database, probe.FactUser: a.Facts.CacheUser, probe.FactUID: a.Facts.UID})
 		if issue.Severity == Info {
 			out = append(out, rec.OK())
@@ -71,7 +79,7 @@ func (a Application) results(id probe.ID, now func() time.Time) []probe.Result {
 func (a Application) facts() probe.Facts {
 	f := probe.Facts{}
 	for k, v := range map[probe.Fact]string{
-		probe.FactPIDs: strings.Trim(fmt.Sprint(a.PIDs), "[]"), probe.FactUID: a.Facts.UID, probe.FactReader: a.Facts.Reader,
+		probe.FactApplication: printable(a.Name), probe.FactPIDs: strings.Trim(fmt.Sprint(a.PIDs), "[]"), probe.FactUID: a.Facts.UID, probe.FactReader: a.Facts.Reader,
 		probe.FactClient: a.Facts.Client, probe.FactKrb5Conf: a.Facts.Krb5Conf, probe.FactRealm: a.Facts.Realm, probe.FactCache: a.Facts.Cache,
 		probe.FactUser: a.Facts.CacheUser, probe.FactKeytab: a.Facts.Keytab, probe.FactRenewTill: a.Facts.RenewUntil,
 		probe.FactNamespaces: a.Facts.Apart, probe.FactDatabase: a.Database, probe.FactUnread: strings.Join(a.Unread, "; "),

@@ -51,10 +51,10 @@ func newSurvey(ctx context.Context, o Options) *survey {
 	return s
 }
 
-// selected opens the processes that are looked at, with what could not be
-// looked at. The caller closes them. All others are closed as soon as they were
+// selected opens the processes that are looked at, and lists the units of the
+// configuration that have none. The caller closes them. All others are closed as soon as they were
 // seen: a host may have more processes than this one may open.
-func (s *survey) selected(ctx context.Context) (chosen []*Process, unread []string, err error) {
+func (s *survey) selected(ctx context.Context) (chosen []*Process, absent []string, err error) {
 	groups, err := s.groups()
 	if err != nil {
 		return nil, nil, err
@@ -80,7 +80,7 @@ func (s *survey) selected(ctx context.Context) (chosen []*Process, unread []stri
 		case len(g.members) > 0:
 			chosen = append(chosen, g.chosen(chosen)...)
 		case g.application:
-			unread = append(unread, g.what+" is not running")
+			absent = append(absent, g.what)
 		case err == nil:
 			err = fmt.Errorf("%s: %w", g.what, ErrNoProcess)
 		}
@@ -92,7 +92,7 @@ func (s *survey) selected(ctx context.Context) (chosen []*Process, unread []stri
 			}
 		}
 	}
-	return chosen, unread, err
+	return chosen, absent, err
 }
 
 // chosen lists the members that log in, or all where none has done so far. Who

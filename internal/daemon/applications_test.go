@@ -3,6 +3,7 @@ package daemon
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -28,6 +29,12 @@ func TestRunReadsTheAudit(t *testing.T) {
 		cfg.Applications = []config.Application{{Unit: "orders.service", Database: cfg.Databases[0].Name}}
 	})
 	r.until("no report", r.has("app-report-stale"))
+	has := func(series string) func() bool {
+		return func() bool { return strings.Contains(r.get("/metrics"), series) }
+	}
+	if has("kerbagent_application_ok{")() {
+		t.Error("nobody has looked, and there is a series")
+	}
 	app := audit.Application{Name: "orders.service", PIDs: []int{1}, Facts: audit.Facts{UID: "1001"},
 		Issues: []audit.Issue{{Code: "app-ccache-expired", Severity: audit.Error, Place: "/run/cc", Cause: "It ended.", Fix: "renew it"}}}
 	if err := audit.WriteReport(file, audit.Report{Applications: []audit.Application{app}}, time.Now()); err != nil {
@@ -37,9 +44,20 @@ func TestRunReadsTheAudit(t *testing.T) {
 	if r.has("app-report-stale")() {
 		t.Error("there is a report, and it is said to be missing")
 	}
+	r.until("its metric", has(`kerbagent_application_ok{application="orders.service"} 0`))
 	app.Issues = nil
+	app.Facts.CacheEnds = "2033-05-18T03:33:20Z"
 	if err := audit.WriteReport(file, audit.Report{Applications: []audit.Application{app}}, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	r.until("all is well", func() bool { return !r.has("app-ccache-expired")() })
+	r.until("its metric", has(`kerbagent_application_ok{application="orders.service"} 1`))
+	r.until("its ticket's end", has(`kerbagent_application_ticket_expiry_timestamp_seconds{application="orders.service"} 2e+09`))
+	if page := r.get("/"); !strings.Contains(page, `data-part="application"`) {
+		t.Error("the page has no row for it")
+	}
+	if err := audit.WriteReport(file, audit.Report{Absent: []string{"orders.service"}}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	r.until("it has ended", func() bool { return strings.Contains(r.get("/"), "not running") && !has("kerbagent_application_ok{")() })
 }

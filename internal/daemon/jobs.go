@@ -69,6 +69,9 @@ func (d *Daemon) apply(s *setup, before, jobs []plan.Job) {
 		d.notes.set(noteKrb5Conf, nil)
 		d.metrics.Krb5ConfNotKept()
 	}
+	if len(s.cfg.Applications) == 0 {
+		d.metrics.Applications(nil, nil)
+	}
 	d.sched.Set(scheduled)
 	for _, t := range tasks {
 		if len(t.Asks) == 0 && d.results.Due(t.Key) {
@@ -139,7 +142,9 @@ func (d *Daemon) do(ctx context.Context, s *setup, j plan.Job) {
 		var seen []probe.Result
 		p.Parts = func(parts []probe.Result) { seen = parts }
 		res := probe.Safely(ctx, p)
-		d.putWhole(ctx, res, seen, j.Every)
+		if d.putWhole(ctx, res, seen, j.Every) {
+			d.metrics.Applications(s.cfg.Units(), seen)
+		}
 		return
 	}
 	if j.Login.User != "" {

@@ -64,7 +64,7 @@ func applicationTicketRules() []Rule {
 			"The ticket-granting ticket in the program's cache has ended: connections that are open go on, the next login fails.",
 			"Look at the ticket, get a new one, and have it renewed.", "sudo -u '#{uid}' klist -c <cache>", "sudo -u '#{uid}' kinit -c <cache> {user}", "systemctl list-timers"),
 		applicationRule("app-ccache-expiring", Warning, "the ticket of {program} ends soon and nobody has renewed it",
-			"The ticket-granting ticket in the program's cache ends within two hours. What renews tickets usually does so at half of their life, hours earlier.",
+			"The ticket-granting ticket in the program's cache ends within two hours, or within the last quarter of its life where that is shorter. What renews tickets usually does so at half of their life.",
 			"See when it ends, and renew it.", "sudo -u '#{uid}' klist -c <cache>", "sudo -u '#{uid}' kinit -R -c <cache>"),
 		applicationRule("app-ccache-unusable", Error, "{program} cannot use its kind of credential cache",
 			"The credential cache is of a type that does not work where the program runs or that its library does not read, or it is damaged.",

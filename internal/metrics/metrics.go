@@ -45,6 +45,8 @@ type Metrics struct {
 	findings   map[labelled]prometheus.Gauge
 	breakers   map[string]bool // whether logins are paused, by user@REALM
 	unfinished map[string]int  // the number of unfinished handshakes, by database
+
+	applications []string // the configured ones, as of the latest audit
 }
 
 // New makes the metrics, with every series that needs no plan.

@@ -118,6 +118,7 @@ func full(o Options) *Metrics {
 	m.Observe(bad(issue, "krb5conf-rdns"))
 	issue.ID.Variant = "ticket-expiring"
 	m.Observe(ran(issue, probe.OK, "", probe.Samples{probe.SampleTicketEnd: 1.8e9}))
+	m.Applications([]string{"orders.service"}, seen("orders.service", "orders.service", 1.8e9, diagnose.Warning))
 	m.Breaker("etl@ONPREM.LOCAL", true)
 	m.Unfinished("orders", 3)
 	m.Krb5Conf(false)

@@ -1,5 +1,7 @@
 package metrics
 
+import "slices"
+
 // Row is one metric: the collectors and docs/metrics.md are made of the same rows.
 type Row struct {
 	Name   string
@@ -43,7 +45,7 @@ const (
 // Table returns every metric of kerbagent's own, in the order of the docs.
 func Table() []Row {
 	where := []string{"probe", "target", "address", "transport", "family", "variant", "realm"}
-	return []Row{
+	return slices.Concat([]Row{
 		{finding, TypeGauge, []string{"code", "severity"},
 			"Findings with this code and severity now: root causes, without their consequences. Every code at its worst severity is 0 from the start.",
 			`kerbagent_finding{severity="error"} > 0`},
@@ -104,5 +106,5 @@ func Table() []Row {
 		{buildInfo, TypeGauge, []string{"version", "goversion"},
 			"Always 1, with kerbagent's version and that of Go.",
 			`count by (version) (kerbagent_build_info)`},
-	}
+	}, applicationRows())
 }

@@ -46,7 +46,7 @@ func Applications(w io.Writer, in Input, unread []string, o Options) error {
 func ApplicationsHeadline(in Input) string {
 	var all, bad int
 	for _, r := range in.Results {
-		if r.ID.Kind != probe.Application || r.ID.Variant != "" {
+		if r.ID.Kind != probe.Application || r.ID.Variant != "" || r.Outcome == probe.Skipped {
 			continue
 		}
 		all++
@@ -89,6 +89,10 @@ func about(id probe.ID, r diagnose.Report, only ...diagnose.Severity) []diagnose
 func (p *page) application(r probe.Result, report diagnose.Report) {
 	f := r.Facts
 	p.line("")
+	if r.Outcome == probe.Skipped {
+		p.line(p.bold(Terminal(clip(r.ID.Target, maxTitle))) + p.dim("  "+Terminal(r.Err.Error())))
+		return
+	}
 	p.line(p.bold(Terminal(clip(r.ID.Target, maxTitle))) + p.dim(fmt.Sprintf("  process %s, user %s", Terminal(clip(f[probe.FactPIDs], maxTitle)), f[probe.FactUID])))
 	p.field("client", f[probe.FactClient])
 	if f[probe.FactReader] != "" {

@@ -112,9 +112,13 @@ func TestEachBrokenRung(t *testing.T) {
 func TestHostileText(t *testing.T) {
 	const evil = "</pre><script>alert(1)</script><img src=x onerror=alert(1)>\" onfocus=\"alert(1)\x1b[2J\x00\u202egnp.exe\u200b\r\nOK all logins work \xff'{{.}}"
 	s := fleet(40, 3)
+	for i := range 5 {
+		s.Entries[i].Result.ID.Kind, s.Entries[i].Result.ID.Variant = probe.Application, ""
+	}
 	for i := range s.Entries {
 		r := &s.Entries[i].Result
-		r.Facts = probe.Facts{probe.FactUser: evil, probe.FactDatabase: evil, probe.FactRealm: evil, probe.FactSPN: evil, probe.FactCurrentUser: evil}
+		r.Facts = probe.Facts{probe.FactUser: evil, probe.FactDatabase: evil, probe.FactRealm: evil, probe.FactSPN: evil, probe.FactCurrentUser: evil,
+			probe.FactApplication: evil, probe.FactCache: evil, probe.FactUnread: evil}
 		r.ID.Target, r.Err = evil, errors.New(evil)
 		r.Stages = []probe.Stage{{Name: evil, Duration: time.Millisecond, Err: errors.New(evil)}}
 	}
