@@ -198,7 +198,7 @@ func TestKilledAtEveryCall(t *testing.T) {
 	for _, s := range scenarios()[1:5] {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
-			c := newCloud(t, awstest.Options{ReadLag: 20 * time.Second})
+			c := newCloud(t, awstest.Options{ReadLag: 20 * time.Second, Slowest: 45 * time.Second})
 			s.seed(c)
 			c.Advance(time.Minute)
 			h := newHost(t, c, s.file)
@@ -211,7 +211,7 @@ func TestKilledAtEveryCall(t *testing.T) {
 						continue // a read has no effect: before is as after
 					}
 					// Reads lag, so that who forgot a request makes it again.
-					c := newCloud(t, awstest.Options{ReadLag: 20 * time.Second})
+					c := newCloud(t, awstest.Options{ReadLag: 20 * time.Second, Slowest: 45 * time.Second})
 					s.seed(c)
 					c.Advance(time.Minute)
 					h := newHost(t, c, s.file)

@@ -2,7 +2,6 @@ package bootstrap
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,7 +10,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/rds"
 	"github.com/aws/aws-sdk-go-v2/service/rds/types"
-	"github.com/aws/smithy-go"
 
 	"github.com/kerbagent/kerbagent/config"
 )
@@ -140,25 +138,4 @@ func (s *clusterStep) remember(c *types.DBCluster, instances []types.DBInstance)
 		}
 	}
 	s.cluster = f
-}
-
-// notYet tells a refusal that passes from one that stays: for a role that IAM
-// has, but RDS has not seen yet, RDS has no code of its own, only these messages
-// under a general one (seen in terraform-provider-aws issue 43741, and for the
-// service-linked role in eks-workshop-v2 issue 1609).
-func notYet(err error) error {
-	var api smithy.APIError
-	if !errors.As(err, &api) {
-		return err
-	}
-	general := api.ErrorCode() == "InvalidParameterCombination" || api.ErrorCode() == "InvalidParameterValue"
-	switch {
-	case general && strings.Contains(api.ErrorMessage(), "service linked role"):
-		return &notYetError{&linkedRoleError{err}, linkedBudget}
-	case general && strings.Contains(api.ErrorMessage(), "IAM role"):
-		return &notYetError{err, notYetBudget}
-	case api.ErrorCode() == "DomainNotFoundFault": // a directory that is minutes old
-		return &notYetError{err, notYetBudget}
-	}
-	return err
 }

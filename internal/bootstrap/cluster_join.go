@@ -94,7 +94,7 @@ func (s *clusterStep) join(ctx context.Context, v view, c *types.DBCluster, inst
 		v.notes = append(v.notes, "the last try failed: as a rule the domain controllers cannot be reached from the cluster, or the role "+s.Config.Role.Name+" does not let Aurora in")
 		what = "try again to " + what
 	}
-	v.do = append(v.do, change{key: "join-" + id, what: what, act: func(ctx context.Context) error {
+	v.do = append(v.do, change{key: "join-" + id, what: what, next: s.unjoined(), act: func(ctx context.Context) error {
 		// The readers of now are those to be rebooted.
 		var newest time.Time
 		for _, i := range instances {
@@ -111,7 +111,7 @@ func (s *clusterStep) join(ctx context.Context, v view, c *types.DBCluster, inst
 		}
 		_, err := s.rds.modifyDBCluster(ctx, &rds.ModifyDBClusterInput{DBClusterIdentifier: aws.String(id), Domain: aws.String(s.directory.id),
 			DomainIAMRoleName: aws.String(s.Config.Role.Name), ApplyImmediately: aws.Bool(true)})
-		return notYet(err)
+		return s.notYet(err)
 	}})
 	return v, nil
 }

@@ -55,7 +55,7 @@ func (s *clusterStep) lookMissing(ctx context.Context) (view, error) {
 		if code(err) == "DBClusterAlreadyExistsFault" {
 			return nil // ours of before, or not: the next look tells
 		}
-		return notYet(err)
+		return s.notYet(err)
 	}})
 	for n := range want.Instances {
 		v.do = append(v.do, change{what: "create the instance " + s.instanceID(n)})

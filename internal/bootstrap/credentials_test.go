@@ -93,6 +93,7 @@ func TestFirstPlanOfANewcomer(t *testing.T) {
 // A clock that is off is corrected by AWS's, as every tool of AWS's does it. It
 // used to end as expired credentials. Where that does not help, the clock is said.
 func TestAClockThatIsOff(t *testing.T) {
+	t.Parallel() // the SDK waits before it tries again
 	for name, off := range map[string]time.Duration{"ahead": -20 * time.Minute, "behind": time.Hour} {
 		cloud := newCloud(t, awstest.Options{Wall: func() time.Time { return time.Now().Add(off) }})
 		addOrders(cloud)

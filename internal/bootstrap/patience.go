@@ -1,6 +1,7 @@
 package bootstrap
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -82,7 +83,7 @@ func (p *patience) do(ctx context.Context, c change) error {
 		if p.last != nil {
 			why = "the last time: " + text(p.last)
 		}
-		return advise(goOn, "tried %d times to %s, and it is not so (%s)", mostTries, c.what, why)
+		return advise(cmp.Or(c.next, goOn), "tried %d times to %s, without success (%s)", mostTries, c.what, why)
 	}
 	if c.key != "" {
 		if err := p.state.note(key, p.Now()); err != nil {

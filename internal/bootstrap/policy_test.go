@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/kerbagent/kerbagent/config"
 	"github.com/kerbagent/kerbagent/internal/bootstrap/awstest"
@@ -55,7 +56,9 @@ func TestPolicyIsSufficientAndNecessary(t *testing.T) {
 	}
 	for _, s := range scenarios() {
 		t.Run(s.name, func(t *testing.T) {
-			h := newHost(t, newCloud(t, awstest.Options{}), s.file)
+			t.Parallel()
+			fast := awstest.Options{Slowest: 45 * time.Second}
+			h := newHost(t, newCloud(t, fast), s.file)
 			s.seed(h.cloud)
 			h.cloud.OtherSide("onprem.local", "not yet the right one")
 			all := h.policy(ForApply)
@@ -78,7 +81,7 @@ func TestPolicyIsSufficientAndNecessary(t *testing.T) {
 					if len(less.Statement[i].Action) == 0 {
 						less.Statement = slices.Delete(less.Statement, i, i+1)
 					}
-					h := newHost(t, newCloud(t, awstest.Options{}), s.file)
+					h := newHost(t, newCloud(t, fast), s.file)
 					s.seed(h.cloud)
 					h.cloud.OtherSide("onprem.local", "not yet the right one")
 					h.as(policyText(less))

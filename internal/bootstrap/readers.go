@@ -182,7 +182,10 @@ func (s *readersStep) restarted(ctx context.Context, reader string, joined time.
 		// the API gives no id of the event, only its text.
 		text := strings.ToLower(aws.ToString(e.Message))
 		restarted = restarted || strings.Contains(text, "restarted")
-		taken = taken || restarted || strings.Contains(text, "shutdown")
+		// Any other event about its availability may tell of our request in words that
+		// are not known here. Then it is not sent again: if the reader did not restart,
+		// the step database-users names it.
+		taken = taken || restarted || strings.Contains(text, "shutdown") || slices.Contains(e.EventCategories, "availability")
 	}
 	if taken {
 		err = s.asked(reader, joined)

@@ -16,7 +16,7 @@ import (
 func rotated(t *testing.T, lag time.Duration) *host {
 	t.Helper()
 	var h *host
-	cloud := newCloud(t, awstest.Options{ReadLag: lag, OnCurrent: func(name, value string) {
+	cloud := newCloud(t, awstest.Options{ReadLag: lag, Slowest: 45 * time.Second, OnCurrent: func(name, value string) {
 		var object struct{ Password string }
 		if json.Unmarshal([]byte(value), &object) == nil {
 			value = object.Password
@@ -90,6 +90,7 @@ func TestRotate(t *testing.T) {
 // Killed at any call, before it is sent or before its answer is read, and run
 // again: one rotation comes of it, with one pending version.
 func TestRotateKilledAtEveryCall(t *testing.T) {
+	t.Parallel()
 	whole := rotated(t, 0)
 	before := len(whole.cloud.Calls())
 	if _, err, _ := whole.rotate("Admin", "bob"); err != nil {

@@ -29,6 +29,7 @@ type change struct {
 	key    string        // names the request to AWS in the state file; empty for what is seen at once, or asks nobody
 	what   string        // in the infinitive: "create the directory corp.example.com"
 	settle time.Duration // how long AWS may take to show it; until then it is not asked for again
+	next   string        // what a person can do when AWS takes the request and it has no effect; empty: nothing better than goOn
 	// act makes the change. It is nil where a plan can only name the change: what
 	// it needs is made by an earlier one.
 	act func(context.Context) error

@@ -168,7 +168,8 @@ func TestJoinFailsTwice(t *testing.T) {
 	h.right(s)
 }
 
-// A failover between two reboots: who writes is never rebooted, and nobody twice.
+// A failover between two reboots: who writes is never rebooted, and nobody twice. The
+// new writer, which was to be rebooted as a reader, has no plugin: it is named.
 func TestFailoverBetweenReboots(t *testing.T) {
 	c := newCloud(t, awstest.Options{})
 	addOrders(c)
@@ -182,7 +183,7 @@ func TestFailoverBetweenReboots(t *testing.T) {
 			}
 		}
 	}
-	h.done()
+	h.fails(ExitFailed, "is not loaded on orders-3", "--db-instance-identifier orders-3")
 	for _, i := range c.Instances() {
 		if want := map[string]int{"orders-1": 1, "orders-2": 1, "orders-3": 0}[i.ID]; i.Reboots != want {
 			t.Errorf("%s was rebooted %d times, want %d", i.ID, i.Reboots, want)

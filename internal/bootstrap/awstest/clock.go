@@ -44,8 +44,12 @@ func (c *Cloud) Advance(d time.Duration) {
 	c.settle()
 }
 
-// after makes something happen at a time of the fake clock.
+// after makes something happen at a time of the fake clock, or sooner where
+// Options.Slowest says so.
 func (c *Cloud) after(at time.Time, run func(st *state, at time.Time)) {
+	if slowest := c.now().Add(c.options.Slowest); c.options.Slowest > 0 && at.After(slowest) {
+		at = slowest
+	}
 	c.events = append(c.events, event{at, run})
 	slices.SortStableFunc(c.events, func(a, b event) int { return a.at.Compare(b.at) })
 }

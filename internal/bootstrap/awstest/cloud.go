@@ -24,6 +24,9 @@ type Options struct {
 
 	// ReadLag is how far behind every Describe, Get and List is, on the fake clock.
 	ReadLag time.Duration
+	// Slowest is the longest that anything takes which AWS begins and ends by itself:
+	// a directory, a restore, a join. 0: as long as it typically takes at AWS.
+	Slowest time.Duration
 	// RoleDelay is how long after a change of a role RDS still does not see it. 0:
 	// 10 s; below 0: none.
 	RoleDelay time.Duration
@@ -42,6 +45,19 @@ type Options struct {
 	// NoSource: RDS sends no aws:SourceAccount and aws:SourceArn when it takes a
 	// role; unverified whether it does.
 	NoSource bool
+	// NoDomainAtCreation: what makes a cluster ignores the domain that it is given;
+	// unverified what RDS makes of it before there is an instance.
+	NoDomainAtCreation bool
+	// WriterNeedsReboot: a modification loads the plugin on no instance, the writer
+	// included; unverified, the guide has only the readers rebooted.
+	WriterNeedsReboot bool
+	// JoinTakes is how long a join takes. 0: four minutes.
+	JoinTakes time.Duration
+	// MemberWords are other words for the states of a membership than the Aurora user
+	// guide has, by the guide's.
+	MemberWords map[string]string
+	// RebootEvents are the two events of a reboot. Empty: as RDS-EVENT-0004 and 0006.
+	RebootEvents [2]string
 	// MFACode that AssumeRole wants. "": none.
 	MFACode string
 	// Alias of the account. "": it has none.
@@ -112,6 +128,8 @@ func New(o Options) *Cloud {
 		{&o.Account, "123456789012"},
 		{&o.PassedToService, "rds.amazonaws.com"},
 		{&o.RolePrincipal, "directoryservice.rds.amazonaws.com"},
+		{&o.RebootEvents[0], "DB instance shutdown"},
+		{&o.RebootEvents[1], "DB instance restarted"},
 	} {
 		if *d.field == "" {
 			*d.field = d.value
@@ -119,6 +137,9 @@ func New(o Options) *Cloud {
 	}
 	if o.RoleDelay == 0 {
 		o.RoleDelay = 10 * time.Second
+	}
+	if o.JoinTakes == 0 {
+		o.JoinTakes = joinEnabling
 	}
 	if o.PageSize == 0 {
 		o.PageSize = 100

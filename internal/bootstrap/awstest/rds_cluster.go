@@ -168,6 +168,9 @@ func (r *request) begin(action string, k *Cluster) error {
 // finish keeps a cluster that is being made.
 func (r *request) finish(k *Cluster, takes time.Duration) (any, error) {
 	k.Status = "creating"
+	if r.cloud.options.NoDomainAtCreation {
+		k.Domain = ""
+	}
 	if k.Domain != "" {
 		k.Member = memberPending
 	}

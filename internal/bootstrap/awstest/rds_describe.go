@@ -78,7 +78,11 @@ func (r *request) describeCluster(k *Cluster) xmlCluster {
 		}
 	}
 	if k.Domain != "" {
-		x.Memberships = []xmlMembership{{k.Domain, k.Member, k.DomainFQDN, k.DomainRole}}
+		word := k.Member
+		if other := r.cloud.options.MemberWords[word]; other != "" {
+			word = other
+		}
+		x.Memberships = []xmlMembership{{k.Domain, word, k.DomainFQDN, k.DomainRole}}
 	}
 	if k.MasterSecret != "" {
 		x.MasterUserSecret = &xmlSecret{k.MasterSecret, k.MasterSecretStatus, k.KMSKey}

@@ -73,9 +73,10 @@ func rebootDBInstance(r *request) (any, error) {
 	if r.cloud.options.OnReboot != nil {
 		r.cloud.options.OnReboot(id)
 	}
-	r.Events = append(r.Events, Event{id, "DB instance shutdown", r.now})
+	r.Events = append(r.Events, Event{id, r.cloud.options.RebootEvents[0], r.now})
+	restarted := r.cloud.options.RebootEvents[1]
 	r.cloud.after(r.now.Add(instanceRebooting), func(st *state, at time.Time) {
-		st.Events = append(st.Events, Event{id, "DB instance restarted", at})
+		st.Events = append(st.Events, Event{id, restarted, at})
 		i := st.Instances[id]
 		i.Status, i.Plugin = "available", st.Clusters[i.Cluster].Member == memberEnabled
 	})

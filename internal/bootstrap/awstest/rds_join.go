@@ -84,7 +84,7 @@ func (c *Cloud) join(_ *state, k *Cluster, at time.Time) {
 			return
 		}
 		k.Member = memberEnabling
-		c.after(at.Add(joinEnabling), func(st *state, _ time.Time) { c.joined(st, st.Clusters[id]) })
+		c.after(at.Add(c.options.JoinTakes), func(st *state, _ time.Time) { c.joined(st, st.Clusters[id]) })
 	}
 	c.after(at.Add(joinPending), enable)
 }
@@ -99,7 +99,7 @@ func (c *Cloud) joined(st *state, k *Cluster) {
 	k.Member = memberEnabled
 	for _, id := range k.Members {
 		i := st.Instances[id]
-		i.Plugin = i.Plugin || !k.PluginLater || id == k.Writer
+		i.Plugin = i.Plugin || !k.PluginLater || id == k.Writer && !c.options.WriterNeedsReboot
 	}
 }
 

@@ -110,6 +110,14 @@ func (c *Cloud) AddCluster(k Cluster, instances ...string) {
 	c.remember()
 }
 
+// AddInstance adds to a cluster a reader that somebody has just made.
+func (c *Cloud) AddInstance(id, cluster string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.newInstance(c.state, &Instance{ID: id, Cluster: cluster, Class: "db.r6g.large", Status: "available"})
+	c.remember()
+}
+
 // DeleteCluster takes a cluster away and keeps its automated backups. It returns
 // its resource id.
 func (c *Cloud) DeleteCluster(id string) (resource string) {
