@@ -64,7 +64,7 @@ func recordForEver(dir string) {
 // Half of the kills come while the file is written anew.
 func TestKill(t *testing.T) {
 	dir := t.TempDir()
-	for i := range 12 {
+	for i := range 6 {
 		cmd := child(t, "endless", dir)
 		out, err := cmd.StdoutPipe()
 		if err != nil {
@@ -73,7 +73,7 @@ func TestKill(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		enough := 1 + i*i*20
+		enough := 1 + i*i*40
 		if i%2 == 1 {
 			enough = 1 << 20
 			go killWhileWriting(t.Context(), cmd.Process, filepath.Join(dir, recorder.FileName+".new"))

@@ -82,6 +82,7 @@ func TestRecordsHoldNoSecret(t *testing.T) {
 }
 
 func searchRecords(t *testing.T, o rehearsal.Options) {
+	t.Parallel() // a fault of time waits
 	w, err := rehearsal.Start(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
