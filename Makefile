@@ -184,6 +184,10 @@ verdict: lab-up ## N=100 sets of faults, drawn by SEED, held against what kinit,
 bench: programs lab-up ## kerbagent against the guide by hand, kinit + mariadb, and the blackbox exporter
 	@lab/lab.sh bench
 
+.PHONY: bench-fleet
+bench-fleet: ## what 2,000 and 10,000 hosts ask of each server: always, when all start at once, when a controller dies
+	@for hosts in 2000 10000; do go test -count=1 -v -run '^TestFleet$$' ./internal/plan -fleet $$hosts | sed -n 's/^ *fleet_test.go:[0-9]*: //p;/^--- FAIL/p;/^FAIL/p'; done
+
 # How long the daemon is soaked, and how often check is asked: healthy a hundred times, then every fault made, found and healed.
 SOAK ?= 1h
 SOAK_ROUNDS ?= 10

@@ -17,13 +17,14 @@ const (
 	maxInterval = 24 * time.Hour
 	minTimeout  = 100 * time.Millisecond
 	maxTimeout  = time.Minute
+	maxHosts    = 1_000_000
 	maxWarn     = 10 * 366 * 24 * time.Hour
 )
 
 // The keys of kerbagent.yaml, object by object: what fields reads and what
 // schema.json describes.
 func topKeys() []string {
-	return []string{"realms", "databases", "logins", "applications", "krb5_conf", "probes", "warn", "resolver", "hide_users", "bootstrap"}
+	return []string{"realms", "databases", "logins", "applications", "krb5_conf", "probes", "fleet", "warn", "resolver", "hide_users", "bootstrap"}
 }
 func realmKeys() []string {
 	return []string{"kind", "dns_servers", "kdcs", "kpasswd_servers", "srv_ports", "trusted_by", "allow_rc4"}
@@ -37,6 +38,7 @@ func loginKeys() []string {
 }
 func krb5ConfKeys() []string { return []string{"path", "mode", "style"} }
 func probesKeys() []string   { return []string{"interval", "timeout"} }
+func fleetKeys() []string    { return []string{"hosts", "requests_per_second"} }
 func warnKeys() []string     { return []string{"password_expiry", "certificate_expiry"} }
 
 // config reads the whole file. It goes on after a problem, so that all are found.
@@ -47,6 +49,7 @@ func (d *document) config(root value, dir string) *Config {
 	}
 	c := &Config{
 		Probes: d.probes(top["probes"]),
+		Fleet:  d.fleet(top["fleet"]),
 		Warn:   d.warn(top["warn"]),
 		Resolver: readAll(top["resolver"], "10.0.0.2", func(s string) (netip.AddrPort, error) {
 			return parseAddrPort(s, PortDNS)
@@ -58,6 +61,7 @@ func (d *document) config(root value, dir string) *Config {
 	c.Logins = d.logins(top["logins"], c, dir)
 	c.Applications = d.applications(top["applications"], c)
 	c.Krb5Conf = d.krb5Conf(top["krb5_conf"], dir)
+	d.share(c, top["fleet"])
 	if top["bootstrap"].set() {
 		c.Bootstrap = []byte(strings.Join(d.lines, "\n"))
 	}

@@ -22,7 +22,7 @@ import (
 const (
 	DefaultFile              = "/etc/kerbagent/kerbagent.yaml"
 	DefaultKrb5ConfPath      = "/etc/krb5.conf"
-	DefaultProbeInterval     = 15 * time.Second
+	DefaultProbeInterval     = 50 * time.Second // a fault at a KDC or a DNS server is found within a minute
 	DefaultProbeTimeout      = 5 * time.Second
 	DefaultLoginInterval     = 5 * time.Minute     // an account survives a day of it, at any lockout threshold
 	DefaultPasswordExpiry    = 14 * 24 * time.Hour // time enough to rotate by hand
@@ -51,6 +51,7 @@ type Config struct {
 	Applications []Application // may be empty: then no program is watched
 	Krb5Conf     *Krb5Conf     // nil where the file has no krb5_conf: then the host's file is nobody's business
 	Probes       Probes
+	Fleet        Fleet
 	Warn         Warn
 	Resolver     []netip.AddrPort // this host's DNS servers; empty for those of /etc/resolv.conf, which the agent reads
 	HideUsers    bool             // no output shows a user's name
@@ -196,9 +197,16 @@ type Krb5Conf struct {
 
 // Probes is the beat of everything but logins.
 type Probes struct {
-	Interval time.Duration
+	Interval time.Duration // between two questions at a KDC or DNS server; what is asked less often is asked every so many of them
 	Timeout  time.Duration // how long one probe may take; shorter than Interval
 }
+
+// Seldom is the time between two questions over the ways that programs take
+// seldom: DNS over TCP, and kpasswd.
+func (p Probes) Seldom() time.Duration { return 6 * p.Interval }
+
+// Rare is the time between two questions for one name, and two large messages.
+func (p Probes) Rare() time.Duration { return 12 * p.Interval }
 
 // LoginTimeout is the longest that a login takes: the timeout of a probe for
 // the way to ticket and database, and the same again from there on.

@@ -134,6 +134,7 @@ func TestEveryKey(t *testing.T) {
 		Applications: []Application{{Unit: "orders.service", Database: "orders"}, {Unit: "etl@1.service", Database: "orders", User: "svc/host@ONPREM.LOCAL"}},
 		Krb5Conf:     &Krb5Conf{Path: "/etc/krb5.conf.d/kerbagent", Mode: Krb5Maintain, Style: Krb5Snippet},
 		Probes:       Probes{Interval: time.Minute, Timeout: 2500 * time.Millisecond},
+		Fleet:        Fleet{Hosts: 3, Requests: 2.5},
 		Warn:         Warn{PasswordExpiry: 48 * time.Hour, CertificateExpiry: 24 * time.Hour},
 		Resolver:     addrs("10.0.0.2:53", "127.0.0.1:5353"), HideUsers: true,
 	}

@@ -23,7 +23,7 @@ func TestFromFlags(t *testing.T) {
 			TLS: TLS{Mode: VerifyFull, CAFile: "ca.pem"}, AllowedServices: []string{"mysql", "mariadb"}, MaxConnectErrors: 100}},
 		Logins: []Login{{User: "alice", Realm: "CORP.EXAMPLE.COM", Database: "db1.corp.example.com:3306", SecretKind: PasswordFile,
 			Secret: SecretRef{path: "alice.password"}, Interval: 5 * time.Minute, Configured: true}},
-		Probes: Probes{Interval: 15 * time.Second, Timeout: 2 * time.Second},
+		Probes: Probes{Interval: 50 * time.Second, Timeout: 2 * time.Second},
 		Warn:   Warn{PasswordExpiry: 14 * 24 * time.Hour, CertificateExpiry: 30 * 24 * time.Hour},
 	}
 	if diff := diffConfig(want, c); diff != "" {

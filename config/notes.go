@@ -42,5 +42,10 @@ func (c *Config) Notes() []string {
 			notes = append(notes, fmt.Sprintf("database %s: with tls.mode %s its certificate is not checked", d.Name, d.TLS.Mode))
 		}
 	}
+	if f := c.Fleet; f.Stretch > 0 {
+		found := c.Probes.Interval + 2*c.Probes.Timeout
+		notes = append(notes, fmt.Sprintf("fleet: all intervals are %.1f times as long, so that %d hosts stay below %g requests a second at every server: probes.interval is %s, and a fault at a KDC or DNS server is found within %s",
+			f.Stretch, f.Hosts, f.Requests, short(c.Probes.Interval), short(found)))
+	}
 	return notes
 }

@@ -85,7 +85,7 @@ func hideSecrets(line, path string) string {
 
 // fileKeys are the keys of kerbagent.yaml, whose values are no secrets.
 func fileKeys() []string {
-	return slices.Concat(topKeys(), realmKeys(), databaseKeys(), tlsKeys(), loginKeys(), krb5ConfKeys(), probesKeys(), warnKeys())
+	return slices.Concat(topKeys(), realmKeys(), databaseKeys(), tlsKeys(), loginKeys(), krb5ConfKeys(), probesKeys(), fleetKeys(), warnKeys())
 }
 
 // printable keeps a message harmless to a terminal: what it says a reader

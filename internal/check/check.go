@@ -158,7 +158,7 @@ func (r *run) do(ctx context.Context, j plan.Job) {
 			r.env.Progress.Started(id)
 		}
 	}
-	j.Ask(ctx, r.env.Now, begins, func(res probe.Result) {
+	j.Ask(ctx, r.env.Now, nil, begins, func(res probe.Result) {
 		r.add(guard.Recall(whole(ctx, res), nil))
 		if r.env.Progress != nil && asked[res.ID] {
 			r.env.Progress.Finished(res.ID)

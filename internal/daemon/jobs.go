@@ -2,8 +2,6 @@ package daemon
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
 	"net/netip"
 	"slices"
 	"time"
@@ -28,14 +26,14 @@ type task struct {
 
 // tasks returns all that is on a beat: the host, the searches, and the plan.
 func (d *Daemon) tasks(s *setup, jobs []plan.Job) []task {
-	interval, timeout := s.cfg.Probes.Interval, s.cfg.Probes.Timeout
-	out := []task{{results.Job{Key: hostKey, Beat: interval, Limit: timeout}, func(context.Context) { d.lookAtHost(s) }}}
+	timeout := s.cfg.Probes.Timeout
+	out := []task{{results.Job{Key: hostKey, Beat: s.cfg.Probes.Interval, Limit: timeout}, func(context.Context) { d.lookAtHost(s) }}}
 	for _, of := range discover.Searches(s.cfg) {
-		out = append(out, task{results.Job{Key: of.Key(), Beat: min(interval, discover.LongestTTL), Limit: 2*timeout + time.Second},
+		out = append(out, task{results.Job{Key: of.Key(), Beat: of.Beat(s.cfg), Limit: 2*timeout + time.Second},
 			func(ctx context.Context) { d.search(ctx, s, of) }})
 	}
 	for _, j := range jobs {
-		t := task{results.Job{Key: j.Key, Beat: j.Beat, Limit: j.Limit, Slow: !j.Prompt, Gone: j.Gone}, func(ctx context.Context) { d.do(ctx, s, j) }}
+		t := task{results.Job{Key: j.Key, Beat: j.Beat, Limit: j.Limit, Slow: !j.Prompt || j.Beat > s.cfg.Probes.Interval, Leads: j.Leads, Gone: j.Gone}, func(ctx context.Context) { d.do(ctx, s, j) }}
 		for _, target := range j.Targets {
 			t.Asks = append(t.Asks, target.ID)
 		}
@@ -75,26 +73,26 @@ func (d *Daemon) apply(s *setup, before, jobs []plan.Job) {
 	d.sched.Set(scheduled)
 	for _, t := range tasks {
 		if len(t.Asks) == 0 && d.results.Due(t.Key) {
-			d.sched.Soon(t.Key) // what the others wait for: who is to be asked
+			d.soon(plan.Pull{Key: t.Key, Within: s.planner.FirstNames()}) // what the others wait for: who is to be asked
 		}
 	}
-	d.startLogins(s, before, jobs)
+	d.start(s, before, jobs)
 	d.explainer.Soon()
 }
 
-// startLogins pulls forward the logins that are new, each within one interval
-// of the other probes, so that the first round is over soon. The place in it is
-// the host's own, as at every beat.
-func (d *Daemon) startLogins(s *setup, before, jobs []plan.Job) {
+// start pulls forward the jobs that are new, so that the first round is over soon.
+func (d *Daemon) start(s *setup, before, jobs []plan.Job) {
 	had := map[string]bool{}
 	for _, j := range before {
 		had[j.Key] = true
 	}
-	for _, j := range jobs {
-		if j.Login.User != "" && !had[j.Key] {
-			h := sha256.Sum256([]byte(d.o.Host + "\x00" + j.Key))
-			place := time.Duration(binary.BigEndian.Uint64(h[:8]) % uint64(s.cfg.Probes.Interval))
-			time.AfterFunc(place, func() { d.sched.Soon(j.Key) })
+	for _, p := range s.planner.First(jobs) {
+		if !had[p.Key] {
+			time.AfterFunc(p.At(d.o.Host), func() {
+				if d.results.Due(p.Key) { // its beat has not come first
+					d.sched.Soon(p.Key)
+				}
+			})
 		}
 	}
 }
@@ -160,12 +158,16 @@ func (d *Daemon) do(ctx context.Context, s *setup, j plan.Job) {
 	if !d.guard.MayAsk(j.Targets[0].ID, j.Beat, j.Every, j.OddPort) {
 		return
 	}
-	j.Ask(ctx, d.o.Now, nil, func(res probe.Result) {
+	due := func(i int) bool { // a large message: seldom, but where the last one did not get through
+		every := j.EveryOf(i)
+		return every <= j.Every || !d.results.Fresh(j.Targets[i].ID, every-j.Beat/2)
+	}
+	j.Ask(ctx, d.o.Now, due, nil, func(res probe.Result) {
 		d.guard.Heard(res, j.Beat, j.OddPort)
 		if s.keeper.Observe(res) {
 			d.lookAtKrb5ConfSoon()
 		}
-		d.put(ctx, res, j.Every)
+		d.put(ctx, res, j.EveryOf(slices.IndexFunc(j.Targets, func(t probe.Target) bool { return t.ID == res.ID })))
 	})
 }
 

@@ -24,7 +24,7 @@ import (
 
 // The beat of a daemon in the lab.
 const (
-	labInterval = 3 * time.Second
+	labInterval = 1500 * time.Millisecond
 	labTimeout  = time.Second
 	labPatience = 15 * time.Second // for what takes one or two beats, on a busy machine
 )

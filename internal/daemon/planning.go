@@ -3,6 +3,7 @@ package daemon
 import (
 	"net/netip"
 	"reflect"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -144,6 +145,9 @@ func (d *Daemon) Reload() error {
 			next.keeper = old.keeper // and what it has seen of the KDCs
 		}
 		d.names.Forget(func(s discover.Search) bool { return differs(s, old.cfg, next.cfg) })
+		next.finder.Take(old.finder, func(s discover.Search) bool {
+			return !differs(s, old.cfg, next.cfg) && slices.Equal(old.resolver, next.resolver)
+		})
 		d.logins.keep(next.cfg.Logins)
 		d.secrets.Keep(next.cfg.Logins)
 		d.recorder.SetUsers(d.users.learn(next.cfg))

@@ -3,12 +3,13 @@ package daemon
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/kerbagent/kerbagent/internal/discover"
 	"github.com/kerbagent/kerbagent/internal/guard"
+	"github.com/kerbagent/kerbagent/internal/plan"
+	"github.com/kerbagent/kerbagent/internal/results"
 	"github.com/kerbagent/kerbagent/probe"
 )
 
@@ -25,54 +26,63 @@ func (d *Daemon) put(ctx context.Context, res probe.Result, interval time.Durati
 	if change.Says {
 		d.explainer.Soon()
 	}
-	if !change.First && change.Says && res.ID.Kind == probe.DNS {
-		d.lookUpAgain(res)
+	if res.ID.Kind == probe.DNS && !change.First {
+		d.lookUpAgain(res, change)
 	}
 	if !change.First && change.Turned {
 		d.pull(res)
 	}
 }
 
-// pull runs the jobs of a realm or database soon, since something changed
-// there: so that what is found is not made of old and new. Logins and what is
-// meant to fail are left at their beat.
+// pull runs jobs out of turn, since something changed at a server, a database or a
+// login. One change is seen by several probes, and is followed once an interval.
 func (d *Daemon) pull(res probe.Result) {
 	s, jobs := d.planning.plan()
-	var names []string
-	for _, k := range []probe.Fact{probe.FactRealm, probe.FactDatabase} {
-		if name := res.Facts[k]; name != "" && d.seldom.may(name, s.cfg.Probes.Interval) {
-			names = append(names, name)
+	for _, p := range s.planner.After(jobs, res) {
+		what := "at once "
+		if p.Within > 0 {
+			what = "soon "
 		}
-	}
-	if len(names) == 0 {
-		return
-	}
-	for _, of := range discover.Searches(s.cfg) {
-		if slices.Contains(names, of.Name) {
-			d.sched.Soon(of.Key())
+		if !d.seldom.may(what+p.Key, s.cfg.Probes.Interval) {
+			continue
 		}
-	}
-	for _, j := range jobs {
-		if j.Prompt && slices.ContainsFunc(j.About(), func(n string) bool { return slices.Contains(names, n) }) {
-			d.sched.Soon(j.Key)
-		}
+		d.soon(p)
 	}
 }
 
-// lookUpAgain finds a realm's servers or a database's addresses anew, since DNS
-// says something else of them than before, and their TTL may be long.
-func (d *Daemon) lookUpAgain(res probe.Result) {
+// soon runs a job once out of turn.
+func (d *Daemon) soon(p plan.Pull) {
+	at := p.At(d.o.Host)
+	if at == 0 {
+		d.sched.Soon(p.Key)
+		return
+	}
+	time.AfterFunc(at, func() { d.sched.Soon(p.Key) })
+}
+
+// lookUpAgain finds a realm's servers or a database's addresses anew: at once where
+// DNS says something else of them than before, as what was found is used for long;
+// and spread out over a fleet where a DNS server is heard again, and nobody was
+// meanwhile.
+func (d *Daemon) lookUpAgain(res probe.Result, change results.Change) {
 	s := d.planning.current()
 	of := []discover.Search{{Kind: probe.KDC, Name: res.Facts[probe.FactRealm]}, {Kind: probe.Kpasswd, Name: res.Facts[probe.FactRealm]}}
 	if db := res.Facts[probe.FactDatabase]; db != "" {
 		of = []discover.Search{{Kind: probe.Database, Name: db}}
+	}
+	within := time.Duration(0)
+	switch back := change.Turned && res.Outcome == probe.OK && d.names.Failing(of[0]); {
+	case !change.Answers && !back:
+		return
+	case back && s.cfg.Fleet.Hosts > 1:
+		within = 2 * s.cfg.Probes.Interval
 	}
 	if !d.seldom.may(of[0].Key(), s.cfg.Probes.Timeout) {
 		return
 	}
 	for _, one := range of {
 		s.finder.Expire(one)
-		d.sched.Soon(one.Key())
+		d.soon(plan.Pull{Key: one.Key(), Within: within})
 	}
 }
 

@@ -53,6 +53,7 @@ type found[T any] struct {
 	err   error
 	left  int           // how many addresses are left out of value
 	ttl   time.Duration // the least TTL of the answers that value is made of
+	hold  time.Duration // how long it is good for whatever the TTL; 0: the TTL decides
 	until time.Time     // under Finder.mu: when it is over; zero: never
 }
 
@@ -112,8 +113,33 @@ func (d *Finder) serversOf(ctx context.Context, known map[string]*found[[]Server
 		if len(given) == 0 { // how many hosts are configured, no DNS server decides
 			capAll(f.value, most)
 		}
+		f.hold = d.holds(at)
+		if len(f.value) == 0 {
+			f.hold = missing * d.cfg.Probes.Interval
+		}
 	})
 	return f.value, f.err
+}
+
+// missing is how many intervals pass until a realm whose servers were not found is
+// looked for again: all its DNS servers may be down, and a fleet is not to beat on them.
+const missing = 3
+
+// holds returns how long a realm's servers are good for that these DNS servers
+// have named. Their TTL would let the zone decide what a fleet costs them; that a name
+// has other answers, its probe shows. Realms that share a DNS server share its patience.
+func (d *Finder) holds(at []netip.AddrPort) time.Duration {
+	most := 1
+	for _, server := range at {
+		n := 0
+		for _, r := range d.cfg.Realms {
+			if slices.Contains(d.dnsFor(r.Name), server) {
+				n++
+			}
+		}
+		most = max(most, n)
+	}
+	return time.Duration(most) * d.cfg.Probes.Rare()
 }
 
 // once returns the search for key: an earlier one that has not expired, one that
@@ -140,6 +166,9 @@ func once[T any](ctx context.Context, d *Finder, searches map[string]*found[T], 
 	}()
 	if d.ages {
 		ttl := max(min(f.ttl, LongestTTL), shortestTTL)
+		if f.hold > 0 {
+			ttl = f.hold
+		}
 		if ctx.Err() != nil { // cut short: that says nothing
 			ttl = 0
 		}

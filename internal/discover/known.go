@@ -36,6 +36,16 @@ func Searches(cfg *config.Config) []Search {
 	return out
 }
 
+// Beat returns the time between two runs of a search. Servers of a realm are
+// looked up when what was found is over; databases share the patience of this host's
+// DNS servers.
+func (s Search) Beat(cfg *config.Config) time.Duration {
+	if s.Kind == probe.Database {
+		return time.Duration(len(cfg.Databases)) * cfg.Probes.Seldom()
+	}
+	return cfg.Probes.Interval
+}
+
 // ErrCutShort is why a search has no answer: it was ended before it had one.
 // Half of an answer names other servers than the whole.
 var ErrCutShort = errors.New("the search was cut short")
@@ -110,6 +120,14 @@ func (m *Memory) Learn(of Search, servers []Server, err error, most int) (change
 	}
 	h.most = most
 	return h.update(servers, err, time.Now()) || changed
+}
+
+// Failing reports whether a search was made and has found nothing.
+func (m *Memory) Failing(of Search) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	h := m.of[of]
+	return h != nil && len(h.servers) == 0
 }
 
 // Forget forgets what some searches have found.

@@ -188,7 +188,7 @@ func TestKeeper(t *testing.T) {
 func TestKeeperAsksAgain(t *testing.T) {
 	k := newKeeping(t, "file")
 	asks, noted := 0, false
-	for range 240 { // an hour
+	for range time.Hour / k.cfg.Probes.Interval {
 		st := k.beat()
 		if k.asked() {
 			asks++

@@ -34,6 +34,7 @@ type Job struct {
 	Probes  []probe.Probe
 	Targets []probe.Target // the targets of Probes
 	Beat    time.Duration  // between two runs
+	Leads   bool           // it shows whether its way to a server is open, which others that are asked less often go too
 	Every   time.Duration  // between two questions: Beat, or longer where a guard leaves runs out
 	Limit   time.Duration  // how long one run may take
 	Prompt  bool           // run out of turn when something changes about the realm or database: it harms nobody
@@ -47,6 +48,7 @@ type Job struct {
 	First    bool            // whether this is the address that the login tries first
 
 	timeout time.Duration // how long one probe may take
+	rare    time.Duration // between two large messages
 }
 
 // About returns the realm and the database that a job is about.
@@ -60,10 +62,14 @@ func (j Job) About() (names []string) {
 }
 
 // Ask asks one probe after the other. Each result goes to keep, what is not
-// asked among them; before hears of each probe that is; it may be nil.
-func (j Job) Ask(ctx context.Context, now func() time.Time, before func(probe.ID), keep func(probe.Result)) {
+// asked among them; before hears of each probe that is; it may be nil. due reports
+// whether a probe but the first is asked this time; nil: all are.
+func (j Job) Ask(ctx context.Context, now func() time.Time, due func(i int) bool, before func(probe.ID), keep func(probe.Result)) {
 	var last probe.Result
 	for i, p := range j.Probes {
+		if i > 0 && last.Outcome == probe.OK && due != nil && !due(i) {
+			continue
+		}
 		if i > 0 && last.Outcome != probe.OK {
 			rec := probe.Begin(p.ID(), now)
 			rec.Fact(probe.FactRealm, last.Facts[probe.FactRealm])
@@ -91,7 +97,7 @@ func (j Job) ask(ctx context.Context, p probe.Probe) probe.Result {
 func (p *Planner) job(probes ...probe.Probe) Job {
 	beat := p.cfg.Probes.Interval
 	j := Job{Key: probes[0].ID().String(), Probes: probes, Beat: beat, Every: beat,
-		Limit: time.Duration(len(probes))*p.cfg.Probes.Timeout + time.Second, Prompt: true, timeout: p.cfg.Probes.Timeout}
+		Limit: time.Duration(len(probes))*p.cfg.Probes.Timeout + time.Second, Prompt: true, timeout: p.cfg.Probes.Timeout, rare: p.cfg.Probes.Rare()}
 	for _, one := range probes {
 		j.Targets = append(j.Targets, probe.Target{ID: one.ID(), Facts: factsOf(one)})
 	}

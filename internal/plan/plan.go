@@ -113,6 +113,7 @@ func (p *Planner) Jobs(known discover.Known) []Job {
 	if p.world.Applications != nil {
 		l.add(p.job(p.world.Applications))
 	}
+	p.pace(l.jobs)
 	return l.jobs
 }
 

@@ -14,7 +14,10 @@ type Job struct {
 	// Slow: it is not asked at each beat of the other probes, so its result may
 	// be older than a fault that they show.
 	Slow bool
-	Gone bool // DNS has let go of its address
+	// Leads: it shows whether the way is open that slow probes go too: one port of a
+	// server over one transport.
+	Leads bool
+	Gone  bool // DNS has let go of its address
 }
 
 // state is a job, and when it ran. It outlives a plan.

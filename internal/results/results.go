@@ -32,7 +32,11 @@ type Store struct {
 // entry is an Entry with its history packed: there may be ten thousand.
 type entry struct {
 	Entry
-	print  uint64 // a fingerprint of the result's content
+	print  uint64    // a fingerprint of the result's content
+	heard  uint64    // of the latest in which the peer said something; 0: it never did
+	begun  time.Time // when the first result was
+	turned time.Time // when the outcome became what it is
+	came   time.Time // when the result was put; with a monotonic reading
 	points []point
 	next   int // where the next point goes, once there are historyLength
 }
@@ -56,6 +60,8 @@ type Change struct {
 	First  bool // there was none before
 	Says   bool // it says something else than the one before, if only a detail
 	Turned bool // it has another outcome or reason than the one before
+	// Answers: the peer says something else than when it was last heard.
+	Answers bool
 }
 
 // Put takes the result of a run; interval is the time to the next. A result
@@ -68,12 +74,19 @@ func (s *Store) Put(res probe.Result, interval time.Duration) (c Change, taken b
 	}
 	e := s.entries[res.ID]
 	if e == nil {
-		e, c.First = &entry{}, true
+		e, c.First = &entry{begun: res.Started}, true
 		s.entries[res.ID] = e
 	}
 	print := fingerprint(s.seed, res)
 	c.Says = print != e.print
 	c.Turned = c.First || e.Result.Outcome != res.Outcome || e.Result.Reason != res.Reason
+	if c.Turned {
+		e.turned = res.Started
+	}
+	if !unheard(res) && res.Outcome != probe.Skipped {
+		c.Answers = e.heard != 0 && e.heard != print
+		e.heard = print
+	}
 	switch {
 	case res.Outcome == probe.OK:
 		e.FailingSince, e.LastSuccess = time.Time{}, res.Started
@@ -82,7 +95,7 @@ func (s *Store) Put(res probe.Result, interval time.Duration) (c Change, taken b
 	case res.Started.Before(e.FailingSince): // the clock was set back
 		e.FailingSince = res.Started
 	}
-	e.Result, e.Interval, e.print = res, interval, print
+	e.Result, e.Interval, e.print, e.came = res, interval, print, time.Now()
 	e.note(point{res.Started.UnixNano(), float32(res.Duration.Seconds()), uint8(slices.Index(outcomes(), res.Outcome))})
 	if res.Outcome == probe.Failed && res.Facts[probe.FactRefusedAt] == "" || c.Says {
 		s.unrecorded = append(s.unrecorded, res)
@@ -108,6 +121,14 @@ func (s *Store) Has(id probe.ID) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.entries[id] != nil
+}
+
+// Fresh reports whether the latest result of a probe is good, and came within a span.
+func (s *Store) Fresh(id probe.ID, within time.Duration) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.entries[id]
+	return e != nil && e.Result.Outcome == probe.OK && time.Since(e.came) < within
 }
 
 // Unrecorded returns what came since it was last called and is worth a record:

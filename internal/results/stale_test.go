@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kerbagent/kerbagent/internal/diagnose"
 	"github.com/kerbagent/kerbagent/probe"
 )
 
@@ -44,10 +45,63 @@ func TestWay(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			w := wayOf(append(c.others, login, db), func(id probe.ID) bool {
 				return id.Kind == probe.Login || id.Kind == probe.Database && id.Address.IsValid()
-			})
+			}, func(probe.ID) (time.Time, bool) { return time.Time{}, false })
 			if w.closed(login) == c.login || w.closed(db) == c.db {
 				t.Errorf("the login is not believed: %v; the database: %v", w.closed(login), w.closed(db))
 			}
 		})
 	}
+}
+
+// What is asked every ten minutes is believed while the question that is asked every
+// interval at the same port is answered, and a failure only until that one is answered
+// again: else a server that was away for a minute would look half broken for ten.
+func TestWhatIsAskedSeldomIsBelievedAsFarAsItsLeadReaches(t *testing.T) {
+	at := netip.MustParseAddrPort("10.0.0.1:53")
+	lead := probe.ID{Kind: probe.DNS, Target: "SOA", Address: at, Transport: probe.UDP}
+	name := probe.ID{Kind: probe.DNS, Target: "SRV", Address: at, Transport: probe.UDP}
+	kpasswd := probe.ID{Kind: probe.Kpasswd, Target: "dc1", Address: netip.MustParseAddrPort("10.0.0.1:464"), Transport: probe.UDP}
+	begun := time.Now()
+	s := New(time.Now)
+	s.Expect([]Job{{Key: "lead", Asks: []probe.ID{lead}, Beat: time.Minute, Leads: true}, {Key: "name", Asks: []probe.ID{name}, Beat: time.Hour, Slow: true},
+		{Key: "kpasswd", Asks: []probe.ID{kpasswd}, Beat: time.Hour, Slow: true, Leads: true}})
+	minute := 0
+	put := func(id probe.ID, reason probe.Reason) {
+		minute++
+		res := probe.Result{ID: id, Outcome: probe.OK, Reason: reason, Started: begun.Add(time.Duration(minute) * time.Minute)}
+		if reason != "" {
+			res.Outcome = probe.Failed
+		}
+		s.Put(res, time.Minute)
+	}
+	outcome := func(id probe.ID) probe.Outcome {
+		for _, r := range s.Snapshot(diagnose.Limits{}).Results {
+			if r.ID == id {
+				return r.Outcome
+			}
+		}
+		return ""
+	}
+	is := func(when string, of probe.ID, want probe.Outcome) {
+		t.Helper()
+		if got := outcome(of); got != want {
+			t.Errorf("%s: %s is %s, want %s", when, of.Target, got, want)
+		}
+	}
+	put(lead, "")
+	put(name, "")
+	put(kpasswd, "")
+	is("all answer", name, probe.OK)
+	put(lead, probe.ReasonUDPSilent)
+	is("the lead is silent since", name, probe.Skipped)
+	is("the machine is silent since", kpasswd, probe.Skipped)
+	put(name, "")
+	is("the other was answered after that: it is the lead's type", name, probe.OK)
+	put(name, probe.ReasonUDPSilent)
+	is("it is silent too", name, probe.Failed)
+	put(lead, "")
+	is("the lead answers again", name, probe.Skipped)
+	put(name, probe.ReasonUDPSilent)
+	put(lead, "")
+	is("it is silent beside a lead that answers", name, probe.Failed)
 }

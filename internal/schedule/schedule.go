@@ -136,13 +136,17 @@ func (s *Scheduler) comes(key string) *job {
 // wait is how long it is until a job's place in its interval, which is counted
 // from the beginning of Unix time.
 func (s *Scheduler) wait(j Job, now time.Time) time.Duration {
-	h := sha256.Sum256([]byte(s.host + "\x00" + j.Key))
-	place := time.Duration(binary.BigEndian.Uint64(h[:8]) % uint64(j.Interval))
-	wait := place - time.Duration(now.UnixNano()%int64(j.Interval))
+	wait := Place(s.host, j.Key, j.Interval) - time.Duration(now.UnixNano()%int64(j.Interval))
 	if wait < 0 {
 		wait += j.Interval
 	}
 	return wait
+}
+
+// Place returns a job's place in its interval on a host.
+func Place(host, key string, interval time.Duration) time.Duration {
+	h := sha256.Sum256([]byte(host + "\x00" + key))
+	return time.Duration(binary.BigEndian.Uint64(h[:8]) % uint64(interval))
 }
 
 // Soon runs a job now, out of its turn, unless it is running or there is none.
