@@ -184,3 +184,13 @@ func (e *entry) history() []Point {
 	}
 	return out
 }
+
+// unheard reports whether nobody said anything to a probe.
+func unheard(r probe.Result) bool {
+	switch r.Reason {
+	case probe.ReasonUDPSilent, probe.ReasonConnectTimeout, probe.ReasonTCPSilent, probe.ReasonRefused, probe.ReasonUnreachable,
+		probe.ReasonForbidden, probe.ReasonClosed, probe.ReasonUnresolvable:
+		return true
+	}
+	return false
+}

@@ -160,13 +160,3 @@ func (w way) reopened(r probe.Result) bool {
 	l := w.ports[port{r.ID.Address, r.ID.Transport}]
 	return unheard(r) && l.open && l.opened.After(r.Started)
 }
-
-// unheard reports whether nobody said anything to a probe.
-func unheard(r probe.Result) bool {
-	switch r.Reason {
-	case probe.ReasonUDPSilent, probe.ReasonConnectTimeout, probe.ReasonTCPSilent, probe.ReasonRefused, probe.ReasonUnreachable,
-		probe.ReasonForbidden, probe.ReasonClosed, probe.ReasonUnresolvable:
-		return true
-	}
-	return false
-}
