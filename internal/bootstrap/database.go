@@ -43,15 +43,35 @@ func (s *databaseStep) look(ctx context.Context) (v view, err error) {
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	for _, u := range s.Config.DatabaseUsers {
+		made := s.madeUser(u)
+		_, ours := s.state.Made[made]
+		foreign := u.Revoke && !ours
+		u.Revoke = u.Revoke && ours
 		statements, err := db.Missing(ctx, u)
 		if err != nil {
 			return v, fmt.Errorf("the database user '%s'@'%s': %w", u.User, u.Host, err)
 		}
+		if foreign && (len(statements) == 0 || !strings.HasPrefix(statements[0], creating)) {
+			v.notes = append(v.notes, fmt.Sprintf("revoke: true does nothing for '%s'@'%s': kerbagent did not create this account (%s has no record of it)", u.User, u.Host, s.state.path))
+		}
 		for _, text := range statements {
-			v.do = append(v.do, change{what: "run " + text + ";", act: func(ctx context.Context) error { return s.run(ctx, password, text) }})
+			v.do = append(v.do, change{what: "run " + text + ";", act: func(ctx context.Context) error {
+				if err := s.run(ctx, password, text); err != nil || !strings.HasPrefix(text, creating) {
+					return err
+				}
+				return s.state.made(made, u.Realm)
+			}})
 		}
 	}
 	return v, nil
+}
+
+// creating is how the statement begins that creates an account.
+const creating = "CREATE USER "
+
+// madeUser names in the state file a database user that was created here.
+func (s *databaseStep) madeUser(u config.BootstrapDatabaseUser) string {
+	return "database-user/" + s.Config.Cluster.Identifier + "/" + u.User + "@" + u.Host
 }
 
 func (s *databaseStep) open(ctx context.Context, host string, password Secret) (SQL, error) {

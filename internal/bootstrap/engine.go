@@ -70,7 +70,11 @@ func (e *engine) plan(ctx context.Context) (Report, error) {
 			rep.Steps, rep.Error = append(rep.Steps, StepReport{Step: s.name(), Is: p.Text}), p
 			return rep, p
 		}
-		rep.Steps = append(rep.Steps, v.report(s.name()))
+		r := v.report(s.name())
+		if more := e.beyond(r.Waiting); more != "" {
+			r.Notes = append(r.Notes, more)
+		}
+		rep.Steps = append(rep.Steps, r)
 	}
 	return rep, nil
 }
@@ -142,6 +146,9 @@ func (e *engine) recount(step string, v view, err error) error {
 func (e *engine) problem(s step, err error) *Error {
 	p := e.world.problem(s.name(), err)
 	if p.Exit != ExitPermission {
+		if more := e.beyond(p.Text + "\n" + p.Next); more != "" {
+			p.Next += "\n" + more
+		}
 		return p
 	}
 	own := slices.DeleteFunc(s.needs(), func(n permission) bool { return n.action != missing(err).action })

@@ -58,3 +58,19 @@ func TestAClusterInAnotherVPC(t *testing.T) {
 	cloud.AddSecurityGroup(group, "vpc-00000001", awstest.Rule{Protocol: "-1", From: -1, To: -1, CIDR: "10.0.0.0/15"})
 	h.done()
 }
+
+// The ports of a join are a guess; cluster.directory_ports replaces the whole list.
+func TestDirectoryPortsReplaceTheList(t *testing.T) {
+	for ports, blocked := range map[string]bool{"": true, ", directory_ports: [tcp/88]": false, ", directory_ports: [tcp/88, tcp/636]": true} {
+		cloud := newCloud(t, awstest.Options{})
+		addOrders(cloud)
+		cloud.AddSecurityGroup("sg-00000001", "vpc-00000001", awstest.Rule{Egress: true, Protocol: "tcp", From: 88, To: 88, CIDR: "10.0.0.0/16"})
+		h := newHost(t, cloud, wish(strings.Replace(modifyMode, "}", ports+"}", 1), ""))
+		cloud.Fault(awstest.Match{Action: "ModifyDBCluster"}, awstest.Refuse("TheJoinIsAskedFor", "no more is looked at here"))
+		if blocked {
+			h.fails(ExitWaiting, "do not let it out to the directory")
+			continue
+		}
+		h.fails(ExitFailed, "TheJoinIsAskedFor")
+	}
+}

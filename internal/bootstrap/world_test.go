@@ -424,6 +424,7 @@ type database struct {
 	ran      []string
 	unopened error
 	unrun    error             // why no statement is taken
+	beyond   bool              // each user may do more than the file grants
 	deaf     bool              // statements are taken, and have no effect
 	host     string            // of the server that is talked to
 	plugin   func(string) bool // whether a host has loaded it; nil: each has
@@ -431,10 +432,13 @@ type database struct {
 
 func (d *database) Missing(_ context.Context, u config.BootstrapDatabaseUser) ([]string, error) {
 	statement := "CREATE USER '" + u.User + "'@'" + u.Host + "' IDENTIFIED WITH 'authentication_kerberos' BY '" + u.Realm + "'"
-	if d.users[statement] {
-		return nil, nil
+	switch more := "REVOKE INSERT ON `orders`.* FROM '" + u.User + "'@'" + u.Host + "'"; {
+	case !d.users[statement]:
+		return []string{statement}, nil
+	case u.Revoke && d.beyond && !d.users[more]:
+		return []string{more}, nil
 	}
-	return []string{statement}, nil
+	return nil, nil
 }
 
 func (d *database) Run(_ context.Context, statement string) error {
