@@ -87,6 +87,9 @@ func explain(s Snapshot) Report {
 					found[i].silence(r.Code)
 					found[i].take(m)
 				}
+				if m.says != "" {
+					found[by[0]].says = append(found[by[0]].says, m.says)
+				}
 				claim(claimed, m, by...)
 				continue
 			}
@@ -144,6 +147,7 @@ type found struct {
 	rule     Rule
 	m        match
 	silences []Code
+	says     []string        // what consequences add to the cause
 	results  []*probe.Result // all that it accounts for
 }
 
@@ -166,6 +170,9 @@ func (f *found) finding(v *view) Finding {
 		Code: f.rule.Code, Severity: f.severity(v), Title: fill(f.rule.Title, f.m.words),
 		Cause: fill(f.rule.Cause, f.m.words), Remedy: f.remedyFor(),
 		Evidence: f.m.evidence, Silences: f.silences,
+	}
+	for _, s := range f.says {
+		out.Cause += " " + s + "."
 	}
 	if len(f.m.affects) > 0 {
 		if at := f.m.affects[0].Facts[probe.FactRefusedAt]; at != "" {

@@ -42,6 +42,7 @@ type match struct {
 	words    words
 	evidence map[string]string
 	spare    bool     // another way to do the same works: an error is shown as a warning
+	says     string   // what a deeper cause says of it in its own cause
 	severity Severity // where this match is less than the worst that the code can be
 }
 

@@ -198,6 +198,11 @@ func (v *view) oneTransport(blocked probe.Transport) []match {
 		yes, asked := d.answeredOver(blocked)
 		other, _ := d.answeredOver(open)
 		rs := d.over(blocked)
+		if blocked == probe.UDP {
+			if large := d.largeLost(); len(large) > 0 {
+				rs, yes = large, false
+			}
+		}
 		if asked && !yes && other && noneAnswered(rs) {
 			m := match{affects: rs, words: d.words().and(words{"seen": seen(rs)})}
 			if blocked == probe.UDP && !slices.ContainsFunc(v.dnsOf(d.realm, d.role), func(o *dnsServer) bool { yes, _ := o.answeredOver(probe.UDP); return yes }) {
@@ -207,6 +212,24 @@ func (v *view) oneTransport(blocked probe.Transport) []match {
 		}
 	}
 	return perServer(out)
+}
+
+// largeLost returns the questions whose answers are lost over UDP where small ones
+// arrive: all that was answered over TCP is among them, and chance is no explanation for so many.
+func (d *dnsServer) largeLost() []*probe.Result {
+	const surprising = 4
+	lost := slices.DeleteFunc(d.over(probe.UDP), func(r *probe.Result) bool { return !reason(r, probe.ReasonUDPSilent) })
+	heard, _ := d.answeredOver(probe.UDP)
+	for _, r := range d.over(probe.TCP) {
+		same := func(o *probe.Result) bool { return o.Facts[probe.FactQuestion] == r.Facts[probe.FactQuestion] }
+		if answered(r) && !slices.ContainsFunc(lost, same) {
+			return nil
+		}
+	}
+	if !heard || len(lost) < surprising || slices.ContainsFunc(d.results, func(r *probe.Result) bool { return lostBefore(r) > 0 && answered(r) }) {
+		return nil
+	}
+	return lost
 }
 
 func dnsRefused(v *view) []match {

@@ -25,30 +25,49 @@ func loginRules() []Rule {
 		Means:  "A login works, and programs on this host lose time on the way: they ask name servers, KDCs or addresses of the database that do not answer, wait for each of them, and go on. kerbagent does not wait as long; how long programs wait is computed as libkrb5, the C library and the kernel do it.",
 		Cause:  "A program loses about {late} s at: {seen}.",
 		Remedy: do("Repair what does not answer, or take it out of the configuration that leads there (/etc/resolv.conf, krb5.conf, DNS).", "KRB5_TRACE=/dev/stderr kinit {user}", "getent ahosts {host}"),
-		match:  loginSlow,
+		DependsOn: append(kdcCauses(), "dns-server-silent", "dns-udp-blocked", "dns-filtered", "dns-srv-stale", "dns-zone-missing", "dns-refused", "db-silent", "db-refused",
+			"db-connection-cut"),
+		match: loginSlow,
 	}}
 }
 
 // slowLogin is what is worth a finding, in seconds.
 const slowLogin = 1
 
-// loginSlow joins logins that lose time at the same places.
+// loginSlow joins logins that lose time at the same places. Where a finding is about
+// these places, it says how late logins are.
 func loginSlow(v *view) []match {
 	var out []match
 	byPlaces := map[string]int{}
 	for _, l := range v.logins {
-		late := l.Samples[probe.SampleProgramWait]
-		if l.Outcome != probe.OK || late < slowLogin {
+		late, places := l.Samples[probe.SampleProgramWait], l.Facts[probe.FactPassed]
+		if l.Outcome != probe.OK || late < slowLogin || places == "" {
 			continue
 		}
-		places := l.Facts[probe.FactPassed]
 		if i, have := byPlaces[places]; have {
-			out[i].affects = append(out[i].affects, l)
+			out[i].explains = append(out[i].explains, l)
 			continue
 		}
 		byPlaces[places] = len(out)
-		out = append(out, match{affects: []*probe.Result{l}, evidence: evidenceOf(l, probe.FactPassed),
+		out = append(out, match{affects: v.failedAt(l.Facts.List(probe.FactPassedAt)), explains: []*probe.Result{l}, evidence: evidenceOf(l, probe.FactPassed),
 			words: wordsOf(l).and(words{"late": count(int(late + 0.5)), "seen": places})})
+	}
+	for i := range out {
+		out[i].says = "Logins that work are about " + out[i].words["late"] + " s late by it: " + out[i].words["seen"]
+		if len(out[i].affects) == 0 {
+			out[i].affects = out[i].explains
+		}
+	}
+	return out
+}
+
+// failedAt returns what was not answered on the path at any of the addresses.
+func (v *view) failedAt(addrs []string) []*probe.Result {
+	var out []*probe.Result
+	for _, r := range v.all {
+		if r.ID.Kind != probe.Login && r.ID.Address.IsValid() && slices.Contains(addrs, r.ID.Address.String()) && onPath(r) {
+			out = append(out, r)
+		}
 	}
 	return out
 }

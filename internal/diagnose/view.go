@@ -311,11 +311,11 @@ func (v *view) loginsNeeding(realm string, also ...probe.Reason) []*probe.Result
 	return out
 }
 
-// loginsAt returns failed logins that died without an answer from this KDC.
+// loginsAt returns failed logins that died without a Kerberos answer from this KDC.
 func (v *view) loginsAt(k *kdcAddr) []*probe.Result {
 	var out []*probe.Result
 	for _, l := range v.logins {
-		if onPath(l) && l.Facts[probe.FactFailedAt] != probe.AtDatabase && l.Facts[probe.FactKDC] == k.addr.String() {
+		if (onPath(l) || reason(l, probe.ReasonMalformed)) && l.Facts[probe.FactFailedAt] != probe.AtDatabase && l.Facts[probe.FactKDC] == k.addr.String() {
 			out = append(out, l)
 		}
 	}

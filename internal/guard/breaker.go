@@ -60,6 +60,12 @@ func (b Breaker) Begin(secret []byte) (login.Attempt, error) {
 	return attempt, nil
 }
 
+// Proven reports whether the directory has accepted the secret since it last changed.
+func (b Breaker) Proven(secret []byte) bool {
+	l, err := b.guard.record.Ledger()
+	return err == nil && l.Account(b.user).Proven(secret)
+}
+
 // Open reports whether the breaker of a login's user is open after a run of it.
 // told is false where the run says nothing about that.
 func Open(res probe.Result) (open, told bool) {

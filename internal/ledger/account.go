@@ -136,6 +136,18 @@ func (a *Account) Paused(secret []byte) error {
 	return nil
 }
 
+// Proven reports whether the directory accepted this secret the last time that it
+// accepted any: the secret has not changed since. Where there is no record, it has not.
+func (a *Account) Proven(secret []byte) bool {
+	s, err := a.l.store()
+	if err != nil {
+		return false
+	}
+	defer s.Close()
+	rec, id, err := a.load(s, secret)
+	return err == nil && rec.Accepted == id
+}
+
 // heldBack reports whether an attempt with a secret may not be made now.
 func (a *Account) heldBack(rec *account, id string, now time.Time) *PausedError {
 	if a.l.ignore {

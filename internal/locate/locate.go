@@ -53,10 +53,12 @@ type found struct {
 	glue     map[string][]netip.Addr // that came with SRV records
 	udpFirst bool                    // small requests go over UDP first
 	wait     time.Duration
+	hosts    map[netip.AddrPort]string // whose each KDC's address is
 	passed   []string
-	lack     error  // a program finds nothing
-	err      error  // and neither does kerbagent
-	before   *found // the look-up whose time was over, for logins that went by that one
+	passedAt []netip.AddrPort // the servers among them
+	lack     error            // a program finds nothing
+	err      error            // and neither does kerbagent
+	before   *found           // the look-up whose time was over, for logins that went by that one
 }
 
 // limit is how long a login waits for names; a program waits longer, and how long is computed.
@@ -143,13 +145,28 @@ func (p *Programs) resolve(ctx context.Context, f *found, name string) host.Answ
 	return a
 }
 
-// note keeps what made a program wait.
+// noted is what is worth a word: programs do not notice less.
+const noted = time.Second
+
+// note keeps what made a program wait: servers without an answer, and one that answered late.
 func (f *found) note(a host.Answer) {
-	f.wait += a.Wait
+	rest := a.Wait
 	for _, w := range a.Passed {
-		if w.Wait >= time.Second {
-			f.passed = append(f.passed, fmt.Sprintf("name server %s: %s for %s", w.Server, w.What, w.Name))
+		rest -= w.Wait
+		if w.Wait >= noted {
+			f.lost(w.Wait, w.Server, fmt.Sprintf("name server %s: %s for %s", w.Server, w.What, w.Name))
 		}
+	}
+	if rest >= noted && a.Server.IsValid() {
+		f.lost(rest, a.Server, fmt.Sprintf("name server %s: an answer after %s for %s", a.Server, rest.Round(100*time.Millisecond), a.Name))
+	}
+}
+
+func (f *found) lost(wait time.Duration, at netip.AddrPort, what string) {
+	f.wait += wait
+	f.passed = append(f.passed, what)
+	if at.IsValid() {
+		f.passedAt = append(f.passedAt, at)
 	}
 }
 
@@ -169,6 +186,21 @@ func (p *Programs) KDCs(ctx context.Context, realm string) ([]netip.AddrPort, er
 		return nil, cmp.Or(f.lack, f.err)
 	}
 	return f.addrs, nil
+}
+
+// UDPLimit returns the size in bytes up to which libkrb5 sends a request over UDP first.
+func (p *Programs) UDPLimit() int { return p.Krb5().UDPLimit.Value }
+
+// SameHost reports whether both addresses are of one KDC of a realm that was looked up.
+func (p *Programs) SameHost(a, b netip.AddrPort) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, f := range p.found {
+		if !f.until.IsZero() && f.hosts[a] != "" && f.hosts[a] == f.hosts[b] {
+			return true
+		}
+	}
+	return false
 }
 
 // smallRequest is about the size of a request for a ticket, in bytes.
@@ -261,6 +293,7 @@ func (p *Programs) resolveAll(ctx context.Context, f *found, servers []dns.Servi
 	}
 	wg.Wait()
 	ttl := longest
+	f.hosts = map[netip.AddrPort]string{}
 	const most = 256
 	for i, a := range answers {
 		f.note(a)
@@ -275,6 +308,7 @@ func (p *Programs) resolveAll(ctx context.Context, f *found, servers []dns.Servi
 		for _, addr := range a.Addrs {
 			if len(f.addrs) < most && (p.Usable == nil || p.Usable(addr)) {
 				f.addrs = append(f.addrs, netip.AddrPortFrom(addr, servers[i].Port))
+				f.hosts[f.addrs[len(f.addrs)-1]] = servers[i].Host
 			}
 		}
 	}

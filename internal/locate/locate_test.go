@@ -33,6 +33,9 @@ func (e elsewhere) Addresses(context.Context, string) ([]netip.Addr, error) {
 	return []netip.Addr{netip.MustParseAddr(e.addr)}, nil
 }
 
+// nobody is the KDCs that failed at once.
+func nobody(netip.AddrPort) bool { return false }
+
 // programs is a host whose names are in /etc/hosts alone.
 func programs(t *testing.T, files map[string]string, other Names) *Programs {
 	t.Helper()
@@ -65,9 +68,12 @@ func TestKDCsOfTheFile(t *testing.T) {
 	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("%v, %v; want %v", got, err, want)
 	}
-	trail := p.Trail("db.corp.test", []string{"CORP.TEST"}, want[1])
+	trail := p.Trail("db.corp.test", []string{"CORP.TEST"}, want[1], nobody)
 	if trail.Lack != nil || trail.Wait != LostOn(1, true) || !strings.Contains(strings.Join(trail.Passed, "\n"), "127.0.0.11:8888: no answer") {
 		t.Errorf("%+v", trail)
+	}
+	if trail := p.Trail("db.corp.test", []string{"CORP.TEST"}, want[1], func(netip.AddrPort) bool { return true }); trail.Wait != 0 || len(trail.At) > 0 {
+		t.Errorf("a KDC that refuses costs a program nothing: %+v", trail)
 	}
 }
 
@@ -82,10 +88,10 @@ func TestALackIsKept(t *testing.T) {
 		if _, err := p.Addresses(t.Context(), "absent.corp.test"); err != nil {
 			t.Error(err)
 		}
-		if trail := p.Trail("absent.corp.test", []string{"CORP.TEST"}, got[0]); trail.Lack == nil || trail.LackRealm != "CORP.TEST" {
+		if trail := p.Trail("absent.corp.test", []string{"CORP.TEST"}, got[0], nobody); trail.Lack == nil || trail.LackRealm != "CORP.TEST" {
 			t.Errorf("%q: %+v", file, trail)
 		}
-		if trail := p.Trail("absent.corp.test", nil, got[0]); trail.Lack == nil || trail.LackRealm != "" {
+		if trail := p.Trail("absent.corp.test", nil, got[0], nobody); trail.Lack == nil || trail.LackRealm != "" {
 			t.Errorf("%q: %+v", file, trail)
 		}
 	}
@@ -101,7 +107,7 @@ func TestWithoutAFile(t *testing.T) {
 	if err != nil || !slices.Equal(got, []netip.Addr{netip.MustParseAddr("127.0.0.20")}) {
 		t.Errorf("%v, %v", got, err)
 	}
-	if trail := p.Trail("orders", nil, netip.AddrPort{}); trail.Lack != nil || trail.Wait > time.Second {
+	if trail := p.Trail("orders", nil, netip.AddrPort{}, nobody); trail.Lack != nil || trail.Wait > time.Second {
 		t.Errorf("%+v", trail)
 	}
 }

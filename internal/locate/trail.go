@@ -10,8 +10,8 @@ import (
 )
 
 // Trail says how a program found what a login went to: the KDCs of realms, of
-// which kdc answered, and a database's host.
-func (p *Programs) Trail(name string, realms []string, kdc netip.AddrPort) login.Trail {
+// which kdc answered, and a database's host. The KDCs that told said no at once, which costs nothing.
+func (p *Programs) Trail(name string, realms []string, kdc netip.AddrPort, told func(netip.AddrPort) bool) login.Trail {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var t login.Trail
@@ -27,7 +27,7 @@ func (p *Programs) Trail(name string, realms []string, kdc netip.AddrPort) login
 			return
 		}
 		t.Wait += f.wait
-		t.Passed = append(t.Passed, f.passed...)
+		t.Passed, t.At = append(t.Passed, f.passed...), append(t.At, f.passedAt...)
 		if f.lack != nil && t.Lack == nil {
 			t.Lack, t.LackRealm = f.lack, realm
 		}
@@ -38,12 +38,12 @@ func (p *Programs) Trail(name string, realms []string, kdc netip.AddrPort) login
 		if f == nil {
 			continue
 		}
-		if i := slices.Index(f.addrs, kdc); i > 0 {
-			for _, a := range f.addrs[:i] {
-				t.Passed = append(t.Passed, fmt.Sprintf("KDC %s: no answer", a))
-			}
-			t.Wait += LostOn(i, f.udpFirst)
+		i := max(0, slices.Index(f.addrs, kdc))
+		silent := slices.DeleteFunc(slices.Clone(f.addrs[:i]), told)
+		for _, a := range silent {
+			t.Passed, t.At = append(t.Passed, fmt.Sprintf("KDC %s: no answer", a)), append(t.At, a)
 		}
+		t.Wait += LostOn(len(silent), f.udpFirst)
 	}
 	add(last("host "+name), "")
 	return t

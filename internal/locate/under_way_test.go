@@ -51,7 +51,7 @@ func TestTrailWhileAnotherLoginLooks(t *testing.T) {
 		p.KDCs(t.Context(), "CORP.TEST")
 	}()
 	<-s.begun
-	if trail := p.Trail("db.corp.test", []string{"CORP.TEST"}, netip.MustParseAddrPort(kdc1)); trail.Lack == nil {
+	if trail := p.Trail("db.corp.test", []string{"CORP.TEST"}, netip.MustParseAddrPort(kdc1), nobody); trail.Lack == nil {
 		t.Error("nothing is lacking")
 	}
 	s.let <- struct{}{}

@@ -30,7 +30,11 @@ type Names interface {
 type Programs interface {
 	Names
 	// Trail says how a program found what a login went to.
-	Trail(host string, realms []string, kdc netip.AddrPort) login.Trail
+	Trail(host string, realms []string, kdc netip.AddrPort, told func(netip.AddrPort) bool) login.Trail
+	// UDPLimit returns the size in bytes up to which requests go over UDP first.
+	UDPLimit() int
+	// SameHost reports whether two addresses are of one KDC.
+	SameHost(a, b netip.AddrPort) bool
 }
 
 // aboutDatabase asks a database at each of its addresses, without a login.
@@ -76,7 +80,7 @@ func (p *Planner) databaseProbe(db config.Database, addr netip.AddrPort) databas
 func (p *Planner) aboutLogin(l config.Login, beat time.Duration) Job {
 	db, _ := p.cfg.Database(l.Database)
 	j := p.job(p.loginProbe(l, db))
-	j.Beat, j.Every, j.Limit, j.Prompt = beat, beat, min(2*p.cfg.Probes.LoginTimeout(), beat), false
+	j.Beat, j.Every, j.Limit, j.Prompt = beat, beat, min(3*p.cfg.Probes.LoginTimeout(), beat), false
 	j.Login, j.Database = l, db
 	i := p.firstLogin(db)
 	j.Tells = i >= 0 && p.cfg.Logins[i].Principal() == l.Principal() // one connection is enough to tell of the database
@@ -105,9 +109,10 @@ func (p *Planner) loginProbe(l config.Login, db config.Database) login.Probe {
 		SPNHosts: p.spnHosts(db), AllowRC4: realm.AllowRC4, Salted: isAD(realm.Kind),
 	}
 	if p.asPrograms(l) {
-		out.Trail = func(realms []string, kdc netip.AddrPort) login.Trail {
-			return p.world.Programs.Trail(db.Host, realms, kdc)
+		out.Trail = func(realms []string, kdc netip.AddrPort, told func(netip.AddrPort) bool) login.Trail {
+			return p.world.Programs.Trail(db.Host, realms, kdc, told)
 		}
+		out.UDPLimit, out.SameHost = p.world.Programs.UDPLimit, p.world.Programs.SameHost
 	}
 	return out
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/kerbagent/kerbagent/internal/check"
 	"github.com/kerbagent/kerbagent/internal/diagnose"
 	"github.com/kerbagent/kerbagent/internal/ledger"
+	"github.com/kerbagent/kerbagent/internal/secrets"
 	"github.com/kerbagent/kerbagent/probe"
 )
 
@@ -143,11 +144,11 @@ func (s *scene) check(ctx context.Context) (diagnose.Report, []probe.Result, err
 // wasHealthy records a login of each user that was accepted before the faults came.
 func (s *scene) wasHealthy(l *ledger.Ledger) error {
 	for _, login := range s.config.Logins {
-		secret, err := login.Secret.Read()
+		m, err := new(secrets.Store).Material(login)
 		if err != nil {
 			return err
 		}
-		attempt, err := l.Account(login.Principal()).Begin(secret)
+		attempt, err := l.Account(login.Principal()).Begin(m.Identity)
 		if err != nil {
 			return err
 		}

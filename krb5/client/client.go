@@ -30,14 +30,23 @@ type Client struct {
 	Dialer  kdcwire.Dialer   // nil: a net.Dialer
 	Locator Locator          // nil: DNSLocator{}
 	Now     func() time.Time // nil: time.Now
-	// Timeout bounds each connect and each exchange; 0 is 5 s. The context
-	// bounds the whole.
-	Timeout time.Duration
+	// Timeout bounds each connect, 5 s where it is 0, and Patience each exchange,
+	// Timeout where it is 0. The context bounds the whole.
+	Timeout, Patience time.Duration
+	// UDPLimit is the size in bytes up to which a request goes over UDP first, as
+	// libkrb5's udp_preference_limit; with 0 nothing goes over UDP.
+	UDPLimit int
 	// AllowRC4 and Salted are those of ASOptions.
 	AllowRC4, Salted bool
 	// BeforePreauth is called right before the one AS-REQ with credentials
 	// goes out. Its error stops the login, and TGT's error wraps it.
 	BeforePreauth func() error
+	// BeforeSecond is called instead where that request was not answered and would go
+	// to another KDC. Where it is nil or returns an error, it does not.
+	BeforeSecond func() error
+	// SameHost reports whether two addresses of KDCs are of one machine: another one
+	// is asked first then. nil: never.
+	SameHost func(a, b netip.AddrPort) bool
 	// Observe is called for every step, from the goroutine that called TGT or
 	// ServiceTicket. Addresses that were given up because another one was
 	// faster are not steps.

@@ -41,13 +41,25 @@ func (a attempt) close() {
 	}
 }
 
-// race sends the request, which must be harmless to send twice, to the
-// addresses in turn: to the next one when one fails, or has been silent for
-// the hedge. The first usable answer wins, and its connection stays open; all
-// others are closed. The error joins those of all addresses, in their order.
-func (c *Client) race(outer context.Context, realm, step string, msgType uint8, addrs []netip.AddrPort, request []byte) (attempt, error) {
-	ctx, cancel := context.WithCancel(outer)
+// question is a request that is harmless to send twice, and what is to answer it.
+type question struct {
+	realm, step string
+	msgType     uint8
+	request     []byte
+	transport   string
+}
+
+// sweep is how long it takes at most until every address is asked.
+const sweep = 4 * time.Second
+
+// race sends a question to the addresses in turn: to the next one when one fails,
+// or has been silent for the hedge. The first usable answer wins, and its
+// connection stays open; all others are closed. The error joins those of all
+// addresses, in their order. ctx ends the race alone, and outer the winner's spare connection too.
+func (c *Client) race(ctx, outer context.Context, q question, addrs []netip.AddrPort) (attempt, error) {
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	hedge := min(hedge, sweep/time.Duration(max(1, len(addrs))))
 	results := make(chan attempt, len(addrs))
 	started, pending := 0, 0
 	next := func() {
@@ -61,12 +73,12 @@ func (c *Client) race(outer context.Context, realm, step string, msgType uint8, 
 			var a attempt
 			defer func() {
 				if v := recover(); v != nil { // beyond the recover of whoever logs in
-					a = attempt{err: panicked(v, step, realm, addrs[index])}
+					a = attempt{err: panicked(v, q.step, q.realm, addrs[index])}
 				}
 				a.index = index
 				results <- a
 			}()
-			a = c.attempt(ctx, outer, realm, step, msgType, addrs[index], request)
+			a = c.attempt(ctx, outer, q, addrs[index])
 		}()
 	}
 	errs := make([]error, len(addrs))
@@ -91,7 +103,7 @@ func (c *Client) race(outer context.Context, realm, step string, msgType uint8, 
 		}
 	}
 	if err := ctx.Err(); err != nil && started == 0 {
-		return attempt{}, &StepError{Step: step, Realm: realm, Err: err}
+		return attempt{}, &StepError{Step: q.step, Realm: q.realm, Err: err}
 	}
 	return attempt{}, inOneLine(errs...)
 }
@@ -105,18 +117,18 @@ func discard(results <-chan attempt, n int) {
 }
 
 // attempt connects to one address and asks it. outer outlives the race.
-func (c *Client) attempt(ctx, outer context.Context, realm, step string, msgType uint8, addr netip.AddrPort, request []byte) attempt {
-	conn, connect, err := c.connect(ctx, realm, addr)
+func (c *Client) attempt(ctx, outer context.Context, q question, addr netip.AddrPort) attempt {
+	conn, connect, err := c.connect(ctx, q.transport, q.realm, addr)
 	a := attempt{conn: conn, steps: []Step{connect}}
 	if err != nil {
 		a.err = err
 		return a
 	}
-	if step == StepAS {
-		a.spare = c.openSpare(outer, realm, addr)
+	if q.step == StepAS && q.transport == kdcwire.TCP {
+		a.spare = c.openSpare(outer, q.realm, addr)
 	}
 	var asked Step
-	a.reply, asked, a.err = c.exchange(ctx, conn, realm, step, msgType, request)
+	a.reply, asked, a.err = c.exchange(ctx, conn, q)
 	a.steps = append(a.steps, asked)
 	if a.err != nil {
 		a.close()
@@ -148,7 +160,7 @@ func (c *Client) openSpare(ctx context.Context, realm string, addr netip.AddrPor
 				s.err = panicked(v, StepConnect, realm, addr)
 			}
 		}()
-		s.conn, s.step, s.err = c.connect(ctx, realm, addr)
+		s.conn, s.step, s.err = c.connect(ctx, kdcwire.TCP, realm, addr)
 	}()
 	return s
 }
@@ -175,12 +187,13 @@ func (s *spare) drop() {
 	}
 }
 
-// connect opens a TCP connection within the timeout. The error is a *StepError.
-func (c *Client) connect(ctx context.Context, realm string, addr netip.AddrPort) (*kdcwire.Conn, Step, error) {
+// connect opens a connection within the timeout; over UDP it sends nothing. The
+// error is a *StepError.
+func (c *Client) connect(ctx context.Context, transport, realm string, addr netip.AddrPort) (*kdcwire.Conn, Step, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout())
 	defer cancel()
 	s := Step{Name: StepConnect, Realm: realm, Addr: addr, Start: c.now()}
-	conn, err := kdcwire.Dial(ctx, c.Dialer, kdcwire.TCP, addr)
+	conn, err := kdcwire.Dial(ctx, c.Dialer, transport, addr)
 	s.Duration, s.Err = c.now().Sub(s.Start), err
 	if err != nil {
 		return nil, s, &StepError{Step: StepConnect, Realm: realm, Addr: addr, Err: err}
@@ -188,21 +201,23 @@ func (c *Client) connect(ctx context.Context, realm string, addr netip.AddrPort)
 	return conn, s, nil
 }
 
-// exchange asks once, within the timeout. A KRB-ERROR is an answer, and no
-// error here, unless it says that this KDC is the wrong one to ask. The error
+// exchange asks once, within the patience. A KRB-ERROR is an answer, and no
+// error here, unless it says that this KDC is the wrong one to ask. So is whatever
+// comes over UDP: libkrb5 takes the first datagram for the answer (sendto_kdc.c). The error
 // is a *StepError.
-func (c *Client) exchange(ctx context.Context, conn *kdcwire.Conn, realm, step string, msgType uint8, request []byte) ([]byte, Step, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.timeout())
+func (c *Client) exchange(ctx context.Context, conn *kdcwire.Conn, q question) ([]byte, Step, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.patience())
 	defer cancel()
-	s := Step{Name: step, Realm: realm, Addr: conn.Addr(), Start: c.now()}
+	s := Step{Name: q.step, Realm: q.realm, Addr: conn.Addr(), Start: c.now()}
 	answered := false
-	b, err := conn.Exchange(ctx, request)
+	b, err := conn.Exchange(ctx, q.request)
 	if err == nil {
-		answered, err = judge(b, msgType)
+		answered, err = judge(b, q.msgType)
+		answered = answered || q.transport == kdcwire.UDP && errors.Is(err, kdcwire.ErrNotKerberos)
 	}
 	s.Duration, s.Err = c.now().Sub(s.Start), err
 	if !answered {
-		return nil, s, &StepError{Step: step, Realm: realm, Addr: conn.Addr(), Err: err}
+		return nil, s, &StepError{Step: q.step, Realm: q.realm, Addr: conn.Addr(), Err: err}
 	}
 	return b, s, nil
 }

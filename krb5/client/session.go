@@ -133,9 +133,10 @@ func (s *Session) ask(ctx context.Context, tgt *Ticket, realm string, server Pri
 }
 
 func (s *Session) exchange(ctx context.Context, realm string, request []byte) (*kdcwire.Conn, []byte, error) {
+	q := question{realm, StepTGS, msgTGSRep, request, kdcwire.TCP}
 	if conn := s.conns[realm]; conn != nil {
 		if conn.Reusable() {
-			reply, step, err := s.c.exchange(ctx, conn, realm, StepTGS, msgTGSRep, request)
+			reply, step, err := s.c.exchange(ctx, conn, q)
 			// A close that crossed the request is how some KDCs end a
 			// connection; asking again is all that there is to it.
 			if !closedByPeer(err) {
@@ -152,7 +153,14 @@ func (s *Session) exchange(ctx context.Context, realm string, request []byte) (*
 	if err != nil {
 		return nil, nil, err
 	}
-	won, err := s.c.race(ctx, realm, StepTGS, msgTGSRep, addrs, request)
+	won, err := s.c.race(ctx, ctx, q, addrs)
+	if err != nil && len(request) <= s.c.UDPLimit && ctx.Err() == nil {
+		q.transport = kdcwire.UDP
+		if won, again := s.c.race(ctx, ctx, q, addrs); again == nil {
+			defer won.close() // the next ticket may be larger
+			return won.conn, won.reply, nil
+		}
+	}
 	if err != nil {
 		return nil, nil, err
 	}

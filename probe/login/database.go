@@ -33,7 +33,7 @@ const kernelGivesUp = 127 * time.Second
 
 // pass takes note of an address of the database that did not connect.
 func (a *attempt) pass(server database.Server, err error) {
-	a.passed = append(a.passed, fmt.Sprintf("database %s: %v", server.Address, err))
+	a.passed, a.passedAt = append(a.passed, fmt.Sprintf("database %s: %v", server.Address, err)), append(a.passedAt, server.Address)
 	if database.WhyFailed(err) == probe.ReasonConnectTimeout && !server.Turned {
 		a.waited += kernelGivesUp
 	}

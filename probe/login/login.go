@@ -36,6 +36,8 @@ type Account interface {
 	// Begin records an attempt before it is sent. An error, best a
 	// *probe.HeldBack, means that it must not be sent.
 	Begin(secret []byte) (Attempt, error)
+	// Proven reports whether the directory has accepted the secret since it last changed.
+	Proven(secret []byte) bool
 }
 
 // Attempt is one that was recorded. Its first end counts.
@@ -88,7 +90,11 @@ type Probe struct {
 	AllowRC4, Salted bool
 	Handshakes       database.Guard // the guard of the logins' handshakes
 	// Trail says how the login's servers were found; nil where they are as configured.
-	Trail func(realms []string, kdc netip.AddrPort) Trail
+	// told reports the KDCs that failed at once.
+	Trail func(realms []string, kdc netip.AddrPort, told func(netip.AddrPort) bool) Trail
+	// UDPLimit returns the client's; nil where requests go over TCP alone. SameHost is the client's.
+	UDPLimit func() int
+	SameHost func(a, b netip.AddrPort) bool
 	// Path is the guard of handshakes that are no login, for when the login
 	// cannot be tried; OnDatabase gets the result of the database's stages, as
 	// soon as there is one. It may be nil.
@@ -105,10 +111,11 @@ type Probe struct {
 
 // Trail is how a program on this host finds the servers that a login went to.
 type Trail struct {
-	Wait      time.Duration // that a program spends on what it passes over
-	Passed    []string      // what that is, in words
-	Lack      error         // a program does not find a server that the login found otherwise
-	LackRealm string        // whose KDCs those are; empty: the database
+	Wait      time.Duration    // that a program spends on what it passes over
+	Passed    []string         // what that is, in words
+	At        []netip.AddrPort // the servers among it
+	Lack      error            // a program does not find a server that the login found otherwise
+	LackRealm string           // whose KDCs those are; empty: the database
 }
 
 // ID is login and user@REALM@database.
@@ -124,11 +131,13 @@ type attempt struct {
 	tgt   chan struct{} // closed when session or tgtErr is there
 	mat   Material
 
-	session *client.Session
-	tgtErr  error
-	lastKDC netip.AddrPort
-	passed  []string // addresses of the database that did not connect
-	waited  time.Duration
+	session  *client.Session
+	tgtErr   error
+	lastKDC  netip.AddrPort
+	told     map[netip.AddrPort]bool // KDCs that failed at once: they cost a program nothing
+	passed   []string                // addresses of the database that did not connect, in words
+	passedAt []netip.AddrPort
+	waited   time.Duration
 }
 
 // failure is how a run ends: the first of the two halves to be told.
@@ -141,7 +150,7 @@ type failure struct {
 // Run tries once. A login that only kerbagent's own knowledge made possible has failed:
 // no program gets as far.
 func (p Probe) Run(ctx context.Context) probe.Result {
-	a := &attempt{p: p, rec: probe.Begin(p.ID(), p.Now), tgt: make(chan struct{})}
+	a := &attempt{p: p, rec: probe.Begin(p.ID(), p.Now), tgt: make(chan struct{}), told: map[netip.AddrPort]bool{}}
 	res := a.run(ctx)
 	if p.Trail == nil || res.Outcome == probe.Skipped {
 		return res
@@ -152,10 +161,16 @@ func (p Probe) Run(ctx context.Context) probe.Result {
 			realms = append(realms, r)
 		}
 	}
-	t := p.Trail(realms, a.lastKDC)
-	passed := append(a.passed, t.Passed...)
-	if len(passed) > 0 {
+	t := p.Trail(realms, a.lastKDC, func(kdc netip.AddrPort) bool { return a.told[kdc] })
+	if passed := append(a.passed, t.Passed...); len(passed) > 0 {
 		res.Facts[probe.FactPassed] = strings.Join(passed, "; ")
+	}
+	var at []string
+	for _, s := range append(a.passedAt, t.At...) {
+		at = append(at, s.String())
+	}
+	if len(at) > 0 {
+		res.Facts[probe.FactPassedAt] = strings.Join(at, " ")
 	}
 	if t.Wait += a.waited; t.Wait > 0 {
 		res.Samples[probe.SampleProgramWait] = t.Wait.Seconds()
@@ -247,7 +262,7 @@ func (a *attempt) logIn(ctx context.Context, server database.Server, unresolved 
 	finished, loggedIn := false, false
 	defer func() { a.shake.End(finished, loggedIn) }() // a record that cannot be ended stays, and counts
 
-	first, cancel := probe.Limit(ctx, a.p.Timeout)
+	first, cancel := probe.Limit(ctx, a.p.Timeout+time.Duration(len(server.Others))*connectPatience)
 	defer cancel()
 	if len(server.Others) > 0 {
 		server.Patience = connectPatience

@@ -92,6 +92,8 @@ type accountLog struct {
 
 func (a *accountLog) Paused([]byte) error { return a.paused }
 
+func (a *accountLog) Proven([]byte) bool { return true }
+
 func (a *accountLog) Begin([]byte) (login.Attempt, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -314,7 +316,7 @@ func TestTheNextAddressIsTried(t *testing.T) {
 	p.Endpoint = func(context.Context) (database.Server, error) { return server, nil }
 	lack := errors.New("no program finds this")
 	for _, trail := range []login.Trail{{Wait: time.Second, Passed: []string{"a name server"}}, {Lack: lack, LackRealm: realmName}} {
-		p.Trail = func([]string, netip.AddrPort) login.Trail { return trail }
+		p.Trail = func([]string, netip.AddrPort, func(netip.AddrPort) bool) login.Trail { return trail }
 		res := p.Run(t.Context())
 		if trail.Lack != nil {
 			if res.Outcome != probe.Failed || !errors.Is(res.Err, lack) || res.Facts[probe.FactFailedRealm] != realmName {

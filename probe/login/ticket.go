@@ -6,12 +6,20 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/kerbagent/kerbagent/krb5/client"
 	"github.com/kerbagent/kerbagent/krb5/kdcwire"
 	"github.com/kerbagent/kerbagent/mysql/kerberos"
 	"github.com/kerbagent/kerbagent/probe"
 	"github.com/kerbagent/kerbagent/probe/database"
+)
+
+// A login as programs do it waits for a KDC as libkrb5 does, which gives an exchange
+// about 10 s: twice the usual timeout for each, and five times for all.
+const (
+	exchangePatience = 2
+	walkPatience     = 5
 )
 
 // getTGT is the directory's half: it runs beside the database's first stages.
@@ -22,10 +30,20 @@ func (a *attempt) getTGT(ctx context.Context) {
 			a.tgtErr = fmt.Errorf("panic while getting a ticket: %v", v)
 		}
 	}()
-	ctx, cancel := probe.Limit(ctx, a.p.Timeout)
+	limit := a.p.Timeout
+	if a.p.Trail != nil {
+		limit = walkPatience * a.p.Timeout
+	}
+	ctx, cancel := probe.Limit(ctx, limit)
 	defer cancel()
 	c := &client.Client{Dialer: a.p.Dialer, Locator: a.p.Locator, Now: a.p.Now, Timeout: a.p.Timeout, Observe: a.observe,
-		AllowRC4: a.p.AllowRC4, Salted: a.p.Salted}
+		AllowRC4: a.p.AllowRC4, Salted: a.p.Salted, SameHost: a.p.SameHost}
+	if a.p.Trail != nil {
+		c.Patience = exchangePatience * a.p.Timeout
+	}
+	if a.p.UDPLimit != nil {
+		c.UDPLimit = a.p.UDPLimit()
+	}
 	switch {
 	case a.mat.Shared != nil:
 		a.session = c.FromShared(a.mat.Shared)
@@ -39,6 +57,16 @@ func (a *attempt) getTGT(ctx context.Context) {
 	c.BeforePreauth = func() (err error) {
 		recorded, err = a.p.Account.Begin(a.mat.Identity)
 		return err
+	}
+	if a.p.Trail != nil {
+		c.BeforeSecond = func() (err error) {
+			if !a.p.Account.Proven(a.mat.Identity) {
+				return errors.New("the secret is not known to be right: no second KDC is asked")
+			}
+			recorded.Unanswered()
+			recorded, err = a.p.Account.Begin(a.mat.Identity) // an attempt of its own
+			return err
+		}
 	}
 	a.session, a.tgtErr = c.TGT(ctx, a.p.User, a.mat.Secret)
 	if recorded != nil {
@@ -108,10 +136,15 @@ func (a *attempt) waitTGT(ctx context.Context) (*client.Session, error) {
 	}
 }
 
+// quick is how long a KDC that fails may take to cost a program nothing: libkrb5
+// turns to the next one after a second of silence.
+const quick = time.Second
+
 // observe turns a step of the walk into a stage.
 func (a *attempt) observe(s client.Step) {
 	if s.Addr.IsValid() {
 		a.lastKDC = s.Addr
+		a.told[s.Addr] = s.Err != nil && s.Duration < quick
 	}
 	a.rec.Past(s.Name, s.Start, s.Duration, s.Err)
 }
