@@ -3,6 +3,7 @@
 package audit
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"strconv"
@@ -35,8 +36,16 @@ func kcmSockets() []string {
 // "client keytab"), Java does what its login configuration says.
 func (c *inspection) judgeCredentials(r reader.Reader) {
 	keytab := c.judgeKeytab(r)
-	if r == reader.Java && c.jaas.keyed() {
+	switch {
+	case r == reader.Java && c.jaas.keyed():
 		return
+	case c.ownAffair(r) && c.p.Env["KRB5CCNAME"] == "":
+		if c.facts.Keytab == "" {
+			c.note("what it logs in with: the program hands that to its Go library, and no KRB5CCNAME or KRB5_KTNAME says what")
+		}
+		return
+	case c.ownAffair(r):
+		c.note("judged as if the program hands KRB5CCNAME to its Go library")
 	}
 	name, from := c.cacheName(r)
 	c.facts.Cache = name
@@ -44,8 +53,8 @@ func (c *inspection) judgeCredentials(r reader.Reader) {
 	if !ok {
 		kind, rest = "FILE", name // a name without a type is a path
 	}
-	if (r == reader.Java || r == reader.Gokrb5) && kind != "FILE" {
-		c.unusable(from, name, fmt.Sprintf("the program's library (%s) reads caches of type FILE only", r))
+	if (r == reader.Java || c.ownAffair(r)) && kind != "FILE" {
+		c.unusable(from, name, fmt.Sprintf("the program's library (%s) reads caches of type FILE only", cmp.Or(c.facts.Reader, string(c.libs.client))))
 		return
 	}
 	switch kind {

@@ -96,7 +96,8 @@ func (c *inspection) judge() {
 	}
 	c.readJAAS()
 	if c.libs.client == OurConnector {
-		c.facts.Reader = "" // its configuration is the program's own: it reads no krb5.conf and no cache
+		c.facts.Reader = "" // it reads no krb5.conf
+		c.judgeCredentials(reader)
 		return
 	}
 	if assumed && c.p.database != "" && !c.p.named {

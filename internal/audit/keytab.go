@@ -53,6 +53,10 @@ func (c *inspection) keytabName(r reader.Reader) (file, from string) {
 			return strings.TrimPrefix(c.jaas.option("keyTab"), "FILE:"), "the JAAS configuration"
 		}
 		return "", ""
+	case c.ownAffair(r):
+		if file, from = c.p.Env["KRB5_CLIENT_KTNAME"], "KRB5_CLIENT_KTNAME"; file == "" {
+			file, from = c.p.Env["KRB5_KTNAME"], "KRB5_KTNAME"
+		}
 	case r == reader.MIT || r == reader.Heimdal:
 		file, from = c.p.Env["KRB5_CLIENT_KTNAME"], "KRB5_CLIENT_KTNAME"
 	default:
@@ -74,6 +78,10 @@ func (c *inspection) judgeKeys(file string, b []byte) (serves bool) {
 	kt, err := keys.ParseKeytab(b)
 	if err != nil {
 		c.keytabIssue("app-keytab-unreadable", file, fmt.Sprintf("The program's keytab %s is no keytab: %v.", file, err), "write it again, in binary, with the tool that made it")
+		return false
+	}
+	if len(kt.Entries) == 0 {
+		c.keytabIssue("app-keytab-no-entry", file, fmt.Sprintf("The keytab %s holds no key.", file), "get a keytab of the program's user")
 		return false
 	}
 	user := cmp.Or(c.jaas.option("principal"), c.user)

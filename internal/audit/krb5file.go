@@ -131,34 +131,40 @@ func (c *inspection) judgeOther(files []string, set *conf.Set) {
 }
 
 // judgeReaders reports where the program's library makes something else of the
-// file than MIT's, which is what people test with kinit.
+// file than MIT's, which is what people test with kinit: no KDC, or another
+// realm for the database. Fewer or other KDCs are lint's to report.
 func (c *inspection) judgeReaders(r reader.Reader, set *conf.Set) {
-	if r == reader.MIT || c.database.Realm == "" {
+	db := c.database
+	if r == reader.MIT || db.Realm == "" {
 		return
 	}
 	mit := reader.Read(reader.MIT, set)
-	realm := c.database.Realm
-	mine, had := c.reading.Realm(realm)
-	theirs, mitHad := mit.Realm(realm)
-	if mit.Err != nil || had == mitHad && mine.Err == nil && sameServers(mine.KDCs, theirs.KDCs) {
+	if mit.Err != nil {
 		return
 	}
-	if had == mitHad && len(mine.KDCs) > 0 && len(usable(mine.KDCs)) > 0 {
-		return // fewer or other KDCs: lint says so; logins work
+	cause := ""
+	mine, theirs := c.reading.HostRealm(db.Host), mit.HostRealm(db.Host)
+	switch {
+	case findsKDCs(mit, db.Realm) && !findsKDCs(c.reading, db.Realm):
+		cause = fmt.Sprintf("MIT's library finds KDCs of %s by this file and the program's library (%s) finds none", db.Realm, r)
+	case theirs.How == reader.ByMapping && theirs.Realm == db.Realm && mine.Realm != db.Realm && !c.referred(mine, c.userRealm()):
+		cause = fmt.Sprintf("MIT's library takes %s to be in %s by this file and the program's library (%s) does not", db.Host, db.Realm, r)
+	default:
+		return
 	}
-	if mitHad && len(usable(theirs.KDCs)) > 0 && len(usable(mine.KDCs)) == 0 && !c.reading.DNSLookupKDC.Value {
-		c.add(Issue{Code: "app-reader-differs", Severity: Error, Place: c.facts.Krb5Conf,
-			Cause: fmt.Sprintf("MIT's library finds KDCs of %s in this file and the program's library (%s) finds none, so kinit works and the program does not.", realm, r),
-			Fix:   "write the realm as all libraries read it"})
-	}
+	c.add(Issue{Code: "app-reader-differs", Severity: Error, Place: c.facts.Krb5Conf, Cause: cause + ", so kinit works and the program does not.",
+		Fix: "write the realm, its KDCs and the lines of [domain_realm] as all libraries read them, in the file itself: kerbagent krb5conf lint says which line is read differently"})
+}
+
+// findsKDCs reports whether a library finds KDCs of a realm by a file: there, or
+// by DNS because the file allows that.
+func findsKDCs(r *reader.Reading, realm string) bool {
+	entry, ok := r.Realm(realm)
+	return ok && len(usable(entry.KDCs)) > 0 || r.DNSLookupKDC.Value
 }
 
 func usable(servers []reader.Server) []reader.Server {
 	return slices.DeleteFunc(slices.Clone(servers), func(s reader.Server) bool { return s.Err != nil })
-}
-
-func sameServers(a, b []reader.Server) bool {
-	return slices.EqualFunc(usable(a), usable(b), func(x, y reader.Server) bool { return x.Host == y.Host && x.Port == y.Port })
 }
 
 // judgeStart reports where the program still lives by what was true when it

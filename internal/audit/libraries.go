@@ -48,6 +48,7 @@ type libraries struct {
 	clientPath   string
 	plugins      []string // client plugins that are loaded, by name of the file
 	gokrb5       bool
+	kerbagent    bool // the process is kerbagent itself
 }
 
 // kerberos reports whether the process has anything to do with Kerberos.
@@ -118,6 +119,7 @@ func (p *Process) builtIn(l *libraries) {
 	if err != nil {
 		return
 	}
+	l.kerbagent = info.Path == ourModule+"/cmd/kerbagent"
 	for _, m := range info.Deps {
 		switch m.Path {
 		case gokrb5Module:
@@ -143,6 +145,12 @@ func (c *inspection) reader() (r reader.Reader, assumed bool) {
 		return reader.Gokrb5, false
 	}
 	return reader.MIT, true
+}
+
+// ownAffair reports whether the program itself chooses cache, keytab or password:
+// Go's libraries take what they are handed, and look for nothing.
+func (c *inspection) ownAffair(r reader.Reader) bool {
+	return r == reader.Gokrb5 || c.libs.client == OurConnector
 }
 
 // pluginFolders are where a client library looks for its plugins: the

@@ -69,7 +69,7 @@ func (s *survey) selected(ctx context.Context) (chosen []*Process, absent []stri
 			}
 		}
 		p.named = member
-		if !member && !s.o.Named() && (p.database != "" || s.o.All && p.hasKerberos()) {
+		if !member && !s.o.Named() && (p.database != "" || s.o.All && p.hasKerberos()) && !p.isKerbagent() {
 			chosen = append(chosen, p)
 			return true
 		}
@@ -206,6 +206,13 @@ func everyProcess(ctx context.Context, keep func(*Process) bool) error {
 func (p *Process) hasKerberos() bool {
 	l, err := p.libraries()
 	return err == nil && (l.kerberos() || l.client.plugin() != "")
+}
+
+// isKerbagent reports whether it is kerbagent, which is no application: the
+// daemon has connections to databases now and then.
+func (p *Process) isKerbagent() bool {
+	l, err := p.libraries()
+	return err == nil && l.kerbagent
 }
 
 // connect finds the database that a process has a connection to. The list of
