@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"fmt"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -164,6 +165,9 @@ func (c *inspection) noCache(from, file string) {
 			Fix:   "keep the ticket below /run in a directory of the program's user, and set KRB5CCNAME for both the program and what gets the ticket"})
 		return
 	}
+	if slices.ContainsFunc(c.issues, ofKeytab) {
+		return // the keytab would serve in its place: that is to be mended
+	}
 	if c.p.database == "" && !c.p.named && from != "KRB5CCNAME" {
 		c.note("the cache %s does not exist; nothing says that this program logs in anywhere", file)
 		return
@@ -193,7 +197,7 @@ func (c *inspection) judgeTickets(file string, b []byte, keytab bool) {
 		}
 	}
 	if tgt == nil {
-		if !keytab {
+		if !keytab && !slices.ContainsFunc(c.issues, ofKeytab) {
 			c.add(Issue{Code: "app-ccache-missing", Severity: Error, Place: file,
 				Cause: fmt.Sprintf("The cache %s of %s holds no ticket-granting ticket.", file, c.user),
 				Fix:   "get a ticket as the program's user into that cache"})

@@ -77,7 +77,7 @@ func brokenAndMended(t *testing.T, program []string, cases []brokenApp, healthy 
 				t.Fatalf("this is not broken: %v: %s", err, out)
 			}
 			a := audited(t, o, running(t, run(c.broken, "wait")))
-			if got := codes(a); len(got) == 0 || got[0] != c.code {
+			if got := firstLine(a); got != c.code {
 				t.Errorf("%v, want %s first; it reads %s as %s", got, c.code, a.Facts.Krb5Conf, a.Facts.Reader)
 			}
 		})

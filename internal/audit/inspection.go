@@ -26,6 +26,7 @@ type inspection struct {
 	now      time.Time
 
 	reading *reader.Reading
+	byDNS   bool // KDCs of the database's realm are found by DNS
 	jaas    jaas
 	user    string // user@REALM of its ticket or configuration; empty where it is not known
 
@@ -98,6 +99,7 @@ func (c *inspection) judge() {
 	if c.libs.client == OurConnector {
 		c.facts.Reader = "" // it reads no krb5.conf
 		c.judgeCredentials(reader)
+		c.judgeNames()
 		return
 	}
 	if assumed && c.p.database != "" && !c.p.named {
@@ -116,6 +118,8 @@ func (c *inspection) judge() {
 		c.judgeRealm()
 		c.judgeJava(reader)
 	}
+	c.judgeNames()
+	c.weighFile(reader)
 }
 
 // apart lists the namespaces that are not this host's.

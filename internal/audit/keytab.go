@@ -44,6 +44,8 @@ func (c *inspection) keytabIssue(code, file, cause, fix string) {
 	c.add(Issue{Code: code, Severity: Error, Place: file, Cause: cause, Fix: fix})
 }
 
+func ofKeytab(i Issue) bool { return strings.HasPrefix(i.Code, "app-keytab-") }
+
 // keytabName returns the keytab that the program was told to use. libkrb5's
 // built-in default is left out: nobody named it, and most hosts have none.
 func (c *inspection) keytabName(r reader.Reader) (file, from string) {

@@ -198,3 +198,21 @@ func (c *inspection) judgeStart(r reader.Reader) {
 func modified(st unix.Stat_t) time.Time { return time.Unix(st.Mtim.Sec, st.Mtim.Nsec) }
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
+
+// weighFile makes reading another file than the kept one an error where that is
+// what is wrong: the program's library does not get to the database's realm by
+// its file, and would by the kept one.
+func (c *inspection) weighFile(r reader.Reader) {
+	other := slices.IndexFunc(c.issues, func(i Issue) bool { return i.Code == "app-krb5conf-other" || i.Code == "app-container-krb5conf" })
+	if other < 0 || !slices.ContainsFunc(c.issues, func(i Issue) bool {
+		return i.Code == "app-realm-unmapped" || i.Code == "app-reader-differs" || i.Code == "app-krb5conf-unreadable"
+	}) {
+		return
+	}
+	db := c.database
+	kept := reader.Read(r, conf.Load(conf.Disk{}, c.s.o.Config.Krb5Conf.Path))
+	host := kept.HostRealm(db.Host)
+	if kept.Err == nil && findsKDCs(kept, db.Realm) && (host.Realm == db.Realm || c.referred(host, c.userRealm())) {
+		c.issues[other].Severity = Error
+	}
+}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/kerbagent/kerbagent/krb5/conf"
 	"github.com/kerbagent/kerbagent/krb5/conf/reader"
 )
 
@@ -35,14 +34,13 @@ func (c *inspection) judgeRealm() {
 			Cause: fmt.Sprintf("The database %s is in the realm %s; the program's library %s, %s.", db.Host, db.Realm, how, then),
 			Fix:   fmt.Sprintf("add the line %s = %s to [domain_realm]", db.Host, db.Realm)})
 	}
-	if entry, ok := c.reading.Realm(db.Realm); (!ok || len(usable(entry.KDCs)) == 0) && !c.reading.DNSLookupKDC.Value {
+	if !findsKDCs(c.reading, db.Realm) {
 		c.add(Issue{Code: "app-realm-unmapped", Severity: Error, Place: c.facts.Krb5Conf,
 			Cause: fmt.Sprintf("The file names no KDC of %s that the program's library can use, and forbids finding one by DNS.", db.Realm),
 			Fix:   "add the realm with its KDCs to [realms], or write dns_lookup_kdc = true in [libdefaults]"})
-		return
-	} else if len(usable(entry.KDCs)) == 0 {
-		c.judgeResolver()
 	}
+	entry, _ := c.reading.Realm(db.Realm)
+	c.byDNS = len(usable(entry.KDCs)) == 0 && c.reading.DNSLookupKDC.Value
 }
 
 // userRealm is the realm of the program's user, as far as it is known.
@@ -77,50 +75,4 @@ func ways(how string) string {
 		return "the rest of its name, since no line of [domain_realm] has it"
 	}
 	return how
-}
-
-// judgeResolver reports where a container has no way to find KDCs by DNS: its
-// resolver is another than the host's and none of the realm's own.
-func (c *inspection) judgeResolver() {
-	if !c.p.Namespaces["mnt"] || c.s.o.Config == nil {
-		return
-	}
-	theirs, _, err := c.root.ReadFile("/etc/resolv.conf")
-	ours, _, ourErr := conf.Disk{}.ReadFile("/etc/resolv.conf")
-	if err != nil || ourErr != nil {
-		if closed(err) || missing(err) {
-			c.addNoResolver("its file system has no /etc/resolv.conf that it may read")
-		}
-		return
-	}
-	mine := nameservers(theirs)
-	for _, s := range nameservers(ours) {
-		delete(mine, s)
-	}
-	realm, _ := c.s.o.Config.Realm(c.database.Realm)
-	for _, s := range realm.DNSServers {
-		if _, ok := mine[s.Addr().String()]; ok {
-			return
-		}
-	}
-	if len(nameservers(theirs)) > 0 && len(mine) < len(nameservers(theirs)) {
-		return // one of them is the host's
-	}
-	c.addNoResolver("its nameservers are neither this host's nor the realm's own")
-}
-
-func (c *inspection) addNoResolver(why string) {
-	c.add(Issue{Code: "app-container-resolver", Severity: Warning, Place: "/etc/resolv.conf",
-		Cause: fmt.Sprintf("The program finds KDCs by DNS, and %s. Whether those know %s was not asked.", why, strings.ToLower(c.database.Realm)),
-		Fix:   "give the container this host's resolver, forward the realm's domain there, or name the KDCs in its krb5.conf"})
-}
-
-func nameservers(text string) map[string]string {
-	out := map[string]string{}
-	for line := range strings.Lines(text) {
-		if f := strings.Fields(line); len(f) > 1 && f[0] == "nameserver" {
-			out[f[1]] = f[1]
-		}
-	}
-	return out
 }

@@ -287,15 +287,20 @@ func parseSocket(line string) (remote netip.AddrPort, inode string, ok bool) {
 	if len(f) < 10 {
 		return remote, "", false
 	}
-	host, port, found := strings.Cut(f[2], ":")
+	remote, ok = parseAddrPort(f[2])
+	return remote, f[9], ok
+}
+
+func parseAddrPort(text string) (netip.AddrPort, bool) {
+	host, port, found := strings.Cut(text, ":")
 	b, err := hex.DecodeString(host)
 	n, portErr := strconv.ParseUint(port, 16, 16)
 	if !found || err != nil || portErr != nil || len(b)%4 != 0 {
-		return remote, "", false
+		return netip.AddrPort{}, false
 	}
 	for i := 0; i < len(b); i += 4 {
 		slices.Reverse(b[i : i+4])
 	}
 	addr, ok := netip.AddrFromSlice(b)
-	return netip.AddrPortFrom(addr.Unmap(), uint16(n)), f[9], ok
+	return netip.AddrPortFrom(addr.Unmap(), uint16(n)), ok
 }
