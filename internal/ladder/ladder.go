@@ -55,23 +55,14 @@ func Servers[T any](items []T, result func(T) *probe.Result) [][]T {
 		addr netip.Addr
 		port uint16
 	}
-	var out [][]T
-	index := map[key]int{}
-	for _, item := range items {
+	return gather(items, func(item T) (key, bool) {
 		r := result(item)
 		who := key{name: ServerName(r), addr: r.ID.Address.Addr()}
 		if r.ID.Kind == probe.Database {
 			who.port = r.ID.Address.Port()
 		}
-		n, seen := index[who]
-		if !seen {
-			n = len(out)
-			index[who] = n
-			out = append(out, nil)
-		}
-		out[n] = append(out[n], item)
-	}
-	return out
+		return who, true
+	})
 }
 
 // Alike gathers the results that failed in the same way over the same transport:
@@ -82,14 +73,22 @@ func Alike[T any](items []T, result func(T) *probe.Result) [][]T {
 		variant   string
 		reason    probe.Reason
 	}
-	var out [][]T
-	index := map[sort]int{}
-	for _, item := range items {
+	return gather(items, func(item T) (sort, bool) {
 		r := result(item)
-		if r.Outcome != probe.Failed {
+		return sort{r.ID.Transport, r.ID.Variant, r.Reason}, r.Outcome == probe.Failed
+	})
+}
+
+// gather puts the items of one key together, in the order in which they and the
+// keys come; those that have none are left out.
+func gather[T any, K comparable](items []T, key func(T) (K, bool)) [][]T {
+	var out [][]T
+	index := map[K]int{}
+	for _, item := range items {
+		k, has := key(item)
+		if !has {
 			continue
 		}
-		k := sort{r.ID.Transport, r.ID.Variant, r.Reason}
 		n, seen := index[k]
 		if !seen {
 			n = len(out)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/kerbagent/kerbagent/krb5/der"
 	"golang.org/x/crypto/cryptobyte"
 	"golang.org/x/crypto/cryptobyte/asn1"
 )
@@ -42,11 +43,11 @@ func parseAPRep(b []byte) (encrypted, error) {
 	var app, s cryptobyte.String
 	var pvno, msgType int64
 	var sealed encrypted
-	ok := in.ReadASN1(&app, application(msgAPRep)) && in.Empty() &&
+	ok := in.ReadASN1(&app, der.Application(msgAPRep)) && in.Empty() &&
 		app.ReadASN1(&s, asn1.SEQUENCE) && app.Empty() &&
-		field(&s, 0, intInto(&pvno)) && pvno == version &&
-		field(&s, 1, intInto(&msgType)) && msgType == msgAPRep &&
-		field(&s, 2, encryptedInto(&sealed)) && s.Empty()
+		der.Field(&s, 0, der.Int(&pvno)) && pvno == version &&
+		der.Field(&s, 1, der.Int(&msgType)) && msgType == msgAPRep &&
+		der.Field(&s, 2, encryptedInto(&sealed)) && s.Empty()
 	if !ok {
 		return encrypted{}, errSyntax("AP-REP", b)
 	}
@@ -60,12 +61,12 @@ func parseEncAPRep(b []byte) (*proofPart, error) {
 	var p proofPart
 	var subkey sessionKey
 	var us, sequence int64
-	ok := in.ReadASN1(&app, application(msgEncAPRepPart)) &&
+	ok := in.ReadASN1(&app, der.Application(msgEncAPRepPart)) &&
 		app.ReadASN1(&s, asn1.SEQUENCE) && app.Empty() &&
-		field(&s, 0, timeInto(&p.time)) &&
-		field(&s, 1, intInto(&us)) && us >= 0 && us < 1_000_000 &&
-		optional(&s, 2, keyInto(&subkey)) &&
-		optional(&s, 3, intInto(&sequence))
+		der.Field(&s, 0, der.Time(&p.time)) &&
+		der.Field(&s, 1, der.Int(&us)) && us >= 0 && us < 1_000_000 &&
+		der.Optional(&s, 2, keyInto(&subkey)) &&
+		der.Optional(&s, 3, der.Int(&sequence))
 	if !ok {
 		return nil, errSyntax("encrypted part of AP-REP", b)
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kerbagent/kerbagent/krb5/der"
 	"github.com/kerbagent/kerbagent/krb5/kdcwire"
 	"golang.org/x/crypto/cryptobyte"
 	"golang.org/x/crypto/cryptobyte/asn1"
@@ -31,62 +32,14 @@ const (
 // version is pvno, tkt-vno and authenticator-vno.
 const version = 5
 
-// generalString is KerberosString's tag (RFC 4120 §5.2.1).
-const generalString = asn1.Tag(27)
-
 // The most elements that lists of a peer may have; real ones have fewer than ten.
 const (
 	maxComponents = 16
 	maxList       = 64
 )
 
-func application(n uint8) asn1.Tag {
-	const classApplication = 0x40
-	return asn1.Tag(n | classApplication).Constructed()
-}
-
-func explicit(n uint8) asn1.Tag { return asn1.Tag(n).ContextSpecific().Constructed() }
-
-// field reads the explicitly tagged element n.
-func field(s *cryptobyte.String, n uint8, read func(*cryptobyte.String) bool) bool {
-	var f cryptobyte.String
-	return s.ReadASN1(&f, explicit(n)) && read(&f) && f.Empty()
-}
-
-// optional is field for an element that may be absent.
-func optional(s *cryptobyte.String, n uint8, read func(*cryptobyte.String) bool) bool {
-	return !s.PeekASN1Tag(explicit(n)) || field(s, n, read)
-}
-
 // skip passes over an optional element.
-func skip(s *cryptobyte.String, n uint8) bool { return s.SkipOptionalASN1(explicit(n)) }
-
-func intInto(out *int64) func(*cryptobyte.String) bool {
-	return func(f *cryptobyte.String) bool { return f.ReadASN1Integer(out) }
-}
-
-func int32Into(out *int32) func(*cryptobyte.String) bool {
-	return func(f *cryptobyte.String) bool { return f.ReadASN1Integer(out) }
-}
-
-func bytesInto(out *[]byte) func(*cryptobyte.String) bool {
-	return func(f *cryptobyte.String) bool { return f.ReadASN1Bytes(out, asn1.OCTET_STRING) }
-}
-
-func timeInto(out *time.Time) func(*cryptobyte.String) bool {
-	return func(f *cryptobyte.String) bool { return f.ReadASN1GeneralizedTime(out) }
-}
-
-func stringInto(out *string) func(*cryptobyte.String) bool {
-	return func(f *cryptobyte.String) bool {
-		var v cryptobyte.String
-		if !f.ReadASN1(&v, generalString) {
-			return false
-		}
-		*out = string(v)
-		return true
-	}
-}
+func skip(s *cryptobyte.String, n uint8) bool { return s.SkipOptionalASN1(der.Explicit(n)) }
 
 // nameInto reads a PrincipalName (RFC 4120 §5.2.2). Its type is no part of the
 // identity (§6.2) and dropped. A component with a "/" in it is refused, as it
@@ -95,11 +48,11 @@ func nameInto(out *[]string) func(*cryptobyte.String) bool {
 	return func(f *cryptobyte.String) bool {
 		var s, list, parts cryptobyte.String
 		ok := f.ReadASN1(&s, asn1.SEQUENCE) && skip(&s, 0) &&
-			s.ReadASN1(&list, explicit(1)) && s.Empty() &&
+			s.ReadASN1(&list, der.Explicit(1)) && s.Empty() &&
 			list.ReadASN1(&parts, asn1.SEQUENCE) && list.Empty()
 		for ok && !parts.Empty() {
 			var part string
-			if len(*out) == maxComponents || !stringInto(&part)(&parts) || strings.Contains(part, "/") {
+			if len(*out) == maxComponents || !der.String(&part)(&parts) || strings.Contains(part, "/") {
 				return false
 			}
 			*out = append(*out, part)
@@ -113,9 +66,9 @@ func encryptedInto(out *encrypted) func(*cryptobyte.String) bool {
 	return func(f *cryptobyte.String) bool {
 		var s cryptobyte.String
 		return f.ReadASN1(&s, asn1.SEQUENCE) &&
-			field(&s, 0, int32Into(&out.etype)) &&
-			optional(&s, 1, intInto(&out.kvno)) &&
-			field(&s, 2, bytesInto(&out.cipher)) && s.Empty()
+			der.Field(&s, 0, der.Int32(&out.etype)) &&
+			der.Optional(&s, 1, der.Int(&out.kvno)) &&
+			der.Field(&s, 2, der.Bytes(&out.cipher)) && s.Empty()
 	}
 }
 
@@ -124,8 +77,8 @@ func keyInto(out *sessionKey) func(*cryptobyte.String) bool {
 	return func(f *cryptobyte.String) bool {
 		var s cryptobyte.String
 		return f.ReadASN1(&s, asn1.SEQUENCE) &&
-			field(&s, 0, int32Into(&out.etype)) &&
-			field(&s, 1, bytesInto(&out.value)) && s.Empty()
+			der.Field(&s, 0, der.Int32(&out.etype)) &&
+			der.Field(&s, 1, der.Bytes(&out.value)) && s.Empty()
 	}
 }
 
@@ -137,7 +90,7 @@ func errSyntax(what string, b []byte) error {
 // The writers below are the readers' counterparts.
 
 func addField(b *cryptobyte.Builder, n uint8, f cryptobyte.BuilderContinuation) {
-	b.AddASN1(explicit(n), f)
+	b.AddASN1(der.Explicit(n), f)
 }
 
 func addInt(b *cryptobyte.Builder, n uint8, v int64) {
@@ -149,7 +102,7 @@ func addBytes(b *cryptobyte.Builder, n uint8, v []byte) {
 }
 
 func addString(b *cryptobyte.Builder, v string) {
-	b.AddASN1(generalString, func(b *cryptobyte.Builder) { b.AddBytes([]byte(v)) })
+	b.AddASN1(der.GeneralString, func(b *cryptobyte.Builder) { b.AddBytes([]byte(v)) })
 }
 
 func addRealm(b *cryptobyte.Builder, n uint8, realm string) {
@@ -217,7 +170,7 @@ func addKey(b *cryptobyte.Builder, n uint8, key sessionKey) {
 // message wraps a SEQUENCE into an application tag.
 func message(tag uint8, f cryptobyte.BuilderContinuation) ([]byte, error) {
 	b := cryptobyte.NewBuilder(nil)
-	b.AddASN1(application(tag), func(b *cryptobyte.Builder) { b.AddASN1(asn1.SEQUENCE, f) })
+	b.AddASN1(der.Application(tag), func(b *cryptobyte.Builder) { b.AddASN1(asn1.SEQUENCE, f) })
 	out, err := b.Bytes()
 	if err != nil {
 		return nil, errors.Join(errors.New("encoding message"), err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/kerbagent/kerbagent/krb5/der"
 	"github.com/kerbagent/kerbagent/krb5/kdcwire"
 	"golang.org/x/crypto/cryptobyte"
 	"golang.org/x/crypto/cryptobyte/asn1"
@@ -59,7 +60,7 @@ func hintsFrom(list []padata) Hints {
 	for _, pa := range list {
 		switch pa.kind {
 		case paETypeInfo2:
-			info2 = readETypeInfo(pa.value, generalString)
+			info2 = readETypeInfo(pa.value, der.GeneralString)
 		case paETypeInfo:
 			info = readETypeInfo(pa.value, asn1.OCTET_STRING)
 		case paPWSalt:
@@ -125,8 +126,8 @@ func readETypeInfo(b []byte, saltTag asn1.Tag) []keyHint {
 		var s cryptobyte.String
 		var k keyHint
 		ok := len(out) < maxList && list.ReadASN1(&s, asn1.SEQUENCE) &&
-			field(&s, 0, int32Into(&k.etype)) &&
-			optional(&s, 1, func(f *cryptobyte.String) bool {
+			der.Field(&s, 0, der.Int32(&k.etype)) &&
+			der.Optional(&s, 1, func(f *cryptobyte.String) bool {
 				var salt cryptobyte.String
 				if !f.ReadASN1(&salt, saltTag) {
 					return false
@@ -134,11 +135,11 @@ func readETypeInfo(b []byte, saltTag asn1.Tag) []keyHint {
 				k.salt, k.hasSalt = string(salt), true
 				return true
 			}) &&
-			optional(&s, 2, func(f *cryptobyte.String) bool {
+			der.Optional(&s, 2, func(f *cryptobyte.String) bool {
 				if saltTag == asn1.OCTET_STRING {
 					return f.Skip(len(*f)) // ETYPE-INFO of old KDCs has something else here
 				}
-				return bytesInto(&k.params)(f)
+				return der.Bytes(&k.params)(f)
 			})
 		if !ok {
 			return nil
@@ -164,7 +165,7 @@ func padataInto(out *[]padata) func(*cryptobyte.String) bool {
 			var s cryptobyte.String
 			var pa padata
 			if len(*out) == maxList || !list.ReadASN1(&s, asn1.SEQUENCE) ||
-				!field(&s, 1, int32Into(&pa.kind)) || !field(&s, 2, bytesInto(&pa.value)) || !s.Empty() {
+				!der.Field(&s, 1, der.Int32(&pa.kind)) || !der.Field(&s, 2, der.Bytes(&pa.value)) || !s.Empty() {
 				return false
 			}
 			*out = append(*out, pa)

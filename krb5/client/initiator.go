@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/kerbagent/kerbagent/krb5/der"
 	"github.com/kerbagent/kerbagent/krb5/kdcwire"
 	"golang.org/x/crypto/cryptobyte"
 )
@@ -81,7 +82,7 @@ func NewInitiator(service *Ticket, mutual bool, now func() time.Time) (*Initiato
 		return nil, fmt.Errorf("making a token: %w", err)
 	}
 	b := cryptobyte.NewBuilder(nil)
-	b.AddASN1(application(0), func(b *cryptobyte.Builder) {
+	b.AddASN1(der.Application(0), func(b *cryptobyte.Builder) {
 		b.AddBytes([]byte(mechKRB5 + tokenAPReq))
 		b.AddBytes(apReq)
 	})
@@ -129,7 +130,7 @@ func tokenBody(b []byte) ([]byte, error) {
 	}
 	in := cryptobyte.String(b)
 	var s cryptobyte.String
-	if !in.ReadASN1(&s, application(0)) || !in.Empty() {
+	if !in.ReadASN1(&s, der.Application(0)) || !in.Empty() {
 		return nil, errSyntax("token", b)
 	}
 	if body, ok := bytes.CutPrefix(s, []byte(mechKRB5+tokenAPRep)); ok {

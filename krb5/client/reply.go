@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kerbagent/kerbagent/krb5/der"
 	"github.com/kerbagent/kerbagent/krb5/kdcwire"
 	"golang.org/x/crypto/cryptobyte"
 	"golang.org/x/crypto/cryptobyte/asn1"
@@ -23,14 +24,14 @@ func ticketInto(out *rawTicket) func(*cryptobyte.String) bool {
 		var element, app, s cryptobyte.String
 		var vno int64
 		var sname []string
-		ok := f.ReadASN1Element(&element, application(msgTicket))
+		ok := f.ReadASN1Element(&element, der.Application(msgTicket))
 		out.der = append([]byte(nil), element...)
-		ok = ok && element.ReadASN1(&app, application(msgTicket)) &&
+		ok = ok && element.ReadASN1(&app, der.Application(msgTicket)) &&
 			app.ReadASN1(&s, asn1.SEQUENCE) && app.Empty() &&
-			field(&s, 0, intInto(&vno)) && vno == version &&
-			field(&s, 1, stringInto(&out.server.Realm)) &&
-			field(&s, 2, nameInto(&sname)) &&
-			field(&s, 3, encryptedInto(&out.enc)) && s.Empty()
+			der.Field(&s, 0, der.Int(&vno)) && vno == version &&
+			der.Field(&s, 1, der.String(&out.server.Realm)) &&
+			der.Field(&s, 2, nameInto(&sname)) &&
+			der.Field(&s, 3, encryptedInto(&out.enc)) && s.Empty()
 		out.server.Name = strings.Join(sname, "/")
 		return ok
 	}
@@ -68,15 +69,15 @@ func parseReply(b []byte, msgType uint8) (*reply, error) {
 	var app, s cryptobyte.String
 	var pvno, gotType int64
 	var cname []string
-	ok := in.ReadASN1(&app, application(msgType)) && in.Empty() &&
+	ok := in.ReadASN1(&app, der.Application(msgType)) && in.Empty() &&
 		app.ReadASN1(&s, asn1.SEQUENCE) && app.Empty() &&
-		field(&s, 0, intInto(&pvno)) && pvno == version &&
-		field(&s, 1, intInto(&gotType)) && gotType == int64(msgType) &&
-		optional(&s, 2, padataInto(&r.padata)) &&
-		field(&s, 3, stringInto(&r.client.Realm)) &&
-		field(&s, 4, nameInto(&cname)) &&
-		field(&s, 5, ticketInto(&r.ticket)) &&
-		field(&s, 6, encryptedInto(&r.enc)) && s.Empty()
+		der.Field(&s, 0, der.Int(&pvno)) && pvno == version &&
+		der.Field(&s, 1, der.Int(&gotType)) && gotType == int64(msgType) &&
+		der.Optional(&s, 2, padataInto(&r.padata)) &&
+		der.Field(&s, 3, der.String(&r.client.Realm)) &&
+		der.Field(&s, 4, nameInto(&cname)) &&
+		der.Field(&s, 5, ticketInto(&r.ticket)) &&
+		der.Field(&s, 6, encryptedInto(&r.enc)) && s.Empty()
 	if !ok {
 		return nil, errSyntax("KDC's reply", b)
 	}
@@ -107,23 +108,23 @@ func parseEncPart(b []byte) (*encPart, error) {
 	var app, s cryptobyte.String
 	var nonce int64
 	var sname []string
-	tag := application(msgEncASRepPart)
-	if in.PeekASN1Tag(application(msgEncTGSRepPart)) {
-		tag = application(msgEncTGSRepPart)
+	tag := der.Application(msgEncASRepPart)
+	if in.PeekASN1Tag(der.Application(msgEncTGSRepPart)) {
+		tag = der.Application(msgEncTGSRepPart)
 	}
 	ok := in.ReadASN1(&app, tag) &&
 		app.ReadASN1(&s, asn1.SEQUENCE) && app.Empty() &&
-		field(&s, 0, keyInto(&p.key)) &&
-		field(&s, 1, p.lastReq) &&
-		field(&s, 2, intInto(&nonce)) &&
-		optional(&s, 3, timeInto(&p.keyExpiration)) &&
+		der.Field(&s, 0, keyInto(&p.key)) &&
+		der.Field(&s, 1, p.lastReq) &&
+		der.Field(&s, 2, der.Int(&nonce)) &&
+		der.Optional(&s, 3, der.Time(&p.keyExpiration)) &&
 		skip(&s, 4) && // flags: nothing here depends on them
-		field(&s, 5, timeInto(&p.authTime)) &&
-		optional(&s, 6, timeInto(&p.startTime)) &&
-		field(&s, 7, timeInto(&p.endTime)) &&
-		optional(&s, 8, timeInto(&p.renewTill)) &&
-		field(&s, 9, stringInto(&p.server.Realm)) &&
-		field(&s, 10, nameInto(&sname)) // addresses and encrypted padata may follow
+		der.Field(&s, 5, der.Time(&p.authTime)) &&
+		der.Optional(&s, 6, der.Time(&p.startTime)) &&
+		der.Field(&s, 7, der.Time(&p.endTime)) &&
+		der.Optional(&s, 8, der.Time(&p.renewTill)) &&
+		der.Field(&s, 9, der.String(&p.server.Realm)) &&
+		der.Field(&s, 10, nameInto(&sname)) // addresses and encrypted padata may follow
 	if !ok {
 		return nil, errSyntax("encrypted part", b)
 	}
@@ -156,7 +157,7 @@ func (p *encPart) lastReq(f *cryptobyte.String) bool {
 		var item cryptobyte.String
 		var lrType int32
 		var value time.Time
-		if !list.ReadASN1(&item, asn1.SEQUENCE) || !field(&item, 0, int32Into(&lrType)) || !field(&item, 1, timeInto(&value)) {
+		if !list.ReadASN1(&item, asn1.SEQUENCE) || !der.Field(&item, 0, der.Int32(&lrType)) || !der.Field(&item, 1, der.Time(&value)) {
 			return false
 		}
 		switch lrType {

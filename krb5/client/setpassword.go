@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/kerbagent/kerbagent/krb5/der"
 	"github.com/kerbagent/kerbagent/krb5/kdcwire"
 	"golang.org/x/crypto/cryptobyte"
 	"golang.org/x/crypto/cryptobyte/asn1"
@@ -232,11 +233,11 @@ func openPriv(b []byte, subkey sessionKey, proof *proofPart) ([]byte, error) {
 	var app, s cryptobyte.String
 	var pvno, msgType int64
 	var sealed encrypted
-	ok := in.ReadASN1(&app, application(msgPriv)) && in.Empty() &&
+	ok := in.ReadASN1(&app, der.Application(msgPriv)) && in.Empty() &&
 		app.ReadASN1(&s, asn1.SEQUENCE) && app.Empty() &&
-		field(&s, 0, intInto(&pvno)) && pvno == version &&
-		field(&s, 1, intInto(&msgType)) && msgType == msgPriv &&
-		field(&s, 3, encryptedInto(&sealed)) && s.Empty()
+		der.Field(&s, 0, der.Int(&pvno)) && pvno == version &&
+		der.Field(&s, 1, der.Int(&msgType)) && msgType == msgPriv &&
+		der.Field(&s, 3, encryptedInto(&sealed)) && s.Empty()
 	if !ok {
 		return nil, errSyntax("KRB-PRIV", b)
 	}
@@ -249,7 +250,7 @@ func openPriv(b []byte, subkey sessionKey, proof *proofPart) ([]byte, error) {
 	}
 	var data []byte
 	in = cryptobyte.String(plain)
-	if !in.ReadASN1(&app, application(msgEncPrivPart)) || !app.ReadASN1(&s, asn1.SEQUENCE) || !field(&s, 0, bytesInto(&data)) {
+	if !in.ReadASN1(&app, der.Application(msgEncPrivPart)) || !app.ReadASN1(&s, asn1.SEQUENCE) || !der.Field(&s, 0, der.Bytes(&data)) {
 		return nil, errSyntax("encrypted part of KRB-PRIV", plain)
 	}
 	return data, nil

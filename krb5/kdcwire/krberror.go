@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kerbagent/kerbagent/krb5/der"
 	"golang.org/x/crypto/cryptobyte"
 	"golang.org/x/crypto/cryptobyte/asn1"
 )
@@ -44,7 +45,7 @@ const tagError = 30
 
 // IsError reports whether b starts as a KRB-ERROR does.
 func IsError(b []byte) bool {
-	return len(b) > 0 && b[0] == byte(application(tagError))
+	return len(b) > 0 && b[0] == byte(der.Application(tagError))
 }
 
 // ParseError reads a KRB-ERROR. b must be one, and nothing else; an error
@@ -58,21 +59,21 @@ func ParseError(b []byte) (*KRBError, error) {
 	var app, s cryptobyte.String
 	var version, msgType, cusec, susec, code int64
 	// The fields follow RFC 4120 §5.9.1 in their order.
-	ok := in.ReadASN1(&app, application(tagError)) && in.Empty() &&
+	ok := in.ReadASN1(&app, der.Application(tagError)) && in.Empty() &&
 		app.ReadASN1(&s, asn1.SEQUENCE) && app.Empty() &&
-		readInt(&s, 0, &version) && version == 5 &&
-		readInt(&s, 1, &msgType) && msgType == tagError &&
-		optional(&s, 2, func(f *cryptobyte.String) bool { return readTime(f, &e.CTime) }) &&
-		optional(&s, 3, func(f *cryptobyte.String) bool { return f.ReadASN1Integer(&cusec) }) &&
-		field(&s, 4, func(f *cryptobyte.String) bool { return readTime(f, &e.STime) }) &&
-		readInt(&s, 5, &susec) &&
-		readInt(&s, 6, &code) && int64(int32(code)) == code &&
-		optional(&s, 7, func(f *cryptobyte.String) bool { return readString(f, &e.CRealm) }) &&
-		optional(&s, 8, func(f *cryptobyte.String) bool { return readName(f, &e.CName) }) &&
-		field(&s, 9, func(f *cryptobyte.String) bool { return readString(f, &e.Realm) }) &&
-		field(&s, 10, func(f *cryptobyte.String) bool { return readName(f, &e.SName) }) &&
-		optional(&s, 11, func(f *cryptobyte.String) bool { return readString(f, &e.EText) }) &&
-		optional(&s, 12, func(f *cryptobyte.String) bool { return f.ReadASN1Bytes(&e.EData, asn1.OCTET_STRING) })
+		der.Field(&s, 0, der.Int(&version)) && version == 5 &&
+		der.Field(&s, 1, der.Int(&msgType)) && msgType == tagError &&
+		der.Optional(&s, 2, der.Time(&e.CTime)) &&
+		der.Optional(&s, 3, der.Int(&cusec)) &&
+		der.Field(&s, 4, der.Time(&e.STime)) &&
+		der.Field(&s, 5, der.Int(&susec)) &&
+		der.Field(&s, 6, der.Int(&code)) && int64(int32(code)) == code &&
+		der.Optional(&s, 7, der.String(&e.CRealm)) &&
+		der.Optional(&s, 8, nameInto(&e.CName)) &&
+		der.Field(&s, 9, der.String(&e.Realm)) &&
+		der.Field(&s, 10, nameInto(&e.SName)) &&
+		der.Optional(&s, 11, der.String(&e.EText)) &&
+		der.Optional(&s, 12, der.Bytes(&e.EData))
 	if !ok {
 		return nil, fmt.Errorf("reading KRB-ERROR of %d bytes: %w", len(b), ErrNotKerberos)
 	}

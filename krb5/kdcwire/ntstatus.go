@@ -3,6 +3,7 @@ package kdcwire
 import (
 	"encoding/binary"
 
+	"github.com/kerbagent/kerbagent/krb5/der"
 	"golang.org/x/crypto/cryptobyte"
 	"golang.org/x/crypto/cryptobyte/asn1"
 )
@@ -50,13 +51,13 @@ func (e *KRBError) NTStatus() (uint32, bool) {
 // and KERB-ERROR-DATA 1 and 2.
 func extended(item cryptobyte.String) (uint32, bool) {
 	first := uint8(1)
-	if item.PeekASN1Tag(explicit(0)) {
+	if item.PeekASN1Tag(der.Explicit(0)) {
 		first = 0
 	}
 	var dataType int64
 	var value []byte
-	ok := readInt(&item, first, &dataType) &&
-		field(&item, first+1, func(f *cryptobyte.String) bool { return f.ReadASN1Bytes(&value, asn1.OCTET_STRING) })
+	ok := der.Field(&item, first, der.Int(&dataType)) &&
+		der.Field(&item, first+1, der.Bytes(&value))
 	full := dataType == extendedError && len(value) == extendedErrorSize
 	if bare := dataType == bareStatus && len(value) == 4; !ok || !full && !bare {
 		return 0, false
