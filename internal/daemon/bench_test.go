@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/kerbagent/kerbagent/config"
+	"github.com/kerbagent/kerbagent/probe"
 )
 
 // refusing is a network on which everything is refused at once.
@@ -34,21 +35,30 @@ func manyJobs(n int) *config.Config {
 		Resolver: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:53")}}
 }
 
-// idle is a daemon that is not running.
+// idle is a daemon that is not running, where everything is refused.
 func idle(tb testing.TB, cfg *config.Config, clock func() time.Time) *Daemon {
 	tb.Helper()
-	d, err := newDaemon(Options{Load: func() (*config.Config, error) { return cfg, nil }, Dialer: refusing{}, Host: "bench",
+	return idleOn(tb, cfg, refusing{}, clock)
+}
+
+// idleOn is a daemon that is not running, on a network.
+func idleOn(tb testing.TB, cfg *config.Config, network probe.Dialer, clock func() time.Time) *Daemon {
+	tb.Helper()
+	d, err := newDaemon(Options{Load: func() (*config.Config, error) { return cfg, nil }, Dialer: network, Host: "bench",
 		StateDir: filepath.Join(tb.TempDir(), "state"), Log: slog.New(slog.DiscardHandler), clock: clock})
 	if err != nil {
 		tb.Fatal(err)
 	}
 	d.planning.again()
+	d.planning.waiting.Store(true) // one plan for all searches, as they end together in a daemon that runs
 	for _, t := range d.allTasks() {
 		if len(t.Asks) == 0 { // what the others wait for
 			t.run(tb.Context())
 			d.ended(t.Key)
 		}
 	}
+	d.planning.waiting.Store(false)
+	d.planning.again()
 	return d
 }
 

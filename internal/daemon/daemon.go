@@ -34,8 +34,8 @@ import (
 // whatever does not answer.
 const firstRound = 30 * time.Second
 
-// stopWithin is how long jobs have to end when the daemon stops: theirs are
-// connections that should be ended well.
+// stopWithin is how long jobs and readers have to end when the daemon stops:
+// theirs are connections that should be ended well.
 const stopWithin = 1500 * time.Millisecond
 
 // Options is the world of the daemon.
@@ -170,12 +170,17 @@ func (d *Daemon) run(ctx context.Context) error {
 	d.o.Log.Info("kerbagent runs", "version", d.o.Version, "host", d.o.Host, "state", d.o.StateDir)
 	<-ctx.Done()
 	d.status.notify(systemd.SdNotifyStopping)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		<-jobs
+		wg.Wait()
+	}()
 	select {
-	case <-jobs:
-	case <-time.After(stopWithin):
-		d.o.Log.Warn("a job did not end; what it left unfinished is recorded")
+	case <-ended:
+	case <-time.After(stopWithin): // a job that does not end, or an explanation of very many results
+		d.o.Log.Warn("not everything ended in time; handshakes that were left unfinished are recorded")
 	}
-	wg.Wait()
 	d.o.Log.Info("kerbagent has stopped")
 	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
 		return err

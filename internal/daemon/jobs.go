@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"slices"
 	"time"
@@ -55,6 +56,7 @@ func (d *Daemon) apply(s *setup, before, jobs []plan.Job) {
 		}})
 	}
 	d.results.Expect(expected)
+	d.results.Pend(d.pending(jobs))
 	var targets []probe.Target
 	asked := map[netip.AddrPort]bool{}
 	for _, j := range jobs {
@@ -78,6 +80,21 @@ func (d *Daemon) apply(s *setup, before, jobs []plan.Job) {
 	}
 	d.start(s, before, jobs)
 	d.explainer.Soon()
+}
+
+// errPending is why a login has no result yet.
+var errPending = errors.New("pending: it has not had its first turn yet")
+
+// pending returns what is shown of logins that have not had their turn: among
+// hundreds that fail, some wait for longer than the first round.
+func (d *Daemon) pending(jobs []plan.Job) (out []probe.Result) {
+	for _, j := range jobs {
+		if j.Login.User != "" {
+			out = append(out, probe.Result{ID: j.Targets[0].ID, Outcome: probe.Skipped, Reason: probe.ReasonNotAsked, Err: errPending,
+				Facts: j.Targets[0].Facts, Started: d.o.Now()})
+		}
+	}
+	return out
 }
 
 // start pulls forward the jobs that are new, so that the first round is over soon.

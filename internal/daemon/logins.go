@@ -185,6 +185,7 @@ func (l *logins) waiting() map[string]error {
 func (l *logins) notes(entries []results.Entry) []string {
 	var out []string
 	waiting := l.waiting()
+	pending := 0
 	for _, e := range entries {
 		r := e.Result
 		if r.ID.Kind != probe.Login {
@@ -194,11 +195,16 @@ func (l *logins) notes(entries []results.Entry) []string {
 		switch why := waiting[r.ID.Target]; {
 		case why != nil:
 			out = append(out, fmt.Sprintf("%s waits: %v; what is shown is its latest result", who, why))
+		case errors.Is(r.Err, errPending):
+			pending++
 		case r.Facts[probe.FactRefusedAt] != "":
 			out = append(out, fmt.Sprintf("%s is paused: %v", who, r.Err))
 		case r.Outcome == probe.Skipped:
 			out = append(out, fmt.Sprintf("%s is held back: %v", who, r.Err))
 		}
+	}
+	if pending > 0 {
+		out = append(out, fmt.Sprintf("logins that have not had their first turn yet: %d", pending))
 	}
 	return out
 }

@@ -56,7 +56,7 @@ func skewWord(s float64) string {
 
 func clockSkew(v *view) []match {
 	var out []match
-	for _, realm := range v.realms() {
+	for _, realm := range v.names {
 		ks, skew := v.skews(realm)
 		m := match{explains: v.failedLogins(probe.ReasonKRBSkew)}
 		worst, all := 0.0, ""
@@ -124,7 +124,7 @@ func (v *view) rejectedTickets(skew float64) []*probe.Result {
 
 func clockSkewOne(v *view) []match {
 	var out []match
-	for _, realm := range v.realms() {
+	for _, realm := range v.names {
 		ks, skew := v.skews(realm)
 		if len(ks) == 0 {
 			continue

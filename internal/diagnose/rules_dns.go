@@ -144,12 +144,12 @@ func (v *view) otherAnswers(d *dnsServer) bool {
 // realm's zone accounts for when it is not known.
 func (v *view) needsDNS(realm string, role string) []*probe.Result {
 	var out []*probe.Result
-	for _, r := range v.all {
+	for _, r := range v.lost {
 		switch {
-		case reason(r, probe.ReasonUnresolvable) && r.ID.Kind == probe.Database && role == probe.RoleHost,
-			reason(r, probe.ReasonUnresolvable) && (r.ID.Kind == probe.Database || r.Facts[probe.FactFailedAt] == probe.AtDatabase) && role == "" && endpointIn(r, realm),
-			reason(r, probe.ReasonUnresolvable) && r.ID.Kind == probe.KDC && r.Facts[probe.FactRealm] == realm,
-			reason(r, probe.ReasonUnresolvable) && r.ID.Kind == probe.Login && (r.Facts[probe.FactFailedRealm] == realm || role == probe.RoleHost):
+		case r.ID.Kind == probe.Database && role == probe.RoleHost,
+			(r.ID.Kind == probe.Database || r.Facts[probe.FactFailedAt] == probe.AtDatabase) && role == "" && endpointIn(r, realm),
+			r.ID.Kind == probe.KDC && r.Facts[probe.FactRealm] == realm,
+			r.ID.Kind == probe.Login && (r.Facts[probe.FactFailedRealm] == realm || role == probe.RoleHost):
 			out = append(out, r)
 		}
 	}

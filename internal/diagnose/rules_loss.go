@@ -110,10 +110,7 @@ func (v *view) blocked(l *losses) map[*probe.Result]bool {
 		transport probe.Transport
 	}
 	silent, heard := map[way][]*probe.Result{}, map[way]bool{}
-	for _, r := range v.all {
-		if r.ID.Address.Addr() != l.addr || !r.ID.Address.IsValid() {
-			continue
-		}
+	for _, r := range v.at[l.addr] {
 		w := way{r.ID.Address.Port(), r.ID.Transport}
 		heard[w] = heard[w] || answered(r)
 		if slices.Contains(l.silent, r) {
@@ -155,8 +152,8 @@ func pathLossy(v *view) []match {
 		}
 		first := len(m.affects)
 		m.affects = append(m.affects, l.silent...)
-		for _, r := range v.all {
-			if r.ID.Address.IsValid() && r.ID.Address.Addr() == l.addr && answered(r) && lostBefore(r) > 0 && !slow[r.ID.Address] {
+		for _, r := range v.at[l.addr] {
+			if answered(r) && lostBefore(r) > 0 && !slow[r.ID.Address] {
 				m.affects = append(m.affects, r)
 			}
 		}

@@ -73,7 +73,7 @@ func dnsFiltered(v *view) []match {
 
 func dnsDisagree(v *view) []match {
 	var out []match
-	for _, realm := range v.realms() {
+	for _, realm := range v.names {
 		var affects []*probe.Result
 		var saw []string
 		answers := v.answers(realm)
@@ -189,7 +189,7 @@ func (v *view) answers(realm string) map[string][]*probe.Result {
 
 func dnsSRVMissing(v *view) []match {
 	var out []match
-	for _, realm := range v.realms() {
+	for _, realm := range v.names {
 		var affects []*probe.Result
 		var names, short []string
 		answers := v.answers(realm)

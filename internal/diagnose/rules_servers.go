@@ -72,14 +72,21 @@ func (v *view) deadRealm(realm string) []*probe.Result {
 // sameHosts returns further results that failed on the path at the addresses
 // of rs: the DNS and kpasswd services of the same machines.
 func (v *view) sameHosts(rs []*probe.Result) []*probe.Result {
-	var ips []netip.Addr
+	of, seen := map[*probe.Result]bool{}, map[netip.Addr]bool{}
 	for _, r := range rs {
-		ips = append(ips, r.ID.Address.Addr())
+		of[r] = true
 	}
 	var out []*probe.Result
-	for _, r := range v.all {
-		if onPath(r) && !slices.Contains(rs, r) && slices.Contains(ips, r.ID.Address.Addr()) {
-			out = append(out, r)
+	for _, r := range rs {
+		ip := r.ID.Address.Addr()
+		if seen[ip] {
+			continue
+		}
+		seen[ip] = true
+		for _, other := range v.at[ip] {
+			if onPath(other) && !of[other] {
+				out = append(out, other)
+			}
 		}
 	}
 	return out
@@ -94,7 +101,7 @@ func (v *view) throughHosts(realm string) []*probe.Result {
 		return nil
 	}
 	for _, d := range v.dnsOf(realm, probe.RoleHost) {
-		if !slices.ContainsFunc(v.dns, func(o *dnsServer) bool { return o.addr == d.addr && anyAnswered(o.results) }) {
+		if !v.heard[d.addr] {
 			continue
 		}
 		out = append(out, d.where(func(r *probe.Result) bool {
@@ -143,7 +150,7 @@ func (v *view) hasUserOf(realm string) bool {
 
 func realmUnreachable(v *view) []match {
 	var out []match
-	for _, realm := range v.realms() {
+	for _, realm := range v.names {
 		dead := v.deadRealm(realm)
 		if len(dead) == 0 {
 			continue

@@ -70,7 +70,7 @@ func dnsZoneMissing(v *view) []match {
 
 func realmNotInDNS(v *view) []match {
 	var out []match
-	for _, realm := range v.realms() {
+	for _, realm := range v.names {
 		servers := v.dnsOf(realm, "")
 		_, ignorant, unheard := v.realmServers(realm)
 		if slices.ContainsFunc(servers, (*dnsServer).knowsZone) || len(unheard) > 0 && len(ignorant) == 0 {

@@ -26,11 +26,22 @@ type view struct {
 	kpwAt map[netip.AddrPort]*pair
 	kpwOf map[netip.Addr][]*pair
 	hosts map[netip.Addr]string
+	dnsAt map[dnsKey]*dnsServer
+	dnsIn map[string][]*dnsServer // by realm
+	at    map[netip.Addr][]*probe.Result
+	names []string                // the realms that were asked about, in order of appearance
+	heard map[netip.AddrPort]bool // DNS servers that answered anything
+	lost  []*probe.Result         // what failed because a name had no address
 }
 
 type kdcKey struct {
 	addr  netip.AddrPort
 	realm string
+}
+
+type dnsKey struct {
+	addr        netip.AddrPort
+	role, realm string
 }
 
 // pair is one address asked over both transports; nil where one was not asked.
@@ -57,11 +68,20 @@ type dnsServer struct {
 
 func newView(s Snapshot) *view {
 	v := &view{snap: s, kdcAt: map[kdcKey]*kdcAddr{}, kdcIn: map[string][]*kdcAddr{},
-		kpwAt: map[netip.AddrPort]*pair{}, kpwOf: map[netip.Addr][]*pair{}, hosts: map[netip.Addr]string{}}
+		kpwAt: map[netip.AddrPort]*pair{}, kpwOf: map[netip.Addr][]*pair{}, hosts: map[netip.Addr]string{},
+		dnsAt: map[dnsKey]*dnsServer{}, dnsIn: map[string][]*dnsServer{}, at: map[netip.Addr][]*probe.Result{}, heard: map[netip.AddrPort]bool{}}
+	asked := map[string]bool{}
 	for i := range s.Results {
 		r := &s.Results[i]
 		v.all = append(v.all, r)
 		v.nameHost(r)
+		v.at[r.ID.Address.Addr()] = append(v.at[r.ID.Address.Addr()], r)
+		if reason(r, probe.ReasonUnresolvable) {
+			v.lost = append(v.lost, r)
+		}
+		if realm := r.Facts[probe.FactRealm]; (r.ID.Kind == probe.DNS || r.ID.Kind == probe.KDC) && realm != "" && !asked[realm] {
+			asked[realm], v.names = true, append(v.names, realm)
+		}
 		switch r.ID.Kind {
 		case probe.DNS:
 			v.addDNS(r)
@@ -79,13 +99,17 @@ func newView(s Snapshot) *view {
 }
 
 func (v *view) addDNS(r *probe.Result) {
-	for _, d := range v.dns {
-		if d.addr == r.ID.Address && d.role == r.Facts[probe.FactRole] && d.realm == r.Facts[probe.FactRealm] {
-			d.results = append(d.results, r)
-			return
-		}
+	key := dnsKey{r.ID.Address, r.Facts[probe.FactRole], r.Facts[probe.FactRealm]}
+	d := v.dnsAt[key]
+	if d == nil {
+		d = &dnsServer{addr: key.addr, role: key.role, realm: key.realm}
+		v.dns = append(v.dns, d)
+		v.dnsAt[key], v.dnsIn[key.realm] = d, append(v.dnsIn[key.realm], d)
 	}
-	v.dns = append(v.dns, &dnsServer{addr: r.ID.Address, role: r.Facts[probe.FactRole], realm: r.Facts[probe.FactRealm], results: []*probe.Result{r}})
+	d.results = append(d.results, r)
+	if answered(r) {
+		v.heard[key.addr] = true
+	}
 }
 
 func (v *view) addKDC(r *probe.Result) {
@@ -254,26 +278,10 @@ func (d *dnsServer) has() []*probe.Result {
 	})
 }
 
-// realms lists the realms that were asked about, in order of appearance.
-func (v *view) realms() []string {
-	var out []string
-	add := func(r string) {
-		if r != "" && !slices.Contains(out, r) {
-			out = append(out, r)
-		}
-	}
-	for _, r := range v.all {
-		if r.ID.Kind == probe.DNS || r.ID.Kind == probe.KDC {
-			add(r.Facts[probe.FactRealm])
-		}
-	}
-	return out
-}
-
 func (v *view) dnsOf(realm, role string) []*dnsServer {
 	var out []*dnsServer
-	for _, d := range v.dns {
-		if d.realm == realm && (role == "" || d.role == role) {
+	for _, d := range v.dnsIn[realm] {
+		if role == "" || d.role == role {
 			out = append(out, d)
 		}
 	}

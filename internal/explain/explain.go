@@ -51,8 +51,9 @@ type Options struct {
 // Explainer explains results. Its methods may be called from several goroutines;
 // Run is called once.
 type Explainer struct {
-	o    Options
-	news chan struct{}
+	o     Options
+	news  chan struct{}
+	first chan struct{} // closed when the first round is over
 
 	mu       sync.Mutex
 	ready    bool // the first round is over: half of one looks like many faults
@@ -61,7 +62,9 @@ type Explainer struct {
 }
 
 // New returns an Explainer.
-func New(o Options) *Explainer { return &Explainer{o: o, news: make(chan struct{}, 1)} }
+func New(o Options) *Explainer {
+	return &Explainer{o: o, news: make(chan struct{}, 1), first: make(chan struct{})}
+}
 
 // Soon asks for an explanation.
 func (e *Explainer) Soon() {
@@ -78,6 +81,7 @@ func (e *Explainer) FirstRoundOver() {
 	e.ready = true
 	e.mu.Unlock()
 	if first {
+		close(e.first)
 		e.Soon()
 	}
 }
@@ -95,6 +99,7 @@ func (e *Explainer) Report() (rep diagnose.Report, shown bool) {
 func (e *Explainer) Run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	first := e.first // whoever waits for the first report does not wait for the pause before it
 	for {
 		select {
 		case <-ctx.Done():
@@ -111,6 +116,8 @@ func (e *Explainer) Run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
+		case <-first:
+			first = nil
 		case <-time.After(max(gap, share*took)):
 		}
 		timer.Reset(max(0, again-time.Since(began)))

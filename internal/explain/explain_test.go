@@ -2,11 +2,13 @@ package explain
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"log/slog"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/kerbagent/kerbagent/internal/metrics"
@@ -23,6 +25,31 @@ func (w words) Error() string {
 		panic("a bug in a rule")
 	}
 	return "no answer"
+}
+
+// After an explanation that took long there is a pause ten times as long. Whoever
+// waits for the first report does not wait for that.
+func TestTheFirstReportWaitsForNoPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		rec, err := recorder.Open(t.TempDir(), recorder.Options{Now: time.Now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		const slow = 5 * time.Second
+		e := New(Options{Log: slog.New(slog.DiscardHandler), Results: results.New(time.Now), Metrics: metrics.New(metrics.Options{}), Recorder: rec,
+			Settings: func() Settings { time.Sleep(slow); return Settings{Interval: 15 * time.Second} }, Headline: func(string) {}, Recorded: func(error) {}})
+		done := make(chan struct{})
+		go func() { defer close(done); e.Run(ctx) }()
+		time.Sleep(30 * time.Second)
+		e.FirstRoundOver()
+		time.Sleep(2*slow + time.Second)
+		if _, shown := e.Report(); !shown {
+			t.Error("no report although the first round is over")
+		}
+		cancel()
+		<-done
+	})
 }
 
 // A panic while results are explained once left a lock held, and the daemon

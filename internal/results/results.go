@@ -25,6 +25,7 @@ type Store struct {
 	expected   map[probe.ID]*state   // the job that asks each probe
 	parts      map[probe.ID]probe.ID // results that come with another one, and with which
 	entries    map[probe.ID]*entry
+	pending    map[probe.ID]*entry // what is shown of probes that have no result yet
 	unrecorded []probe.Result
 	waiting    int // jobs that have not run yet
 }
@@ -52,7 +53,7 @@ func outcomes() []probe.Outcome { return []probe.Outcome{probe.OK, probe.Failed,
 // New returns an empty store that expects nothing. now is the wall clock.
 func New(now func() time.Time) *Store {
 	return &Store{now: now, seed: maphash.MakeSeed(), jobs: map[string]*state{}, expected: map[probe.ID]*state{},
-		parts: map[probe.ID]probe.ID{}, entries: map[probe.ID]*entry{}}
+		parts: map[probe.ID]probe.ID{}, entries: map[probe.ID]*entry{}, pending: map[probe.ID]*entry{}}
 }
 
 // Change describes what is new in a result.
@@ -160,6 +161,11 @@ func (s *Store) sorted() []*entry {
 	all := make([]*entry, 0, len(s.entries))
 	for id, e := range s.entries {
 		if j := s.expected[id]; j == nil || !j.Gone || e.Result.Outcome == probe.OK {
+			all = append(all, e)
+		}
+	}
+	for id, e := range s.pending {
+		if s.entries[id] == nil && s.expected[id] != nil {
 			all = append(all, e)
 		}
 	}

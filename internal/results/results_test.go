@@ -101,3 +101,22 @@ func TestOrderAndForgetting(t *testing.T) {
 		}
 	}
 }
+
+// A login that has not had its turn is shown, is not ok, and goes with its first result.
+func TestPending(t *testing.T) {
+	s := New(time.Now)
+	kdc, login := probe.ID{Kind: probe.KDC, Target: "dc1", Transport: probe.TCP}, probe.ID{Kind: probe.Login, Target: "u@R.TEST@db"}
+	s.Expect([]Job{{Key: "kdc", Asks: []probe.ID{kdc}, Beat: time.Hour}, {Key: "login", Asks: []probe.ID{login}, Beat: time.Hour}})
+	s.Put(probe.Result{ID: kdc, Outcome: probe.OK, Started: time.Now()}, time.Hour)
+	s.Pend([]probe.Result{{ID: login, Outcome: probe.Skipped, Reason: probe.ReasonNotAsked, Started: time.Now()}})
+	if got := diagnose.Explain(s.Snapshot(diagnose.Limits{})); got.Verdict != diagnose.VerdictUnknown {
+		t.Errorf("with a login that has not had its turn: %s", got.Verdict)
+	}
+	if got := s.Entries(); len(got) != 2 || s.Has(login) {
+		t.Errorf("entries %v", got)
+	}
+	s.Put(probe.Result{ID: login, Outcome: probe.OK, Started: time.Now()}, time.Hour)
+	if got := s.Entries(); len(got) != 2 || diagnose.Explain(s.Snapshot(diagnose.Limits{})).Verdict != diagnose.VerdictOK {
+		t.Errorf("after its first turn: %v", got)
+	}
+}

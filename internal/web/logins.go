@@ -81,6 +81,9 @@ func newLogin(e *results.Entry, now time.Time) loginRow {
 		row.Since, row.LastGood = at(e.FailingSince, now), at(e.LastSuccess, now)
 	case none:
 		row.Word, row.Took, row.LastGood = "not tried", "", at(e.LastSuccess, now)
+		if len(e.History) == 0 { // there is no result yet
+			row.Word = "pending"
+		}
 	}
 	for _, p := range []struct {
 		fact  probe.Fact
