@@ -52,19 +52,6 @@ func (s *Store) Expect(jobs []Job) {
 	s.forget()
 }
 
-// Pend sets what is shown of probes until each has its first result: that it has
-// not had its turn.
-func (s *Store) Pend(instead []probe.Result) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	clear(s.pending)
-	for _, r := range instead {
-		if s.entries[r.ID] == nil {
-			s.pending[r.ID] = &entry{Entry: Entry{Result: r}}
-		}
-	}
-}
-
 // Replace sets which results come with the one of a probe from now on: the
 // issues of a file, say. Those that came with it before, and are not among them,
 // are forgotten. It reports whether the probe itself is expected.

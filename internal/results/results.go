@@ -117,6 +117,19 @@ func fingerprint(seed maphash.Seed, res probe.Result) uint64 {
 	return all
 }
 
+// Pend sets what is shown of probes until each has its first result: that it has
+// not had its turn.
+func (s *Store) Pend(instead []probe.Result) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.pending)
+	for _, r := range instead {
+		if s.entries[r.ID] == nil {
+			s.pending[r.ID] = &entry{Entry: Entry{Result: r}}
+		}
+	}
+}
+
 // Has reports whether there is a result of a probe.
 func (s *Store) Has(id probe.ID) bool {
 	s.mu.Lock()
