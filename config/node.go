@@ -1,7 +1,9 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -179,7 +181,7 @@ func read[T any](v value, parse func(string) (T, error)) (out T, ok bool) {
 	}
 	out, err := parse(s)
 	if err != nil {
-		v.problem("%s", err)
+		v.problem("%s", cmp.Or(v.unquoted(s), err.Error()))
 		var zero T
 		return zero, false
 	}
@@ -245,6 +247,9 @@ func join(path, key string) string {
 	if key == "" || strings.ContainsFunc(key, func(r rune) bool {
 		return r > 0x7e || !isAlnum(byte(r)) && r != '_' && r != '-'
 	}) {
+		if i := strings.IndexAny(key, " \t:=\"'"); i >= 0 && (strings.HasPrefix(path, "logins") || regexp.MustCompile(secretLike).MatchString(key)) {
+			key = key[:i] + "…" // a value without its colon, or the space after it: a secret maybe
+		}
 		key = fmt.Sprintf("%q", key)
 	}
 	if path == "" {

@@ -61,7 +61,8 @@ const secretLike = `(?i)(?:pass|pwd|pw$|secret|credential|token|api.?key|private
 const bare = `^[\s\-{"']*([\w.\-]*` + secretLike + `[\w.\-]*)["']?\s*[:=\s]\s*\S`
 
 // hideSecrets cuts a line before a value that may be a secret: of any key near a
-// secret's name that the file does not have, and in a login of every unknown key.
+// secret's name that the file does not have; and in a login, or in a file that is
+// no YAML, before all that is not a known key with a plain value.
 func hideSecrets(line, path string) string {
 	names, known := regexp.MustCompile(secretLike), fileKeys()
 	for _, at := range regexp.MustCompile(keyed).FindAllStringSubmatchIndex(line, -1) {
@@ -73,14 +74,74 @@ func hideSecrets(line, path string) string {
 		}
 		end := at[0] + strings.LastIndexByte(line[at[0]:at[1]], ':') + 1
 		unknown := !slices.Contains(known, key)
-		if strings.TrimSpace(line[end:]) != "" && unknown && (names.MatchString(key) || strings.HasPrefix(path, "logins[")) {
-			return line[:end] + " …"
+		if strings.TrimSpace(line[end:]) != "" && unknown && (names.MatchString(key) || strings.HasPrefix(path, "logins")) {
+			line = line[:end] + " …"
+			break
 		}
 	}
 	if at := regexp.MustCompile(bare).FindStringSubmatchIndex(line); at != nil && !slices.Contains(known, line[at[2]:at[3]]) {
-		return line[:at[3]] + " …"
+		line = line[:at[3]] + " …"
+	}
+	if path == "" || strings.HasPrefix(path, "logins") {
+		return plainly(line, path == "", known)
 	}
 	return line
+}
+
+// The parts of a line that plainly knows: what stands between values, a key, and a plain or quoted value.
+const (
+	between = `^(?:[\s\[\]{},]|-\s)*`
+	leading = `^(["']?)([\w.\-]+)(["']?)\s*:(?:\s+|$)`
+	aScalar = `^(?:"[^"]*"|'[^']*'|[^\s,\[\]{}"'#&*!|>%@=` + "`" + `][^,\[\]{}#"'=]*)`
+)
+
+// plainly cuts a line where something else stands than a known key and its plain
+// value. Where others says so, further keys may stand there without a value, but for
+// those near a secret's name, and lists of plain values.
+func plainly(line string, others bool, known []string) string {
+	rest, last := line, ""
+	for {
+		rest = rest[len(regexp.MustCompile(between).FindString(rest)):]
+		if rest == "" || strings.HasPrefix(rest, "…") {
+			return line
+		}
+		key := regexp.MustCompile(leading).FindStringSubmatch(rest)
+		switch {
+		case key != nil && strings.HasPrefix(rest[len(key[0]):], "…"):
+			return line
+		case key == nil && others && last != "" && !slices.Contains(loginKeys(), last) && inList(line[:len(line)-len(rest)]):
+		case key != nil && (slices.Contains(known, key[2]) || others && !regexp.MustCompile(secretLike).MatchString(key[2])):
+			last, rest = key[2], rest[len(key[0]):]
+		default:
+			last = "logins"
+		}
+		value := regexp.MustCompile(aScalar).FindString(rest)
+		hides := last == "logins" || !slices.Contains(known, last) || last == "password_file" && !strings.ContainsAny(value, "/:")
+		hides = value != "" && (hides || key == nil && regexp.MustCompile(secretLike).MatchString(value))
+		if hides || value == "" && rest != "" && !strings.ContainsRune("[]{},", rune(rest[0])) {
+			return strings.TrimRight(line[:len(line)-len(rest)], " ") + " …"
+		}
+		rest = rest[len(value):]
+	}
+}
+
+// inList reports whether what follows is an item of a list on this line.
+func inList(before string) bool {
+	i := strings.LastIndexAny(before, "[{")
+	return i >= 0 && before[i] == '['
+}
+
+// unquoted returns why a value is not to be quoted in an error: a line that was
+// meant for a secret may have run into it.
+func (v value) unquoted(text string) string {
+	line := ""
+	if n := resolved(v.node); n.Line > 0 && n.Line <= len(v.doc.lines) {
+		line = v.doc.lines[n.Line-1]
+	}
+	if !strings.Contains(line, text) || regexp.MustCompile(secretLike).MatchString(text) && strings.ContainsAny(text, " \t=") {
+		return "is not valid, and is not shown, as the next line seems to have run into it; write it in one line"
+	}
+	return ""
 }
 
 // fileKeys are the keys of kerbagent.yaml, whose values are no secrets.
