@@ -22,7 +22,9 @@ func TestNoDrawnSecretIsInAnError(t *testing.T) {
 		return pick("password", "pass", "PASSWD", "secret", "token", "my_password", "pw", "api-key", `"password"`, "'pwd'", "credential")
 	}
 	colon := func() string { return pick(": ", ":", " ", "=", " = ", " : ", ":  ") }
-	good := func() string { return pick("user: alice", "realm: CORP.TEST", "databases: [orders]", "user: [alice]", "database: orders") }
+	good := func() string {
+		return pick("user: alice", "realm: CORP.TEST", "databases: [orders]", "user: [alice]", "database: orders")
+	}
 	inLogin := func() string {
 		switch rng.IntN(9) {
 		case 0:

@@ -127,8 +127,16 @@ func plainly(line string, others bool, known []string) string {
 
 // inList reports whether what follows is an item of a list on this line.
 func inList(before string) bool {
-	i := strings.LastIndexAny(before, "[{")
-	return i >= 0 && before[i] == '['
+	var open []rune
+	for _, r := range before {
+		switch {
+		case r == '[' || r == '{':
+			open = append(open, r)
+		case (r == ']' || r == '}') && len(open) > 0:
+			open = open[:len(open)-1]
+		}
+	}
+	return len(open) > 0 && open[len(open)-1] == '['
 }
 
 // unquoted returns why a value is not to be quoted in an error: a line that was

@@ -36,7 +36,6 @@ func (s Sampled) ID() ID { return s.Probe.ID() }
 // Run asks, at once and then again while nothing comes.
 func (s Sampled) Run(ctx context.Context) Result {
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	type run struct {
 		n   int
 		res Result
@@ -45,7 +44,14 @@ func (s Sampled) Run(ctx context.Context) Result {
 	var first Result
 	again := time.NewTicker(s.Timeout / samples)
 	defer again.Stop()
-	for started, ended := 0, 0; ; {
+	started, ended := 0, 0
+	defer func() { // the runs that still wait end with their context, and before this one
+		cancel()
+		for ; ended < started; ended++ {
+			<-runs
+		}
+	}()
+	for {
 		if started < samples {
 			n := started
 			started++

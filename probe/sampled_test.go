@@ -77,3 +77,25 @@ func TestARunCutShortIsNotSilence(t *testing.T) {
 		t.Errorf("%s", res.Reason)
 	}
 }
+
+// outliving counts the runs that are under way.
+type outliving struct {
+	lossy
+	now *atomic.Int32
+}
+
+func (o outliving) Run(ctx context.Context) Result {
+	o.now.Add(1)
+	defer o.now.Add(-1)
+	return o.lossy.Run(ctx)
+}
+
+// Runs that were asked in vain went on after the answer, with their sockets.
+func TestNoRunOutlivesTheAnswer(t *testing.T) {
+	for range 20 {
+		var runs, now atomic.Int32
+		if res := (Sampled{Probe: outliving{lossy{answers: 3, reason: ReasonUDPSilent, runs: &runs}, &now}, Timeout: lossyTimeout}).Run(t.Context()); res.Outcome != OK || now.Load() != 0 {
+			t.Fatalf("%s, and %d runs go on", res.Outcome, now.Load())
+		}
+	}
+}

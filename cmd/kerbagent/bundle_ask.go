@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"strings"
 )
 
@@ -59,7 +58,7 @@ func (o *bundleOptions) tls() (*tls.Config, error) {
 	if o.urlCA == "" {
 		return &tls.Config{}, nil
 	}
-	text, err := os.ReadFile(o.urlCA)
+	text, err := readRegular(o.urlCA)
 	if err != nil {
 		return nil, fmt.Errorf("reading the CA of the daemon's certificate: %w", err)
 	}

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"strings"
@@ -25,7 +24,6 @@ import (
 const (
 	bundleTimeout = 30 * time.Second
 	maxAnswer     = 16 << 20 // of the daemon's: 10,000 results
-	maxConfigFile = 4 << 20
 )
 
 // collect gathers what can be had. What cannot is said, and costs nothing else.
@@ -46,13 +44,7 @@ func (o *bundleOptions) collect(ctx context.Context) *bundle {
 
 // configuration adds the file and where its secrets are; nil where it is not good.
 func (o *bundleOptions) configuration(b *bundle) *config.Config {
-	f, err := os.Open(o.config)
-	if err != nil {
-		b.lacks("config.yaml", err)
-		return nil
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxConfigFile+1))
+	text, err := readRegular(o.config)
 	if err != nil {
 		b.lacks("config.yaml", err)
 		return nil

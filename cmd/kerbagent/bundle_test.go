@@ -17,7 +17,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/kerbagent/kerbagent/internal/recorder"
 	"github.com/kerbagent/kerbagent/internal/report"
@@ -260,5 +262,33 @@ func TestBundleOfTheDaemon(t *testing.T) {
 	files, printed := bundleOf(t, args...)
 	if files["config.yaml"] == "" || !strings.Contains(printed, "connection refused; start the daemon, give its --url, or give --check") {
 		t.Errorf("no daemon: %s", printed)
+	}
+}
+
+// A pipe in the place of a file must not hang a bundle: a signal does not end that wait.
+func TestBundleDoesNotWaitForPipes(t *testing.T) {
+	dir := t.TempDir()
+	pipe := filepath.Join(dir, "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, args := range map[string][]string{
+		"config.yaml": {"--config", pipe, "--check"},
+		"report.json": {"--url", "https://127.0.0.1:1", "--url-ca", pipe, "--config", filepath.Join(dir, "none.yaml")},
+	} {
+		ended := make(chan string, 1)
+		go func() {
+			var out bytes.Buffer
+			run(t.Context(), append([]string{"support-bundle", "-o", filepath.Join(dir, name+".tar.gz"), "--state-dir", dir}, args...), os.Stdin, &out, &out)
+			ended <- out.String()
+		}()
+		select {
+		case text := <-ended:
+			if !strings.Contains(text, "not a regular file but a pipe") {
+				t.Errorf("%s: %s", name, text)
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatalf("%s: it waits for a pipe", name)
+		}
 	}
 }

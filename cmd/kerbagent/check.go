@@ -100,6 +100,12 @@ func noArgs(c *cobra.Command, args []string) error {
 }
 
 func (o *checkOptions) run(c *cobra.Command, s streams) error {
+	if o.flags.Timeout <= 0 {
+		return o.output.unknown(s, fmt.Errorf("--timeout %v: write a time above zero, for example 30s", o.flags.Timeout))
+	}
+	if c.Flags().Changed("probe-timeout") && o.flags.ProbeTimeout <= 0 {
+		return o.output.unknown(s, fmt.Errorf("--probe-timeout %v: write a time above zero, for example 5s", o.flags.ProbeTimeout))
+	}
 	var served *rehearsal.Served
 	if o.rehearsal != "" {
 		var err error

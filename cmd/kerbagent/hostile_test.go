@@ -54,6 +54,7 @@ func TestHostile(t *testing.T) {
 		{"web page", "another Host header (DNS rebinding)", "refused", foreignHost},
 		{"network", "300 connections to the status page", "probes stay right; the page is served again", portFlood},
 	}
+	attacks = append(attacks, ldapAttacks()...)
 	var table bytes.Buffer
 	w := tabwriter.NewWriter(&table, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(w, "hostile\tattack\tbound\tmeasured\theld")

@@ -44,7 +44,7 @@ func TestALoginThatWasNotTriedIsNeverOK(t *testing.T) {
 		{"her password had expired", func(t *testing.T) { attempt(t, w.state).Refused("krb-key-expired") }, nil, "failed", 2, "password-expired"},
 		{"two answers were lost", func(t *testing.T) { attempt(t, w.state).Unanswered(); attempt(t, w.state).Unanswered() }, nil, "failed", 2, "login-paused"},
 		{"another process is logging her in", func(t *testing.T) { a := attempt(t, w.state); t.Cleanup(func() { a.Withdrawn() }) }, nil, "unknown", 3, ""},
-		{"attempts cannot be recorded", func(t *testing.T) { w.write(w.state, "a file") }, nil, "degraded", 1, "login-record-impossible"},
+		{"attempts cannot be recorded", func(t *testing.T) { w.write(w.state, "a file") }, nil, "failed", 2, "login-record-impossible"},
 		{"there was no time", func(*testing.T) {}, []string{"--timeout", "1ms"}, "unknown", 3, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

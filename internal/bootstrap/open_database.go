@@ -3,10 +3,7 @@ package bootstrap
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
-	"fmt"
-	"os"
 	"time"
 
 	"github.com/kerbagent/kerbagent/config"
@@ -17,12 +14,11 @@ import (
 func OpenDatabase(ctx context.Context, s Server) (SQL, error) {
 	c := &tls.Config{ServerName: s.Host, MinVersion: tls.VersionTLS12}
 	if s.CAFile != "" {
-		pem, err := os.ReadFile(s.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("reading the database's CA: %w", err)
-		}
-		if c.RootCAs = x509.NewCertPool(); !c.RootCAs.AppendCertsFromPEM(pem) {
+		var err error
+		if c.RootCAs, err = (config.TLS{CAFile: s.CAFile}).Roots(); errors.Is(err, config.ErrNoCertificate) {
 			return nil, advise("take AWS's bundle for the Region; of most: https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem", "%s has no certificate in it", s.CAFile)
+		} else if err != nil {
+			return nil, err
 		}
 	}
 	db, err := dbuser.Open(ctx, dbuser.Options{Host: s.Host, Port: s.Port, User: s.User, Password: s.Password.Reveal(), TLS: c, Timeout: 15 * time.Second})

@@ -114,7 +114,7 @@ func newDaemon(o Options) (*Daemon, error) {
 	first, err := d.newSetup(cfg)
 	d.notes.set(noteResolver, err)
 	d.users = newUsers(cfg)
-	d.o.Log = slog.New(hiding{o.Log.Handler(), d.users})
+	d.o.Log = slog.New(hiding{Handler: o.Log.Handler(), users: d.users})
 	d.metrics = metrics.New(metrics.Options{Version: o.Version, HideUsers: d.users.hide})
 	d.recorder, err = recorder.Open(o.StateDir, recorder.Options{HideUsers: d.users.hide, Users: d.users.all(), Now: o.Now})
 	d.notes.set(noteRecord, err)

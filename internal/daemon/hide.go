@@ -55,31 +55,62 @@ func (u *users) all() []string {
 type hiding struct {
 	slog.Handler
 	users *users
+	with  []func(slog.Handler, *report.Hider) slog.Handler // attributes and groups to be added: who is hidden may change
 }
 
 // Handle implements [slog.Handler].
 func (h hiding) Handle(ctx context.Context, r slog.Record) error {
-	hider := h.users.hider.Load()
+	to, hider := h.Handler, h.users.hider.Load()
+	for _, add := range h.with {
+		to = add(to, hider)
+	}
 	if hider == nil {
-		return h.Handler.Handle(ctx, r)
+		return to.Handle(ctx, r)
 	}
 	out := slog.NewRecord(r.Time, r.Level, hider.Text(r.Message), r.PC)
 	r.Attrs(func(a slog.Attr) bool {
-		if v := a.Value.Resolve(); v.Kind() == slog.KindString || v.Kind() == slog.KindAny {
-			a.Value = slog.StringValue(hider.Text(v.String()))
-		}
-		out.AddAttrs(a)
+		out.AddAttrs(hidden(a, hider))
 		return true
 	})
-	return h.Handler.Handle(ctx, out)
+	return to.Handle(ctx, out)
+}
+
+// hidden returns an attribute without names, in its groups too.
+func hidden(a slog.Attr, hider *report.Hider) slog.Attr {
+	if hider == nil {
+		return a
+	}
+	a.Key = hider.Text(a.Key)
+	switch v := a.Value.Resolve(); v.Kind() {
+	case slog.KindString, slog.KindAny:
+		a.Value = slog.StringValue(hider.Text(v.String()))
+	case slog.KindGroup:
+		a.Value = slog.GroupValue(hiddenAll(v.Group(), hider)...)
+	}
+	return a
+}
+
+func hiddenAll(attrs []slog.Attr, hider *report.Hider) []slog.Attr {
+	out := make([]slog.Attr, len(attrs))
+	for i, a := range attrs {
+		out[i] = hidden(a, hider)
+	}
+	return out
 }
 
 // WithAttrs implements [slog.Handler].
 func (h hiding) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return hiding{h.Handler.WithAttrs(attrs), h.users}
+	return h.and(func(to slog.Handler, hider *report.Hider) slog.Handler { return to.WithAttrs(hiddenAll(attrs, hider)) })
 }
 
 // WithGroup implements [slog.Handler].
 func (h hiding) WithGroup(name string) slog.Handler {
-	return hiding{h.Handler.WithGroup(name), h.users}
+	return h.and(func(to slog.Handler, hider *report.Hider) slog.Handler {
+		return to.WithGroup(hidden(slog.Attr{Key: name}, hider).Key)
+	})
+}
+
+func (h hiding) and(add func(slog.Handler, *report.Hider) slog.Handler) slog.Handler {
+	h.with = append(slices.Clone(h.with), add)
+	return h
 }

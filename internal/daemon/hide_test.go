@@ -1,8 +1,10 @@
 package daemon
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -119,4 +121,25 @@ func TestHiddenUsersHaveOneNumber(t *testing.T) {
 		return nil
 	})
 	shown("user-3", "user-1")
+}
+
+// A name is in no part of a line: neither in what a logger always adds, nor in groups,
+// their names, or a value that resolves to one; a user who is learnt later is hidden, too.
+func TestNoNameIsInAnyPartOfALine(t *testing.T) {
+	var out bytes.Buffer
+	cfg := &config.Config{HideUsers: true, Logins: []config.Login{{User: "alice", Realm: "CORP.TEST"}}}
+	u := newUsers(cfg)
+	log := slog.New(hiding{Handler: slog.NewJSONHandler(&out, nil), users: u})
+	early := log.With("who", "bob@CORP.TEST", slog.Group("of", "user", "alice@CORP.TEST")).WithGroup("alice@CORP.TEST")
+	u.learn(&config.Config{HideUsers: true, Logins: []config.Login{{User: "alice", Realm: "CORP.TEST"}, {User: "bob", Realm: "CORP.TEST"}}})
+	early.Info("alice@CORP.TEST failed", slog.Group("a", slog.Group("b", "c", "alice@CORP.TEST", "d", resolving{})), "alice@CORP.TEST", 1, "e", errors.New("bob@CORP.TEST"))
+	if text := strings.ToLower(out.String()); strings.Contains(text, "alice") || strings.Contains(text, "bob") || strings.Count(text, "user-1") != 6 || strings.Count(text, "user-2") != 2 {
+		t.Errorf("%s", out.String())
+	}
+}
+
+type resolving struct{}
+
+func (resolving) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("name", "alice@CORP.TEST"))
 }

@@ -31,11 +31,12 @@ type setup struct {
 // planning owns what is configured and planned now.
 type planning struct {
 	known func(resolver []netip.AddrPort) discover.Known
-	apply func(s *setup, before, now []plan.Job) // hands a new plan to whom it concerns; must not call planning
+	apply func(s *setup, before, now []plan.Job) // hands a new plan to whom it concerns; must not plan again itself
 
-	waiting atomic.Bool // somebody is about to plan with all that is known by then
+	waiting  atomic.Bool // somebody is about to plan with all that is known by then
+	changing sync.Mutex  // one change after another; those who only read do not wait for it
 
-	mu    sync.Mutex
+	mu    sync.Mutex // held for a moment: never while somebody else's code runs
 	setup *setup
 	jobs  []plan.Job
 }
@@ -70,15 +71,22 @@ func (p *planning) again() {
 // change puts another setup in the place of this one and plans anew; nil changes
 // nothing.
 func (p *planning) change(next func(*setup) *setup) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	s := next(p.setup)
+	p.changing.Lock()
+	defer p.changing.Unlock()
+	old, before := p.plan()
+	s := next(old)
 	if s == nil {
 		return
 	}
-	before := p.jobs
-	p.setup, p.jobs = s, s.planner.Jobs(p.known(s.resolver))
-	p.apply(s, before, p.jobs)
+	jobs := s.planner.Jobs(p.known(s.resolver))
+	p.put(s, jobs)
+	p.apply(s, before, jobs)
+}
+
+func (p *planning) put(s *setup, jobs []plan.Job) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.setup, p.jobs = s, jobs
 }
 
 // newSetup reads what a configuration refers to. The error says why this host's

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/kerbagent/kerbagent/config"
 	"github.com/kerbagent/kerbagent/internal/discover"
@@ -45,5 +46,28 @@ func TestSearchesThatEndTogetherPlanOnce(t *testing.T) {
 	all.Wait()
 	if plans != 2 || seen.Load() != searches {
 		t.Errorf("%d plans, the last one with %d of %d findings", plans, seen.Load(), searches)
+	}
+}
+
+// Whoever gets a new plan, or makes a new setup, may read the present one: once that
+// waited for itself, and everybody else for as long as a plan was made.
+func TestPlanningIsReadWhileItChanges(t *testing.T) {
+	first := &setup{cfg: &config.Config{}, planner: plan.New(&config.Config{}, plan.World{})}
+	second := *first
+	p := &planning{known: func([]netip.AddrPort) discover.Known { return discover.Known{} }, setup: first}
+	var seen []*setup
+	p.apply = func(*setup, []plan.Job, []plan.Job) { seen = append(seen, p.current()) }
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		p.change(func(*setup) *setup { seen = append(seen, p.current()); return &second })
+	}()
+	select {
+	case <-ended:
+	case <-time.After(10 * time.Second):
+		t.Fatal("it waits for itself")
+	}
+	if len(seen) != 2 || seen[0] != first || seen[1] != &second {
+		t.Errorf("%v", seen)
 	}
 }

@@ -26,7 +26,7 @@ func secretRules() []Rule {
 		remedyOf: secretRemedy,
 		match:    loginMatch(func(r *probe.Result) bool { return reason(r, probe.ReasonSecretMalformed) }),
 	}, {
-		Code: "login-record-impossible", Severity: Warning,
+		Code: "login-record-impossible", Severity: Error,
 		Title:  "no login is tried for {user}: the attempt cannot be recorded",
 		Means:  "Before a password is tried, the attempt is written to the state directory, so that a wrong one is not tried again. Without that record nothing is tried, since it could lock the account.",
 		Cause:  "{error}.",

@@ -104,6 +104,13 @@ func (f *found) fill(caller context.Context, do func(context.Context, *found) ti
 	return ttl
 }
 
+// spoils makes the error of a look-up of a panic in it, beside which no other recover is.
+func spoils(a *host.Answer) {
+	if v := recover(); v != nil {
+		*a = host.Answer{Err: fmt.Errorf("looking up names: a bug of kerbagent: %v", v)}
+	}
+}
+
 // mostAddresses is how many addresses of a database are tried: no more at DNS's word.
 const mostAddresses = 8
 
@@ -251,7 +258,10 @@ func (p *Programs) services(ctx context.Context, f *found, realm string) ([]dns.
 	var glue [2]map[string][]netip.Addr
 	var wg sync.WaitGroup
 	for i, proto := range []string{"_udp", "_tcp"} {
-		wg.Go(func() { services[i], glue[i], answers[i] = r.Services(ctx, "_kerberos."+proto+"."+realm) })
+		wg.Go(func() {
+			defer spoils(&answers[i])
+			services[i], glue[i], answers[i] = r.Services(ctx, "_kerberos."+proto+"."+realm)
+		})
 	}
 	wg.Wait()
 	ttl := longest
@@ -289,7 +299,10 @@ func (p *Programs) resolveAll(ctx context.Context, f *found, servers []dns.Servi
 			answers[i] = host.Answer{Addrs: r.Sort(came)}
 			continue
 		}
-		wg.Go(func() { answers[i] = r.LookUp(ctx, s.Host) })
+		wg.Go(func() {
+			defer spoils(&answers[i])
+			answers[i] = r.LookUp(ctx, s.Host)
+		})
 	}
 	wg.Wait()
 	ttl := longest

@@ -1,11 +1,11 @@
 package locate
 
 import (
-	"bufio"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/kerbagent/kerbagent/krb5/conf"
 )
 
 // kdcInfo reads the KDCs that SSSD has chosen, which its locator plugin gives to
@@ -16,17 +16,13 @@ func kdcInfo(root, realm string) []netip.AddrPort {
 	}
 	plugins, _ := filepath.Glob(filepath.Join(root, "usr/lib*", "*", "krb5/plugins/libkrb5/sssd_krb5_locator_plugin.so"))
 	more, _ := filepath.Glob(filepath.Join(root, "usr/lib*", "krb5/plugins/libkrb5/sssd_krb5_locator_plugin.so"))
-	b, err := os.Open(filepath.Join(root, "var/lib/sss/pubconf/kdcinfo."+realm))
-	if err != nil {
-		return nil
-	}
-	defer b.Close()
-	if len(plugins)+len(more) == 0 {
+	text, _, err := conf.Disk{}.ReadFile(filepath.Join(root, "var/lib/sss/pubconf/kdcinfo."+realm)) // SSSD's: a pipe there must not hang a login
+	if err != nil || len(plugins)+len(more) == 0 {
 		return nil
 	}
 	var out []netip.AddrPort
-	for lines := bufio.NewScanner(b); lines.Scan(); {
-		line := strings.TrimSpace(lines.Text())
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
 		if a, err := netip.ParseAddr(strings.Trim(line, "[]")); err == nil {
 			out = append(out, netip.AddrPortFrom(a, 88))
 		} else if ap, err := netip.ParseAddrPort(line); err == nil {

@@ -120,3 +120,17 @@ func TestAPanicWhileANameServerIsAskedEndsNothing(t *testing.T) {
 		t.Error("no error")
 	}
 }
+
+// KDCs are looked up side by side, out of reach of a look-up's own recover.
+func TestAPanicOfOneOfManyLookUpsEndsNothing(t *testing.T) {
+	for name, file := range map[string]string{"SRV records": "", "names": "[realms]\n CORP.TEST = {\n kdc = dc1.corp.test\n kdc = dc2.corp.test\n }\n"} {
+		p := programs(t, names(map[string]string{"etc/krb5.conf": file}), elsewhere{kdc: kdc1})
+		p.Host = func() (*host.Resolver, error) { return nil, nil } // which panics
+		if got, err := p.KDCs(t.Context(), "CORP.TEST"); err != nil || len(got) != 1 {
+			t.Errorf("%s: %v, %v", name, got, err)
+		}
+		if trail := p.Trail("", []string{"CORP.TEST"}, netip.MustParseAddrPort(kdc1)); trail.Lack == nil || !strings.Contains(trail.Lack.Error(), "a bug of kerbagent") {
+			t.Errorf("%s: %v", name, trail.Lack)
+		}
+	}
+}

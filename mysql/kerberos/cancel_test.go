@@ -3,8 +3,11 @@ package kerberos_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"net"
+	"net/netip"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -127,3 +130,64 @@ func TestCancelDoesNotWait(t *testing.T) {
 	}
 	w.db.Hangup()
 }
+
+// faulty is a program's Dialer with a bug: in its dial to some port, or in its connection.
+type faulty struct {
+	port   string
+	inRead bool
+}
+
+func (f faulty) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	c, err := new(net.Dialer).DialContext(ctx, network, address)
+	switch {
+	case err != nil || !strings.HasSuffix(address, f.port):
+		return c, err
+	case f.inRead:
+		return badReader{c}, nil
+	}
+	_ = c.Close()
+	panic("as tested")
+}
+
+type badReader struct{ net.Conn }
+
+func (badReader) Read([]byte) (int, error) { panic("as tested") }
+
+// Tickets and logins are got in goroutines of the connector's own: a panic there once
+// ended the program that it was imported into.
+func TestAPanicIsAnError(t *testing.T) {
+	for _, inRead := range []bool{false, true} {
+		w := newWorld(t, mysqltest.Config{})
+		for _, at := range []netip.AddrPort{w.db.Addr(), w.kdc.Addr()} {
+			cfg := w.config(t)
+			cfg.Dialer, cfg.Timeout = faulty{fmt.Sprintf(":%d", at.Port()), inRead}, 5*time.Second
+			connector, err := kerberos.NewConnector(cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 6 { // more than there may be under way
+				if _, err := connector.Connect(t.Context()); err == nil || !strings.Contains(err.Error(), "panic") {
+					t.Errorf("%v", err)
+				}
+			}
+		}
+	}
+}
+
+// A Locator is the program's, too.
+func TestAPanicOfALocatorIsAnError(t *testing.T) {
+	w := newWorld(t, mysqltest.Config{})
+	cfg := w.config(t)
+	cfg.KDCs, cfg.Locator = nil, lost{}
+	connector, err := kerberos.NewConnector(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := connector.Connect(t.Context()); err == nil || !strings.Contains(err.Error(), "a panic while logging in: as tested") {
+		t.Errorf("%v", err)
+	}
+}
+
+type lost struct{}
+
+func (lost) KDCs(context.Context, string) ([]netip.AddrPort, error) { panic("as tested") }

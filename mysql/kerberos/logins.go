@@ -93,13 +93,25 @@ func (in login) leave(ctx context.Context) {
 	in.conn.Quit(ctx)
 }
 
-// logIn is one login, at the end of which the session is closed.
-func (l *logins) logIn(ctx context.Context, session *client.Session, network, addr string) login {
+// logIn is one login, at the end of which the session is closed. A panic in it, in
+// the program's own Dialer for example, is its error: nobody else is there to
+// recover from it.
+func (l *logins) logIn(ctx context.Context, session *client.Session, network, addr string) (in login) {
 	defer session.Close()
+	var raw net.Conn
+	defer func() {
+		if v := recover(); v != nil {
+			if raw != nil {
+				_ = raw.Close()
+			}
+			in = login{err: panicked(v)}
+		}
+	}()
 	deadline, _ := ctx.Deadline()
 	longer, cancel := context.WithDeadline(context.WithoutCancel(ctx), deadline.Add(moment))
 	defer cancel()
-	raw, err := l.cfg.Dialer.DialContext(longer, network, addr)
+	var err error
+	raw, err = l.cfg.Dialer.DialContext(longer, network, addr)
 	if err != nil {
 		return login{err: err}
 	}

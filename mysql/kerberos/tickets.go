@@ -62,21 +62,30 @@ func (t *tickets) session(ctx context.Context) (*client.Session, error) {
 	return t.client.FromTicket(f.tgt), nil
 }
 
-// land does the login and publishes what came of it.
+// land does the login and publishes what came of it. A panic on the way, in the
+// program's own Dialer for example, is the login's error: nobody else is there to
+// recover from it.
 func (t *tickets) land(ctx context.Context, f *flight) {
+	defer func() {
+		if v := recover(); v != nil {
+			f.tgt, f.err = nil, panicked(v)
+		}
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if f.err == nil {
+			t.tgt = f.tgt
+		}
+		t.flight = nil
+		close(f.done)
+	}()
 	f.tgt, f.err = t.get(ctx)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if f.err == nil {
-		t.tgt = f.tgt
-	}
-	t.flight = nil
-	close(f.done)
 }
+
+func panicked(v any) error { return fmt.Errorf("a panic while logging in: %v", v) }
 
 // get reads the secret and asks the KDC, unless what it said to that very secret
 // holds that back. It runs once at a time.
-func (t *tickets) get(ctx context.Context) (*client.Ticket, error) {
+func (t *tickets) get(ctx context.Context) (tgt *client.Ticket, err error) {
 	if t.cfg.CCache != "" {
 		return t.cfg.readCache(t.user)
 	}
@@ -89,6 +98,11 @@ func (t *tickets) get(ctx context.Context) (*client.Ticket, error) {
 	}
 	c, sent := *t.client, false
 	c.BeforePreauth = func() error { sent = true; return nil }
+	defer func() {
+		if v := recover(); v != nil { // it may have come after the secret was shown: that counts
+			tgt, err = nil, t.learn(panicked(v), sent)
+		}
+	}()
 	session, err := c.TGT(ctx, t.user, secret)
 	if err = t.learn(err, sent); err != nil {
 		return nil, err

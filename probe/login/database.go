@@ -104,7 +104,7 @@ func (a *attempt) authenticate(ctx context.Context, conn *mysql.Conn, auth *kerb
 		return nil
 	}
 	a.rec.Fact(probe.FactDBStage, StageToken)
-	return &failure{probe.AtDatabase, tokenReason(err, auth.Proven), err}
+	return &failure{at: probe.AtDatabase, reason: tokenReason(err, auth.Proven), err: err}
 }
 
 // tokenReason reports what an end in the middle of the authentication means: it

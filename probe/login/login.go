@@ -10,8 +10,10 @@
 package login
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -145,6 +147,7 @@ type failure struct {
 	at     string
 	reason probe.Reason
 	err    error
+	held   error // why another address was not tried, where a program would have: nobody knows how the login would have ended
 }
 
 // Run tries once. A login that only kerbagent's own knowledge made possible has failed:
@@ -239,6 +242,9 @@ func (a *attempt) run(ctx context.Context) probe.Result {
 		return a.failTicket(f.err)
 	}
 	a.rec.Fact(probe.FactFailedAt, f.at)
+	if f.held != nil {
+		return a.rec.Held(f.held)
+	}
 	database.RecordServerError(a.rec, f.err)
 	return a.rec.Fail(f.reason, f.err)
 }
@@ -257,7 +263,7 @@ func (a *attempt) walkPath(ctx context.Context) {
 func (a *attempt) logIn(ctx context.Context, server database.Server, unresolved error) *failure {
 	p := a.p
 	if unresolved != nil {
-		return &failure{probe.AtDatabase, probe.WhyUnresolved(unresolved), unresolved}
+		return &failure{at: probe.AtDatabase, reason: probe.WhyUnresolved(unresolved), err: unresolved}
 	}
 	finished, loggedIn := false, false
 	defer func() { a.shake.End(finished, loggedIn) }() // a record that cannot be ended stays, and counts
@@ -268,25 +274,30 @@ func (a *attempt) logIn(ctx context.Context, server database.Server, unresolved 
 		server.Patience = connectPatience
 	}
 	conn, sw, done, err := a.open(first, server)
+	var held error // by the guard, of an address that a program would have gone to
 	for i, next := range server.Others {
 		if !connectFailed(err) || first.Err() != nil {
 			break // one handshake a login
 		}
+		shake, refused := a.p.Handshakes.Begin(next)
+		if refused != nil {
+			held = cmp.Or(held, refused)
+			continue
+		}
 		a.pass(server, err)
 		a.shake.End(done, false)
-		server.Address = next
+		a.shake, server.Address = shake, next
 		if i == len(server.Others)-1 {
 			server.Patience = 0
-		}
-		if a.shake, err = a.p.Handshakes.Begin(next); err != nil {
-			a.shake = ended{}
-			return &failure{probe.AtDatabase, probe.ReasonNotAsked, err}
 		}
 		conn, sw, done, err = a.open(first, server)
 	}
 	finished = done
-	if err != nil {
-		return &failure{probe.AtDatabase, database.WhyFailed(err), err}
+	switch {
+	case held != nil && connectFailed(err):
+		return &failure{at: probe.AtDatabase, err: err, held: fmt.Errorf("%w; and the next address is not tried: %w", err, held)}
+	case err != nil:
+		return &failure{at: probe.AtDatabase, reason: database.WhyFailed(err), err: err}
 	}
 	auth := kerberos.NewAuthenticator(kerberos.Options{User: a.p.User, Session: a.waitTGT, AllowSPN: a.p.AllowSPN, Now: a.p.Now,
 		AllowHost: func(host string) error {
@@ -330,7 +341,7 @@ func (a *attempt) logIn(ctx context.Context, server database.Server, unresolved 
 	conn.Quit(second) // logged in: however the goodbye goes, nothing counts
 	if err != nil {
 		a.rec.Fact(probe.FactDBStage, StageQuery)
-		return &failure{probe.AtDatabase, cutOr(database.ReasonOf(err)), err}
+		return &failure{at: probe.AtDatabase, reason: cutOr(database.ReasonOf(err)), err: err}
 	}
 	return nil
 }

@@ -120,9 +120,13 @@ func (a *accountLog) Withdrawn() error       { return a.end("withdrawn") }
 type shakeLog struct {
 	begun, unfinished, loggedIn int
 	held                        error
+	heldAt                      map[netip.AddrPort]error
 }
 
-func (s *shakeLog) Begin(netip.AddrPort) (database.Handshake, error) {
+func (s *shakeLog) Begin(at netip.AddrPort) (database.Handshake, error) {
+	if err := s.heldAt[at]; err != nil {
+		return nil, err
+	}
 	if s.held != nil {
 		return nil, s.held
 	}
@@ -335,6 +339,44 @@ func TestTheNextAddressIsTried(t *testing.T) {
 		}
 		if len(r.results) != 1 || r.results[0].ID.Address != nobody {
 			t.Errorf("results of the database: %v", r.results)
+		}
+	}
+}
+
+// An address that the guard holds back is passed over; where no other one is left,
+// nobody knows how a program's login ends there: it was not tried, for the guard's
+// reason. It was a failure without an explanation.
+func TestAnAddressThatIsHeldBackIsNoFailure(t *testing.T) {
+	r := newRig(t)
+	p := r.probe("alice", password)
+	server, _ := p.Endpoint(t.Context())
+	var nobody []netip.AddrPort
+	for range 2 {
+		dead, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		nobody = append(nobody, dead.Addr().(*net.TCPAddr).AddrPort())
+		dead.Close()
+	}
+	db := server.Address
+	paused := &probe.HeldBack{Reason: probe.ReasonPaused, Err: errors.New("too many unfinished handshakes")}
+	for _, c := range []struct {
+		others  []netip.AddrPort
+		held    netip.AddrPort
+		outcome probe.Outcome
+		reason  probe.Reason
+	}{
+		{[]netip.AddrPort{db}, db, probe.Skipped, probe.ReasonPaused},
+		{[]netip.AddrPort{db, nobody[1]}, db, probe.Skipped, probe.ReasonPaused},
+		{[]netip.AddrPort{nobody[1], db}, nobody[1], probe.OK, ""},
+	} {
+		r.shakes = shakeLog{heldAt: map[netip.AddrPort]error{c.held: paused}}
+		server.Address, server.Others = nobody[0], c.others
+		p.Endpoint = func(context.Context) (database.Server, error) { return server, nil }
+		res := p.Run(t.Context())
+		if res.Outcome != c.outcome || res.Reason != c.reason || c.outcome != probe.OK && res.Facts[probe.FactFailedAt] != probe.AtDatabase || r.shakes.unfinished > r.shakes.begun {
+			t.Errorf("%v, %v held: %s %s %v", c.others, c.held, res.Outcome, res.Reason, res.Err)
 		}
 	}
 }

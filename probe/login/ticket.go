@@ -157,12 +157,12 @@ func (a *attempt) noTicket(ctx context.Context, auth *kerberos.Authenticator, er
 	select {
 	case <-a.tgt:
 		if a.tgtErr != nil { // Run tells of that
-			return &failure{probe.AtAS, "", err}
+			return &failure{at: probe.AtAS, reason: "", err: err}
 		}
 	default: // what was announced is refused before a ticket matters
 	}
 	if !errors.As(err, &step) {
-		return &failure{probe.AtDatabase, database.ReasonOf(err), err}
+		return &failure{at: probe.AtDatabase, reason: database.ReasonOf(err), err: err}
 	}
 	asked := client.Principal{}
 	if n := len(auth.Hops); n > 0 {
@@ -172,7 +172,7 @@ func (a *attempt) noTicket(ctx context.Context, auth *kerberos.Authenticator, er
 	if errors.As(err, &krb) && reasonOfCode(krb.Code) == probe.ReasonKRBServerUnknown {
 		a.rec.Fact(probe.FactReferral, a.whyUnknown(ctx, auth, asked))
 	}
-	return &failure{probe.AtTGS, "", err}
+	return &failure{at: probe.AtTGS, reason: "", err: err}
 }
 
 // whyUnknown tells a missing trust from a missing service from a service that
