@@ -129,7 +129,7 @@ func TestAPanicOfOneOfManyLookUpsEndsNothing(t *testing.T) {
 		if got, err := p.KDCs(t.Context(), "CORP.TEST"); err != nil || len(got) != 1 {
 			t.Errorf("%s: %v, %v", name, got, err)
 		}
-		if trail := p.Trail("", []string{"CORP.TEST"}, netip.MustParseAddrPort(kdc1)); trail.Lack == nil || !strings.Contains(trail.Lack.Error(), "a bug of kerbagent") {
+		if trail := p.Trail("", []string{"CORP.TEST"}, netip.MustParseAddrPort(kdc1), nil); trail.Lack == nil || !strings.Contains(trail.Lack.Error(), "a bug of kerbagent") {
 			t.Errorf("%s: %v", name, trail.Lack)
 		}
 	}
