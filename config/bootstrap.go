@@ -169,7 +169,7 @@ type BootstrapClient struct {
 // *Errors. The rest of the file is not looked into: before the first bootstrap
 // there may be none.
 func LoadBootstrap(path string) (*Bootstrap, error) {
-	b, err := readFile(path)
+	b, err := ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading configuration: %w", err)
 	}

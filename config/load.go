@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
@@ -22,7 +23,7 @@ const maxFile = 4 << 20
 // Load reads a file. What is wrong inside it is an *Errors; what the system
 // says about the file is that error, wrapped.
 func Load(path string) (*Config, error) {
-	b, err := readFile(path)
+	b, err := ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading configuration: %w", err)
 	}
@@ -33,15 +34,16 @@ func Load(path string) (*Config, error) {
 	return parse(path, filepath.Dir(abs), b)
 }
 
-// readFile returns a file of at most maxFile bytes, and one more where it has more.
-// A pipe that nobody writes to is empty: opening it must not wait, since a signal
-// does not end that.
-func readFile(path string) ([]byte, error) {
+// ReadFile returns a file of at most 4 MiB, and one byte more where it has more. A
+// pipe that nobody writes to is empty, and one whose writer is silent an error soon:
+// neither is waited for, since a signal does not end the wait for an open.
+func ReadFile(path string) ([]byte, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
+	_ = f.SetReadDeadline(time.Now().Add(5 * time.Second)) // a regular file has none, and needs none
 	return io.ReadAll(io.LimitReader(f, maxFile+1))
 }
 

@@ -14,7 +14,7 @@ func (t TLS) Roots() (*x509.CertPool, error) {
 	if t.CAFile == "" {
 		return nil, nil
 	}
-	pem, err := readFile(t.CAFile)
+	pem, err := ReadFile(t.CAFile)
 	if err != nil {
 		return nil, fmt.Errorf("reading the CA bundle: %w", err)
 	}

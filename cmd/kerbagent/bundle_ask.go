@@ -10,6 +10,8 @@ import (
 	"io"
 	"net/http"
 	"strings"
+
+	"github.com/kerbagent/kerbagent/config"
 )
 
 // ask gets JSON from the daemon. Its error says what to do.
@@ -58,7 +60,7 @@ func (o *bundleOptions) tls() (*tls.Config, error) {
 	if o.urlCA == "" {
 		return &tls.Config{}, nil
 	}
-	text, err := readRegular(o.urlCA)
+	text, err := config.ReadFile(o.urlCA)
 	if err != nil {
 		return nil, fmt.Errorf("reading the CA of the daemon's certificate: %w", err)
 	}

@@ -44,7 +44,7 @@ func (o *bundleOptions) collect(ctx context.Context) *bundle {
 
 // configuration adds the file and where its secrets are; nil where it is not good.
 func (o *bundleOptions) configuration(b *bundle) *config.Config {
-	text, err := readRegular(o.config)
+	text, err := config.ReadFile(o.config)
 	if err != nil {
 		b.lacks("config.yaml", err)
 		return nil

@@ -15,7 +15,6 @@ import (
 
 	"github.com/kerbagent/kerbagent/config"
 	"github.com/kerbagent/kerbagent/internal/krb5file"
-	"github.com/kerbagent/kerbagent/krb5/conf"
 )
 
 // maxHostFile caps a file of the system's that is copied.
@@ -37,18 +36,9 @@ func (o *bundleOptions) krb5conf(b *bundle, cfg *config.Config) {
 	}
 }
 
-// readRegular reads a regular file of bounded size: a pipe in its place must not be waited for.
-func readRegular(name string) ([]byte, error) {
-	text, _, err := conf.Disk{}.ReadFile(name)
-	if err == nil && len(text) > conf.MaxFileSize {
-		return nil, fmt.Errorf("reading %s: it is larger than %d bytes", name, conf.MaxFileSize)
-	}
-	return []byte(text), err
-}
-
 // host adds what the system says of itself.
 func (o *bundleOptions) host(b *bundle) {
-	if text, err := readRegular(resolvConf); err != nil {
+	if text, err := config.ReadFile(resolvConf); err != nil {
 		b.lacks("resolv.conf", err)
 	} else {
 		b.add("resolv.conf", "this host's DNS servers", text[:min(len(text), maxHostFile)])
@@ -76,7 +66,7 @@ func (o *bundleOptions) host(b *bundle) {
 			fmt.Fprintf(&out, "%s: %s\n", name, v)
 		}
 	}
-	if text, err := readRegular("/etc/os-release"); err == nil {
+	if text, err := config.ReadFile("/etc/os-release"); err == nil {
 		out.WriteString("\n" + string(text[:min(len(text), maxHostFile)]))
 	}
 	b.add("host.txt", "versions, kernel, system, and whether its clock is kept", []byte(out.String()))
