@@ -150,7 +150,7 @@ func clockSkewOne(v *view) []match {
 			}
 			m := match{affects: present(k.udp, k.tcp), evidence: map[string]string{"clock_skew_seconds": fmt.Sprintf("%.3f", skew[k])}}
 			for _, l := range append(v.failedLogins(probe.ReasonKRBSkew), v.rejectedTickets(skew[k])...) {
-				if l.Facts[probe.FactKDC] == k.addr.String() {
+				if k.asked(l) {
 					m.explains = append(m.explains, l)
 				}
 			}

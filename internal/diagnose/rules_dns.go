@@ -205,7 +205,10 @@ func (v *view) oneTransport(blocked probe.Transport) []match {
 		}
 		if asked && !yes && other && noneAnswered(rs) {
 			m := match{affects: rs, words: d.words().and(words{"seen": seen(rs)})}
-			if blocked == probe.UDP && !slices.ContainsFunc(v.dnsOf(d.realm, d.role), func(o *dnsServer) bool { yes, _ := o.answeredOver(probe.UDP); return yes }) {
+			if blocked == probe.UDP && !slices.ContainsFunc(v.dnsOf(d.realm, d.role), func(o *dnsServer) bool {
+				yes, _ := o.answeredOver(probe.UDP)
+				return yes && len(o.largeLost()) == 0
+			}) {
 				m.explains = v.needsDNS(d.realm, d.role) // programs ask over UDP
 			}
 			out = append(out, m)

@@ -224,7 +224,7 @@ func kdcWrongRealm(v *view) []match {
 		// A ticket for this realm cannot be read by the KDC of another one: 35
 		// (KRB_AP_ERR_NOT_US), or 7 for the service.
 		for _, l := range v.failedLogins(probe.ReasonKRBClientUnknown, probe.ReasonKRBWrongRealm, probe.ReasonKRBServerUnknown, probe.ReasonKRBError) {
-			if l.Facts[probe.FactKDC] == k.addr.String() && (!reason(l, probe.ReasonKRBError) || l.Facts[probe.FactKRBCode] == "35") {
+			if k.asked(l) && (!reason(l, probe.ReasonKRBError) || l.Facts[probe.FactKRBCode] == "35") {
 				m.explains = append(m.explains, l)
 			}
 		}
@@ -237,7 +237,7 @@ func kdcWrongRealm(v *view) []match {
 // 35 (KRB_AP_ERR_NOT_US): it has not the realm's key.
 func (v *view) saidNotUs(k *kdcAddr) bool {
 	return slices.ContainsFunc(v.failedLogins(probe.ReasonKRBError), func(l *probe.Result) bool {
-		return l.Facts[probe.FactKRBCode] == "35" && l.Facts[probe.FactKDC] == k.addr.String()
+		return l.Facts[probe.FactKRBCode] == "35" && k.asked(l)
 	})
 }
 

@@ -142,7 +142,9 @@ func pathLossy(v *view) []match {
 	all := v.lossesByAddress()
 	everywhere := v.everywhere(all)
 	for _, l := range all {
-		if !l.lossy() && !(everywhere && len(l.silent) > 0) {
+		if alone := v.lostQuestion(l); !l.lossy() && alone != nil {
+			l.silent = []*probe.Result{alone}
+		} else if !l.lossy() && !(everywhere && len(l.silent) > 0) {
 			continue
 		}
 		blocked := v.blocked(l)
@@ -217,6 +219,33 @@ func (v *view) answeredAt(a netip.Addr) []*probe.Result {
 	return out
 }
 
+// lostQuestion returns the one question of a DNS server that was not answered, where the
+// same one was over the other transport, and another one over the same: no filter
+// does that.
+func (v *view) lostQuestion(l *losses) *probe.Result {
+	var lost *probe.Result
+	for _, r := range l.silent {
+		if r.ID.Kind != probe.DNS || lost != nil {
+			return nil
+		}
+		lost = r
+	}
+	if lost == nil {
+		return nil
+	}
+	same, over := false, false
+	for _, r := range v.answeredAt(l.addr) {
+		if r.ID.Kind == probe.DNS && r.ID.Address == lost.ID.Address {
+			same = same || r.Facts[probe.FactQuestion] == lost.Facts[probe.FactQuestion]
+			over = over || r.ID.Transport == lost.ID.Transport
+		}
+	}
+	if same && over {
+		return lost
+	}
+	return nil
+}
+
 // everywhere reports whether packets are lost on the way to several machines: then a
 // few questions that another one did not answer are lost on the same way.
 func (v *view) everywhere(all []*losses) bool {
@@ -243,8 +272,8 @@ func (v *view) lostLogins(rs []*probe.Result) []*probe.Result {
 		}
 		kdc, err := netip.ParseAddrPort(l.Facts[probe.FactKDC])
 		for _, r := range rs {
-			atKDC := err == nil && r.ID.Address.Addr() == kdc.Addr()
-			looking := err != nil && r.ID.Kind != probe.Database && (r.Facts[probe.FactRealm] == l.Facts[probe.FactFailedRealm] || r.Facts[probe.FactRole] == probe.RoleHost)
+			atKDC := err == nil && r.ID.Address.Addr() == kdc.Addr() && !reason(l, probe.ReasonUnresolvable)
+			looking := (err != nil || reason(l, probe.ReasonUnresolvable)) && r.ID.Kind != probe.Database && (r.Facts[probe.FactRealm] == l.Facts[probe.FactFailedRealm] || r.Facts[probe.FactRole] == probe.RoleHost)
 			atDatabase := l.Facts[probe.FactFailedAt] == probe.AtDatabase && (r.ID.Kind == probe.Database || r.Facts[probe.FactRole] == probe.RoleHost)
 			if atDatabase || l.Facts[probe.FactFailedAt] != probe.AtDatabase && (atKDC || looking) {
 				out = append(out, l)

@@ -312,18 +312,24 @@ func (v *view) loginsNeeding(realm string, also ...probe.Reason) []*probe.Result
 	var out []*probe.Result
 	for _, l := range v.logins {
 		if l.Outcome == probe.Failed && l.Facts[probe.FactFailedRealm] == realm && l.Facts[probe.FactFailedAt] != probe.AtDatabase &&
-			(onPath(l) || reason(l, probe.ReasonUnresolvable) || reason(l, also...)) {
+			(onPath(l) || reason(l, probe.ReasonUnresolvable, probe.ReasonKRBTooBig) || reason(l, also...)) {
 			out = append(out, l)
 		}
 	}
 	return out
 }
 
+// asked reports whether a login asked this machine last, by whichever name and port it found it.
+func (k *kdcAddr) asked(l *probe.Result) bool {
+	at, err := netip.ParseAddrPort(l.Facts[probe.FactKDC])
+	return err == nil && at.Addr().Unmap() == k.addr.Addr().Unmap()
+}
+
 // loginsAt returns failed logins that died without a Kerberos answer from this KDC.
 func (v *view) loginsAt(k *kdcAddr) []*probe.Result {
 	var out []*probe.Result
 	for _, l := range v.logins {
-		if (onPath(l) || reason(l, probe.ReasonMalformed)) && l.Facts[probe.FactFailedAt] != probe.AtDatabase && l.Facts[probe.FactKDC] == k.addr.String() {
+		if (onPath(l) || reason(l, probe.ReasonMalformed, probe.ReasonKRBTooBig)) && l.Facts[probe.FactFailedAt] != probe.AtDatabase && k.asked(l) {
 			out = append(out, l)
 		}
 	}

@@ -120,6 +120,19 @@ type Trail struct {
 	LackRealm string           // whose KDCs those are; empty: the database
 }
 
+// comesFirst reports whether a program ends at what it does not find before it comes to
+// what the login ended with.
+func (t Trail) comesFirst(home string, res probe.Result) bool {
+	at, stage := res.Facts[probe.FactFailedAt], res.Facts[probe.FactDBStage]
+	switch {
+	case res.Outcome == probe.OK, t.LackRealm == home:
+		return true
+	case t.LackRealm == "":
+		return at == probe.AtDatabase || at == probe.AtTGS
+	}
+	return at == probe.AtDatabase && (stage == StageToken || stage == StageQuery) || at == probe.AtTGS && res.Facts[probe.FactFailedRealm] == t.LackRealm
+}
+
 // ID is login and user@REALM@database.
 func (p Probe) ID() probe.ID {
 	return probe.ID{Kind: probe.Login, Target: p.User.String() + "@" + p.Database}
@@ -178,9 +191,10 @@ func (p Probe) Run(ctx context.Context) probe.Result {
 	if t.Wait += a.waited; t.Wait > 0 {
 		res.Samples[probe.SampleProgramWait] = t.Wait.Seconds()
 	}
-	if t.Lack != nil && res.Outcome == probe.OK {
+	if t.Lack != nil && t.comesFirst(p.User.Realm, res) {
 		res.Outcome, res.Reason, res.Err = probe.Failed, probe.WhyUnresolved(t.Lack), t.Lack
 		res.Facts[probe.FactFailedAt], res.Facts[probe.FactFailedRealm] = probe.AtAS, t.LackRealm
+		delete(res.Facts, probe.FactKRBCode)
 		if t.LackRealm == "" {
 			res.Facts[probe.FactFailedAt] = probe.AtDatabase
 		}
