@@ -48,6 +48,7 @@ run again at any moment. The last thing it does is to log the users in.
   kerbagent bootstrap policy   print the IAM policy that it needs
   kerbagent bootstrap client   set up a further host, once the first one is done
   kerbagent bootstrap destroy --plan   print the commands that take down what it made
+  kerbagent bootstrap export terraform   print what it made as code, with import blocks (or: cloudformation)
   kerbagent bootstrap rotate   give passwords of the directory new values
   kerbagent bootstrap          the same as apply; without a terminal it does not ask (for provisioning)
 
@@ -87,7 +88,7 @@ EXIT STATUS
 	f.DurationVar(&o.waitLock, "wait-lock", 0, "how `long` to wait for a bootstrap that holds the lock, e.g. 30m (default: not at all, exit 6)")
 	f.BoolVar(&o.noService, "no-service", false, "leave the daemon of this host alone: neither hand it passwords nor start it")
 	f.BoolVar(&o.takeLock, "take-lock", false, "take the lock from a bootstrap that is dead")
-	c.AddCommand(o.plan(s), o.status(s), o.policy(s), o.applyVerb(s), o.client(s), o.rotate(s), o.destroy(s))
+	c.AddCommand(o.plan(s), o.status(s), o.policy(s), o.applyVerb(s), o.client(s), o.rotate(s), o.destroy(s), o.export(s))
 	return c
 }
 

@@ -42,6 +42,9 @@ func Policy(cfg *config.Bootstrap, region, account string, purpose Purpose) stri
 	}
 	if purpose == ForStatus {
 		all = slices.DeleteFunc(all, func(p permission) bool { return !p.reads })
+		for _, ref := range w.managedSecrets() { // for export and destroy --plan: tags, and no values
+			all = append(all, w.onSecret(ref.Manager, "DescribeSecret")...)
+		}
 	}
 	return policyText(compile(all))
 }

@@ -199,10 +199,14 @@ func (s *roleStep) attach(ctx context.Context) error {
 }
 
 func (s *roleStep) put(ctx context.Context) error {
-	// The guide's role policy.
-	text := policyText(policy{Version: "2012-10-17", Statement: []statement{{Effect: "Allow", Action: roleActions(), Resource: []string{"*"}}}})
-	_, err := s.iam.putRolePolicy(ctx, &iam.PutRolePolicyInput{RoleName: aws.String(s.Config.Role.Name), PolicyName: aws.String(inlinePolicy), PolicyDocument: aws.String(text)})
+	_, err := s.iam.putRolePolicy(ctx, &iam.PutRolePolicyInput{RoleName: aws.String(s.Config.Role.Name), PolicyName: aws.String(inlinePolicy),
+		PolicyDocument: aws.String(directoryAccess())})
 	return err
+}
+
+// directoryAccess is the guide's role policy.
+func directoryAccess() string {
+	return policyText(policy{Version: "2012-10-17", Statement: []statement{{Effect: "Allow", Action: roleActions(), Resource: []string{"*"}}}})
 }
 
 // services returns those that the role must trust. They depend on the

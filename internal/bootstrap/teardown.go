@@ -135,17 +135,7 @@ func (t *teardown) trust(ctx context.Context) error {
 
 // secrets are last: the directory cannot be entered without them.
 func (t *teardown) secrets(ctx context.Context) error {
-	refs := []config.BootstrapSecret{t.Config.Directory.AdminPassword, t.Config.Cluster.PrimaryPassword}
-	if t.Config.Trust != nil {
-		refs = append(refs, t.Config.Trust.Password)
-	}
-	for _, u := range t.Config.Users {
-		refs = append(refs, u.Password)
-	}
-	for _, ref := range refs {
-		if ref.Manager == "" {
-			continue
-		}
+	for _, ref := range t.managedSecrets() {
 		out, err := t.AWS.secrets.describeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: aws.String(ref.Manager)})
 		if is[*secrettypes.ResourceNotFoundException](err) || deniedByName(err, ref.Manager) {
 			continue

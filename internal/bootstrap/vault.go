@@ -199,3 +199,15 @@ func (w *world) localPasswords() error {
 	}
 	return nil
 }
+
+// managedSecrets are the configuration's secrets in Secrets Manager.
+func (w *world) managedSecrets() []config.BootstrapSecret {
+	all := []config.BootstrapSecret{w.Config.Directory.AdminPassword, w.Config.Cluster.PrimaryPassword}
+	if w.Config.Trust != nil {
+		all = append(all, w.Config.Trust.Password)
+	}
+	for _, u := range w.Config.Users {
+		all = append(all, u.Password)
+	}
+	return slices.DeleteFunc(all, func(ref config.BootstrapSecret) bool { return ref.Manager == "" })
+}
