@@ -153,3 +153,18 @@ func keytabRemedy(r *probe.Result) string {
 	}
 	return ""
 }
+
+// routeRemedy is for what never left for its server: no security group of the
+// server's helps there.
+func routeRemedy(r *probe.Result) string {
+	if r.Reason != probe.ReasonUnreachable || !r.ID.Address.IsValid() {
+		return ""
+	}
+	again := "kerbagent check --realm {realm} --database {endpoint}"
+	if r.ID.Family() == "ipv6" {
+		return do("There is no IPv6 route from this host to the database, and the address that was asked is IPv6. Give this host an IPv6 address and a default route (in AWS: an IPv6 range for its subnet, and a route for ::/0), or make the database's name have an IPv4 address.",
+			"ip -6 route get {ip}", "ip -6 address show scope global", "getent ahosts {host}", again)
+	}
+	return do("There is no route from this host to the database. Look at this host's routes, and at those of the network between the two (in AWS: the subnet's route table, peering, transit gateway).",
+		"ip route get {ip}", again)
+}

@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"fmt"
+	"net/netip"
 	"regexp"
 	"strings"
 	"testing"
@@ -135,5 +136,25 @@ func TestKeytabOfAnotherPrincipal(t *testing.T) {
 	remedy := got.Findings[0].Remedy
 	if !strings.Contains(remedy, "correct the user of the login") || regexp.MustCompile(`ktpass|ktadd|exportkeytab|Set-AD|passwd`).MatchString(remedy) {
 		t.Errorf("remedy %q", remedy)
+	}
+}
+
+// Where this host has no route to the database, its security group is no remedy; and
+// to a database that has IPv6 addresses alone no IPv4 route is.
+func TestNoRouteIsNotTheSecurityGroups(t *testing.T) {
+	for at, want := range map[string]string{"[2001:db8::5]:3306": "ip -6 route get 2001:db8::5", "192.0.2.5:3306": "ip route get 192.0.2.5"} {
+		for reason, none := range map[probe.Reason]bool{probe.ReasonUnreachable: true, probe.ReasonConnectTimeout: false} {
+			r := probe.Result{ID: probe.ID{Kind: probe.Database, Target: "orders", Address: netip.MustParseAddrPort(at), Transport: probe.TCP}, Outcome: probe.Failed, Reason: reason,
+				Facts: probe.Facts{probe.FactDatabase: "orders", probe.FactEndpoint: "db.test:3306", probe.FactRealm: "A.TEST"}}
+			for _, rule := range Catalogue() {
+				if rule.Code != "db-silent" {
+					continue
+				}
+				remedy := newFound(rule, match{affects: []*probe.Result{&r}, words: wordsOf(&r)}).remedyFor()
+				if strings.Contains(remedy, want) != none || strings.Contains(remedy, "security group") == none {
+					t.Errorf("%s, %s: %s", at, reason, remedy)
+				}
+			}
+		}
 	}
 }

@@ -20,6 +20,7 @@ func databaseRules() []Rule {
 		Cause: "{where}: {seen}.",
 		Remedy: do("Allow this host in the cluster's security group (TCP port {port}), and check that the cluster runs. Make no bare port checks (nc, telnet): each that connects counts towards blocking this host.",
 			clusters, again),
+		remedyOf:  routeRemedy,
 		DependsOn: causes,
 		match: dbMatch(func(r *probe.Result) bool {
 			return reason(r, probe.ReasonConnectTimeout, probe.ReasonTCPSilent, probe.ReasonUnreachable, probe.ReasonForbidden) && !largeLost(r)

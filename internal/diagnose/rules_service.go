@@ -86,7 +86,7 @@ func acceptRules() []Rule {
 	return []Rule{{
 		Code: "db-spn-unexpected", Severity: Error,
 		Title: "database {database}: announces a service that is not its own",
-		Means: "The service (SPN) that the server announced is of a kind, a realm or a host that is not this database's: another configured database's host, an RDS name of another cluster, another host than before. No ticket was asked for: a server could otherwise have this user get a ticket for any service, and log in there in the user's name. A host that nothing speaks for or against is taken with a warning, and remembered.",
+		Means: "The service (SPN) that the server announced is of a kind, a realm or a host that is not this database's: another configured database's host, an RDS name of another cluster, another host than before. No ticket was asked for: a server could otherwise have this user get a ticket for any service, and log in there in the user's name. A host that nothing speaks for or against is taken with a warning, and remembered in the state directory for as long as it stands; where the database was moved on purpose, spn_hosts with the new host ends that.",
 		Cause: "{endpoint} announced {spn}. {spnwhy}.",
 		Remedy: do("Make sure that {endpoint} is the database; if it is, name the service (databases: {database}: allowed_services), its host (databases: {database}: spn_hosts) or its realm (realms:), and check again.",
 			"kerbagent check", "setspn -Q mysql/{host}  # Windows"),

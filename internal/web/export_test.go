@@ -1,6 +1,9 @@
 package web
 
-import "time"
+import (
+	"net"
+	"time"
+)
 
 // Limited is o with other limits of a connection.
 func Limited(o ListenOptions, header, read, write, idle time.Duration) ListenOptions {
@@ -22,3 +25,6 @@ func ShortWait(o ListenOptions) ListenOptions {
 	o.limits.again = 10 * time.Millisecond
 	return o
 }
+
+// NoteOf is the note on sockets that systemd hands over.
+func (o ListenOptions) NoteOf(l ...net.Listener) string { return o.noteOf(l) }

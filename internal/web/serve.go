@@ -33,7 +33,22 @@ func (o ListenOptions) Note() string {
 	}
 	for _, a := range o.Addresses {
 		if !loopback(a) {
-			return "everyone who reaches " + a + " can read the status page: there is no --web.config.file with TLS or basic auth"
+			return open(a)
+		}
+	}
+	return ""
+}
+
+func open(a string) string {
+	return "everyone who reaches " + a + " can read the status page: there is no --web.config.file with TLS or basic auth"
+}
+
+// noteOf is Note of the sockets that systemd hands over, which nobody knows before. A
+// Unix socket is as open as its file's mode says.
+func (o ListenOptions) noteOf(listeners []net.Listener) string {
+	for _, l := range listeners {
+		if a := l.Addr(); o.ConfigFile == "" && a.Network() != "unix" && !loopback(a.String()) {
+			return open(a.String())
 		}
 	}
 	return ""
@@ -111,6 +126,9 @@ func Serve(ctx context.Context, h http.Handler, o ListenOptions) error {
 		listeners, err := handedOver()
 		if err != nil {
 			return fmt.Errorf("serving HTTP: %w", err)
+		}
+		if note := o.noteOf(listeners); note != "" {
+			o.Logger.Warn(note)
 		}
 		for _, l := range listeners {
 			serve(func(context.Context) (net.Listener, error) { return l, nil })

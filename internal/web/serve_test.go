@@ -372,3 +372,26 @@ func TestNote(t *testing.T) {
 		}
 	}
 }
+
+// handed is a socket that systemd hands over.
+type handed struct {
+	net.Listener
+	at net.Addr
+}
+
+func (h handed) Addr() net.Addr { return h.at }
+
+// A socket unit that listens beyond this host was silent about a page that everybody may read.
+func TestNoteOfSystemdsSockets(t *testing.T) {
+	here, there := handed{at: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 10088}}, handed{at: &net.TCPAddr{IP: net.IPv4zero, Port: 10088}}
+	unix := handed{at: &net.UnixAddr{Name: "/run/kerbagent/web", Net: "unix"}}
+	if got := (web.ListenOptions{SystemdSocket: true}).NoteOf(here, unix, there); !strings.HasPrefix(got, "everyone who reaches 0.0.0.0:10088") {
+		t.Errorf("%q", got)
+	}
+	if got := (web.ListenOptions{SystemdSocket: true}).NoteOf(here, unix); got != "" {
+		t.Errorf("%q", got)
+	}
+	if got := (web.ListenOptions{SystemdSocket: true, ConfigFile: "web.yml"}).NoteOf(there); got != "" {
+		t.Errorf("%q", got)
+	}
+}

@@ -70,15 +70,9 @@ func (c *Client) race(ctx, outer context.Context, q question, addrs []netip.Addr
 		started++
 		pending++
 		go func() {
-			var a attempt
-			defer func() {
-				if v := recover(); v != nil { // beyond the recover of whoever logs in
-					a = attempt{err: panicked(v, q.step, q.realm, addrs[index])}
-				}
-				a.index = index
-				results <- a
-			}()
-			a = c.attempt(ctx, outer, q, addrs[index])
+			a := c.attempt(ctx, outer, q, addrs[index])
+			a.index = index
+			results <- a
 		}()
 	}
 	errs := make([]error, len(addrs))
@@ -116,10 +110,17 @@ func discard(results <-chan attempt, n int) {
 	}
 }
 
-// attempt connects to one address and asks it. outer outlives the race.
-func (c *Client) attempt(ctx, outer context.Context, q question, addr netip.AddrPort) attempt {
+// attempt connects to one address and asks it. outer outlives the race. A panic, which
+// the recover of whoever logs in is beyond, is its error.
+func (c *Client) attempt(ctx, outer context.Context, q question, addr netip.AddrPort) (a attempt) {
+	defer func() {
+		if v := recover(); v != nil {
+			a.close()
+			a = attempt{steps: a.steps, err: panicked(v, q.step, q.realm, addr)}
+		}
+	}()
 	conn, connect, err := c.connect(ctx, q.transport, q.realm, addr)
-	a := attempt{conn: conn, steps: []Step{connect}}
+	a = attempt{conn: conn, steps: []Step{connect}}
 	if err != nil {
 		a.err = err
 		return a

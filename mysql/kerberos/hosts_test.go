@@ -81,3 +81,17 @@ func TestAnotherHostThanBefore(t *testing.T) {
 		}
 	}
 }
+
+// A host that is remembered is so for as long as the record stands: the way to another
+// one, after a database was moved, is to name it.
+func TestANamedHostEndsWhatWasRemembered(t *testing.T) {
+	h := kerberos.Hosts{Endpoint: "db.example.com", Remember: func(string) (string, error) { return "old.example.com", nil }}
+	var refused *kerberos.HostError
+	if _, err := h.Check("new.example.com", nil); !errors.As(err, &refused) {
+		t.Errorf("%v", err)
+	}
+	h.Also = []string{"new.example.com"}
+	if unusual, err := h.Check("new.example.com", nil); unusual || err != nil {
+		t.Errorf("%v, %v", unusual, err)
+	}
+}
