@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/google/renameio/v2"
@@ -22,6 +23,21 @@ var files embed.FS
 
 // Files are the files of this version: grafana/*.json, rules/*.yaml and examples/.
 func Files() fs.FS { return files }
+
+// docs is where the pages are that alerts and dashboards link to.
+const docs = "https://github.com/kerbagent/kerbagent/blob/main/docs/"
+
+// linked returns a file whose links lead to base/codes/CODE, as kerbagent run serves
+// them; base/codes/alerts has what is said of the alerts about kerbagent itself.
+func linked(file []byte, base string) []byte {
+	if base == "" {
+		return file
+	}
+	base = strings.TrimRight(base, "/") + "/codes/"
+	page := regexp.MustCompile(regexp.QuoteMeta(docs+"codes/") + `([^"'\n]+?)\.md`)
+	file = page.ReplaceAll(file, []byte(strings.ReplaceAll(base, "$", "$$")+"${1}"))
+	return bytes.ReplaceAll(file, []byte(docs+"dashboards.md"), []byte(base+"alerts"))
+}
 
 // ChangedError names files that are there with other content than this
 // version's: somebody changed them, or another version wrote them.
@@ -37,8 +53,9 @@ func (e *ChangedError) Error() string {
 // Export writes the files below dir, which is made where it is missing, and
 // returns the paths of those that it wrote; files that are there already with
 // the same content stay as they are. Unless force is set it writes nothing
-// where one differs, and the error is a *ChangedError.
-func Export(dir string, force bool) (written []string, err error) {
+// where one differs, and the error is a *ChangedError. Links to the pages of findings
+// go to runbooks, a URL such as that of a kerbagent run, where it is not empty.
+func Export(dir string, force bool, runbooks string) (written []string, err error) {
 	content := map[string][]byte{}
 	var todo, changed []string
 	err = fs.WalkDir(files, ".", func(name string, d fs.DirEntry, err error) error {
@@ -50,6 +67,7 @@ func Export(dir string, force bool) (written []string, err error) {
 		if err != nil {
 			return err
 		}
+		want = linked(want, runbooks)
 		have, err := os.ReadFile(path)
 		switch {
 		case err == nil && bytes.Equal(have, want):

@@ -62,7 +62,7 @@ func serve(t *testing.T, listening, program string, args ...string) string {
 	return ""
 }
 
-// The example's inhibition, in a real Alertmanager: the symptom is silent while its cause has an alert.
+// The example's inhibition, in a real Alertmanager: what is silenced, and what must not be.
 func TestPrometheusInhibition(t *testing.T) {
 	dir := t.TempDir()
 	config := filepath.Join(dir, "alertmanager.yaml")
@@ -78,12 +78,15 @@ func TestPrometheusInhibition(t *testing.T) {
 		inhibited bool
 	}{
 		{"the cause", labels{"alertname": "KerbagentFinding", "job": "kerbagent", "code": "clock-skew", "severity": "critical"}, false},
-		{"logins that fail by it", labels{"alertname": "KerbagentLoginFailing", "job": "kerbagent", "user": "alice", "database": "orders", "severity": "critical"}, true},
+		{"logins that it does not explain, on another host", labels{"alertname": "KerbagentLoginFailing", "job": "kerbagent", "user": "alice", "database": "orders", "severity": "critical"}, false},
 		{"logins of another fleet", labels{"alertname": "KerbagentLoginFailing", "job": "kerbagent-test", "user": "alice", "database": "orders", "severity": "critical"}, false},
 		{"the same code, where logins still work", labels{"alertname": "KerbagentFindingWarning", "job": "kerbagent", "code": "clock-skew", "severity": "warning"}, true},
 		{"another code", labels{"alertname": "KerbagentFindingWarning", "job": "kerbagent", "code": "kdc-silent", "severity": "warning"}, false},
 		{"a secret that was refused", labels{"alertname": "KerbagentLoginBreakerOpen", "job": "kerbagent-dev", "user": "etl", "severity": "critical"}, false},
-		{"that user's logins", labels{"alertname": "KerbagentLoginFailing", "job": "kerbagent-dev", "user": "etl", "database": "orders", "severity": "critical"}, true},
+		{"that user's logins on hosts where it was not", labels{"alertname": "KerbagentLoginFailing", "job": "kerbagent-dev", "user": "etl", "database": "orders", "severity": "critical"}, false},
+		{"a tenth of the fleet is stale", labels{"alertname": "KerbagentFleetStale", "job": "kerbagent", "severity": "critical"}, false},
+		{"one host of it", labels{"alertname": "KerbagentProbesStale", "job": "kerbagent", "instance": "h1", "severity": "warning"}, true},
+		{"a host of another fleet", labels{"alertname": "KerbagentProbesStale", "job": "kerbagent-dev", "instance": "h1", "severity": "warning"}, false},
 		{"a certificate's last days", labels{"alertname": "KerbagentCertificateExpiringNow", "job": "kerbagent", "database": "orders", "severity": "critical"}, false},
 		{"its last weeks", labels{"alertname": "KerbagentCertificateExpiring", "job": "kerbagent", "database": "orders", "severity": "warning"}, true},
 		{"another's last weeks", labels{"alertname": "KerbagentCertificateExpiring", "job": "kerbagent", "database": "billing", "severity": "warning"}, false},

@@ -78,6 +78,9 @@ func series(t *testing.T) map[string][]string {
 			out[r.Name] = labels
 			continue
 		}
+		lean, _ := r.Lean()
+		labels = append(labels, lean...)
+		out[r.Name] = labels // native
 		out[r.Name+"_bucket"] = append(labels, "le")
 		out[r.Name+"_sum"], out[r.Name+"_count"] = labels, labels
 	}
@@ -140,7 +143,7 @@ func wrongQuery(query string, known map[string][]string) (wrong []string) {
 
 // filled puts a host into a query, and all of every other variable.
 func filled(q dashboardstest.Query, instance string) string {
-	return q.Fill(map[string]string{"instance": instance, "__range": "15m", "__rate_interval": "2m"})
+	return q.Fill(map[string]string{"instance": instance, "login": ".*", "__range": "15m", "__rate_interval": "2m"})
 }
 
 func TestDashboardQueries(t *testing.T) {

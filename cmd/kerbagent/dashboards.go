@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -16,6 +17,7 @@ func newDashboards(s streams) *cobra.Command {
 		Short: "Grafana dashboards and Prometheus rules for a fleet",
 	}
 	var force bool
+	var runbooks string
 	export := &cobra.Command{
 		Use:   "export DIR",
 		Short: "Write dashboards, rules and example configurations into a folder",
@@ -33,7 +35,10 @@ Files that are there already and differ are not touched: nothing is written then
 			return nil
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
-			written, err := dashboards.Export(args[0], force)
+			if u, err := url.Parse(runbooks); runbooks != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
+				return fmt.Errorf("--runbook-base %q is not an http or https URL", runbooks)
+			}
+			written, err := dashboards.Export(args[0], force, runbooks)
 			var changed *dashboards.ChangedError
 			if errors.As(err, &changed) {
 				return fmt.Errorf("nothing was written: these files are there and differ from this version's\n  %s\nwrite to another folder and compare, or overwrite them with --force",
@@ -45,6 +50,7 @@ Files that are there already and differ are not touched: nothing is written then
 			return exported(s, args[0], written)
 		},
 	}
+	export.Flags().StringVar(&runbooks, "runbook-base", "", "`URL` that the pages of findings are linked at, as URL/codes/CODE; that of a kerbagent run will do (default: the project's pages)")
 	export.Flags().BoolVar(&force, "force", false, "overwrite files that differ")
 	c.AddCommand(export)
 	return c

@@ -19,7 +19,7 @@ import (
 )
 
 // well is the query that gives something where nothing is wrong, and nothing was for some seconds.
-const well = "min(min_over_time(kerbagent_login_success[4s])) == 1 and sum(sum_over_time(kerbagent_finding[4s])) == 0 and min(min_over_time(kerbagent_probe_success[4s])) == 1"
+const well = "min(min_over_time(kerbagent_login_success[4s])) == 1 and absent(kerbagent_finding) == 1 and min(min_over_time(kerbagent_probe_success[4s])) == 1"
 
 // firing is the query that gives something while an alert fires.
 func firing(alert, labels string) string {

@@ -44,7 +44,7 @@ probes: {interval: 2s, timeout: 1s}
 	if err := os.WriteFile(config, []byte(yaml), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	d := startDaemon(t, config, filepath.Join(dir, "state"))
+	d := startDaemon(t, config, filepath.Join(dir, "state"), "--metrics", "full")
 	// Prometheus itself does not mind a series that comes twice in a scrape.
 	lint := exec.Command("promtool", "check", "metrics")
 	lint.Stdin = strings.NewReader(d.get("/metrics"))

@@ -35,6 +35,8 @@ type runOptions struct {
 	logLevel  string
 	logFormat string
 	rehearsal string
+	metrics   string
+	classic   bool
 	listen    web.ListenOptions
 	web       web.Options
 }
@@ -76,6 +78,9 @@ EXIT STATUS
 	enumerated(c, "log-level", "debug", "info", "warn", "error")
 	f.StringVar(&o.logFormat, "log-format", "text", "log `format`: text or json; the log goes to stderr")
 	enumerated(c, "log-format", "text", "json")
+	f.StringVar(&o.metrics, "metrics", "lean", "`level` of metrics: lean (at most 200 series in the usual set-up) or full (every target, reason and stage)")
+	enumerated(c, "metrics", "lean", "full")
+	f.BoolVar(&o.classic, "metrics-classic", false, "give the lean histograms classic buckets too, for a Prometheus that takes no native histograms")
 	f.StringArrayVar(&o.listen.Addresses, "web.listen-address", []string{"127.0.0.1:10088"}, "`address` to serve HTTP on; repeatable")
 	f.BoolVar(&o.listen.SystemdSocket, "web.systemd-socket", false, "serve on the sockets that systemd hands over, in place of --web.listen-address")
 	f.StringVar(&o.listen.ConfigFile, "web.config.file", "", "`file` with TLS and basic-auth settings, in the format of Prometheus exporters")
@@ -101,6 +106,9 @@ func (o *runOptions) run(ctx context.Context, s streams, ownState bool) error {
 	log, err := newLog(s.err, o.logLevel, o.logFormat)
 	if err != nil {
 		return err
+	}
+	if o.metrics != "lean" && o.metrics != "full" {
+		return fmt.Errorf("--metrics %q: must be lean or full", o.metrics)
 	}
 	host, err := os.Hostname()
 	if err != nil {
@@ -134,8 +142,9 @@ func (o *runOptions) run(ctx context.Context, s streams, ownState bool) error {
 		log.Warn(note)
 	}
 	return daemon.Run(ctx, daemon.Options{
-		Load:     o.load,
-		Resolver: func() ([]netip.AddrPort, error) { return discover.HostResolver("/etc/resolv.conf") },
+		Load:        o.load,
+		Resolver:    func() ([]netip.AddrPort, error) { return discover.HostResolver("/etc/resolv.conf") },
+		FullMetrics: o.metrics == "full", ClassicMetrics: o.classic,
 		Dialer:   dialer,
 		Host:     host,
 		Version:  version(),

@@ -28,10 +28,17 @@ type Dashboard struct {
 	Timezone      string
 	Refresh       string
 	Time          struct{ From, To string }
-	Annotations   struct{ List []json.RawMessage }
+	Annotations   struct{ List []Annotation }
 	Links         []Link
 	Templating    struct{ List []Variable }
 	Panels        []Panel
+}
+
+// Annotation marks times on every panel.
+type Annotation struct {
+	Name, IconColor, Expr, Step, TitleFormat, TextFormat, TagKeys string
+	Datasource                                                    Datasource
+	Enable                                                        bool
 }
 
 // Link is one at the top of a dashboard. Grafana's schema wants all of it but the URL.
@@ -118,6 +125,9 @@ func (d Dashboard) Queries(t testing.TB) []Query {
 		for _, q := range p.Targets {
 			out = append(out, Query{p.Title, q.RefID, q.Expr, q.Instant})
 		}
+	}
+	for _, a := range d.Annotations.List {
+		out = append(out, Query{Panel: "annotation " + a.Name, Expr: a.Expr})
 	}
 	for _, v := range d.Templating.List[1:] {
 		var q struct{ Query string }

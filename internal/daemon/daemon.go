@@ -49,11 +49,14 @@ type Options struct {
 	StateDir    string
 	OrderFile   string // the file for the order of the krb5.conf's KDCs; empty: keeper.DefaultOrderFile
 	AuditReport string // of the applications; empty: audit.DefaultReport
-	Log         *slog.Logger
-	Hangup      <-chan os.Signal // each is a reload; nil: none
-	Manager     Manager
-	Web         web.Options
-	Serve       func(context.Context, http.Handler) error // serves until its context ends; nil: nothing is served
+	FullMetrics bool   // every series of a target, a reason and a stage; else the level for a fleet
+	// ClassicMetrics: the histograms of the level for a fleet have classic buckets too.
+	ClassicMetrics bool
+	Log            *slog.Logger
+	Hangup         <-chan os.Signal // each is a reload; nil: none
+	Manager        Manager
+	Web            web.Options
+	Serve          func(context.Context, http.Handler) error // serves until its context ends; nil: nothing is served
 
 	// For tests.
 	perHour int              // logins an hour and account; 0: config.MaxLoginsAnHour
@@ -115,7 +118,7 @@ func newDaemon(o Options) (*Daemon, error) {
 	d.notes.set(noteResolver, err)
 	d.users = newUsers(cfg)
 	d.o.Log = slog.New(hiding{Handler: o.Log.Handler(), users: d.users})
-	d.metrics = metrics.New(metrics.Options{Version: o.Version, HideUsers: d.users.hide})
+	d.metrics = metrics.New(metrics.Options{Version: o.Version, Lean: !o.FullMetrics, Classic: o.ClassicMetrics, HideUsers: d.users.hide})
 	d.recorder, err = recorder.Open(o.StateDir, recorder.Options{HideUsers: d.users.hide, Users: d.users.all(), Now: o.Now})
 	d.notes.set(noteRecord, err)
 	d.sched = schedule.New(schedule.Options{Host: o.Host, Panicked: func(key string, v any, stack []byte) {

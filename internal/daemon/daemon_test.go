@@ -37,7 +37,7 @@ func TestRunHealthy(t *testing.T) {
 	for _, want := range []string{
 		`kerbagent_login_success{database="orders",user="alice@CORP.EXAMPLE.COM"} 1`,
 		`kerbagent_login_breaker_open{user="carol@ONPREM.LOCAL"} 0`,
-		`kerbagent_finding{code="kdc-silent",severity="warning"} 0`,
+		`kerbagent_probe_kind_failures_total{probe="login"} 0`,
 		`kerbagent_database_unfinished_handshakes{database="orders"} 0`,
 		`kerbagent_config_last_reload_successful 1`,
 	} {

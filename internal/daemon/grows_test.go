@@ -21,7 +21,7 @@ func TestRunGrows(t *testing.T) { grows(t, 2000) }
 // climbed and explained while logins go on; and when it is small again nothing
 // of it is left.
 func grows(t *testing.T, jobs int) {
-	r := start(t, "", nil)
+	r := start(t, "", func(o *Options, _ *config.Config) { o.FullMetrics = true })
 	r.untilReady()
 	r.until("well", r.healthy)
 	// But those of findings, of which each severity that was seen adds one, and of

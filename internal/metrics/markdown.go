@@ -25,6 +25,23 @@ last runs left; it never resolves or dials. A page serves everybody who asks wit
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", r.Name, r.Type, code(r.Labels), r.Help)
 	}
 	b.WriteString(`
+## Two levels
+
+` + "`kerbagent run --metrics lean`" + ` is the default: at most 200 series a host in the usual set-up (a realm with two controllers and a trusted realm with one, IPv4 and IPv6, one
+database, three logins), a native histogram counted as one. ` + "`--metrics full`" + ` has every metric as the table above has it, about ` + fmt.Sprint(typicalSeries) + ` series. At the lean level these differ:
+
+| metric | labels | |
+| --- | --- | --- |
+`)
+	for _, r := range Table() {
+		if labels, different := r.Lean(); different != "" {
+			fmt.Fprintf(&b, "| `%s` | %s | %s |\n", r.Name, code(labels), different)
+		}
+	}
+	b.WriteString(`
+Lean histograms are native only. A Prometheus that does not take native histograms has their sums and counts, and the dashboards then show means alone;
+` + "`--metrics-classic`" + ` adds the classic buckets, about 100 series more.
+
 Beside them: the usual ` + "`process_*`, and of `go_*`" + ` what tells of a leak (goroutines, threads, the heap's live objects, garbage collection).
 
 ## A question for each
@@ -57,13 +74,13 @@ What a peer says never becomes a label. With user names turned off, users are ` 
 
 ## Histograms
 
-Both histograms are native, of schema ` + fmt.Sprint(nativeSchema) + ` (each bucket ends 9 % above the one before), where Prometheus asks for that
+At the full level both histograms are native, of schema ` + fmt.Sprint(nativeSchema) + ` (each bucket ends 9 % above the one before), where Prometheus asks for that
 (` + "`scrape_native_histograms`" + `), and classic for those that do not. The classic buckets end at: ` + ends() + ` seconds. They are few
 because each costs a series: within a rack, within a region, between regions, slow, other clients begin to retry, timed out.
 
 ## How many series
 
-A host with two realms, four domain controllers, one database and two logins has about ` + fmt.Sprint(typicalSeries) + `, of which most are classic buckets of
+At the full level a host with two realms, four domain controllers, one database and two logins has about ` + fmt.Sprint(typicalSeries) + `, of which most are classic buckets of
 ` + "`kerbagent_probe_stage_duration_seconds`" + ` and reasons at 0. A large fleet may want to keep those of the logins alone:
 
 ` + "```yaml" + `

@@ -28,6 +28,8 @@ import (
 // Options of New.
 type Options struct {
 	Version   string // kerbagent's version
+	Lean      bool   // the level for a fleet: at most 200 series a host in the usual set-up
+	Classic   bool   // lean histograms have classic buckets too, for a Prometheus that takes no native ones
 	HideUsers bool   // users are user-1, user-2, … in the order in which their logins are planned, which is that of the configuration
 }
 
@@ -39,6 +41,8 @@ type Metrics struct {
 	gauges   map[string]*prometheus.GaugeVec
 	changes  prometheus.Counter          // counts the changes of krb5.conf
 	descs    map[string]*prometheus.Desc // the descriptions of perTarget's metrics
+	kinds    *prometheus.CounterVec      // failed runs by kind of probe
+	lean     *lean                       // nil at the full level
 
 	mu         sync.Mutex
 	tracked    tracked
@@ -70,15 +74,24 @@ func New(o Options) *Metrics {
 		case r.Type == TypeGauge:
 			m.gauges[r.Name] = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: r.Name, Help: r.Help}, r.Labels)
 			m.registry.MustRegister(m.gauges[r.Name])
+		case r.Name == kindFailures:
+			m.kinds = prometheus.NewCounterVec(prometheus.CounterOpts{Name: r.Name, Help: r.Help}, r.Labels)
+			m.registry.MustRegister(m.kinds)
 		case r.Name == krb5confChanges:
 			m.changes = prometheus.NewCounter(prometheus.CounterOpts{Name: r.Name, Help: r.Help})
 			m.registry.MustRegister(m.changes)
 		}
 	}
-	m.registry.MustRegister(perTarget{m})
+	if o.Lean {
+		m.lean = newLean(m, o.Classic)
+	} else {
+		m.registry.MustRegister(perTarget{m})
+	}
 	m.gauges[buildInfo].WithLabelValues(safe(o.Version), runtime.Version()).Set(1)
 	for _, r := range diagnose.Catalogue() {
-		m.finding(labelled{r.Code, r.Severity})
+		if !o.Lean {
+			m.finding(labelled{r.Code, r.Severity})
+		}
 	}
 	return m
 }
@@ -98,10 +111,15 @@ func (m *Metrics) finding(l labelled) prometheus.Gauge {
 	return g
 }
 
-// Findings sets the current ones. A series that has been there stays, at 0.
+// Findings sets the current ones. At the full level a series that has been there
+// stays, at 0.
 func (m *Metrics) Findings(now []diagnose.Finding) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.gauges[firstFinding].Reset()
+	if len(now) > 0 {
+		m.gauges[firstFinding].WithLabelValues(string(now[0].Code), string(now[0].Severity)).Set(1)
+	}
 	count := map[labelled]int{}
 	for _, f := range now {
 		count[labelled{f.Code, f.Severity}]++
@@ -110,7 +128,10 @@ func (m *Metrics) Findings(now []diagnose.Finding) {
 		m.finding(l)
 	}
 	for l, g := range m.findings {
-		g.Set(float64(count[l]))
+		if g.Set(float64(count[l])); m.lean != nil && count[l] == 0 {
+			m.gauges[finding].DeleteLabelValues(string(l.code), string(l.severity))
+			delete(m.findings, l)
+		}
 	}
 }
 

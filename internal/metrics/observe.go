@@ -20,7 +20,7 @@ func (m *Metrics) Observe(r probe.Result) {
 	if id != r.ID {
 		return // the file's own result counts its issues
 	}
-	p.count(r)
+	m.count(p, r)
 	switch id.Kind {
 	case probe.KDC:
 		if skew, ok := r.Samples[probe.SampleSkew]; ok {
@@ -35,10 +35,24 @@ func (m *Metrics) Observe(r probe.Result) {
 }
 
 // count does what all probes have in common.
-func (p *point) count(r probe.Result) {
+func (m *Metrics) count(p *point, r probe.Result) {
 	ended := seconds(r.Started.Add(r.Duration))
-	g := p.group
 	p.ran, p.outcome = ended, r.Outcome
+	if r.Outcome == probe.OK && r.Facts[probe.FactRefusedAt] == "" {
+		p.succeeded = ended
+	}
+	if r.Outcome == probe.Failed && r.Facts[probe.FactRefusedAt] == "" {
+		m.kinds.WithLabelValues(p.at[0]).Inc()
+	}
+	if m.lean != nil {
+		m.lean.count(p, r)
+		return
+	}
+	p.group.count(r)
+}
+
+// count counts a run at the full level.
+func (g *group) count(r probe.Result) {
 	switch {
 	case r.Outcome == probe.Skipped:
 		counted(&g.skips, r.Reason)
@@ -51,11 +65,9 @@ func (p *point) count(r probe.Result) {
 	for _, s := range r.Stages {
 		g.stage(s.Name).observe(s.Duration.Seconds())
 	}
-	if r.Outcome == probe.OK {
-		p.succeeded = ended
-		return
+	if r.Outcome != probe.OK {
+		counted(&g.failures, r.Reason)
 	}
-	counted(&g.failures, r.Reason)
 }
 
 func counted(tallies *[]tally, reason probe.Reason) {

@@ -24,10 +24,12 @@ const (
 	reloadSuccessful  = "kerbagent_config_last_reload_successful"
 	reloadTime        = "kerbagent_config_last_reload_success_timestamp_seconds"
 	finding           = "kerbagent_finding"
+	firstFinding      = "kerbagent_first_finding"
 	probeSuccess      = "kerbagent_probe_success"
 	probeLastRun      = "kerbagent_probe_last_run_timestamp_seconds"
 	probeLastSuccess  = "kerbagent_probe_last_success_timestamp_seconds"
 	probeFailures     = "kerbagent_probe_failures_total"
+	kindFailures      = "kerbagent_probe_kind_failures_total"
 	probeSkips        = "kerbagent_probe_skips_total"
 	probeDuration     = "kerbagent_probe_duration_seconds"
 	stageDuration     = "kerbagent_probe_stage_duration_seconds"
@@ -49,6 +51,9 @@ func Table() []Row {
 		{finding, TypeGauge, []string{"code", "severity"},
 			"Findings with this code and severity now: root causes, without their consequences. Every code at its worst severity is 0 from the start.",
 			`kerbagent_finding{severity="error"} > 0`},
+		{firstFinding, TypeGauge, []string{"code", "severity"},
+			"1 for the first finding of this host now, its root cause: hosts that have the same one fail alike. Missing where nothing is found.",
+			`sort_desc(count by (code) (kerbagent_first_finding))`},
 		{loginSuccess, TypeGauge, []string{"user", "database"},
 			"1 where the latest login that was tried went all the way to SELECT CURRENT_USER(), 0 where it failed. Also 0 while a login is paused because it was refused; otherwise unchanged while a login is paused.",
 			`kerbagent_login_success == 0`},
@@ -67,6 +72,9 @@ func Table() []Row {
 		{probeFailures, TypeCounter, []string{"probe", "target", "reason"},
 			"Failed runs by what was seen. Every reason that this kind of probe can give is 0 from the start.",
 			`sum by (reason) (increase(kerbagent_probe_failures_total{probe="login"}[1h])) > 0`},
+		{kindFailures, TypeCounter, []string{"probe"},
+			"Failed runs by kind of probe; 0 from the start.",
+			`increase(kerbagent_probe_kind_failures_total{probe="login"}[1h]) > 0`},
 		{probeSkips, TypeCounter, []string{"probe", "target", "reason"},
 			"Probes that were skipped, by reason: by lockout or max_connect_errors protection, or because there was nothing to ask.",
 			`increase(kerbagent_probe_skips_total{reason="no-record"}[15m]) > 0`},
@@ -107,4 +115,26 @@ func Table() []Row {
 			"Always 1, with kerbagent's version and that of Go.",
 			`count by (version) (kerbagent_build_info)`},
 	}, applicationRows())
+}
+
+// Lean returns how a metric differs at the lean level: its labels there, and what is
+// different in words; empty where nothing is.
+func (r Row) Lean() (labels []string, different string) {
+	switch r.Name {
+	case finding:
+		return r.Labels, "only while it is there"
+	case probeSuccess:
+		return r.Labels, "of DNS one series a server and transport, the server's address as its target: 1 where every question was answered well"
+	case probeLastRun, probeLastSuccess:
+		return r.Labels, "of logins, and of each realm over all its KDCs (the realm is the target)"
+	case probeFailures:
+		return r.Labels, "a reason from its first failure on"
+	case probeSkips:
+		return []string{"probe"}, "by kind of probe"
+	case probeDuration:
+		return []string{"probe", "transport"}, "by kind of probe and transport, native"
+	case stageDuration:
+		return []string{"stage"}, "of logins alone, native"
+	}
+	return r.Labels, ""
 }

@@ -75,6 +75,12 @@ func (m *Metrics) Track(targets []probe.Target) {
 	next := m.newTracked(targets, users)
 	m.sweep(next)
 	m.tracked = next
+	for s := range m.tracked.groups {
+		m.kinds.WithLabelValues(s[0])
+		if m.lean != nil && len(skipsOf(probe.Kind(s[0]))) > 0 {
+			m.lean.skips.WithLabelValues(s[0])
+		}
+	}
 	for user, label := range m.tracked.users {
 		m.gauges[loginBreaker].WithLabelValues(label).Set(number(m.breakers[user]))
 	}
@@ -211,9 +217,22 @@ func (m *Metrics) sweep(next tracked) {
 			m.gauges[loginSuccess].DeleteLabelValues(m.tracked.users[p.facts[probe.FactUser]], safe(p.facts[probe.FactDatabase]))
 		}
 	}
+	kinds := map[string]bool{}
+	for s := range next.groups {
+		kinds[s[0]] = true
+	}
 	for s := range m.tracked.groups {
+		if !kinds[s[0]] {
+			m.kinds.DeleteLabelValues(s[0])
+			if m.lean != nil {
+				m.lean.skips.DeleteLabelValues(s[0])
+			}
+		}
 		if next.groups[s] == nil {
 			m.gauges[ticketExpiry].DeleteLabelValues(s[:]...)
+			if m.lean != nil {
+				m.lean.forget(s)
+			}
 		}
 	}
 	for user, label := range m.tracked.users {

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kerbagent/kerbagent/docs"
 	"github.com/kerbagent/kerbagent/internal/diagnose"
 	"github.com/kerbagent/kerbagent/internal/recorder"
 	"github.com/kerbagent/kerbagent/internal/report"
@@ -72,6 +73,7 @@ func Handler(s Source, o Options) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /{$}", serve("text/html; charset=utf-8", page))
 	mux.Handle("GET /static/{name}", http.HandlerFunc(static))
+	mux.HandleFunc("GET /codes/{code}", codePage)
 	mux.Handle("GET /api/v1/report", serve("application/json", rep))
 	mux.Handle("GET /api/v1/failures", serve("application/json", failures))
 	mux.HandleFunc("GET /-/healthy", h.healthy)
@@ -160,4 +162,15 @@ func renderFailures(records []recorder.Record) ([]byte, error) {
 		return nil, fmt.Errorf("encoding failures: %w", err)
 	}
 	return append(b, '\n'), nil
+}
+
+// codePage serves what a finding means, for sites without a way to the project's pages.
+func codePage(w http.ResponseWriter, r *http.Request) {
+	page, ok := docs.Page(r.PathValue("code"))
+	if !ok {
+		http.NotFound(w, r)
+		return
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = w.Write(page) // whoever has gone misses it
 }
