@@ -81,11 +81,13 @@ EXIT STATUS
 	f.StringVar(&o.config, "config", config.DefaultFile, "configuration `file`")
 	f.StringVar(&o.region, "region", "", "AWS `Region`, where the configuration has none")
 	f.StringVar(&o.profile, "profile", "", "`name` of a profile of the AWS configuration")
-	f.StringVar(&o.stateDir, "state-dir", "", "`directory` for the record of what was asked for, whose owner alone may write there (default: "+bootstrapStateDir()+")")
+	f.StringVar(&o.stateDir, "state-dir", "", "`directory` for the record of what was asked for, whose owner alone may write there "+
+		"(default: "+bootstrapStateDir()+")")
 	f.StringVarP(&o.output, "output", "o", "human", "how to print the result: `human` or json")
 	enumerated(c, "output", "human", "json")
 	f.BoolVar(&o.yes, "yes", false, "answer the question of apply: do not ask")
-	f.DurationVar(&o.waitLock, "wait-lock", 0, "how `long` to wait for a bootstrap that holds the lock, e.g. 30m (default: not at all, exit 6)")
+	f.DurationVar(&o.waitLock, "wait-lock", 0, "how `long` to wait for a bootstrap that holds the lock, e.g. 30m (default: not at "+
+		"all, exit 6)")
 	f.BoolVar(&o.noService, "no-service", false, "leave the daemon of this host alone: neither hand it passwords nor start it")
 	f.BoolVar(&o.takeLock, "take-lock", false, "take the lock from a bootstrap that is dead")
 	c.AddCommand(o.plan(s), o.status(s), o.policy(s), o.applyVerb(s), o.client(s), o.rotate(s), o.destroy(s), o.export(s))
@@ -93,9 +95,10 @@ EXIT STATUS
 }
 
 func (o *bootstrapOptions) plan(s streams) *cobra.Command {
-	return &cobra.Command{Use: "plan", Short: "Say what there is and what would be done; change nothing", Args: noArgs, RunE: func(c *cobra.Command, _ []string) error {
-		return o.look(c.Context(), s, true)
-	}}
+	return &cobra.Command{Use: "plan", Short: "Say what there is and what would be done; change nothing", Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return o.look(c.Context(), s, true)
+		}}
 }
 
 func (o *bootstrapOptions) status(s streams) *cobra.Command {
@@ -105,37 +108,41 @@ func (o *bootstrapOptions) status(s streams) *cobra.Command {
 }
 
 func (o *bootstrapOptions) applyVerb(s streams) *cobra.Command {
-	return &cobra.Command{Use: "apply", Short: "Show the plan, ask for confirmation, then make what is missing and log in", Args: noArgs, RunE: func(c *cobra.Command, _ []string) error {
-		return o.apply(c.Context(), s, true)
-	}}
+	return &cobra.Command{Use: "apply", Short: "Show the plan, ask for confirmation, then make what is missing and log in", Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return o.apply(c.Context(), s, true)
+		}}
 }
 
 func (o *bootstrapOptions) policy(s streams) *cobra.Command {
 	var readOnly bool
 	var account, purpose string
-	c := &cobra.Command{Use: "policy", Short: "Print the IAM policy that the configuration needs; calls nothing", Args: noArgs, RunE: func(*cobra.Command, []string) error {
-		cfg, err := o.load()
-		if err != nil {
+	c := &cobra.Command{Use: "policy", Short: "Print the IAM policy that the configuration needs; calls nothing", Args: noArgs,
+		RunE: func(*cobra.Command, []string) error {
+			cfg, err := o.load()
+			if err != nil {
+				return err
+			}
+			if readOnly {
+				purpose = string(bootstrap.ForStatus)
+			}
+			if !slices.Contains([]bootstrap.Purpose{bootstrap.ForApply, bootstrap.ForStatus, bootstrap.ForRotate, bootstrap.ForClient},
+				bootstrap.Purpose(purpose)) {
+				return fmt.Errorf("--for %q is none of apply, status, rotate and client", purpose)
+			}
+			account = cmp.Or(account, cfg.Account)
+			region := cmp.Or(cfg.Region, o.region, os.Getenv("AWS_REGION"))
+			if region == "" {
+				return errors.New("no AWS Region is set: set bootstrap.region or pass --region")
+			}
+			for _, warning := range bootstrap.PolicyWarnings(cfg) {
+				fmt.Fprintln(s.err, "warning: "+warning)
+			}
+			_, err = fmt.Fprintln(s.out, bootstrap.Policy(cfg, region, account, bootstrap.Purpose(purpose)))
 			return err
-		}
-		if readOnly {
-			purpose = string(bootstrap.ForStatus)
-		}
-		if !slices.Contains([]bootstrap.Purpose{bootstrap.ForApply, bootstrap.ForStatus, bootstrap.ForRotate, bootstrap.ForClient}, bootstrap.Purpose(purpose)) {
-			return fmt.Errorf("--for %q is none of apply, status, rotate and client", purpose)
-		}
-		account = cmp.Or(account, cfg.Account)
-		region := cmp.Or(cfg.Region, o.region, os.Getenv("AWS_REGION"))
-		if region == "" {
-			return errors.New("no AWS Region is set: set bootstrap.region or pass --region")
-		}
-		for _, warning := range bootstrap.PolicyWarnings(cfg) {
-			fmt.Fprintln(s.err, "warning: "+warning)
-		}
-		_, err = fmt.Fprintln(s.out, bootstrap.Policy(cfg, region, account, bootstrap.Purpose(purpose)))
-		return err
-	}}
-	c.Flags().StringVar(&purpose, "for", string(bootstrap.ForApply), "what the policy is for: `apply`, status (plan and status change nothing), rotate, or client")
+		}}
+	c.Flags().StringVar(&purpose, "for", string(bootstrap.ForApply),
+		"what the policy is for: `apply`, status (plan and status change nothing), rotate, or client")
 	c.Flags().BoolVar(&readOnly, "read-only", false, "the same as --for status")
 	c.Flags().StringVar(&account, "account", "", "`number` of the AWS account (default: bootstrap.account, else the policy is valid in any)")
 	return c
@@ -175,7 +182,8 @@ func (o *bootstrapOptions) options(ctx context.Context, s streams) (bootstrap.Op
 		Config: cfg, AWS: clients, StateDir: dir, FormerStateDir: former, Host: host, TakeLock: o.takeLock, WaitLock: o.waitLock,
 		Now: time.Now, Sleep: sleep, Service: service, ServiceFiles: serviceFiles(),
 		Accounts: bootstrap.OpenDirectory, Login: recordedLogin(dir), SQL: bootstrap.OpenDatabase, Krb5Conf: bootstrapKrb5Conf(ctx),
-		Verify: func(ctx context.Context, cfg *config.Config, prompted func(config.Login) ([]byte, error)) ([]probe.Result, diagnose.Report, error) {
+		Verify: func(ctx context.Context, cfg *config.Config, prompted func(config.Login) ([]byte, error)) ([]probe.Result,
+			diagnose.Report, error) {
 			env, err := hostEnv(cfg, dir, ledger.Options{})
 			if err != nil {
 				return nil, diagnose.Report{}, err

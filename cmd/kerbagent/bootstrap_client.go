@@ -66,23 +66,20 @@ func (systemdService) Since(ctx context.Context) (time.Time, bool, error) {
 	if err != nil {
 		return time.Time{}, false, err
 	}
-	var since time.Time
+	property := map[string]string{} // in the order that systemd likes
 	for line := range strings.Lines(out) {
 		key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
-		switch key {
-		case "ActiveState":
-			if value != "active" && value != "reloading" {
-				return time.Time{}, false, nil
-			}
-		case "ActiveEnterTimestamp":
-			n, err := strconv.ParseInt(strings.TrimPrefix(value, "@"), 10, 64)
-			if err != nil {
-				return time.Time{}, false, fmt.Errorf("systemd says that %s is active since %q", unitName, value)
-			}
-			since = time.Unix(n, int64(time.Second-1)) // to the second is as fine as it is known
-		}
+		property[key] = value
 	}
-	return since, true, nil
+	if state := property["ActiveState"]; state != "active" && state != "reloading" {
+		return time.Time{}, false, nil
+	}
+	at := property["ActiveEnterTimestamp"]
+	n, err := strconv.ParseInt(strings.TrimPrefix(at, "@"), 10, 64)
+	if err != nil {
+		return time.Time{}, false, fmt.Errorf("systemd says that %s is active since %q", unitName, at)
+	}
+	return time.Unix(n, int64(time.Second-1)), true, nil // to the second is as fine as it is known
 }
 
 // Restart reads the units again, and starts this one with them.

@@ -75,7 +75,8 @@ func printLines(w io.Writer, text string) {
 }
 
 func printBootstrapError(w io.Writer, e *bootstrap.Error) {
-	what := map[bootstrap.Exit]string{bootstrap.ExitWaiting: "waiting", bootstrap.ExitCredentials: "credentials", bootstrap.ExitPermission: "not allowed", bootstrap.ExitLocked: "locked"}[e.Exit]
+	what := map[bootstrap.Exit]string{bootstrap.ExitWaiting: "waiting", bootstrap.ExitCredentials: "credentials",
+		bootstrap.ExitPermission: "not allowed", bootstrap.ExitLocked: "locked"}[e.Exit]
 	if what == "" {
 		what = "failed"
 	}
@@ -115,7 +116,8 @@ func (p *bootstrapProgress) event(e bootstrap.Event) {
 	}
 	p.close()
 	p.waiting = ""
-	mark := map[bootstrap.EventKind]string{bootstrap.EventFound: " ", bootstrap.EventDoing: "+", bootstrap.EventAgain: "~", bootstrap.EventNote: "!", bootstrap.EventDone: "="}[e.Kind]
+	mark := map[bootstrap.EventKind]string{bootstrap.EventFound: " ", bootstrap.EventDoing: "+", bootstrap.EventAgain: "~",
+		bootstrap.EventNote: "!", bootstrap.EventDone: "="}[e.Kind]
 	for i, line := range strings.Split(e.Text, "\n") {
 		step := ""
 		if i == 0 {

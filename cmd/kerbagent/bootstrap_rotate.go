@@ -36,7 +36,8 @@ func (o *bootstrapOptions) rotateThem(ctx context.Context, s streams, names []st
 		return o.end(s, bootstrap.Report{}, err)
 	}
 	if term.IsTerminal(int(s.in.Fd())) && !o.yes {
-		fmt.Fprintf(s.err, "This gives %s a new password in the directory, at once. Whoever holds the old one is refused from then on.\n", strings.Join(names, ", "))
+		fmt.Fprintf(s.err, "This gives %s a new password in the directory, at once. Whoever holds the old one is refused from then on.\n",
+			strings.Join(names, ", "))
 		if !agreed(ctx, s) {
 			return errors.New("nothing was done; with --yes it does not ask")
 		}

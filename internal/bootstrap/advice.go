@@ -21,7 +21,8 @@ func (w *world) beyond(advice string) string {
 		return ""
 	}
 	slices.Sort(lacking)
-	return "the policy that kerbagent bootstrap policy prints does not include " + strings.Join(lacking, " and ") + ": run the command with an administrator's credentials"
+	return "the policy that kerbagent bootstrap policy prints does not include " + strings.Join(lacking, " and ") +
+		": run the command with an administrator's credentials"
 }
 
 // grants reports whether the policy of an apply has an action.

@@ -97,7 +97,8 @@ func missing(err error) permission {
 	var op *smithy.OperationError
 	if errors.As(err, &api) {
 		// The services' common wording, from IAM's troubleshooting page.
-		m := regexp.MustCompile(`not authorized to perform:? ([a-z0-9-]+:[A-Za-z]+)(?: on resource:? ([^\s"]+))?`).FindStringSubmatch(api.ErrorMessage())
+		wording := regexp.MustCompile(`not authorized to perform:? ([a-z0-9-]+:[A-Za-z]+)(?: on resource:? ([^\s"]+))?`)
+		m := wording.FindStringSubmatch(api.ErrorMessage())
 		if m != nil {
 			p.action = m[1]
 			if at := strings.TrimRight(m[2], "."); at != "" {
@@ -130,7 +131,8 @@ func passes(err error) bool {
 	var reading *smithy.DeserializationError
 	var clock interface{ RetryableError() bool }
 	busy := []string{"InvalidDBClusterStateFault", "InvalidDBInstanceState", "InvalidDBInstanceStateFault", "ConcurrentModification",
-		"DirectoryUnavailableException", "ServiceException", "ServiceFailure", "InternalError", "InternalFailure", "InternalServiceError", "ServiceUnavailable", "Unavailable"}
+		"DirectoryUnavailableException", "ServiceException", "ServiceFailure", "InternalError", "InternalFailure", "InternalServiceError",
+		"ServiceUnavailable", "Unavailable"}
 	var credentials *credentialsError
 	switch {
 	case errors.As(err, &credentials): // of a refresh: those of the start are not waited for
@@ -144,7 +146,8 @@ func passes(err error) bool {
 	case code(err) != "":
 		return false
 	}
-	return errors.As(err, &sending) || errors.As(err, &network) || errors.As(err, &reading) || errors.As(err, &clock) && clock.RetryableError() ||
+	return errors.As(err, &sending) || errors.As(err, &network) || errors.As(err, &reading) || errors.As(err, &clock) &&
+		clock.RetryableError() ||
 		is[*aws.RequestCanceledError](err)
 }
 

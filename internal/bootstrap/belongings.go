@@ -69,7 +69,8 @@ func (b *belongings) readCluster(ctx context.Context) error {
 	}
 	ours := b.Config.Cluster.Fresh() && slices.ContainsFunc(c.TagList, func(t rdstypes.Tag) bool { return aws.ToString(t.Key) == ourTag })
 	if !ours {
-		if slices.ContainsFunc(c.DomainMemberships, func(m rdstypes.DomainMembership) bool { return aws.ToString(m.Domain) == b.world.directory.id }) {
+		if slices.ContainsFunc(c.DomainMemberships,
+			func(m rdstypes.DomainMembership) bool { return aws.ToString(m.Domain) == b.world.directory.id }) {
 			b.joined = c
 		}
 		return nil
@@ -89,7 +90,8 @@ func (b *belongings) readSecrets(ctx context.Context) error {
 			return fmt.Errorf("reading %s: %w", ref, err)
 		}
 		ours := slices.ContainsFunc(out.Tags, func(t secrettypes.Tag) bool { return aws.ToString(t.Key) == ourTag })
-		known := slices.ContainsFunc(b.secrets, func(s *secretsmanager.DescribeSecretOutput) bool { return aws.ToString(s.ARN) == aws.ToString(out.ARN) })
+		known := slices.ContainsFunc(b.secrets,
+			func(s *secretsmanager.DescribeSecretOutput) bool { return aws.ToString(s.ARN) == aws.ToString(out.ARN) })
 		if ours && !known {
 			b.secrets = append(b.secrets, out)
 		}
@@ -107,11 +109,13 @@ func (b *belongings) left() []string {
 		out = append(out, "the database users: kerbagent bootstrap still creates them")
 	}
 	if b.joined != nil {
-		out = append(out, fmt.Sprintf("the cluster %s, which kerbagent did not create: in your own code for it, set the domain to %s and the domain's IAM role name to %s",
+		out = append(out, fmt.Sprintf("the cluster %s, which kerbagent did not create: in your own code for it, set the domain to %s and the "+
+			"domain's IAM role name to %s",
 			aws.ToString(b.joined.DBClusterIdentifier), b.world.directory.id, b.Config.Role.Name))
 	}
 	if b.Config.Trust != nil && b.world.directory.group != "" {
-		out = append(out, "the rules by which the domain controllers ("+b.world.directory.group+") reach the other forest: AWS created that security group, and kerbagent added rules to it")
+		out = append(out, "the rules by which the domain controllers ("+b.world.directory.group+") reach the other forest: AWS created that "+
+			"security group, and kerbagent added rules to it")
 	}
 	return out
 }

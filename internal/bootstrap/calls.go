@@ -21,33 +21,43 @@ type call[I, O, P any] func(context.Context, *I, ...func(*P)) (*O, error)
 
 // directoryCalls are those of directoryservice.
 type directoryCalls struct {
-	createMicrosoftAD             call[directoryservice.CreateMicrosoftADInput, directoryservice.CreateMicrosoftADOutput, directoryservice.Options]
-	describeDirectories           call[directoryservice.DescribeDirectoriesInput, directoryservice.DescribeDirectoriesOutput, directoryservice.Options]
-	describeDomainControllers     call[directoryservice.DescribeDomainControllersInput, directoryservice.DescribeDomainControllersOutput, directoryservice.Options]
-	getDirectoryLimits            call[directoryservice.GetDirectoryLimitsInput, directoryservice.GetDirectoryLimitsOutput, directoryservice.Options]
-	listTagsForResource           call[directoryservice.ListTagsForResourceInput, directoryservice.ListTagsForResourceOutput, directoryservice.Options]
-	resetUserPassword             call[directoryservice.ResetUserPasswordInput, directoryservice.ResetUserPasswordOutput, directoryservice.Options]
+	createMicrosoftAD call[directoryservice.CreateMicrosoftADInput, directoryservice.CreateMicrosoftADOutput,
+		directoryservice.Options]
+	describeDirectories call[directoryservice.DescribeDirectoriesInput, directoryservice.DescribeDirectoriesOutput,
+		directoryservice.Options]
+	describeDomainControllers call[directoryservice.DescribeDomainControllersInput, directoryservice.DescribeDomainControllersOutput,
+		directoryservice.Options]
+	getDirectoryLimits call[directoryservice.GetDirectoryLimitsInput, directoryservice.GetDirectoryLimitsOutput,
+		directoryservice.Options]
+	listTagsForResource call[directoryservice.ListTagsForResourceInput, directoryservice.ListTagsForResourceOutput,
+		directoryservice.Options]
+	resetUserPassword call[directoryservice.ResetUserPasswordInput, directoryservice.ResetUserPasswordOutput,
+		directoryservice.Options]
 	createTrust                   call[directoryservice.CreateTrustInput, directoryservice.CreateTrustOutput, directoryservice.Options]
 	describeTrusts                call[directoryservice.DescribeTrustsInput, directoryservice.DescribeTrustsOutput, directoryservice.Options]
 	verifyTrust                   call[directoryservice.VerifyTrustInput, directoryservice.VerifyTrustOutput, directoryservice.Options]
-	describeConditionalForwarders call[directoryservice.DescribeConditionalForwardersInput, directoryservice.DescribeConditionalForwardersOutput, directoryservice.Options]
-	createConditionalForwarder    call[directoryservice.CreateConditionalForwarderInput, directoryservice.CreateConditionalForwarderOutput, directoryservice.Options]
-	updateConditionalForwarder    call[directoryservice.UpdateConditionalForwarderInput, directoryservice.UpdateConditionalForwarderOutput, directoryservice.Options]
+	describeConditionalForwarders call[directoryservice.DescribeConditionalForwardersInput,
+		directoryservice.DescribeConditionalForwardersOutput, directoryservice.Options]
+	createConditionalForwarder call[directoryservice.CreateConditionalForwarderInput, directoryservice.CreateConditionalForwarderOutput,
+		directoryservice.Options]
+	updateConditionalForwarder call[directoryservice.UpdateConditionalForwarderInput, directoryservice.UpdateConditionalForwarderOutput,
+		directoryservice.Options]
 }
 
 // rdsCalls are those of rds.
 type rdsCalls struct {
 	describeDBClusters                 call[rds.DescribeDBClustersInput, rds.DescribeDBClustersOutput, rds.Options]
 	describeDBInstances                call[rds.DescribeDBInstancesInput, rds.DescribeDBInstancesOutput, rds.Options]
-	describeOrderableDBInstanceOptions call[rds.DescribeOrderableDBInstanceOptionsInput, rds.DescribeOrderableDBInstanceOptionsOutput, rds.Options]
-	describeDBClusterSnapshots         call[rds.DescribeDBClusterSnapshotsInput, rds.DescribeDBClusterSnapshotsOutput, rds.Options]
-	describeEvents                     call[rds.DescribeEventsInput, rds.DescribeEventsOutput, rds.Options]
-	createDBCluster                    func(context.Context, newCluster) error
-	modifyDBCluster                    call[rds.ModifyDBClusterInput, rds.ModifyDBClusterOutput, rds.Options]
-	restoreDBClusterFromSnapshot       call[rds.RestoreDBClusterFromSnapshotInput, rds.RestoreDBClusterFromSnapshotOutput, rds.Options]
-	restoreDBClusterToPointInTime      call[rds.RestoreDBClusterToPointInTimeInput, rds.RestoreDBClusterToPointInTimeOutput, rds.Options]
-	createDBInstance                   call[rds.CreateDBInstanceInput, rds.CreateDBInstanceOutput, rds.Options]
-	rebootDBInstance                   call[rds.RebootDBInstanceInput, rds.RebootDBInstanceOutput, rds.Options]
+	describeOrderableDBInstanceOptions call[rds.DescribeOrderableDBInstanceOptionsInput, rds.DescribeOrderableDBInstanceOptionsOutput,
+		rds.Options]
+	describeDBClusterSnapshots    call[rds.DescribeDBClusterSnapshotsInput, rds.DescribeDBClusterSnapshotsOutput, rds.Options]
+	describeEvents                call[rds.DescribeEventsInput, rds.DescribeEventsOutput, rds.Options]
+	createDBCluster               func(context.Context, newCluster) error
+	modifyDBCluster               call[rds.ModifyDBClusterInput, rds.ModifyDBClusterOutput, rds.Options]
+	restoreDBClusterFromSnapshot  call[rds.RestoreDBClusterFromSnapshotInput, rds.RestoreDBClusterFromSnapshotOutput, rds.Options]
+	restoreDBClusterToPointInTime call[rds.RestoreDBClusterToPointInTimeInput, rds.RestoreDBClusterToPointInTimeOutput, rds.Options]
+	createDBInstance              call[rds.CreateDBInstanceInput, rds.CreateDBInstanceOutput, rds.Options]
+	rebootDBInstance              call[rds.RebootDBInstanceInput, rds.RebootDBInstanceOutput, rds.Options]
 }
 
 // ec2Calls are those of ec2.
@@ -80,7 +90,8 @@ type secretsCalls struct {
 	deleteSecret             call[secretsmanager.DeleteSecretInput, secretsmanager.DeleteSecretOutput, secretsmanager.Options]
 	describeSecret           call[secretsmanager.DescribeSecretInput, secretsmanager.DescribeSecretOutput, secretsmanager.Options]
 	putSecretValue           call[secretsmanager.PutSecretValueInput, secretsmanager.PutSecretValueOutput, secretsmanager.Options]
-	updateSecretVersionStage call[secretsmanager.UpdateSecretVersionStageInput, secretsmanager.UpdateSecretVersionStageOutput, secretsmanager.Options]
+	updateSecretVersionStage call[secretsmanager.UpdateSecretVersionStageInput, secretsmanager.UpdateSecretVersionStageOutput,
+		secretsmanager.Options]
 }
 
 // stsCalls are those of sts.
@@ -89,47 +100,56 @@ type stsCalls struct {
 }
 
 // DescribeDirectories is the SDK's, for its paginator.
-func (c directoryCalls) DescribeDirectories(ctx context.Context, in *directoryservice.DescribeDirectoriesInput, o ...func(*directoryservice.Options)) (*directoryservice.DescribeDirectoriesOutput, error) {
+func (c directoryCalls) DescribeDirectories(ctx context.Context, in *directoryservice.DescribeDirectoriesInput,
+	o ...func(*directoryservice.Options)) (*directoryservice.DescribeDirectoriesOutput, error) {
 	return c.describeDirectories(ctx, in, o...)
 }
 
 // DescribeDomainControllers is the SDK's, for its paginator.
-func (c directoryCalls) DescribeDomainControllers(ctx context.Context, in *directoryservice.DescribeDomainControllersInput, o ...func(*directoryservice.Options)) (*directoryservice.DescribeDomainControllersOutput, error) {
+func (c directoryCalls) DescribeDomainControllers(ctx context.Context, in *directoryservice.DescribeDomainControllersInput,
+	o ...func(*directoryservice.Options)) (*directoryservice.DescribeDomainControllersOutput, error) {
 	return c.describeDomainControllers(ctx, in, o...)
 }
 
 // ListTagsForResource is the SDK's, for its paginator.
-func (c directoryCalls) ListTagsForResource(ctx context.Context, in *directoryservice.ListTagsForResourceInput, o ...func(*directoryservice.Options)) (*directoryservice.ListTagsForResourceOutput, error) {
+func (c directoryCalls) ListTagsForResource(ctx context.Context, in *directoryservice.ListTagsForResourceInput,
+	o ...func(*directoryservice.Options)) (*directoryservice.ListTagsForResourceOutput, error) {
 	return c.listTagsForResource(ctx, in, o...)
 }
 
 // DescribeTrusts is the SDK's, for its paginator.
-func (c directoryCalls) DescribeTrusts(ctx context.Context, in *directoryservice.DescribeTrustsInput, o ...func(*directoryservice.Options)) (*directoryservice.DescribeTrustsOutput, error) {
+func (c directoryCalls) DescribeTrusts(ctx context.Context, in *directoryservice.DescribeTrustsInput,
+	o ...func(*directoryservice.Options)) (*directoryservice.DescribeTrustsOutput, error) {
 	return c.describeTrusts(ctx, in, o...)
 }
 
 // DescribeDBInstances is the SDK's, for its paginator.
-func (c rdsCalls) DescribeDBInstances(ctx context.Context, in *rds.DescribeDBInstancesInput, o ...func(*rds.Options)) (*rds.DescribeDBInstancesOutput, error) {
+func (c rdsCalls) DescribeDBInstances(ctx context.Context, in *rds.DescribeDBInstancesInput,
+	o ...func(*rds.Options)) (*rds.DescribeDBInstancesOutput, error) {
 	return c.describeDBInstances(ctx, in, o...)
 }
 
 // DescribeOrderableDBInstanceOptions is the SDK's, for its paginator.
-func (c rdsCalls) DescribeOrderableDBInstanceOptions(ctx context.Context, in *rds.DescribeOrderableDBInstanceOptionsInput, o ...func(*rds.Options)) (*rds.DescribeOrderableDBInstanceOptionsOutput, error) {
+func (c rdsCalls) DescribeOrderableDBInstanceOptions(ctx context.Context, in *rds.DescribeOrderableDBInstanceOptionsInput,
+	o ...func(*rds.Options)) (*rds.DescribeOrderableDBInstanceOptionsOutput, error) {
 	return c.describeOrderableDBInstanceOptions(ctx, in, o...)
 }
 
 // DescribeEvents is the SDK's, for its paginator.
-func (c rdsCalls) DescribeEvents(ctx context.Context, in *rds.DescribeEventsInput, o ...func(*rds.Options)) (*rds.DescribeEventsOutput, error) {
+func (c rdsCalls) DescribeEvents(ctx context.Context, in *rds.DescribeEventsInput,
+	o ...func(*rds.Options)) (*rds.DescribeEventsOutput, error) {
 	return c.describeEvents(ctx, in, o...)
 }
 
 // ListAttachedRolePolicies is the SDK's, for its paginator.
-func (c iamCalls) ListAttachedRolePolicies(ctx context.Context, in *iam.ListAttachedRolePoliciesInput, o ...func(*iam.Options)) (*iam.ListAttachedRolePoliciesOutput, error) {
+func (c iamCalls) ListAttachedRolePolicies(ctx context.Context, in *iam.ListAttachedRolePoliciesInput,
+	o ...func(*iam.Options)) (*iam.ListAttachedRolePoliciesOutput, error) {
 	return c.listAttachedRolePolicies(ctx, in, o...)
 }
 
 // ListRolePolicies is the SDK's, for its paginator.
-func (c iamCalls) ListRolePolicies(ctx context.Context, in *iam.ListRolePoliciesInput, o ...func(*iam.Options)) (*iam.ListRolePoliciesOutput, error) {
+func (c iamCalls) ListRolePolicies(ctx context.Context, in *iam.ListRolePoliciesInput,
+	o ...func(*iam.Options)) (*iam.ListRolePoliciesOutput, error) {
 	return c.listRolePolicies(ctx, in, o...)
 }
 

@@ -42,7 +42,8 @@ func (s *clientStep) configText() (text []byte, needed bool, err error) {
 	cfg, err := config.Parse(path, have)
 	if err == nil {
 		if lacking := s.lacking(cfg); lacking != "" {
-			return nil, false, advise("add what is missing by hand; it would be:\n"+block, "%s is not kerbagent bootstrap's, and lacks %s", path, lacking)
+			return nil, false, advise("add what is missing by hand; it would be:\n"+block, "%s is not kerbagent bootstrap's, and lacks %s",
+				path, lacking)
 		}
 		return have, false, nil
 	}
@@ -81,11 +82,14 @@ func (s *clientStep) lacking(cfg *config.Config) string {
 func (s *clientStep) block() string {
 	var b strings.Builder
 	d := s.Config.Directory
-	fmt.Fprintf(&b, "%s\nrealms:\n  %s:\n    kind: aws-managed-ad\n    dns_servers: [%s]\n", beginMark, d.Realm(), quoted(s.directory.addresses))
+	fmt.Fprintf(&b, "%s\nrealms:\n  %s:\n    kind: aws-managed-ad\n    dns_servers: [%s]\n", beginMark, d.Realm(),
+		quoted(s.directory.addresses))
 	if t := s.Config.Trust; t != nil {
-		fmt.Fprintf(&b, "  %s:\n    kind: active-directory\n    dns_servers: [%s]\n    trusted_by: [%s]\n", t.Realm(), quoted(t.DNSServers), d.Realm())
+		fmt.Fprintf(&b, "  %s:\n    kind: active-directory\n    dns_servers: [%s]\n    trusted_by: [%s]\n", t.Realm(),
+			quoted(t.DNSServers), d.Realm())
 	}
-	fmt.Fprintf(&b, "databases:\n  %s:\n    endpoint: %q\n    realm: %s\n", s.Config.Cluster.Identifier, fmt.Sprintf("%s:%d", s.cluster.host, s.cluster.port), d.Realm())
+	fmt.Fprintf(&b, "databases:\n  %s:\n    endpoint: %q\n    realm: %s\n", s.Config.Cluster.Identifier,
+		fmt.Sprintf("%s:%d", s.cluster.host, s.cluster.port), d.Realm())
 	if ca := s.Config.Cluster.CAFile; ca != "" {
 		fmt.Fprintf(&b, "    tls: {mode: verify-full, ca_file: %q}\n", ca)
 	}

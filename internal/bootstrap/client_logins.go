@@ -32,7 +32,10 @@ func (s *clientStep) logins() []login {
 	var out []login
 	for _, u := range s.Config.DatabaseUsers {
 		l := login{user: u, kind: u.SecretKind, ref: u.Secret.String()}
-		i := slices.IndexFunc(s.Config.Users, func(d config.BootstrapUser) bool { return d.Name == u.User && u.Realm == s.Config.Directory.Realm() })
+		i := slices.IndexFunc(s.Config.Users, func(d config.BootstrapUser) bool {
+			return d.Name == u.User &&
+				u.Realm == s.Config.Directory.Realm()
+		})
 		switch {
 		case !u.Secret.IsZero():
 		case i < 0:

@@ -75,7 +75,8 @@ func (s *clientStep) waits(rep diagnose.Report) bool {
 // a user is disabled until it has its password; and each try would count.
 func (s *clientStep) spreading(results []probe.Result, rep diagnose.Report) []string {
 	for _, f := range rep.Findings {
-		if f.Severity == diagnose.Error && !slices.Contains([]diagnose.Code{"principal-unknown", "kdc-wrong-realm", "account-disabled", "account-revoked"}, f.Code) {
+		if f.Severity == diagnose.Error && !slices.Contains([]diagnose.Code{"principal-unknown", "kdc-wrong-realm", "account-disabled",
+			"account-revoked"}, f.Code) {
 			return nil
 		}
 	}

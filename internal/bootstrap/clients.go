@@ -32,7 +32,8 @@ type Clients struct {
 // Connect finds credentials and Region as every AWS tool does: environment,
 // files, web identity, container, instance. What is given empty is found there.
 // askCode asks for the code of a profile with MFA; nil: there is nobody to ask.
-func Connect(ctx context.Context, region, profile string, askCode func() (string, error), more ...func(*awsconfig.LoadOptions) error) (Clients, error) {
+func Connect(ctx context.Context, region, profile string, askCode func() (string, error),
+	more ...func(*awsconfig.LoadOptions) error) (Clients, error) {
 	if askCode == nil {
 		askCode = func() (string, error) { return "", errNobodyToAsk }
 	}
@@ -40,7 +41,8 @@ func Connect(ctx context.Context, region, profile string, askCode func() (string
 		awsconfig.WithAssumeRoleCredentialOptions(func(o *stscreds.AssumeRoleOptions) { o.TokenProvider = askCode }))
 	cfg, err := awsconfig.LoadDefaultConfig(ctx, more...)
 	if err != nil {
-		return Clients{}, &Error{Exit: ExitUsage, Step: "start", Text: err.Error(), Next: "correct the profile, or the AWS configuration", Err: err}
+		return Clients{}, &Error{Exit: ExitUsage, Step: "start", Text: err.Error(),
+			Next: "correct the profile, or the AWS configuration", Err: err}
 	}
 	if cfg.Region == "" {
 		return Clients{}, &Error{Exit: ExitUsage, Step: "start", Text: "no AWS Region is set", Next: "set bootstrap.region, or pass --region"}
@@ -56,7 +58,8 @@ func NewClients(cfg aws.Config) Clients {
 	cfg.Retryer = func() aws.Retryer {
 		return retry.NewStandard(func(o *retry.StandardOptions) {
 			o.MaxAttempts = 6
-			o.Retryables = []retry.IsErrorRetryable{retry.RetryableErrorCode{Codes: retry.DefaultThrottleErrorCodes}, retry.IsErrorRetryableFunc(clockCorrected)}
+			o.Retryables = []retry.IsErrorRetryable{retry.RetryableErrorCode{Codes: retry.DefaultThrottleErrorCodes},
+				retry.IsErrorRetryableFunc(clockCorrected)}
 		})
 	}
 	if cfg.HTTPClient == nil {
@@ -74,15 +77,31 @@ func NewClients(cfg aws.Config) Clients {
 			return c, err
 		}))
 	}
-	ds, db, net, id, who, sm := directoryservice.NewFromConfig(cfg), rds.NewFromConfig(cfg), ec2.NewFromConfig(cfg), iam.NewFromConfig(cfg), sts.NewFromConfig(cfg), secretsmanager.NewFromConfig(cfg)
+	ds, db, net, id, who, sm := directoryservice.NewFromConfig(cfg), rds.NewFromConfig(cfg), ec2.NewFromConfig(cfg),
+		iam.NewFromConfig(cfg), sts.NewFromConfig(cfg), secretsmanager.NewFromConfig(cfg)
 	return Clients{
-		region:    cfg.Region,
-		directory: directoryCalls{createMicrosoftAD: ds.CreateMicrosoftAD, describeDirectories: ds.DescribeDirectories, describeDomainControllers: ds.DescribeDomainControllers, getDirectoryLimits: ds.GetDirectoryLimits, listTagsForResource: ds.ListTagsForResource, createTrust: ds.CreateTrust, describeTrusts: ds.DescribeTrusts, verifyTrust: ds.VerifyTrust, resetUserPassword: ds.ResetUserPassword, describeConditionalForwarders: ds.DescribeConditionalForwarders, createConditionalForwarder: ds.CreateConditionalForwarder, updateConditionalForwarder: ds.UpdateConditionalForwarder},
-		rds:       rdsCalls{describeDBClusters: db.DescribeDBClusters, describeDBInstances: db.DescribeDBInstances, describeOrderableDBInstanceOptions: db.DescribeOrderableDBInstanceOptions, describeEvents: db.DescribeEvents, describeDBClusterSnapshots: db.DescribeDBClusterSnapshots, createDBCluster: createDBCluster(db.DescribeDBClusters), modifyDBCluster: db.ModifyDBCluster, restoreDBClusterFromSnapshot: db.RestoreDBClusterFromSnapshot, restoreDBClusterToPointInTime: db.RestoreDBClusterToPointInTime, createDBInstance: db.CreateDBInstance, rebootDBInstance: db.RebootDBInstance},
-		ec2:       ec2Calls{describeVpcs: net.DescribeVpcs, describeSubnets: net.DescribeSubnets, describeSecurityGroups: net.DescribeSecurityGroups, authorizeSecurityGroupEgress: net.AuthorizeSecurityGroupEgress},
-		iam:       iamCalls{listAccountAliases: id.ListAccountAliases, getPolicy: id.GetPolicy, getPolicyVersion: id.GetPolicyVersion, listRolePolicies: id.ListRolePolicies, getRole: id.GetRole, createRole: id.CreateRole, updateAssumeRolePolicy: id.UpdateAssumeRolePolicy, listAttachedRolePolicies: id.ListAttachedRolePolicies, attachRolePolicy: id.AttachRolePolicy, getRolePolicy: id.GetRolePolicy, putRolePolicy: id.PutRolePolicy},
-		secrets:   secretsCalls{createSecret: sm.CreateSecret, getSecretValue: sm.GetSecretValue, deleteSecret: sm.DeleteSecret, describeSecret: sm.DescribeSecret, putSecretValue: sm.PutSecretValue, updateSecretVersionStage: sm.UpdateSecretVersionStage},
-		sts:       stsCalls{getCallerIdentity: who.GetCallerIdentity},
+		region: cfg.Region,
+		directory: directoryCalls{createMicrosoftAD: ds.CreateMicrosoftAD, describeDirectories: ds.DescribeDirectories,
+			describeDomainControllers: ds.DescribeDomainControllers, getDirectoryLimits: ds.GetDirectoryLimits,
+			listTagsForResource: ds.ListTagsForResource, createTrust: ds.CreateTrust, describeTrusts: ds.DescribeTrusts,
+			verifyTrust: ds.VerifyTrust, resetUserPassword: ds.ResetUserPassword,
+			describeConditionalForwarders: ds.DescribeConditionalForwarders, createConditionalForwarder: ds.CreateConditionalForwarder,
+			updateConditionalForwarder: ds.UpdateConditionalForwarder},
+		rds: rdsCalls{describeDBClusters: db.DescribeDBClusters, describeDBInstances: db.DescribeDBInstances,
+			describeOrderableDBInstanceOptions: db.DescribeOrderableDBInstanceOptions, describeEvents: db.DescribeEvents,
+			describeDBClusterSnapshots: db.DescribeDBClusterSnapshots, createDBCluster: createDBCluster(db.DescribeDBClusters),
+			modifyDBCluster: db.ModifyDBCluster, restoreDBClusterFromSnapshot: db.RestoreDBClusterFromSnapshot,
+			restoreDBClusterToPointInTime: db.RestoreDBClusterToPointInTime, createDBInstance: db.CreateDBInstance,
+			rebootDBInstance: db.RebootDBInstance},
+		ec2: ec2Calls{describeVpcs: net.DescribeVpcs, describeSubnets: net.DescribeSubnets,
+			describeSecurityGroups: net.DescribeSecurityGroups, authorizeSecurityGroupEgress: net.AuthorizeSecurityGroupEgress},
+		iam: iamCalls{listAccountAliases: id.ListAccountAliases, getPolicy: id.GetPolicy, getPolicyVersion: id.GetPolicyVersion,
+			listRolePolicies: id.ListRolePolicies, getRole: id.GetRole, createRole: id.CreateRole,
+			updateAssumeRolePolicy: id.UpdateAssumeRolePolicy, listAttachedRolePolicies: id.ListAttachedRolePolicies,
+			attachRolePolicy: id.AttachRolePolicy, getRolePolicy: id.GetRolePolicy, putRolePolicy: id.PutRolePolicy},
+		secrets: secretsCalls{createSecret: sm.CreateSecret, getSecretValue: sm.GetSecretValue, deleteSecret: sm.DeleteSecret,
+			describeSecret: sm.DescribeSecret, putSecretValue: sm.PutSecretValue, updateSecretVersionStage: sm.UpdateSecretVersionStage},
+		sts: stsCalls{getCallerIdentity: who.GetCallerIdentity},
 	}
 }
 

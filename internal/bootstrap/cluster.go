@@ -20,12 +20,15 @@ func (s *clusterStep) look(ctx context.Context) (view, error) {
 	if c == nil {
 		return s.lookMissing(ctx)
 	}
-	v := view{is: fmt.Sprintf("%s %s %s is %s", want.Identifier, aws.ToString(c.Engine), aws.ToString(c.EngineVersion), aws.ToString(c.Status))}
+	v := view{is: fmt.Sprintf("%s %s %s is %s", want.Identifier, aws.ToString(c.Engine), aws.ToString(c.EngineVersion),
+		aws.ToString(c.Status))}
 	if aws.ToString(c.Engine) != engineName {
-		return v, advise("name an Aurora MySQL cluster", "the cluster %s runs %s, which has no Kerberos of this kind", want.Identifier, aws.ToString(c.Engine))
+		return v, advise("name an Aurora MySQL cluster", "the cluster %s runs %s, which has no Kerberos of this kind", want.Identifier,
+			aws.ToString(c.Engine))
 	}
 	if err := s.ours(c); is[*foreignError](err) && s.state.lately("cluster/create-"+want.Identifier, s.Now(), directorySettle) {
-		v.wait = &Wait{For: "AWS to show the tags of the cluster " + want.Identifier, Usual: "some seconds", Every: settleEvery, Budget: directorySettle}
+		v.wait = &Wait{For: "AWS to show the tags of the cluster " + want.Identifier, Usual: "some seconds", Every: settleEvery,
+			Budget: directorySettle}
 		return v, nil
 	} else if err != nil {
 		return v, err
@@ -49,8 +52,10 @@ func (s *clusterStep) look(ctx context.Context) (view, error) {
 }
 
 func (s *clusterStep) needs() []permission {
-	pass := act("iam:PassRole", s.arn("iam", "", "role"+s.Config.Role.Path+s.Config.Role.Name)).when(condition{"StringEquals", "iam:PassedToService", "rds.amazonaws.com,directoryservice.rds.amazonaws.com"})
-	out := []permission{watch("rds:DescribeDBClusters", "*"), watch("rds:DescribeDBInstances", "*"), watch("rds:DescribeOrderableDBInstanceOptions", "*"),
+	pass := act("iam:PassRole", s.arn("iam", "", "role"+s.Config.Role.Path+s.Config.Role.Name)).when(condition{"StringEquals",
+		"iam:PassedToService", "rds.amazonaws.com,directoryservice.rds.amazonaws.com"})
+	out := []permission{watch("rds:DescribeDBClusters", "*"), watch("rds:DescribeDBInstances", "*"),
+		watch("rds:DescribeOrderableDBInstanceOptions", "*"),
 		watch("ec2:DescribeSecurityGroups", "*"), pass}
 	if s.Config.Directory.ID != "" || s.Config.Directory.Adopt { // it may be in another VPC
 		out = append(out, watch("ec2:DescribeVpcs", "*"))
@@ -72,7 +77,8 @@ func (s *clusterStep) needs() []permission {
 	}
 	if s.Config.Cluster.Mode == config.ClusterCreate && s.Config.Cluster.PrimaryPassword.IsZero() {
 		at := s.arn("secretsmanager", s.region, "secret:rds!cluster-*")
-		out = append(out, act("secretsmanager:CreateSecret", at), act("secretsmanager:TagResource", at), act("kms:DescribeKey", s.arn("kms", s.region, "key/*")))
+		out = append(out, act("secretsmanager:CreateSecret", at), act("secretsmanager:TagResource", at),
+			act("kms:DescribeKey", s.arn("kms", s.region, "key/*")))
 	}
 	return append(out, s.vault.needs(s.Config.Cluster.PrimaryPassword, s.Config.Cluster.Mode == config.ClusterCreate)...)
 }

@@ -53,20 +53,26 @@ func (s *clusterStep) status(status string) (*Wait, error) {
 	case "available":
 		return nil, nil
 	case "stopped", "stopping":
-		return nil, advise("start it: aws rds start-db-cluster --region "+s.region+" --db-cluster-identifier "+id, "the cluster %s is %s", id, status)
+		return nil, advise("start it: aws rds start-db-cluster --region "+s.region+" --db-cluster-identifier "+id,
+			"the cluster %s is %s", id, status)
 	case "deleting", "deleted":
 		return nil, advise("wait until it is gone, or name another cluster", "the cluster %s is being deleted", id)
-	case "failed", "migration-failed", "cloning-failed", "incompatible-restore", "incompatible-parameters", "incompatible-network", "incompatible-option-group",
-		"inaccessible-encryption-credentials", "inaccessible-encryption-credentials-recoverable", "restore-error", "create-failed", "storage-full":
-		return nil, advise("see its events: aws rds describe-events --region "+s.region+" --source-type db-cluster --source-identifier "+id+" --duration 1440", "the cluster %s is %s", id, status)
+	case "failed", "migration-failed", "cloning-failed", "incompatible-restore", "incompatible-parameters", "incompatible-network",
+		"incompatible-option-group",
+		"inaccessible-encryption-credentials", "inaccessible-encryption-credentials-recoverable", "restore-error", "create-failed",
+		"storage-full":
+		return nil, advise("see its events: aws rds describe-events --region "+s.region+" --source-type db-cluster --source-identifier "+id+" "+
+			"--duration 1440", "the cluster %s is %s", id, status)
 	}
-	return &Wait{For: fmt.Sprintf("the cluster %s to become available (it is %s)", id, plain(status)), Usual: "some minutes; a restore, up to hours", Every: 30 * time.Second, Budget: s.Config.Cluster.Wait}, nil
+	return &Wait{For: fmt.Sprintf("the cluster %s to become available (it is %s)", id, plain(status)),
+		Usual: "some minutes; a restore, up to hours", Every: 30 * time.Second, Budget: s.Config.Cluster.Wait}, nil
 }
 
 // instances reads the members, the writer first, and checks that they can do Kerberos.
 func (s *clusterStep) instances(ctx context.Context, c *types.DBCluster) ([]types.DBInstance, error) {
 	var out []types.DBInstance
-	in := &rds.DescribeDBInstancesInput{Filters: []types.Filter{{Name: aws.String("db-cluster-id"), Values: []string{aws.ToString(c.DBClusterIdentifier)}}}}
+	in := &rds.DescribeDBInstancesInput{Filters: []types.Filter{{Name: aws.String("db-cluster-id"),
+		Values: []string{aws.ToString(c.DBClusterIdentifier)}}}}
 	for p := rds.NewDescribeDBInstancesPaginator(s.rds, in); p.HasMorePages(); {
 		page, err := p.NextPage(ctx)
 		if err != nil {
@@ -105,7 +111,8 @@ func (e *unlistedError) Unwrap() error { return e.error }
 
 // supports asks AWS whether a version on an instance class has Kerberos.
 func (s *clusterStep) supports(ctx context.Context, version, class string) error {
-	in := &rds.DescribeOrderableDBInstanceOptionsInput{Engine: aws.String(engineName), EngineVersion: aws.String(version), DBInstanceClass: aws.String(class)}
+	in := &rds.DescribeOrderableDBInstanceOptionsInput{Engine: aws.String(engineName), EngineVersion: aws.String(version),
+		DBInstanceClass: aws.String(class)}
 	known := false
 	for p := rds.NewDescribeOrderableDBInstanceOptionsPaginator(s.rds, in); p.HasMorePages(); {
 		page, err := p.NextPage(ctx)
@@ -134,7 +141,8 @@ func (s *clusterStep) remember(c *types.DBCluster, instances []types.DBInstance)
 	}
 	for _, i := range instances {
 		if i.Endpoint != nil {
-			f.instances = append(f.instances, foundInstance{aws.ToString(i.DBInstanceIdentifier), aws.ToString(i.Endpoint.Address), aws.ToString(i.DBInstanceIdentifier) == writerOf(c)})
+			f.instances = append(f.instances, foundInstance{aws.ToString(i.DBInstanceIdentifier), aws.ToString(i.Endpoint.Address),
+				aws.ToString(i.DBInstanceIdentifier) == writerOf(c)})
 		}
 	}
 	s.cluster = f

@@ -17,13 +17,15 @@ import (
 func (s *clusterStep) membership(ctx context.Context, v view, c *types.DBCluster, instances []types.DBInstance) (view, error) {
 	id := s.Config.Cluster.Identifier
 	if g := aws.ToString(c.GlobalClusterIdentifier); g != "" {
-		v.notes = append(v.notes, "the cluster "+id+" belongs to the global database "+plain(g)+": each of its clusters has to join by itself, in its own Region, to a directory that is there too")
+		v.notes = append(v.notes, "the cluster "+id+" belongs to the global database "+plain(g)+": each of its clusters has to join by itself, "+
+			"in its own Region, to a directory that is there too")
 	}
 	status := ""
 	for _, m := range c.DomainMemberships {
 		domain := aws.ToString(m.Domain)
 		if domain != s.directory.id && s.directory.id != "" && domain != "" {
-			return v, advise("take it out of that domain first, when its users can do without: kerbagent does not", "the cluster %s is a member of %s, not of %s", id, domain, s.directory.id)
+			return v, advise("take it out of that domain first, when its users can do without: kerbagent does not",
+				"the cluster %s is a member of %s, not of %s", id, domain, s.directory.id)
 		}
 		status = aws.ToString(m.Status)
 	}
@@ -31,13 +33,15 @@ func (s *clusterStep) membership(ctx context.Context, v view, c *types.DBCluster
 		v.seen = true
 		v.is += ", Kerberos: " + plain(status)
 	}
-	wait := &Wait{For: fmt.Sprintf("the cluster %s to join the directory (%s)", id, plain(status)), Usual: "10 to 30 minutes", Every: 15 * time.Second, Budget: 45 * time.Minute}
+	wait := &Wait{For: fmt.Sprintf("the cluster %s to join the directory (%s)", id, plain(status)), Usual: "10 to 30 minutes",
+		Every: 15 * time.Second, Budget: 45 * time.Minute}
 	switch status {
 	case "kerberos-enabled", "joined":
 		s.remember(c, instances)
 		return v, nil
 	case "disabling-kerberos", "pending-disable-kerberos", "pending-maintenance-disable-kerberos":
-		return v, advise("let that come to its end, and run it again if it is not what was meant", "somebody is taking the cluster %s out of the directory (%s)", id, status)
+		return v, advise("let that come to its end, and run it again if it is not what was meant",
+			"somebody is taking the cluster %s out of the directory (%s)", id, status)
 	case "", "pending-maintenance-enable-kerberos", "enable-kerberos-failed", "failed":
 	default: // enabling-kerberos, pending-enable-kerberos, pending-join, and what AWS has added since
 		v.wait = wait
@@ -73,7 +77,8 @@ func (s *clusterStep) join(ctx context.Context, v view, c *types.DBCluster, inst
 	}
 	// ApplyImmediately is for everything that waits, not for this change alone.
 	if waiting := pending(c.PendingModifiedValues); len(waiting) > 0 {
-		v.blocked = fmt.Sprintf("the cluster %s has changes that wait for its maintenance window (%s), and turning Kerberos on now would make them too. Let them be made, or take them back", id, strings.Join(waiting, ", "))
+		v.blocked = fmt.Sprintf("the cluster %s has changes that wait for its maintenance window (%s), and turning Kerberos on now would make "+
+			"them too. Let them be made, or take them back", id, strings.Join(waiting, ", "))
 		return v, nil
 	}
 	var groups []string
@@ -91,7 +96,8 @@ func (s *clusterStep) join(ctx context.Context, v view, c *types.DBCluster, inst
 	}
 	what := s.joining()
 	if strings.HasSuffix(status, "failed") {
-		v.notes = append(v.notes, "the last try failed: as a rule the domain controllers cannot be reached from the cluster, or the role "+s.Config.Role.Name+" does not let Aurora in")
+		v.notes = append(v.notes, "the last try failed: as a rule the domain controllers cannot be reached from the cluster, or the "+
+			"role "+s.Config.Role.Name+" does not let Aurora in")
 		what = "try again to " + what
 	}
 	v.do = append(v.do, change{key: "join-" + id, what: what, next: s.unjoined(), act: func(ctx context.Context) error {
@@ -133,9 +139,16 @@ func pending(p *types.ClusterPendingModifiedValues) []string {
 	}
 	var out []string
 	for name, set := range map[string]bool{
-		"allocated storage": p.AllocatedStorage != nil, "backup retention": p.BackupRetentionPeriod != nil, "certificate": p.CertificateDetails != nil,
-		"identifier": p.DBClusterIdentifier != nil, "engine version": p.EngineVersion != nil, "IAM authentication": p.IAMDatabaseAuthenticationEnabled != nil,
-		"IOPS": p.Iops != nil, "primary user's password": p.MasterUserPassword != nil, "log exports": p.PendingCloudwatchLogsExports != nil, "storage type": p.StorageType != nil,
+		"allocated storage":       p.AllocatedStorage != nil,
+		"backup retention":        p.BackupRetentionPeriod != nil,
+		"certificate":             p.CertificateDetails != nil,
+		"identifier":              p.DBClusterIdentifier != nil,
+		"engine version":          p.EngineVersion != nil,
+		"IAM authentication":      p.IAMDatabaseAuthenticationEnabled != nil,
+		"IOPS":                    p.Iops != nil,
+		"primary user's password": p.MasterUserPassword != nil,
+		"log exports":             p.PendingCloudwatchLogsExports != nil,
+		"storage type":            p.StorageType != nil,
 	} {
 		if set {
 			out = append(out, name)

@@ -18,7 +18,8 @@ import (
 // lookMissing reports how a cluster comes to be where there is none.
 func (s *clusterStep) lookMissing(ctx context.Context) (view, error) {
 	want := s.Config.Cluster
-	v := view{is: "there is no cluster " + want.Identifier, billed: []string{fmt.Sprintf("the cluster %s: %d of %s, with storage and backups", want.Identifier, want.Instances, want.InstanceClass)}}
+	v := view{is: "there is no cluster " + want.Identifier,
+		billed: []string{fmt.Sprintf("the cluster %s: %d of %s, with storage and backups", want.Identifier, want.Instances, want.InstanceClass)}}
 	if want.Mode == config.ClusterModify {
 		return v, advise("correct cluster.identifier; or write mode: create", "there is no cluster %s in %s", want.Identifier, s.region)
 	}
@@ -43,7 +44,8 @@ func (s *clusterStep) lookMissing(ctx context.Context) (view, error) {
 	var password Secret
 	if want.Mode == config.ClusterCreate && !want.PrimaryPassword.IsZero() {
 		var store *change
-		if password, store, err = s.vault.readOrStore(ctx, want.PrimaryPassword, "the primary user of "+want.Identifier, checkPrimaryPassword); err != nil {
+		if password, store, err = s.vault.readOrStore(ctx, want.PrimaryPassword, "the primary user of "+want.Identifier,
+			checkPrimaryPassword); err != nil {
 			return v, err
 		}
 		if store != nil {
@@ -77,7 +79,8 @@ func (s *clusterStep) unsaid(from origin) []string {
 		out = append(out, "it has RDS Extended Support, which AWS bills when its version's standard support has ended (cluster.extended_support)")
 	}
 	if want.Mode != config.ClusterCreate {
-		out = append(out, fmt.Sprintf("it has the version %s and the parameter group %s", plain(cmp.Or(from.version, "of its source")), plain(from.parameterGroup)))
+		out = append(out, fmt.Sprintf("it has the version %s and the parameter group %s", plain(cmp.Or(from.version, "of its source")),
+			plain(from.parameterGroup)))
 	}
 	return out
 }
@@ -93,7 +96,8 @@ func (s *clusterStep) what() string {
 		if !want.RestoreTo.IsZero() {
 			at = want.RestoreTo.Format(time.RFC3339)
 		}
-		return fmt.Sprintf("restore the cluster %s from %s as it was at %s,%s", want.Identifier, cmp.Or(want.Source, want.SourceResource), at, joined)
+		return fmt.Sprintf("restore the cluster %s from %s as it was at %s,%s", want.Identifier,
+			cmp.Or(want.Source, want.SourceResource), at, joined)
 	}
 	return fmt.Sprintf("create the cluster %s, Aurora MySQL %s,%s", want.Identifier, want.EngineVersion, joined)
 }
@@ -111,20 +115,28 @@ func (s *clusterStep) create(ctx context.Context, password Secret, from origin) 
 	}
 	switch want.Mode {
 	case config.ClusterCreate:
-		return s.rds.createDBCluster(ctx, newCluster{id: want.Identifier, version: want.EngineVersion, subnetGroup: want.SubnetGroup, groups: want.SecurityGroups,
-			domain: s.directory.id, role: s.Config.Role.Name, primary: want.PrimaryUser, password: password, tags: s.tags(), parameterGroup: want.ParameterGroup,
-			kmsKey: want.KMSKey, least: want.CapacityLeast, most: want.CapacityMost, backupDays: want.BackupRetention, protect: want.DeletionProtection, noExtended: want.NoExtendedSupport})
+		return s.rds.createDBCluster(ctx, newCluster{
+			id: want.Identifier, version: want.EngineVersion, subnetGroup: want.SubnetGroup, groups: want.SecurityGroups,
+			domain: s.directory.id, role: s.Config.Role.Name, primary: want.PrimaryUser, password: password, tags: s.tags(),
+			parameterGroup: want.ParameterGroup, kmsKey: want.KMSKey, least: want.CapacityLeast, most: want.CapacityMost,
+			backupDays: want.BackupRetention, protect: want.DeletionProtection, noExtended: want.NoExtendedSupport,
+		})
 	case config.ClusterRestoreSnapshot:
-		_, err = s.rds.restoreDBClusterFromSnapshot(ctx, &rds.RestoreDBClusterFromSnapshotInput{DBClusterIdentifier: aws.String(want.Identifier),
-			Domain: aws.String(s.directory.id), DomainIAMRoleName: role, Engine: aws.String(engineName), EngineVersion: optional(from.version),
-			DBClusterParameterGroupName: optional(from.parameterGroup), SnapshotIdentifier: aws.String(want.Snapshot), DBSubnetGroupName: optional(want.SubnetGroup),
-			VpcSecurityGroupIds: want.SecurityGroups, KmsKeyId: optional(want.KMSKey), DeletionProtection: aws.Bool(want.DeletionProtection),
-			EngineLifecycleSupport: life, ServerlessV2ScalingConfiguration: s.capacity(), Tags: tagList(s.tags(), rdsTag)})
+		_, err = s.rds.restoreDBClusterFromSnapshot(ctx, &rds.RestoreDBClusterFromSnapshotInput{
+			DBClusterIdentifier: aws.String(want.Identifier), Domain: aws.String(s.directory.id), DomainIAMRoleName: role,
+			Engine: aws.String(engineName), EngineVersion: optional(from.version), DBClusterParameterGroupName: optional(from.parameterGroup),
+			SnapshotIdentifier: aws.String(want.Snapshot), DBSubnetGroupName: optional(want.SubnetGroup), VpcSecurityGroupIds: want.SecurityGroups,
+			KmsKeyId: optional(want.KMSKey), DeletionProtection: aws.Bool(want.DeletionProtection), EngineLifecycleSupport: life,
+			ServerlessV2ScalingConfiguration: s.capacity(), Tags: tagList(s.tags(), rdsTag),
+		})
 	case config.ClusterRestoreTime:
-		in := &rds.RestoreDBClusterToPointInTimeInput{DBClusterIdentifier: aws.String(want.Identifier), Domain: aws.String(s.directory.id), DomainIAMRoleName: role,
-			SourceDBClusterIdentifier: optional(want.Source), SourceDbClusterResourceId: optional(want.SourceResource), DBClusterParameterGroupName: optional(from.parameterGroup),
-			DBSubnetGroupName: optional(want.SubnetGroup), VpcSecurityGroupIds: want.SecurityGroups, KmsKeyId: optional(want.KMSKey),
-			DeletionProtection: aws.Bool(want.DeletionProtection), EngineLifecycleSupport: life, ServerlessV2ScalingConfiguration: s.capacity(), Tags: tagList(s.tags(), rdsTag)}
+		in := &rds.RestoreDBClusterToPointInTimeInput{
+			DBClusterIdentifier: aws.String(want.Identifier), Domain: aws.String(s.directory.id), DomainIAMRoleName: role,
+			SourceDBClusterIdentifier: optional(want.Source), SourceDbClusterResourceId: optional(want.SourceResource),
+			DBClusterParameterGroupName: optional(from.parameterGroup), DBSubnetGroupName: optional(want.SubnetGroup),
+			VpcSecurityGroupIds: want.SecurityGroups, KmsKeyId: optional(want.KMSKey), DeletionProtection: aws.Bool(want.DeletionProtection),
+			EngineLifecycleSupport: life, ServerlessV2ScalingConfiguration: s.capacity(), Tags: tagList(s.tags(), rdsTag),
+		}
 		if want.RestoreTo.IsZero() {
 			in.UseLatestRestorableTime = aws.Bool(true)
 		} else {
@@ -175,9 +187,11 @@ func (s *clusterStep) origin(ctx context.Context) (origin, error) {
 	case c != nil && source != want.Identifier:
 		out.parameterGroup = aws.ToString(c.DBClusterParameterGroup)
 	case want.Mode == config.ClusterRestoreTime:
-		return out, advise("correct cluster.source; of a cluster that was deleted, write its resource id as source_resource", "there is no cluster %s in %s", source, s.region)
+		return out, advise("correct cluster.source; of a cluster that was deleted, write its resource id as source_resource",
+			"there is no cluster %s in %s", source, s.region)
 	default:
-		return out, advise("write cluster.parameter_group: the one that it had, default.aurora-mysql8.0 where it had none of its own (a wrong one may keep the new cluster from starting)",
+		return out, advise("write cluster.parameter_group: the one that it had, default.aurora-mysql8.0 where it had none of its own (a wrong "+
+			"one may keep the new cluster from starting)",
 			"the snapshot %s is of the cluster %s, which is gone, and AWS does not tell which parameter group it had", want.Snapshot, source)
 	}
 	return out, nil
@@ -212,8 +226,10 @@ func (s *clusterStep) complete(ctx context.Context, c *types.DBCluster, have []t
 		status, ok := there[id]
 		if !ok {
 			missing = append(missing, change{key: "instance-" + id, what: "create the instance " + id, act: func(ctx context.Context) error {
-				_, err := s.rds.createDBInstance(ctx, &rds.CreateDBInstanceInput{DBInstanceIdentifier: aws.String(id), DBClusterIdentifier: aws.String(want.Identifier),
-					DBInstanceClass: aws.String(want.InstanceClass), Engine: aws.String(engineName), PubliclyAccessible: aws.Bool(false), Tags: tagList(s.tags(), rdsTag)})
+				_, err := s.rds.createDBInstance(ctx, &rds.CreateDBInstanceInput{DBInstanceIdentifier: aws.String(id),
+					DBClusterIdentifier: aws.String(want.Identifier),
+					DBInstanceClass:     aws.String(want.InstanceClass), Engine: aws.String(engineName), PubliclyAccessible: aws.Bool(false),
+					Tags: tagList(s.tags(), rdsTag)})
 				if is[*types.DBInstanceAlreadyExistsFault](err) {
 					return nil
 				}
@@ -223,11 +239,14 @@ func (s *clusterStep) complete(ctx context.Context, c *types.DBCluster, have []t
 		}
 		switch status {
 		case "available":
-		case "failed", "incompatible-network", "incompatible-parameters", "incompatible-restore", "inaccessible-encryption-credentials", "insufficient-capacity", "deleting", "storage-full", "restore-error":
-			return nil, nil, advise("see its events: aws rds describe-events --region "+s.region+" --source-type db-instance --source-identifier "+id+" --duration 1440", "the instance %s is %s", id, status)
+		case "failed", "incompatible-network", "incompatible-parameters", "incompatible-restore", "inaccessible-encryption-credentials",
+			"insufficient-capacity", "deleting", "storage-full", "restore-error":
+			return nil, nil, advise("see its events: aws rds describe-events --region "+s.region+" --source-type db-instance "+
+				"--source-identifier "+id+" --duration 1440", "the instance %s is %s", id, status)
 		default:
 			if wait == nil {
-				wait = &Wait{For: fmt.Sprintf("the instance %s to become available (it is %s)", id, plain(status)), Usual: "5 to 15 minutes", Every: 30 * time.Second, Budget: time.Hour}
+				wait = &Wait{For: fmt.Sprintf("the instance %s to become available (it is %s)", id, plain(status)), Usual: "5 to 15 minutes",
+					Every: 30 * time.Second, Budget: time.Hour}
 			}
 		}
 	}

@@ -69,14 +69,16 @@ func (s *clusterStep) paths(ctx context.Context, groups []string) (blocked strin
 		egress, vpc = append(egress, g.IpPermissionsEgress...), aws.ToString(g.VpcId)
 	}
 	if len(groups) == 0 {
-		return "", []string{"the cluster has no VPC security group, so its way to the directory cannot be judged: Kerberos is for clusters in a VPC only"}, nil
+		return "", []string{"the cluster has no VPC security group, so its way to the directory cannot be judged: Kerberos is for clusters in " +
+			"a VPC only"}, nil
 	}
 	var commands, unjudged []string
 	for _, w := range s.ways() {
 		var lacking []string
 		open := s.unjudged(egress, w)
 		for _, a := range s.directory.addresses {
-			if !covers(egress, w.protocol, w.port, netip.PrefixFrom(a, a.BitLen())) && (s.directory.group == "" || !pairs(egress, w.protocol, w.port, s.directory.group)) {
+			if !covers(egress, w.protocol, w.port, netip.PrefixFrom(a, a.BitLen())) &&
+				(s.directory.group == "" || !pairs(egress, w.protocol, w.port, s.directory.group)) {
 				lacking = append(lacking, netip.PrefixFrom(a, a.BitLen()).String())
 			}
 		}
@@ -85,18 +87,21 @@ func (s *clusterStep) paths(ctx context.Context, groups []string) (blocked strin
 			continue
 		}
 		for _, cidr := range lacking {
-			commands = append(commands, fmt.Sprintf("  aws ec2 authorize-security-group-egress --region %s --group-id %s --protocol %s --port %d --cidr %s", s.region, groups[0], w.protocol, w.port, cidr))
+			commands = append(commands, fmt.Sprintf("  aws ec2 authorize-security-group-egress --region %s --group-id %s --protocol %s --port %d "+
+				"--cidr %s", s.region, groups[0], w.protocol, w.port, cidr))
 		}
 	}
 	if len(commands) > 0 {
-		blocked = "the cluster's security groups (" + strings.Join(groups, ", ") + ") do not let it out to the directory. These rules are missing:\n" + strings.Join(commands, "\n")
+		blocked = "the cluster's security groups (" + strings.Join(groups, ", ") +
+			") do not let it out to the directory. These rules are missing:\n" + strings.Join(commands, "\n")
 	}
 	if slices.Sort(unjudged); len(unjudged) > 0 {
 		notes = append(notes, "kerbagent cannot judge whether the cluster's rules out to "+strings.Join(slices.Compact(unjudged), ", ")+
 			" lead to the directory ("+addresses(s.directory.addresses)+"): if the join fails, look there first")
 	}
 	if vpc != "" && s.directory.vpc != "" && vpc != s.directory.vpc {
-		notes = append(notes, fmt.Sprintf("the cluster is in %s and the directory in %s: the two need a peering or a transit gateway, routes in both directions, and a directory's security group that lets the cluster's addresses in", vpc, s.directory.vpc))
+		notes = append(notes, fmt.Sprintf("the cluster is in %s and the directory in %s: the two need a peering or a transit gateway, routes "+
+			"in both directions, and a directory's security group that lets the cluster's addresses in", vpc, s.directory.vpc))
 		closed, err := s.admission(ctx, vpc)
 		if err != nil {
 			return "", nil, err
@@ -126,12 +131,14 @@ func (s *clusterStep) admission(ctx context.Context, vpc string) (blocked string
 	for _, w := range s.ways() {
 		for _, n := range networks {
 			if !covers(group.IpPermissions, w.protocol, w.port, n) {
-				commands = append(commands, fmt.Sprintf("  aws ec2 authorize-security-group-ingress --region %s --group-id %s --protocol %s --port %d --cidr %s", s.region, s.directory.group, w.protocol, w.port, n))
+				commands = append(commands, fmt.Sprintf("  aws ec2 authorize-security-group-ingress --region %s --group-id %s --protocol %s --port "+
+					"%d --cidr %s", s.region, s.directory.group, w.protocol, w.port, n))
 			}
 		}
 	}
 	if len(commands) == 0 {
 		return "", nil
 	}
-	return "the directory's security group (" + s.directory.group + ") does not let the cluster's VPC " + vpc + " in. These rules are missing:\n" + strings.Join(commands, "\n"), nil
+	return "the directory's security group (" + s.directory.group + ") does not let the cluster's VPC " + vpc +
+		" in. These rules are missing:\n" + strings.Join(commands, "\n"), nil
 }

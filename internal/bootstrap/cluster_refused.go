@@ -32,6 +32,8 @@ func (s *clusterStep) notYet(err error) error {
 // the ports and the service principal are not published for every case.
 func (s *clusterStep) unjoined() string {
 	return "look at the cluster's events: aws rds describe-events --region " + s.region + " --source-type db-cluster --source-identifier " +
-		s.Config.Cluster.Identifier + " --duration 1440. If the domain controllers could not be reached, let the cluster out to them on all ports, and write " +
-		"the ones that it needs as cluster.directory_ports. If it was the role, AWS Support knows the service principal of this Region: write it as role.principals"
+		s.Config.Cluster.Identifier + " --duration 1440. If the domain controllers could not be reached, let the cluster out to them on all " +
+		"ports, and write " +
+		"the ones that it needs as cluster.directory_ports. If it was the role, AWS Support knows the service principal of this Region: write " +
+		"it as role.principals"
 }

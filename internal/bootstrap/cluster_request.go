@@ -63,7 +63,8 @@ func (c newCluster) form() url.Values {
 // credentials, signature and retries. The SDK's own operation can copy from
 // another Region, which takes a presigning client, and that one brings all of
 // RDS into the binary: 7 MB. So another operation's middleware carries it.
-func createDBCluster(describe call[rds.DescribeDBClustersInput, rds.DescribeDBClustersOutput, rds.Options]) func(context.Context, newCluster) error {
+func createDBCluster(describe call[rds.DescribeDBClustersInput, rds.DescribeDBClustersOutput, rds.Options]) func(context.Context,
+	newCluster) error {
 	return func(ctx context.Context, c newCluster) error {
 		body := []byte(c.form().Encode())
 		_, err := describe(ctx, &rds.DescribeDBClustersInput{}, func(o *rds.Options) {
@@ -88,7 +89,8 @@ type formSerializer struct{ body []byte }
 func (formSerializer) ID() string { return "OperationSerializer" }
 
 // HandleSerialize writes the form.
-func (s formSerializer) HandleSerialize(ctx context.Context, in middleware.SerializeInput, next middleware.SerializeHandler) (out middleware.SerializeOutput, md middleware.Metadata, err error) {
+func (s formSerializer) HandleSerialize(ctx context.Context, in middleware.SerializeInput,
+	next middleware.SerializeHandler) (out middleware.SerializeOutput, md middleware.Metadata, err error) {
 	req, ok := in.Request.(*smithyhttp.Request)
 	if !ok {
 		return out, md, &smithy.SerializationError{Err: fmt.Errorf("a request of type %T", in.Request)}
@@ -109,7 +111,8 @@ func (formDeserializer) ID() string { return "OperationDeserializer" }
 
 // HandleDeserialize reads an error; of a success nothing is needed, since the
 // cluster is looked at next.
-func (formDeserializer) HandleDeserialize(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (out middleware.DeserializeOutput, md middleware.Metadata, err error) {
+func (formDeserializer) HandleDeserialize(ctx context.Context, in middleware.DeserializeInput,
+	next middleware.DeserializeHandler) (out middleware.DeserializeOutput, md middleware.Metadata, err error) {
 	out, md, err = next.HandleDeserialize(ctx, in)
 	if err != nil {
 		return out, md, err

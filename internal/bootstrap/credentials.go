@@ -28,16 +28,21 @@ func (w *world) problem(step string, err error) *Error {
 	words := strings.ToLower(p.Text)
 	switch off := clockOff(err, w.Now()); {
 	case off > mostClockOff || off < -mostClockOff:
-		p.Exit, p.Text = ExitFailed, fmt.Sprintf("this host's clock differs from AWS's by %s, so AWS refuses what it signs (%s)", off.Abs().Round(time.Second), p.Text)
+		p.Exit, p.Text = ExitFailed, fmt.Sprintf("this host's clock differs from AWS's by %s, so AWS refuses what it signs (%s)",
+			off.Abs().Round(time.Second), p.Text)
 		p.Next = "set the clock (timedatectl), and run it again" + goesOn
 	case errors.Is(err, errNobodyToAsk):
-		p.Text, p.Next = errNobodyToAsk.Error(), "run it on a terminal; or make temporary credentials first (aws sts get-session-token), and put them into the environment"
+		p.Text, p.Next = errNobodyToAsk.Error(), "run it on a terminal; or make temporary credentials first (aws sts get-session-token), and "+
+			"put them into the environment"
 	case strings.Contains(words, "no ec2 imds role found"), strings.Contains(words, "static credentials are empty"):
 		p.Text, p.Next = "no AWS credentials were found", "run aws sso login (or set AWS_PROFILE), and run it again"+goesOn
 	case strings.Contains(words, "sso"):
-		p.Text, p.Next = "the AWS SSO session has expired, or was never begun", "run aws sso login (with --profile, if it is not the default one), and run it again"+goesOn
-	case slices.Contains([]string{"InvalidClientTokenId", "UnrecognizedClientException", "AuthFailure"}, code(err)) && !slices.Contains(enabledRegions(), w.region):
-		p.Next = fmt.Sprintf("if these credentials work in other Regions, %s is not enabled for the account: aws account enable-region --region-name %s, and some minutes later run it again; else log in again (aws sso login, or new keys)", w.region, w.region) + goesOn
+		p.Text, p.Next = "the AWS SSO session has expired, or was never begun",
+			"run aws sso login (with --profile, if it is not the default one), and run it again"+goesOn
+	case slices.Contains([]string{"InvalidClientTokenId", "UnrecognizedClientException", "AuthFailure"}, code(err)) &&
+		!slices.Contains(enabledRegions(), w.region):
+		p.Next = fmt.Sprintf("if these credentials work in other Regions, %s is not enabled for the account: aws account enable-region "+
+			"--region-name %s, and some minutes later run it again; else log in again (aws sso login, or new keys)", w.region, w.region) + goesOn
 	case strings.Contains(words, "expired"):
 		p.Text, p.Next = "the AWS credentials have expired ("+p.Text+")", "log in again (aws sso login, or new keys), and run it again"+goesOn
 	default:
@@ -49,7 +54,8 @@ func (w *world) problem(step string, err error) *Error {
 // clockOff is how far this host's clock is ahead of the one that answered.
 func clockOff(err error, now time.Time) time.Duration {
 	// What a wrong time in a signature is called; a session that has ended is not among them.
-	if !slices.Contains([]string{"SignatureDoesNotMatch", "InvalidSignatureException", "AuthFailure", "RequestTimeTooSkewed", "RequestExpired"}, code(err)) {
+	if !slices.Contains([]string{"SignatureDoesNotMatch", "InvalidSignatureException", "AuthFailure", "RequestTimeTooSkewed",
+		"RequestExpired"}, code(err)) {
 		return 0
 	}
 	var answer *smithyhttp.ResponseError

@@ -52,7 +52,8 @@ func (s *databaseStep) look(ctx context.Context) (v view, err error) {
 			return v, fmt.Errorf("the database user '%s'@'%s': %w", u.User, u.Host, err)
 		}
 		if foreign && (len(statements) == 0 || !strings.HasPrefix(statements[0], creating)) {
-			v.notes = append(v.notes, fmt.Sprintf("revoke: true does nothing for '%s'@'%s': kerbagent did not create this account (%s has no record of it)", u.User, u.Host, s.state.path))
+			v.notes = append(v.notes, fmt.Sprintf("revoke: true does nothing for '%s'@'%s': kerbagent did not create this account (%s has no "+
+				"record of it)", u.User, u.Host, s.state.path))
 		}
 		for _, text := range statements {
 			v.do = append(v.do, change{what: "run " + text + ";", act: func(ctx context.Context) error {
@@ -82,7 +83,8 @@ func (s *databaseStep) open(ctx context.Context, host string, password Secret) (
 	db, err := s.SQL(ctx, Server{Host: host, Port: uint16(s.cluster.port), User: user, Password: password, CAFile: s.Config.Cluster.CAFile})
 	if err != nil {
 		return nil, hint(fmt.Errorf("connecting to %s as %s: %w", host, user, err),
-			"see that this host reaches it, that cluster.ca_file has AWS's certificates for "+s.region+", and that the password of "+user+" is the one that is configured")
+			"see that this host reaches it, that cluster.ca_file has AWS's certificates for "+s.region+", and that the password of "+user+" is "+
+				"the one that is configured")
 	}
 	return db, nil
 }
@@ -101,7 +103,8 @@ func (s *databaseStep) password(ctx context.Context) (Secret, error) {
 	ref := s.Config.Cluster.PrimaryPassword
 	if ref.IsZero() {
 		if s.cluster.secret == "" {
-			return Secret{}, advise("write cluster.primary_password", "RDS does not keep the password of the primary user of %s", s.Config.Cluster.Identifier)
+			return Secret{}, advise("write cluster.primary_password", "RDS does not keep the password of the primary user of %s",
+				s.Config.Cluster.Identifier)
 		}
 		ref = config.BootstrapSecret{Manager: s.cluster.secret, Key: "password"}
 	}
@@ -125,7 +128,8 @@ func (s *databaseStep) plugins(ctx context.Context, password Secret) error {
 		}
 	}
 	if len(without) > 0 {
-		return advise("reboot it when its applications can do without: aws rds reboot-db-instance --region "+s.region+" --db-instance-identifier "+without[0],
+		return advise("reboot it when its applications can do without: aws rds reboot-db-instance --region "+s.region+" "+
+			"--db-instance-identifier "+without[0],
 			"the plugin authentication_kerberos is not loaded on %s", strings.Join(without, ", "))
 	}
 	return nil

@@ -22,7 +22,8 @@ func (s *directoryStep) look(ctx context.Context) (view, error) {
 	}
 	id := aws.ToString(d.DirectoryId)
 	if err := s.acceptable(ctx, d); is[*foreignError](err) && s.state.lately("directory/create", s.Now(), directorySettle) {
-		return view{is: "made as " + id, wait: &Wait{For: "AWS to show the tags of the directory " + id, Usual: "some seconds", Every: settleEvery, Budget: directorySettle}}, nil
+		return view{is: "made as " + id, wait: &Wait{For: "AWS to show the tags of the directory " + id, Usual: "some seconds",
+			Every: settleEvery, Budget: directorySettle}}, nil
 	} else if err != nil {
 		return view{}, err
 	}
@@ -32,11 +33,13 @@ func (s *directoryStep) look(ctx context.Context) (view, error) {
 	case types.DirectoryStageImpaired:
 		v.notes = append(v.notes, "an impaired directory is as a rule mended by AWS within 40 minutes; do not restore a snapshot meanwhile")
 		fallthrough
-	case types.DirectoryStageRequested, types.DirectoryStageCreating, types.DirectoryStageCreated, types.DirectoryStageRestoring, types.DirectoryStageUpdating:
+	case types.DirectoryStageRequested, types.DirectoryStageCreating, types.DirectoryStageCreated, types.DirectoryStageRestoring,
+		types.DirectoryStageUpdating:
 		v.wait = s.patience(id, string(d.Stage))
 		return v, nil
 	case types.DirectoryStageFailed:
-		return v, advise("delete it (aws ds delete-directory --region "+s.region+" --directory-id "+id+"), mend the cause and run it again: kerbagent deletes no directory",
+		return v, advise("delete it (aws ds delete-directory --region "+s.region+" --directory-id "+id+"), mend the cause and run it again: "+
+			"kerbagent deletes no directory",
 			"the directory %s could not be made: %s", id, aws.ToString(d.StageReason))
 	case types.DirectoryStageInoperable, types.DirectoryStageRestorefailed:
 		return v, advise("ask AWS Support about it, with its id", "the directory %s is %s: %s", id, d.Stage, aws.ToString(d.StageReason))
@@ -60,7 +63,8 @@ func (s *directoryStep) look(ctx context.Context) (view, error) {
 }
 
 func (s *directoryStep) patience(id, stage string) *Wait {
-	return &Wait{For: fmt.Sprintf("the directory %s to become Active (it is %s)", id, stage), Usual: "20 to 45 minutes", Every: 30 * time.Second, Budget: time.Hour}
+	return &Wait{For: fmt.Sprintf("the directory %s to become Active (it is %s)", id, stage), Usual: "20 to 45 minutes",
+		Every: 30 * time.Second, Budget: time.Hour}
 }
 
 // learn keeps what the other steps need.
@@ -82,7 +86,8 @@ func (s *directoryStep) learn(d *types.DirectoryDescription) error {
 // controllers reports which domain controller is not ready; empty: all are.
 func (s *directoryStep) controllers(ctx context.Context, id string) (string, error) {
 	active, waiting := 0, ""
-	for p := directoryservice.NewDescribeDomainControllersPaginator(s.ds, &directoryservice.DescribeDomainControllersInput{DirectoryId: aws.String(id)}); p.HasMorePages(); {
+	for p := directoryservice.NewDescribeDomainControllersPaginator(s.ds,
+		&directoryservice.DescribeDomainControllersInput{DirectoryId: aws.String(id)}); p.HasMorePages(); {
 		page, err := p.NextPage(ctx)
 		if err != nil {
 			return "", fmt.Errorf("listing the domain controllers of %s: %w", id, err)
@@ -112,7 +117,8 @@ func (s *directoryStep) needs() []permission {
 	if s.Config.Directory.ID != "" {
 		return out
 	}
-	out = append(out, watch("ds:ListTagsForResource", "*"), watch("ds:GetDirectoryLimits", "*"), watch("ec2:DescribeSubnets", "*"), watch("ec2:DescribeVpcs", "*"),
+	out = append(out, watch("ds:ListTagsForResource", "*"), watch("ds:GetDirectoryLimits", "*"), watch("ec2:DescribeSubnets", "*"),
+		watch("ec2:DescribeVpcs", "*"),
 		act("ds:CreateMicrosoftAD", "*"), act("ds:AddTagsToResource", "*"))
 	for _, a := range []string{"DescribeNetworkInterfaces", "CreateSecurityGroup", "CreateNetworkInterface", "CreateTags",
 		"AuthorizeSecurityGroupIngress", "AuthorizeSecurityGroupEgress", "RevokeSecurityGroupEgress"} {

@@ -68,7 +68,8 @@ func (s *directoryStep) madeAs() string {
 
 // vpcOf reads where a directory is, its owner's view for a shared one.
 func vpcOf(d types.DirectoryDescription) foundDirectory {
-	f := foundDirectory{id: aws.ToString(d.DirectoryId), shortName: strings.ToUpper(aws.ToString(d.ShortName)), shared: d.Type == types.DirectoryTypeSharedMicrosoftAd}
+	f := foundDirectory{id: aws.ToString(d.DirectoryId), shortName: strings.ToUpper(aws.ToString(d.ShortName)),
+		shared: d.Type == types.DirectoryTypeSharedMicrosoftAd}
 	settings, texts := d.VpcSettings, d.DnsIpAddrs
 	if owner := d.OwnerDirectoryDescription; f.shared && owner != nil {
 		settings = owner.VpcSettings
@@ -108,7 +109,8 @@ func (s *directoryStep) acceptable(ctx context.Context, d *types.DirectoryDescri
 	case !strings.EqualFold(aws.ToString(d.Name), want.Name):
 		return advise("correct directory.name", "the directory %s is called %s, not %s", id, plain(aws.ToString(d.Name)), want.Name)
 	case d.Type == types.DirectoryTypeSharedMicrosoftAd && d.ShareStatus != "" && d.ShareStatus != types.ShareStatusShared:
-		return advise("accept the share: aws ds accept-shared-directory --region "+s.region+" --shared-directory-id "+id, "the directory %s is not shared yet (%s)", id, d.ShareStatus)
+		return advise("accept the share: aws ds accept-shared-directory --region "+s.region+" --shared-directory-id "+id,
+			"the directory %s is not shared yet (%s)", id, d.ShareStatus)
 	case want.ID != "" || want.Adopt || s.state.Made[s.madeAs()] == id:
 		return nil
 	}
@@ -116,11 +118,13 @@ func (s *directoryStep) acceptable(ctx context.Context, d *types.DirectoryDescri
 	if err != nil || ours {
 		return err
 	}
-	return &foreignError{advise("to use it, write directory.adopt: true (or its id); for one beside it, take another name", "there is a directory %s already, %s, and kerbagent did not make it", want.Name, id)}
+	return &foreignError{advise("to use it, write directory.adopt: true (or its id); for one beside it, take another name",
+		"there is a directory %s already, %s, and kerbagent did not make it", want.Name, id)}
 }
 
 func (s *directoryStep) tagged(ctx context.Context, id string) (bool, error) {
-	for p := directoryservice.NewListTagsForResourcePaginator(s.ds, &directoryservice.ListTagsForResourceInput{ResourceId: aws.String(id)}); p.HasMorePages(); {
+	for p := directoryservice.NewListTagsForResourcePaginator(s.ds,
+		&directoryservice.ListTagsForResourceInput{ResourceId: aws.String(id)}); p.HasMorePages(); {
 		page, err := p.NextPage(ctx)
 		if err != nil {
 			return false, fmt.Errorf("reading the tags of %s: %w", id, err)

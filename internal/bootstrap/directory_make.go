@@ -20,16 +20,19 @@ const directorySettle = 5 * time.Minute
 func (s *directoryStep) lookMissing(ctx context.Context) (view, error) {
 	want := s.Config.Directory
 	if want.ID != "" {
-		return view{}, advise("correct directory.id; a directory is seen in its own Region and account only, unless it is shared", "there is no directory %s in %s", want.ID, s.region)
+		return view{}, advise("correct directory.id; a directory is seen in its own Region and account only, unless it is shared",
+			"there is no directory %s in %s", want.ID, s.region)
 	}
 	gone := ""
 	if id := s.state.Made[s.madeAs()]; id != "" {
 		if s.Now().Sub(s.state.Done["made/"+id]).Abs() < directorySettle {
-			return view{is: "made as " + id, wait: &Wait{For: "AWS to list the directory " + id, Usual: "some seconds", Every: settleEvery, Budget: directorySettle}}, nil
+			return view{is: "made as " + id, wait: &Wait{For: "AWS to list the directory " + id, Usual: "some seconds", Every: settleEvery,
+				Budget: directorySettle}}, nil
 		}
 		gone = ": " + id + ", which kerbagent made, is gone"
 	}
-	v := view{billed: []string{fmt.Sprintf("the directory %s: AWS Managed Microsoft AD, %s edition, two domain controllers", want.Name, want.Edition)}, is: "there is no directory " + want.Name + " in " + want.VPC + gone}
+	v := view{billed: []string{fmt.Sprintf("the directory %s: AWS Managed Microsoft AD, %s edition, two domain controllers", want.Name,
+		want.Edition)}, is: "there is no directory " + want.Name + " in " + want.VPC + gone}
 	if err := s.fits(ctx); err != nil {
 		return v, err
 	}
@@ -41,8 +44,9 @@ func (s *directoryStep) lookMissing(ctx context.Context) (view, error) {
 		v.do = append(v.do, *store)
 	}
 	v.do = append(v.do, change{
-		key:    "create",
-		what:   fmt.Sprintf("create the AWS Managed Microsoft AD %s (%s, %s edition) in %s, subnets %s and %s", want.Name, want.ShortName, want.Edition, want.VPC, want.Subnets[0], want.Subnets[1]),
+		key: "create",
+		what: fmt.Sprintf("create the AWS Managed Microsoft AD %s (%s, %s edition) in %s, subnets %s and %s", want.Name, want.ShortName,
+			want.Edition, want.VPC, want.Subnets[0], want.Subnets[1]),
 		settle: directorySettle,
 		act:    func(ctx context.Context) error { return s.create(ctx, password) },
 	})
@@ -79,7 +83,8 @@ func (s *directoryStep) fits(ctx context.Context) error {
 	}
 	if l := limits.DirectoryLimits; l != nil && l.CloudOnlyMicrosoftADLimitReached {
 		return advise("delete one, adopt one, or have the quota raised (Service Quotas, AWS Directory Service)",
-			"the account has %d of %d directories that it may have in %s", aws.ToInt32(l.CloudOnlyMicrosoftADCurrentCount), aws.ToInt32(l.CloudOnlyMicrosoftADLimit), s.region)
+			"the account has %d of %d directories that it may have in %s", aws.ToInt32(l.CloudOnlyMicrosoftADCurrentCount),
+			aws.ToInt32(l.CloudOnlyMicrosoftADLimit), s.region)
 	}
 	return nil
 }
@@ -95,19 +100,22 @@ func (s *directoryStep) vpcFits(ctx context.Context) error {
 	case err != nil:
 		return err
 	case vpc.InstanceTenancy != "" && vpc.InstanceTenancy != "default":
-		return advise("take a VPC of default tenancy", "the VPC %s has %s tenancy, and AWS Directory Service needs the default one", want.VPC, vpc.InstanceTenancy)
+		return advise("take a VPC of default tenancy", "the VPC %s has %s tenancy, and AWS Directory Service needs the default one", want.VPC,
+			vpc.InstanceTenancy)
 	}
 	own := netip.MustParsePrefix("198.18.0.0/15")
 	for _, n := range networks {
 		if n.Overlaps(own) {
-			return advise("take a VPC with other addresses", "the VPC %s has addresses of %s (%s), which AWS Directory Service uses itself", want.VPC, own, n)
+			return advise("take a VPC with other addresses", "the VPC %s has addresses of %s (%s), which AWS Directory Service uses itself",
+				want.VPC, own, n)
 		}
 	}
 	if t := s.Config.Trust; t != nil {
 		for _, n := range networks {
 			for _, other := range t.Networks {
 				if n.Overlaps(other) && n.Bits() > other.Bits() {
-					return advise("correct trust.networks, or take a VPC with other addresses", "the network %s of the other forest has the VPC's own addresses in it (%s): there is no way to both", other, n)
+					return advise("correct trust.networks, or take a VPC with other addresses",
+						"the network %s of the other forest has the VPC's own addresses in it (%s): there is no way to both", other, n)
 				}
 			}
 		}

@@ -31,7 +31,8 @@ func Export(ctx context.Context, o Options, format Format) (string, error) {
 		}
 	}
 	if b.directory == nil && b.role == nil && b.cluster == nil && len(b.secrets) == 0 {
-		return "", &Error{Exit: ExitFailed, Step: "export", Text: "nothing in this account was created by kerbagent bootstrap with this file", Next: "run kerbagent bootstrap apply first"}
+		return "", &Error{Exit: ExitFailed, Step: "export", Text: "nothing in this account was created by kerbagent bootstrap with this file",
+			Next: "run kerbagent bootstrap apply first"}
 	}
 	if format == CloudFormation {
 		return b.cloudFormation()

@@ -54,18 +54,22 @@ func (t *template) add(name, kind, key, id string, properties map[string]any) {
 
 func (b *belongings) cloudFormation() (string, error) {
 	t := &template{Version: "2010-09-09", Resources: map[string]*cfnResource{},
-		Description: "What kerbagent bootstrap created for Kerberos logins to " + b.Config.Cluster.Identifier + ". Written by kerbagent bootstrap export cloudformation."}
+		Description: "What kerbagent bootstrap created for Kerberos logins to " + b.Config.Cluster.Identifier +
+			". Written by kerbagent bootstrap export cloudformation."}
 	t.Metadata.NotIncluded = b.left()
 	if b.directory != nil { // the registry's type is not among those that can be imported: not verified
-		t.Metadata.NotIncluded = append(t.Metadata.NotIncluded, "the directory "+b.world.directory.id+": CloudFormation imports no AWS::DirectoryService::MicrosoftAD (not verified)")
+		t.Metadata.NotIncluded = append(t.Metadata.NotIncluded,
+			"the directory "+b.world.directory.id+": CloudFormation imports no AWS::DirectoryService::MicrosoftAD (not verified)")
 	}
 	if b.trust != nil {
-		t.Metadata.NotIncluded = append(t.Metadata.NotIncluded, "the trust "+aws.ToString(b.trust.TrustId)+": CloudFormation has no resource type for it")
+		t.Metadata.NotIncluded = append(t.Metadata.NotIncluded,
+			"the trust "+aws.ToString(b.trust.TrustId)+": CloudFormation has no resource type for it")
 	}
 	tags := tagList(b.tags(), func(key, value *string) cfnTag { return cfnTag{*key, *value} })
 	for i, s := range b.secrets {
 		t.add(fmt.Sprintf("Password%d", i+1), "AWS::SecretsManager::Secret", "Id", aws.ToString(s.ARN),
-			map[string]any{"Name": aws.ToString(s.Name), "Description": aws.ToString(s.Description), "KmsKeyId": aws.ToString(s.KmsKeyId), "Tags": tags})
+			map[string]any{"Name": aws.ToString(s.Name), "Description": aws.ToString(s.Description), "KmsKeyId": aws.ToString(s.KmsKeyId),
+				"Tags": tags})
 	}
 	if err := b.cloudFormationRole(t, tags); err != nil {
 		return "", err
@@ -85,7 +89,8 @@ func (b *belongings) cloudFormationRole(t *template, tags []cfnTag) error {
 	if err != nil {
 		return fmt.Errorf("reading the trust policy of %s: %w", name, err)
 	}
-	properties := map[string]any{"RoleName": name, "Path": aws.ToString(r.Path), "Description": aws.ToString(r.Description), "AssumeRolePolicyDocument": json.RawMessage(text), "Tags": tags}
+	properties := map[string]any{"RoleName": name, "Path": aws.ToString(r.Path), "Description": aws.ToString(r.Description),
+		"AssumeRolePolicyDocument": json.RawMessage(text), "Tags": tags}
 	if r.PermissionsBoundary != nil {
 		properties["PermissionsBoundary"] = aws.ToString(r.PermissionsBoundary.PermissionsBoundaryArn)
 	}
@@ -104,10 +109,22 @@ func (b *belongings) cloudFormationCluster(t *template, tags []cfnTag) {
 		return
 	}
 	id := aws.ToString(c.DBClusterIdentifier)
-	properties := map[string]any{"DBClusterIdentifier": id, "Engine": engineName, "EngineVersion": aws.ToString(c.EngineVersion), "MasterUsername": aws.ToString(c.MasterUsername),
-		"DBSubnetGroupName": aws.ToString(c.DBSubnetGroup), "VpcSecurityGroupIds": groupsOf(c), "DBClusterParameterGroupName": aws.ToString(c.DBClusterParameterGroup),
-		"Domain": b.world.directory.id, "DomainIAMRoleName": b.Config.Role.Name, "BackupRetentionPeriod": aws.ToInt32(c.BackupRetentionPeriod),
-		"DeletionProtection": aws.ToBool(c.DeletionProtection), "StorageEncrypted": aws.ToBool(c.StorageEncrypted), "KmsKeyId": aws.ToString(c.KmsKeyId), "Tags": tags}
+	properties := map[string]any{
+		"DBClusterIdentifier":         id,
+		"Engine":                      engineName,
+		"EngineVersion":               aws.ToString(c.EngineVersion),
+		"MasterUsername":              aws.ToString(c.MasterUsername),
+		"DBSubnetGroupName":           aws.ToString(c.DBSubnetGroup),
+		"VpcSecurityGroupIds":         groupsOf(c),
+		"DBClusterParameterGroupName": aws.ToString(c.DBClusterParameterGroup),
+		"Domain":                      b.world.directory.id,
+		"DomainIAMRoleName":           b.Config.Role.Name,
+		"BackupRetentionPeriod":       aws.ToInt32(c.BackupRetentionPeriod),
+		"DeletionProtection":          aws.ToBool(c.DeletionProtection),
+		"StorageEncrypted":            aws.ToBool(c.StorageEncrypted),
+		"KmsKeyId":                    aws.ToString(c.KmsKeyId),
+		"Tags":                        tags,
+	}
 	if c.MasterUserSecret != nil {
 		properties["ManageMasterUserPassword"] = true
 	} else {
@@ -115,9 +132,11 @@ func (b *belongings) cloudFormationCluster(t *template, tags []cfnTag) {
 	}
 	t.add("Cluster", "AWS::RDS::DBCluster", "DBClusterIdentifier", id, properties)
 	for n, i := range b.instances {
-		t.add(fmt.Sprintf("Instance%d", n+1), "AWS::RDS::DBInstance", "DBInstanceIdentifier", aws.ToString(i.DBInstanceIdentifier), map[string]any{
-			"DBInstanceIdentifier": aws.ToString(i.DBInstanceIdentifier), "DBClusterIdentifier": map[string]string{"Ref": "Cluster"}, "DBInstanceClass": aws.ToString(i.DBInstanceClass),
-			"Engine": engineName, "PubliclyAccessible": aws.ToBool(i.PubliclyAccessible), "Tags": tags})
+		t.add(fmt.Sprintf("Instance%d", n+1), "AWS::RDS::DBInstance", "DBInstanceIdentifier", aws.ToString(i.DBInstanceIdentifier),
+			map[string]any{
+				"DBInstanceIdentifier": aws.ToString(i.DBInstanceIdentifier), "DBClusterIdentifier": map[string]string{"Ref": "Cluster"},
+				"DBInstanceClass": aws.ToString(i.DBInstanceClass),
+				"Engine":          engineName, "PubliclyAccessible": aws.ToBool(i.PubliclyAccessible), "Tags": tags})
 	}
 }
 

@@ -73,7 +73,8 @@ func (b *belongings) terraform() (string, error) {
 	}
 	h.WriteString("\n")
 	for i, s := range b.secrets { // without the values
-		h.resource("aws_secretsmanager_secret", fmt.Sprintf("password_%d", i+1), aws.ToString(s.ARN), set("name", aws.ToString(s.Name)), set("description", aws.ToString(s.Description)),
+		h.resource("aws_secretsmanager_secret", fmt.Sprintf("password_%d", i+1), aws.ToString(s.ARN), set("name", aws.ToString(s.Name)),
+			set("description", aws.ToString(s.Description)),
 			set("kms_key_id", aws.ToString(s.KmsKeyId)), b.tagBlock())
 	}
 	directory := b.terraformDirectory(h)
@@ -90,9 +91,11 @@ func (b *belongings) terraformDirectory(h *terraformFile) string {
 	id := literal(b.world.directory.id)
 	if d := b.directory; d != nil {
 		password := h.variable("directory_admin_password", "Password of the directory's Admin: "+b.Config.Directory.AdminPassword.String())
-		h.resource("aws_directory_service_directory", "kerberos", b.world.directory.id, set("name", aws.ToString(d.Name)), set("short_name", aws.ToString(d.ShortName)), `type = "MicrosoftAD"`,
+		h.resource("aws_directory_service_directory", "kerberos", b.world.directory.id, set("name", aws.ToString(d.Name)),
+			set("short_name", aws.ToString(d.ShortName)), `type = "MicrosoftAD"`,
 			set("edition", string(d.Edition)), set("description", aws.ToString(d.Description)), "password = "+password,
-			fmt.Sprintf("vpc_settings {\n  vpc_id     = %s\n  subnet_ids = %s\n}", literal(b.world.directory.vpc), literals(d.VpcSettings.SubnetIds)), b.tagBlock(), unread("password"))
+			fmt.Sprintf("vpc_settings {\n  vpc_id     = %s\n  subnet_ids = %s\n}", literal(b.world.directory.vpc),
+				literals(d.VpcSettings.SubnetIds)), b.tagBlock(), unread("password"))
 		id = "aws_directory_service_directory.kerberos.id"
 	}
 	if t := b.trust; t != nil {
@@ -102,8 +105,10 @@ func (b *belongings) terraformDirectory(h *terraformFile) string {
 		for _, a := range want.DNSServers {
 			servers = append(servers, a.String())
 		}
-		h.resource("aws_directory_service_trust", "other_forest", b.world.directory.id+"/"+want.Domain, "directory_id = "+id, set("remote_domain_name", want.Domain),
-			set("trust_direction", string(t.TrustDirection)), set("trust_type", string(t.TrustType)), set("selective_auth", string(t.SelectiveAuth)), "trust_password = "+password,
+		h.resource("aws_directory_service_trust", "other_forest", b.world.directory.id+"/"+want.Domain, "directory_id = "+id,
+			set("remote_domain_name", want.Domain),
+			set("trust_direction", string(t.TrustDirection)), set("trust_type", string(t.TrustType)),
+			set("selective_auth", string(t.SelectiveAuth)), "trust_password = "+password,
 			"conditional_forwarder_ip_addrs = "+literals(servers), unread("trust_password"))
 	}
 	return id
@@ -123,13 +128,16 @@ func (b *belongings) terraformRole(h *terraformFile) error {
 	if r.PermissionsBoundary != nil {
 		boundary = set("permissions_boundary", aws.ToString(r.PermissionsBoundary.PermissionsBoundaryArn))
 	}
-	h.resource("aws_iam_role", "aurora", name, set("name", name), set("path", aws.ToString(r.Path)), set("description", aws.ToString(r.Description)), set("assume_role_policy", trust), boundary, b.tagBlock())
+	h.resource("aws_iam_role", "aurora", name, set("name", name), set("path", aws.ToString(r.Path)),
+		set("description", aws.ToString(r.Description)), set("assume_role_policy", trust), boundary, b.tagBlock())
 	s := &roleStep{world: b.world}
 	if b.Config.Role.Inline {
-		h.resource("aws_iam_role_policy", "directory", name+":"+inlinePolicy, set("name", inlinePolicy), "role = aws_iam_role.aurora.name", set("policy", directoryAccess()))
+		h.resource("aws_iam_role_policy", "directory", name+":"+inlinePolicy, set("name", inlinePolicy), "role = aws_iam_role.aurora.name",
+			set("policy", directoryAccess()))
 		return nil
 	}
-	h.resource("aws_iam_role_policy_attachment", "directory", name+"/"+s.managed(), "role = aws_iam_role.aurora.name", set("policy_arn", s.managed()))
+	h.resource("aws_iam_role_policy_attachment", "directory", name+"/"+s.managed(), "role = aws_iam_role.aurora.name",
+		set("policy_arn", s.managed()))
 	return nil
 }
 
@@ -144,21 +152,28 @@ func (b *belongings) terraformCluster(h *terraformFile, directory string) {
 	}
 	password, ignored := "manage_master_user_password = true", ""
 	if c.MasterUserSecret == nil {
-		password = "master_password = " + h.variable("primary_password", "Password of the primary user: "+b.Config.Cluster.PrimaryPassword.String())
+		password = "master_password = " + h.variable("primary_password",
+			"Password of the primary user: "+b.Config.Cluster.PrimaryPassword.String())
 		ignored = unread("master_password, snapshot_identifier, restore_to_point_in_time")
 	}
 	id := aws.ToString(c.DBClusterIdentifier)
 	capacity := ""
 	if k := b.Config.Cluster; k.CapacityLeast != "" {
-		capacity = fmt.Sprintf("serverlessv2_scaling_configuration {\n  min_capacity = %s\n  max_capacity = %s\n}", k.CapacityLeast, k.CapacityMost)
+		capacity = fmt.Sprintf("serverlessv2_scaling_configuration {\n  min_capacity = %s\n  max_capacity = %s\n}", k.CapacityLeast,
+			k.CapacityMost)
 	}
-	h.resource("aws_rds_cluster", "kerberos", id, set("cluster_identifier", id), set("engine", engineName), set("engine_version", aws.ToString(c.EngineVersion)),
-		set("master_username", aws.ToString(c.MasterUsername)), password, set("db_subnet_group_name", aws.ToString(c.DBSubnetGroup)), "vpc_security_group_ids = "+literals(groupsOf(c)),
+	h.resource("aws_rds_cluster", "kerberos", id, set("cluster_identifier", id), set("engine", engineName),
+		set("engine_version", aws.ToString(c.EngineVersion)),
+		set("master_username", aws.ToString(c.MasterUsername)), password, set("db_subnet_group_name", aws.ToString(c.DBSubnetGroup)),
+		"vpc_security_group_ids = "+literals(groupsOf(c)),
 		set("db_cluster_parameter_group_name", aws.ToString(c.DBClusterParameterGroup)), "domain = "+directory, "domain_iam_role_name = "+role,
-		fmt.Sprintf("backup_retention_period = %d", aws.ToInt32(c.BackupRetentionPeriod)), fmt.Sprintf("deletion_protection = %t", aws.ToBool(c.DeletionProtection)),
-		fmt.Sprintf("storage_encrypted = %t", aws.ToBool(c.StorageEncrypted)), set("kms_key_id", aws.ToString(c.KmsKeyId)), set("final_snapshot_identifier", id+"-final"), capacity, b.tagBlock(), ignored)
+		fmt.Sprintf("backup_retention_period = %d", aws.ToInt32(c.BackupRetentionPeriod)),
+		fmt.Sprintf("deletion_protection = %t", aws.ToBool(c.DeletionProtection)),
+		fmt.Sprintf("storage_encrypted = %t", aws.ToBool(c.StorageEncrypted)), set("kms_key_id", aws.ToString(c.KmsKeyId)),
+		set("final_snapshot_identifier", id+"-final"), capacity, b.tagBlock(), ignored)
 	for n, i := range b.instances {
-		h.resource("aws_rds_cluster_instance", fmt.Sprintf("kerberos_%d", n+1), aws.ToString(i.DBInstanceIdentifier), set("identifier", aws.ToString(i.DBInstanceIdentifier)),
+		h.resource("aws_rds_cluster_instance", fmt.Sprintf("kerberos_%d", n+1), aws.ToString(i.DBInstanceIdentifier),
+			set("identifier", aws.ToString(i.DBInstanceIdentifier)),
 			"cluster_identifier = aws_rds_cluster.kerberos.id", set("instance_class", aws.ToString(i.DBInstanceClass)), set("engine", engineName),
 			fmt.Sprintf("publicly_accessible = %t", aws.ToBool(i.PubliclyAccessible)), b.tagBlock())
 	}

@@ -82,7 +82,8 @@ func (l *lock) take(ctx context.Context) error {
 		if waited >= lockGone {
 			return fmt.Errorf("taking the lock %s: %w", lockName, err)
 		}
-		w := &Wait{For: "the lock " + lockName + " to be free (Secrets Manager deletes in the background)", Usual: "some seconds", Every: 2 * time.Second, Budget: lockGone}
+		w := &Wait{For: "the lock " + lockName + " to be free (Secrets Manager deletes in the background)", Usual: "some seconds",
+			Every: 2 * time.Second, Budget: lockGone}
 		l.tell(Event{Step: "lock", Kind: EventWaiting, Text: w.For, For: waited, Wait: w})
 		if err := l.Sleep(ctx, w.Every); err != nil {
 			return err
@@ -92,7 +93,8 @@ func (l *lock) take(ctx context.Context) error {
 
 // wait waits a while for whoever holds the lock.
 func (l *lock) wait(ctx context.Context, holder string, waited time.Duration) error {
-	w := &Wait{For: "the bootstrap on " + holder + " to end", Usual: "as long as AWS takes, up to an hour", Every: 15 * time.Second, Budget: l.WaitLock}
+	w := &Wait{For: "the bootstrap on " + holder + " to end", Usual: "as long as AWS takes, up to an hour", Every: 15 * time.Second,
+		Budget: l.WaitLock}
 	l.tell(Event{Step: "lock", Kind: EventWaiting, Text: w.For, For: waited, Wait: w})
 	return l.Sleep(ctx, w.Every)
 }
@@ -144,7 +146,8 @@ func (l *lock) create(ctx context.Context, me holder) error {
 }
 
 func (l *lock) remove(ctx context.Context) error {
-	_, err := l.sm.deleteSecret(ctx, &secretsmanager.DeleteSecretInput{SecretId: aws.String(lockName), ForceDeleteWithoutRecovery: aws.Bool(true)})
+	_, err := l.sm.deleteSecret(ctx, &secretsmanager.DeleteSecretInput{SecretId: aws.String(lockName),
+		ForceDeleteWithoutRecovery: aws.Bool(true)})
 	if err != nil && !gone(err) {
 		return fmt.Errorf("removing the lock: %w", err)
 	}

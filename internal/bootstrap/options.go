@@ -45,7 +45,8 @@ type Krb5Conf func(cfg *config.Config, path string) (stale bool, apply func() er
 // Verifier runs the check that ends a bootstrap: every login of cfg once. It
 // returns what was seen, and what that means. prompted returns the passwords of
 // logins whose kind is config.Prompt.
-type Verifier func(ctx context.Context, cfg *config.Config, prompted func(config.Login) ([]byte, error)) ([]probe.Result, diagnose.Report, error)
+type Verifier func(ctx context.Context, cfg *config.Config, prompted func(config.Login) ([]byte, error)) ([]probe.Result,
+	diagnose.Report, error)
 
 // LoginAs is one login to the directory.
 type LoginAs struct {

@@ -55,7 +55,8 @@ func PolicyWarnings(cfg *config.Bootstrap) []string {
 	var out []string
 	r := cfg.Role
 	if r.Manage && r.Inline && r.Boundary == "" {
-		out = append(out, "its holder may write any policy into the role "+r.Name+" (iam:PutRolePolicy), and so get any permission in the account. "+
+		out = append(out, "its holder may write any policy into the role "+r.Name+" (iam:PutRolePolicy), and so get any permission in "+
+			"the account. "+
 			"Write role.permissions_boundary, or use policy: managed, or have an administrator make the role and write role.manage: false")
 	}
 	if r.Manage && r.RepairTrust {

@@ -92,7 +92,8 @@ func unsent(err error) (where, why string) {
 	case errors.As(err, &dns):
 		return dns.Name, "DNS: " + dns.Err
 	case errors.As(err, &unknown), errors.As(err, &name), errors.As(err, &record):
-		return where, "TLS: something answers that is not AWS, or a proxy that opens TLS, whose CA this host does not trust (AWS_CA_BUNDLE): " + plain(errors.Unwrap(sending).Error())
+		return where, "TLS: something answers that is not AWS, or a proxy that opens TLS, whose CA this host does not trust " +
+			"(AWS_CA_BUNDLE): " + plain(errors.Unwrap(sending).Error())
 	case errors.As(err, &dial) && dial.Op == "dial":
 		return where, "TCP: " + dial.Error()
 	case errors.As(err, &network) && network.Timeout():

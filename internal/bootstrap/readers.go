@@ -37,7 +37,8 @@ func (s *readersStep) look(ctx context.Context) (view, error) {
 	joined, ours := s.state.Done["joined/"+id]
 	if !ours {
 		if s.cluster.host == "" {
-			return view{is: "to be rebooted once the cluster is joined", do: []change{{what: "reboot the readers of " + id + ", one at a time"}}}, nil
+			return view{is: "to be rebooted once the cluster is joined",
+				do: []change{{what: "reboot the readers of " + id + ", one at a time"}}}, nil
 		}
 		return view{is: "were not joined by this bootstrap: none is rebooted"}, nil
 	}
@@ -98,7 +99,8 @@ func (s *readersStep) remaining(v view, done, left []string, joined time.Time) v
 		v.is += " (" + strings.Join(done, ", ") + " rebooted)"
 	}
 	for _, reader := range left {
-		v.do = append(v.do, change{key: "reboot-" + reader, what: "reboot the reader " + reader, settle: rebootSettle, act: func(ctx context.Context) error { return s.reboot(ctx, reader, joined) }})
+		v.do = append(v.do, change{key: "reboot-" + reader, what: "reboot the reader " + reader, settle: rebootSettle,
+			act: func(ctx context.Context) error { return s.reboot(ctx, reader, joined) }})
 	}
 	return v
 }
@@ -200,7 +202,8 @@ func (s *readersStep) restarted(ctx context.Context, reader string, joined time.
 // events are those of the last week by AWS's clock.
 func (s *readersStep) events(ctx context.Context, reader string) ([]types.Event, error) {
 	var out []types.Event
-	in := &rds.DescribeEventsInput{SourceType: types.SourceTypeDbInstance, SourceIdentifier: aws.String(reader), Duration: aws.Int32(eventsBack)}
+	in := &rds.DescribeEventsInput{SourceType: types.SourceTypeDbInstance, SourceIdentifier: aws.String(reader),
+		Duration: aws.Int32(eventsBack)}
 	for p := rds.NewDescribeEventsPaginator(s.rds, in); p.HasMorePages(); {
 		page, err := p.NextPage(ctx)
 		if err != nil {
@@ -212,9 +215,11 @@ func (s *readersStep) events(ctx context.Context, reader string) ([]types.Event,
 }
 
 func restarting(id, status string) *Wait {
-	return &Wait{For: fmt.Sprintf("the instance %s to become available (it is %s)", id, plain(status)), Usual: "1 to 5 minutes", Every: 15 * time.Second, Budget: 30 * time.Minute}
+	return &Wait{For: fmt.Sprintf("the instance %s to become available (it is %s)", id, plain(status)), Usual: "1 to 5 minutes",
+		Every: 15 * time.Second, Budget: 30 * time.Minute}
 }
 
 func (s *readersStep) needs() []permission {
-	return []permission{watch("rds:DescribeDBClusters", "*"), watch("rds:DescribeDBInstances", "*"), watch("rds:DescribeEvents", "*"), act("rds:RebootDBInstance", "*")}
+	return []permission{watch("rds:DescribeDBClusters", "*"), watch("rds:DescribeDBInstances", "*"), watch("rds:DescribeEvents", "*"),
+		act("rds:RebootDBInstance", "*")}
 }

@@ -102,10 +102,12 @@ func (s *roleStep) entry(_ context.Context, role *types.Role, services []string)
 		by[policy.letsIn(service, c)] = append(by[policy.letsIn(service, c)], service)
 	}
 	if list := by[unjudged]; len(list) > 0 {
-		v.notes = append(v.notes, fmt.Sprintf("the trust policy of %s lets %s in under conditions that kerbagent cannot evaluate: if the join fails, look there first", name, strings.Join(list, " and ")))
+		v.notes = append(v.notes, fmt.Sprintf("the trust policy of %s lets %s in under conditions that kerbagent cannot evaluate: if the join "+
+			"fails, look there first", name, strings.Join(list, " and ")))
 	}
 	if list := by[excluded]; len(list) > 0 {
-		return v, &trouble{fmt.Sprintf("the trust policy of %s names %s, and its conditions or a Deny statement keep it out (the request is for account %s and %s)", name, strings.Join(list, " and "), c.account, c.arn),
+		return v, &trouble{fmt.Sprintf("the trust policy of %s names %s, and its conditions or a Deny statement keep it out (the request is "+
+			"for account %s and %s)", name, strings.Join(list, " and "), c.account, c.arn),
 			"have the conditions of the role corrected; kerbagent does not widen them. Or take another role"}, nil
 	}
 	missing := by[lacking]
@@ -120,10 +122,12 @@ func (s *roleStep) entry(_ context.Context, role *types.Role, services []string)
 	if err != nil {
 		return v, nil, fmt.Errorf("reading the trust policy of %s: %w", name, err)
 	}
-	v.do = []change{{key: "trust", what: "let " + strings.Join(missing, " and ") + " use the role " + name + ", with all that it may do", act: func(ctx context.Context) error {
-		_, err := s.iam.updateAssumeRolePolicy(ctx, &iam.UpdateAssumeRolePolicyInput{RoleName: aws.String(name), PolicyDocument: aws.String(mended)})
-		return err
-	}}}
+	v.do = []change{{key: "trust", what: "let " + strings.Join(missing, " and ") + " use the role " + name + ", with all that it may do",
+		act: func(ctx context.Context) error {
+			_, err := s.iam.updateAssumeRolePolicy(ctx, &iam.UpdateAssumeRolePolicyInput{RoleName: aws.String(name),
+				PolicyDocument: aws.String(mended)})
+			return err
+		}}}
 	return v, nil, nil
 }
 
@@ -131,26 +135,32 @@ func (s *roleStep) entry(_ context.Context, role *types.Role, services []string)
 func (s *roleStep) reach(ctx context.Context, role *types.Role, _ []string) (v view, t *trouble, err error) {
 	name := s.Config.Role.Name
 	if !s.Config.Role.Manage {
-		v.notes = append(v.notes, "what the role "+name+" may do is not looked at (role.manage: false): it needs "+strings.Join(roleActions(), ", "))
+		v.notes = append(v.notes, "what the role "+name+" may do is not looked at (role.manage: false): it "+
+			"needs "+strings.Join(roleActions(), ", "))
 		return v, nil, nil
 	}
 	if b := role.PermissionsBoundary; b != nil && aws.ToString(b.PermissionsBoundaryArn) != s.Config.Role.Boundary {
-		v.notes = append(v.notes, "the role "+name+" has the permissions boundary "+plain(aws.ToString(b.PermissionsBoundaryArn))+", which has to allow what it needs: "+strings.Join(roleActions(), ", "))
+		v.notes = append(v.notes, "the role "+name+" has the permissions boundary "+plain(aws.ToString(b.PermissionsBoundaryArn))+", which has "+
+			"to allow what it needs: "+strings.Join(roleActions(), ", "))
 	}
 	has, err := s.hasAccess(ctx)
 	switch {
 	case err != nil || has == granted:
 		return v, nil, err
 	case has == unjudged:
-		v.notes = append(v.notes, "the policies of "+name+" let it reach the directory under conditions that kerbagent cannot evaluate: if the join fails, look there first")
+		v.notes = append(v.notes, "the policies of "+name+" let it reach the directory under conditions that kerbagent cannot evaluate: if the "+
+			"join fails, look there first")
 		return v, nil, nil
 	case has == excluded:
-		return v, &trouble{"a policy of the role " + name + " denies what Aurora does with a directory (" + strings.Join(roleActions(), ", ") + ")", "have that corrected, or take another role"}, nil
+		return v, &trouble{"a policy of the role " + name + " denies what Aurora does with a directory (" + strings.Join(roleActions(),
+			", ") + ")", "have that corrected, or take another role"}, nil
 	}
 	ours := s.Config.Role.Repair || slices.ContainsFunc(role.Tags, func(t types.Tag) bool { return aws.ToString(t.Key) == ourTag })
 	if !ours {
-		return v, &trouble{fmt.Sprintf("the role %s is not kerbagent's, and has no access to the directory (it needs %s)", name, strings.Join(roleActions(), ", ")),
-			"give it the managed policy AmazonRDSDirectoryServiceAccess, or write role.repair: true to have that done here; or take another role"}, nil
+		return v, &trouble{fmt.Sprintf("the role %s is not kerbagent's, and has no access to the directory (it needs %s)", name,
+			strings.Join(roleActions(), ", ")),
+			"give it the managed policy AmazonRDSDirectoryServiceAccess, or write role.repair: true to have that done here; or take " +
+				"another role"}, nil
 	}
 	v.do = []change{s.access()}
 	return v, nil, nil
@@ -184,8 +194,10 @@ func (s *roleStep) create(ctx context.Context, services []string) error {
 	if err != nil {
 		return err
 	}
-	in := &iam.CreateRoleInput{RoleName: aws.String(s.Config.Role.Name), AssumeRolePolicyDocument: aws.String(trust), Path: aws.String(s.Config.Role.Path),
-		PermissionsBoundary: optional(s.Config.Role.Boundary), Description: aws.String("Lets Aurora reach the directory for Kerberos logins"), Tags: tagList(s.tags(), iamTag)}
+	in := &iam.CreateRoleInput{RoleName: aws.String(s.Config.Role.Name), AssumeRolePolicyDocument: aws.String(trust),
+		Path:                aws.String(s.Config.Role.Path),
+		PermissionsBoundary: optional(s.Config.Role.Boundary), Description: aws.String("Lets Aurora reach the directory for Kerberos logins"),
+		Tags: tagList(s.tags(), iamTag)}
 	_, err = s.iam.createRole(ctx, in)
 	if err != nil && !is[*types.EntityAlreadyExistsException](err) {
 		return fmt.Errorf("creating the role: %w", err)
@@ -194,7 +206,8 @@ func (s *roleStep) create(ctx context.Context, services []string) error {
 }
 
 func (s *roleStep) attach(ctx context.Context) error {
-	_, err := s.iam.attachRolePolicy(ctx, &iam.AttachRolePolicyInput{RoleName: aws.String(s.Config.Role.Name), PolicyArn: aws.String(s.managed())})
+	_, err := s.iam.attachRolePolicy(ctx, &iam.AttachRolePolicyInput{RoleName: aws.String(s.Config.Role.Name),
+		PolicyArn: aws.String(s.managed())})
 	return err
 }
 
@@ -226,7 +239,8 @@ func (s *roleStep) services() ([]string, error) {
 	case slices.Contains(optIn, s.region):
 		return append(out, "directoryservice.rds."+s.region+".amazonaws.com"), nil
 	}
-	return nil, advise("ask AWS Support for the service principal of Kerberos for Aurora MySQL there, and write it: role.principals: [rds.amazonaws.com, …]",
+	return nil, advise("ask AWS Support for the service principal of Kerberos for Aurora MySQL there, and write it: role.principals: "+
+		"[rds.amazonaws.com, …]",
 		"in the Region %s Aurora uses a service principal of its own, whose name AWS does not publish", s.region)
 }
 

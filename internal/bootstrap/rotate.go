@@ -69,10 +69,12 @@ func (s *rotateStep) look(ctx context.Context) (view, error) {
 	version := s.state.Made[rotation(s.principal())]
 	if s.ended {
 		v.is = "the password of " + s.user + " is a new one, and " + s.secret.String() + " has it"
-		v.notes = []string{"whoever still holds the old password tries it once and is refused: hand out the new one now (a daemon with a credential is restarted)"}
+		v.notes = []string{"whoever still holds the old password tries it once and is refused: hand out the new one now (a daemon with a " +
+			"credential is restarted)"}
 		return v, nil
 	}
-	store := change{key: "pending", what: "store a new password for " + s.user + " in " + s.secret.String() + " as " + stagePending, act: s.store}
+	store := change{key: "pending", what: "store a new password for " + s.user + " in " + s.secret.String() + " as " + stagePending,
+		act: s.store}
 	if version == "" || s.did(madeCurrent(version)) { // a new one begins
 		if err := s.undisturbed(stages); err != nil {
 			return v, err
@@ -102,8 +104,10 @@ func (s *rotateStep) undisturbed(stages map[string][]string) error {
 			continue // our last one, which a read that lags shows as it was
 		}
 		if slices.Contains(list, stagePending) && !slices.Contains(list, stageCurrent) {
-			return advise("wait for it; if it was given up: aws secretsmanager update-secret-version-stage --region "+s.region+" --secret-id "+quote(s.secret.Manager)+
-				" --version-stage AWSPENDING --remove-from-version-id "+quote(version), "somebody else is rotating the secret %s: its version %s is pending", s.secret, plain(version))
+			return advise("wait for it; if it was given up: aws secretsmanager update-secret-version-stage --region "+s.region+" "+
+				"--secret-id "+quote(s.secret.Manager)+
+				" --version-stage AWSPENDING --remove-from-version-id "+quote(version),
+				"somebody else is rotating the secret %s: its version %s is pending", s.secret, plain(version))
 		}
 	}
 	return nil
@@ -161,7 +165,8 @@ func (s *rotateStep) store(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.vault.sm.putSecretValue(ctx, &secretsmanager.PutSecretValueInput{SecretId: aws.String(s.secret.Manager), SecretString: aws.String(text),
+	_, err = s.vault.sm.putSecretValue(ctx, &secretsmanager.PutSecretValueInput{SecretId: aws.String(s.secret.Manager),
+		SecretString:       aws.String(text),
 		ClientRequestToken: aws.String(s.state.Made[rotation(s.principal())]), VersionStages: []string{stagePending}})
 	if code(err) == "ResourceExistsException" {
 		return nil // of a request whose answer was lost: what stands there counts
@@ -181,7 +186,8 @@ func (s *rotateStep) set(ctx context.Context) error {
 		return err
 	}
 	if s.user == adminName {
-		_, err := s.ds.resetUserPassword(ctx, &directoryservice.ResetUserPasswordInput{DirectoryId: aws.String(s.directory.id), UserName: aws.String(s.user), NewPassword: aws.String(string(password.Reveal()))})
+		_, err := s.ds.resetUserPassword(ctx, &directoryservice.ResetUserPasswordInput{DirectoryId: aws.String(s.directory.id),
+			UserName: aws.String(s.user), NewPassword: aws.String(string(password.Reveal()))})
 		if err != nil {
 			return fmt.Errorf("setting the password of %s: %w", s.user, err)
 		}
@@ -191,7 +197,8 @@ func (s *rotateStep) set(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("the password of the directory's Admin: %w", err)
 	}
-	accounts, err := s.Accounts(ctx, AccountsAt{Realm: s.Config.Directory.Realm(), ShortName: s.directory.shortName, Controllers: s.directory.addresses, Admin: adminName, Password: admin})
+	accounts, err := s.Accounts(ctx, AccountsAt{Realm: s.Config.Directory.Realm(), ShortName: s.directory.shortName,
+		Controllers: s.directory.addresses, Admin: adminName, Password: admin})
 	if err != nil {
 		return unopened(s.world, err)
 	}
@@ -222,7 +229,8 @@ func (s *rotateStep) prove(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.Login(ctx, LoginAs{User: s.user, Realm: s.Config.Directory.Realm(), Controllers: s.directory.addresses, Password: password}); err != nil {
+	if err := s.Login(ctx, LoginAs{User: s.user, Realm: s.Config.Directory.Realm(), Controllers: s.directory.addresses,
+		Password: password}); err != nil {
 		if s.did(unconfirmed(version)) { // it may not have been set: the next run sets it again
 			delete(s.state.Done, unconfirmed(version))
 			delete(s.state.Done, setVersion(version))
@@ -230,7 +238,8 @@ func (s *rotateStep) prove(ctx context.Context) error {
 				return err
 			}
 		}
-		return advise("the secret still has the old value as "+stageCurrent+", and the new one as "+stagePending+". Run it again in some minutes, when all domain controllers have the new password: it goes on where it stopped",
+		return advise("the secret still has the old value as "+stageCurrent+", and the new one as "+stagePending+". Run it again in some "+
+			"minutes, when all domain controllers have the new password: it goes on where it stopped",
 			"the new password of %s was set, and the login with it failed: %s", s.user, text(err))
 	}
 	return s.state.did(proved(version), s.Now())
@@ -243,7 +252,8 @@ func (s *rotateStep) promote(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	in := &secretsmanager.UpdateSecretVersionStageInput{SecretId: aws.String(s.secret.Manager), VersionStage: aws.String(stageCurrent), MoveToVersionId: aws.String(version)}
+	in := &secretsmanager.UpdateSecretVersionStageInput{SecretId: aws.String(s.secret.Manager), VersionStage: aws.String(stageCurrent),
+		MoveToVersionId: aws.String(version)}
 	for _, other := range slices.Sorted(maps.Keys(stages)) {
 		if slices.Contains(stages[other], stageCurrent) {
 			in.RemoveFromVersionId = aws.String(other)
@@ -295,12 +305,14 @@ func (w *world) rotateSteps(names []string) ([]step, error) {
 		case strings.EqualFold(name, adminName):
 			s.user, s.secret, s.fits = adminName, w.Config.Directory.AdminPassword, checkAdminPassword
 		case i < 0:
-			return nil, &Error{Exit: ExitUsage, Step: "start", Text: name + " is not a user of the configuration", Next: "name Admin, or users of bootstrap.users"}
+			return nil, &Error{Exit: ExitUsage, Step: "start", Text: name + " is not a user of the configuration",
+				Next: "name Admin, or users of bootstrap.users"}
 		default:
 			s.secret = w.Config.Users[i].Password
 		}
 		if s.secret.Manager == "" {
-			return nil, &Error{Exit: ExitUsage, Step: "start", Text: "the password of " + s.user + " is in " + s.secret.String() + ", and only one in Secrets Manager is rotated",
+			return nil, &Error{Exit: ExitUsage, Step: "start",
+				Text: "the password of " + s.user + " is in " + s.secret.String() + ", and only one in Secrets Manager is rotated",
 				Next: "store it in Secrets Manager and write secretsmanager:NAME in the configuration"}
 		}
 		out = append(out, s)

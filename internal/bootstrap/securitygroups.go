@@ -13,7 +13,8 @@ import (
 
 // on reports whether a rule is for a port.
 func on(r types.IpPermission, protocol string, port int32) bool {
-	return aws.ToString(r.IpProtocol) == "-1" || aws.ToString(r.IpProtocol) == protocol && aws.ToInt32(r.FromPort) <= port && aws.ToInt32(r.ToPort) >= port
+	return aws.ToString(r.IpProtocol) == "-1" || aws.ToString(r.IpProtocol) == protocol && aws.ToInt32(r.FromPort) <= port &&
+		aws.ToInt32(r.ToPort) >= port
 }
 
 // covers reports whether rules let all of a network through. protocol -1 asks for

@@ -34,7 +34,8 @@ type state struct {
 // changed, no other process of this host may hold it. A file in the former place
 // is taken over where there is none yet.
 func openState(dir, former, account, region string, changes bool) (*state, error) {
-	s := &state{Schema: 1, Sent: map[string]time.Time{}, Made: map[string]string{}, Done: map[string]time.Time{}, name: "bootstrap-" + account + "-" + region + ".json"}
+	s := &state{Schema: 1, Sent: map[string]time.Time{}, Made: map[string]string{}, Done: map[string]time.Time{},
+		name: "bootstrap-" + account + "-" + region + ".json"}
 	s.path = filepath.Join(dir, s.name)
 	var err error
 	s.dir, err = openOwn(dir)

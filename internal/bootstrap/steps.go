@@ -28,7 +28,8 @@ func (w *world) steps() []step {
 // clientSteps are those of a further host: it reads what the first one made.
 func (w *world) clientSteps() []step {
 	vault := vault{w.AWS.secrets, w}
-	observe := &observeStep{&directoryStep{world: w, ds: w.AWS.directory, ec2: w.AWS.ec2, vault: vault}, &clusterStep{world: w, rds: w.AWS.rds, ec2: w.AWS.ec2, vault: vault}}
+	observe := &observeStep{&directoryStep{world: w, ds: w.AWS.directory, ec2: w.AWS.ec2, vault: vault},
+		&clusterStep{world: w, rds: w.AWS.rds, ec2: w.AWS.ec2, vault: vault}}
 	return append([]step{observe}, w.hostSteps()...)
 }
 

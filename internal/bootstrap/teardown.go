@@ -46,7 +46,8 @@ func Teardown(ctx context.Context, o Options) ([]string, error) {
 		}
 	}
 	if ours {
-		t.add("the directory, with every user in it; its backups go with it", "aws ds delete-directory --region %s --directory-id %s", w.region, w.directory.id)
+		t.add("the directory, with every user in it; its backups go with it", "aws ds delete-directory --region %s --directory-id %s",
+			w.region, w.directory.id)
 	}
 	if err := t.secrets(ctx); err != nil {
 		return nil, w.problem("secrets", err)
@@ -78,14 +79,17 @@ func (t *teardown) cluster(ctx context.Context) error {
 		slices.ContainsFunc(c.TagList, func(tag rdstypes.Tag) bool { return aws.ToString(tag.Key) == ourTag })
 	if !made {
 		if slices.ContainsFunc(c.DomainMemberships, func(m rdstypes.DomainMembership) bool { return aws.ToString(m.Domain) == t.directory.id }) {
-			t.add("no Kerberos login works after this", "aws rds modify-db-cluster --region %s --db-cluster-identifier %s --domain none --apply-immediately", t.region, id)
+			t.add("no Kerberos login works after this", "aws rds modify-db-cluster --region %s --db-cluster-identifier %s --domain none "+
+				"--apply-immediately", t.region, id)
 		}
 		return nil
 	}
 	for _, m := range c.DBClusterMembers {
-		t.add("an instance of the cluster", "aws rds delete-db-instance --region %s --db-instance-identifier %s", t.region, aws.ToString(m.DBInstanceIdentifier))
+		t.add("an instance of the cluster", "aws rds delete-db-instance --region %s --db-instance-identifier %s", t.region,
+			aws.ToString(m.DBInstanceIdentifier))
 	}
-	t.add("the cluster, with ALL ITS DATA but for the snapshot that is made here", "aws rds delete-db-cluster --region %s --db-cluster-identifier %s --final-db-snapshot-identifier %s-final", t.region, id, id)
+	t.add("the cluster, with ALL ITS DATA but for the snapshot that is made here",
+		"aws rds delete-db-cluster --region %s --db-cluster-identifier %s --final-db-snapshot-identifier %s-final", t.region, id, id)
 	return nil
 }
 
@@ -113,9 +117,11 @@ func (t *teardown) role(ctx context.Context) error {
 	}
 	s := &roleStep{world: t.world}
 	if t.Config.Role.Inline {
-		t.add("the role by which Aurora reached the directory", "aws iam delete-role-policy --role-name %s --policy-name %s", quote(name), inlinePolicy)
+		t.add("the role by which Aurora reached the directory", "aws iam delete-role-policy --role-name %s --policy-name %s", quote(name),
+			inlinePolicy)
 	} else {
-		t.add("the role by which Aurora reached the directory", "aws iam detach-role-policy --role-name %s --policy-arn %s", quote(name), s.managed())
+		t.add("the role by which Aurora reached the directory", "aws iam detach-role-policy --role-name %s --policy-arn %s", quote(name),
+			s.managed())
 	}
 	t.lines = append(t.lines, "aws iam delete-role --role-name "+quote(name))
 	return nil
@@ -129,7 +135,8 @@ func (t *teardown) trust(ctx context.Context) error {
 	if err != nil || found == nil {
 		return err
 	}
-	t.add("AWS's half of the trust, which carries no tag: see that it is yours. The other half is deleted in "+t.Config.Trust.Domain, "aws ds delete-trust --region %s --trust-id %s", t.region, aws.ToString(found.TrustId))
+	t.add("AWS's half of the trust, which carries no tag: see that it is yours. The other half is deleted in "+t.Config.Trust.Domain,
+		"aws ds delete-trust --region %s --trust-id %s", t.region, aws.ToString(found.TrustId))
 	return nil
 }
 
@@ -143,8 +150,10 @@ func (t *teardown) secrets(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("reading %s: %w", ref, err)
 		}
-		if slices.ContainsFunc(out.Tags, func(tag secrettypes.Tag) bool { return aws.ToString(tag.Key) == ourTag }) && !strings.Contains(strings.Join(t.lines, "\n"), " "+quote(ref.Manager)+" ") {
-			t.add("a password that bootstrap made; it can be restored for 30 days", "aws secretsmanager delete-secret --region %s --secret-id %s --recovery-window-in-days 30", t.region, quote(ref.Manager))
+		if slices.ContainsFunc(out.Tags, func(tag secrettypes.Tag) bool { return aws.ToString(tag.Key) == ourTag }) &&
+			!strings.Contains(strings.Join(t.lines, "\n"), " "+quote(ref.Manager)+" ") {
+			t.add("a password that bootstrap made; it can be restored for 30 days",
+				"aws secretsmanager delete-secret --region %s --secret-id %s --recovery-window-in-days 30", t.region, quote(ref.Manager))
 		}
 	}
 	return nil

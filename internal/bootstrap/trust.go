@@ -13,7 +13,8 @@ func (s *trustStep) look(ctx context.Context) (view, error) {
 	want := s.Config.Trust
 	v := view{is: "there is no trust with " + want.Domain, notes: s.unrouted()}
 	if s.directory.shared {
-		return v, advise("make the trust in the owner's account and leave bootstrap.trust out", "the directory %s is shared with this account: only its owner makes trusts", s.directory.id)
+		return v, advise("make the trust in the owner's account and leave bootstrap.trust out",
+			"the directory %s is shared with this account: only its owner makes trusts", s.directory.id)
 	}
 	if s.directory.id == "" {
 		v.do = []change{{what: "let the domain controllers out to " + prefixes(want.Networks)}, {what: s.what()}, {what: "verify the trust"}}
@@ -38,7 +39,8 @@ func (s *trustStep) look(ctx context.Context) (view, error) {
 		if store != nil {
 			v.do = append(v.do, *store)
 		}
-		v.do = append(v.do, change{key: "create", what: s.what(), act: func(ctx context.Context) error { return s.create(ctx, password) }}, change{what: "verify the trust"})
+		v.do = append(v.do, change{key: "create", what: s.what(), act: func(ctx context.Context) error { return s.create(ctx, password) }},
+			change{what: "verify the trust"})
 		return v, nil
 	}
 	id := aws.ToString(t.TrustId)
@@ -58,7 +60,8 @@ func (s *trustStep) look(ctx context.Context) (view, error) {
 
 func (s *trustStep) needs() []permission {
 	var out []permission
-	out = append(out, watch("ds:DescribeTrusts", "*"), watch("ds:DescribeConditionalForwarders", "*"), watch("ec2:DescribeSecurityGroups", "*"))
+	out = append(out, watch("ds:DescribeTrusts", "*"), watch("ds:DescribeConditionalForwarders", "*"),
+		watch("ec2:DescribeSecurityGroups", "*"))
 	for _, a := range []string{"CreateTrust", "VerifyTrust", "CreateConditionalForwarder", "UpdateConditionalForwarder"} {
 		out = append(out, act("ds:"+a, "*"))
 	}

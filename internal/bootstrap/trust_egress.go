@@ -30,22 +30,26 @@ func (s *trustStep) egress(ctx context.Context) (*change, error) {
 	if len(missing) == 0 {
 		return nil, nil
 	}
-	return &change{key: "egress", what: fmt.Sprintf("let the domain controllers (%s) out to %s", s.directory.group, prefixes(missing)), act: func(ctx context.Context) error {
-		rule := types.IpPermission{IpProtocol: aws.String("-1")}
-		for _, n := range missing {
-			if n.Addr().Is4() {
-				rule.IpRanges = append(rule.IpRanges, types.IpRange{CidrIp: aws.String(n.String()), Description: aws.String("kerbagent: trust with " + s.Config.Trust.Domain)})
-			} else {
-				rule.Ipv6Ranges = append(rule.Ipv6Ranges, types.Ipv6Range{CidrIpv6: aws.String(n.String()), Description: aws.String("kerbagent: trust with " + s.Config.Trust.Domain)})
+	return &change{key: "egress", what: fmt.Sprintf("let the domain controllers (%s) out to %s", s.directory.group, prefixes(missing)),
+		act: func(ctx context.Context) error {
+			rule := types.IpPermission{IpProtocol: aws.String("-1")}
+			for _, n := range missing {
+				if n.Addr().Is4() {
+					rule.IpRanges = append(rule.IpRanges, types.IpRange{CidrIp: aws.String(n.String()),
+						Description: aws.String("kerbagent: trust with " + s.Config.Trust.Domain)})
+				} else {
+					rule.Ipv6Ranges = append(rule.Ipv6Ranges, types.Ipv6Range{CidrIpv6: aws.String(n.String()),
+						Description: aws.String("kerbagent: trust with " + s.Config.Trust.Domain)})
+				}
 			}
-		}
-		_, err := s.ec2.authorizeSecurityGroupEgress(ctx, &ec2.AuthorizeSecurityGroupEgressInput{GroupId: aws.String(s.directory.group), IpPermissions: []types.IpPermission{rule},
-			TagSpecifications: []types.TagSpecification{{ResourceType: types.ResourceTypeSecurityGroupRule, Tags: tagList(s.tags(), ec2Tag)}}})
-		if code(err) == "InvalidPermission.Duplicate" {
-			return nil
-		}
-		return err
-	}}, nil
+			_, err := s.ec2.authorizeSecurityGroupEgress(ctx, &ec2.AuthorizeSecurityGroupEgressInput{GroupId: aws.String(s.directory.group),
+				IpPermissions:     []types.IpPermission{rule},
+				TagSpecifications: []types.TagSpecification{{ResourceType: types.ResourceTypeSecurityGroupRule, Tags: tagList(s.tags(), ec2Tag)}}})
+			if code(err) == "InvalidPermission.Duplicate" {
+				return nil
+			}
+			return err
+		}}, nil
 }
 
 func ec2Tag(key, value *string) types.Tag { return types.Tag{Key: key, Value: value} }

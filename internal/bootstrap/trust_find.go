@@ -22,7 +22,8 @@ type trustStep struct {
 }
 
 func (s *trustStep) find(ctx context.Context) (*types.Trust, error) {
-	for p := directoryservice.NewDescribeTrustsPaginator(s.ds, &directoryservice.DescribeTrustsInput{DirectoryId: aws.String(s.directory.id)}); p.HasMorePages(); {
+	for p := directoryservice.NewDescribeTrustsPaginator(s.ds,
+		&directoryservice.DescribeTrustsInput{DirectoryId: aws.String(s.directory.id)}); p.HasMorePages(); {
 		page, err := p.NextPage(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("listing trusts: %w", err)

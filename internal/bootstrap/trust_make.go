@@ -17,7 +17,8 @@ func (s *trustStep) what() string {
 	if want.TwoWay {
 		direction = "two-way"
 	}
-	return fmt.Sprintf("create AWS's half of the forest trust with %s (%s), its names forwarded to %s", want.Domain, direction, addresses(want.DNSServers))
+	return fmt.Sprintf("create AWS's half of the forest trust with %s (%s), its names forwarded to %s", want.Domain, direction,
+		addresses(want.DNSServers))
 }
 
 func (s *trustStep) create(ctx context.Context, password Secret) error {
@@ -41,7 +42,8 @@ func (s *trustStep) create(ctx context.Context, password Secret) error {
 // where that is not as it should be.
 func (s *trustStep) forwarder(ctx context.Context) (*change, error) {
 	want := s.Config.Trust
-	out, err := s.ds.describeConditionalForwarders(ctx, &directoryservice.DescribeConditionalForwardersInput{DirectoryId: aws.String(s.directory.id), RemoteDomainNames: []string{want.Domain}})
+	out, err := s.ds.describeConditionalForwarders(ctx,
+		&directoryservice.DescribeConditionalForwardersInput{DirectoryId: aws.String(s.directory.id), RemoteDomainNames: []string{want.Domain}})
 	missing := is[*types.EntityDoesNotExistException](err)
 	if err != nil && !missing {
 		return nil, fmt.Errorf("reading the conditional forwarder: %w", err)
@@ -52,20 +54,22 @@ func (s *trustStep) forwarder(ctx context.Context) (*change, error) {
 		if sameSet(f.DnsIpAddrs, v4) && sameSet(f.DnsIpv6Addrs, v6) {
 			return nil, nil
 		}
-		return &change{key: "forwarder", what: "forward the names of " + want.Domain + " to " + addresses(want.DNSServers), act: func(ctx context.Context) error {
-			_, err := s.ds.updateConditionalForwarder(ctx, &directoryservice.UpdateConditionalForwarderInput{DirectoryId: aws.String(s.directory.id),
+		return &change{key: "forwarder", what: "forward the names of " + want.Domain + " to " + addresses(want.DNSServers),
+			act: func(ctx context.Context) error {
+				_, err := s.ds.updateConditionalForwarder(ctx, &directoryservice.UpdateConditionalForwarderInput{
+					DirectoryId: aws.String(s.directory.id), RemoteDomainName: aws.String(want.Domain), DnsIpAddrs: v4, DnsIpv6Addrs: v6})
+				return err
+			}}, nil
+	}
+	return &change{key: "forwarder", what: "forward the names of " + want.Domain + " to " + addresses(want.DNSServers),
+		act: func(ctx context.Context) error {
+			_, err := s.ds.createConditionalForwarder(ctx, &directoryservice.CreateConditionalForwarderInput{DirectoryId: aws.String(s.directory.id),
 				RemoteDomainName: aws.String(want.Domain), DnsIpAddrs: v4, DnsIpv6Addrs: v6})
+			if is[*types.EntityAlreadyExistsException](err) {
+				return nil
+			}
 			return err
 		}}, nil
-	}
-	return &change{key: "forwarder", what: "forward the names of " + want.Domain + " to " + addresses(want.DNSServers), act: func(ctx context.Context) error {
-		_, err := s.ds.createConditionalForwarder(ctx, &directoryservice.CreateConditionalForwarderInput{DirectoryId: aws.String(s.directory.id),
-			RemoteDomainName: aws.String(want.Domain), DnsIpAddrs: v4, DnsIpv6Addrs: v6})
-		if is[*types.EntityAlreadyExistsException](err) {
-			return nil
-		}
-		return err
-	}}, nil
 }
 
 func families(list []netip.Addr) (v4, v6 []string) {

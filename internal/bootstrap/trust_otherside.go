@@ -19,8 +19,10 @@ func (s *trustStep) unrouted() []string {
 	if len(public) == 0 {
 		return nil
 	}
-	return []string{fmt.Sprintf("the DNS of %s has public addresses (%s): the directory must have a route to them (AddIpRoutes), which kerbagent does not make. Whoever may, runs\n", s.Config.Trust.Domain, strings.Join(public, ", ")) +
-		"  aws ds add-ip-routes --region " + s.region + " --directory-id " + cmp.Or(s.directory.id, "d-…") + " --ip-routes " + strings.Join(routes, " ")}
+	return []string{fmt.Sprintf("the DNS of %s has public addresses (%s): the directory must have a route to them (AddIpRoutes), which "+
+		"kerbagent does not make. Whoever may, runs\n", s.Config.Trust.Domain, strings.Join(public, ", ")) +
+		"  aws ds add-ip-routes --region " + s.region + " --directory-id " + cmp.Or(s.directory.id, "d-…") + " --ip-routes " +
+		strings.Join(routes, " ")}
 }
 
 // otherSide reports what is left to be done in the other directory, as commands.
@@ -60,9 +62,11 @@ On a Samba domain controller of %[2]s (its DNS must forward %[1]s to %[4]s):
 // the other forest still get no ticket while its names are not routed.
 func (s *trustStep) routing() string {
 	here, there := s.Config.Directory.Name, s.Config.Trust.Domain
-	note := fmt.Sprintf("a trust is verified whether or not %[1]s routes the names of %[2]s over it, and without that its users get no ticket. On a domain controller of %[1]s:\n  netdom trust %[1]s /namesuffixes:%[2]s", there, here)
+	note := fmt.Sprintf("a trust is verified whether or not %[1]s routes the names of %[2]s over it, and without that its users get no "+
+		"ticket. On a domain controller of %[1]s:\n  netdom trust %[1]s /namesuffixes:%[2]s", there, here)
 	if s.Config.Trust.SelectiveAuth {
-		note += "\nWith selective authentication, users of " + there + " need the right \"Allowed to authenticate\" on the cluster's computer objects in " + here + ", too"
+		note += "\nWith selective authentication, users of " + there +
+			" need the right \"Allowed to authenticate\" on the cluster's computer objects in " + here + ", too"
 	}
 	return note
 }
@@ -73,9 +77,11 @@ func trustAdvice(reason string) string {
 	reason = strings.ToLower(reason)
 	switch {
 	case strings.Contains(reason, "access is denied"):
-		return "As a rule the two halves have different passwords, or the other domain controllers refuse null sessions on netlogon, lsarpc and samr."
+		return "As a rule the two halves have different passwords, or the other domain controllers refuse null sessions on netlogon, " +
+			"lsarpc and samr."
 	case strings.Contains(reason, "could not be contacted"):
-		return "As a rule a firewall between the two is closed (TCP and UDP 53, 88, 389, TCP 445), or the conditional forwarder leads nowhere; AWS may take some minutes to look again."
+		return "As a rule a firewall between the two is closed (TCP and UDP 53, 88, 389, TCP 445), or the conditional forwarder leads nowhere; " +
+			"AWS may take some minutes to look again."
 	case strings.Contains(reason, "could not be performed on this domain"):
 		return "As a rule both domains have the same NetBIOS name: then no trust is possible."
 	}

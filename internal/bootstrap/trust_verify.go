@@ -13,7 +13,8 @@ import (
 // verification waits for a verdict on the trust, and asks for one where there is none.
 func (s *trustStep) verification(v view, t *types.Trust) (view, error) {
 	id := aws.ToString(t.TrustId)
-	wait := &Wait{For: fmt.Sprintf("the trust %s to be verified (it is %s)", id, t.TrustState), Usual: "a few minutes", Every: 15 * time.Second, Budget: 10 * time.Minute}
+	wait := &Wait{For: fmt.Sprintf("the trust %s to be verified (it is %s)", id, t.TrustState), Usual: "a few minutes",
+		Every: 15 * time.Second, Budget: 10 * time.Minute}
 	verify := change{key: "verify", what: "verify the trust", act: func(ctx context.Context) error {
 		s.verifiedBefore = t.StateLastUpdatedDateTime
 		if s.verifiedBefore == nil {
@@ -44,7 +45,8 @@ func (s *trustStep) verification(v view, t *types.Trust) (view, error) {
 		v.blocked = s.otherSide(aws.ToString(t.TrustStateReason))
 		return v, nil
 	case types.TrustStateFailed, types.TrustStateUpdateFailed:
-		return v, advise("delete it (aws ds delete-trust --region "+s.region+" --trust-id "+id+") and run it again. "+trustAdvice(aws.ToString(t.TrustStateReason)),
+		return v, advise("delete it (aws ds delete-trust --region "+s.region+" --trust-id "+id+") and run it "+
+			"again. "+trustAdvice(aws.ToString(t.TrustStateReason)),
 			"the trust %s is %s: %s", id, t.TrustState, plain(aws.ToString(t.TrustStateReason)))
 	case types.TrustStateDeleting:
 		v.wait = wait

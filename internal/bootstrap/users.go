@@ -64,7 +64,8 @@ func (s *usersStep) look(ctx context.Context) (v view, err error) {
 			v.notes = append(v.notes, s.ends(a)...)
 		}
 		if ok && a.Name != u.Name {
-			return v, advise("write it as the directory does: a database's users have case", "the user %s is called %s in the directory", u.Name, plain(a.Name))
+			return v, advise("write it as the directory does: a database's users have case", "the user %s is called %s in the directory", u.Name,
+				plain(a.Name))
 		}
 		if !ok {
 			if v.wait = s.unheard(u); v.wait != nil {
@@ -93,7 +94,8 @@ func (s *usersStep) open(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("the password of the directory's Admin: %w", err)
 	}
-	s.accounts, err = s.Accounts(ctx, AccountsAt{Realm: s.Config.Directory.Realm(), ShortName: s.directory.shortName, Controllers: s.controllers(), Admin: adminName, Password: admin})
+	s.accounts, err = s.Accounts(ctx, AccountsAt{Realm: s.Config.Directory.Realm(), ShortName: s.directory.shortName,
+		Controllers: s.controllers(), Admin: adminName, Password: admin})
 	if err != nil {
 		return unopened(s.world, err)
 	}
@@ -101,7 +103,8 @@ func (s *usersStep) open(ctx context.Context) error {
 }
 
 // passwordsEnd is what nobody expects of a service account.
-const passwordsEnd = "passwords in a new AWS Managed Microsoft AD end after 42 days, those of Admin and of applications too (the default domain policy): " +
+const passwordsEnd = "passwords in a new AWS Managed Microsoft AD end after 42 days, those of Admin and of applications too (the default " +
+	"domain policy): " +
 	"give them new values before with kerbagent bootstrap rotate, or write password_never_expires: true for a user"
 
 // ends reports when a password ends, where the directory tells.
@@ -114,7 +117,8 @@ func (s *usersStep) ends(a Account) []string {
 	if left <= 0 {
 		when = "it has ended"
 	}
-	return []string{fmt.Sprintf("the password of %s ends on %s (%s): kerbagent bootstrap rotate %s gives it a new one", plain(a.Name), a.Expires.Format("2006-01-02"), when, plain(a.Name))}
+	return []string{fmt.Sprintf("the password of %s ends on %s (%s): kerbagent bootstrap rotate %s gives it a new one", plain(a.Name),
+		a.Expires.Format("2006-01-02"), when, plain(a.Name))}
 }
 
 // givenPassword names in the state file when we were about to give a user its
@@ -130,7 +134,8 @@ func (s *usersStep) changes(ctx context.Context, u config.BootstrapUser, a Accou
 	given, enabled := s.state.Done[givenPassword(principal)], s.state.Done[enabledUser(principal)]
 	switch {
 	case there && a.HasPassword && !a.Disabled && u.NeverExpires && !a.NeverExpires:
-		return []change{{what: "have the password of " + u.Name + " never end", act: func(ctx context.Context) error { return s.accounts.Enable(ctx, u.Name, true) }}}, nil
+		return []change{{what: "have the password of " + u.Name + " never end",
+			act: func(ctx context.Context) error { return s.accounts.Enable(ctx, u.Name, true) }}}, nil
 	case there && a.HasPassword && !a.Disabled:
 		return nil, nil
 	case there && !a.Disabled:
@@ -150,7 +155,8 @@ func (s *usersStep) changes(ctx context.Context, u config.BootstrapUser, a Accou
 		out = append(out, *store)
 	}
 	if !there {
-		out = append(out, change{what: "create the user " + u.Name, act: func(ctx context.Context) error { return s.create(ctx, u.Name, principal) }})
+		out = append(out, change{what: "create the user " + u.Name,
+			act: func(ctx context.Context) error { return s.create(ctx, u.Name, principal) }})
 	}
 	return append(out, change{what: "give " + u.Name + " its password and enable it", act: func(ctx context.Context) error {
 		if err := s.state.did(givenPassword(principal), s.Now()); err != nil {
@@ -164,7 +170,8 @@ func (s *usersStep) changes(ctx context.Context, u config.BootstrapUser, a Accou
 		if err := s.enable(ctx, u); err != nil || !unsure {
 			return err
 		}
-		if err := s.Login(ctx, LoginAs{User: u.Name, Realm: s.Config.Directory.Realm(), Controllers: []netip.Addr{s.accounts.At()}, Password: password}); err != nil {
+		if err := s.Login(ctx, LoginAs{User: u.Name, Realm: s.Config.Directory.Realm(), Controllers: []netip.Addr{s.accounts.At()},
+			Password: password}); err != nil {
 			return advise("look at the account in the directory: set its password to that of "+u.Password.String()+" there, and run it again",
 				"the directory does not say whether it set the password of %s, and the login with it failed: %s", u.Name, text(err))
 		}
@@ -217,7 +224,8 @@ func (s *usersStep) unheard(u config.BootstrapUser) *Wait {
 	if !ok || made == s.accounts.At() {
 		return nil
 	}
-	return &Wait{For: fmt.Sprintf("the domain controller %s to hear of %s, created on %s, which does not answer now", s.accounts.At(), u.Name, made),
+	return &Wait{For: fmt.Sprintf("the domain controller %s to hear of %s, created on %s, which does not answer now", s.accounts.At(),
+		u.Name, made),
 		Usual: "15 seconds to a few minutes", Every: 15 * time.Second, Budget: spreadBudget}
 }
 
@@ -237,8 +245,10 @@ func (s *usersStep) enable(ctx context.Context, u config.BootstrapUser) error {
 // unopened reports what to look at where the directory does not let us in.
 func unopened(w *world, err error) error {
 	return hint(fmt.Errorf("talking to the directory at %s: %w", addresses(w.directory.addresses), err),
-		"see that this host reaches it on 53, 88, 389 and 464, and that "+w.Config.Directory.AdminPassword.String()+" is the password of its Admin; "+
-			"to give Admin another one: aws ds reset-user-password --region "+w.region+" --directory-id "+w.directory.id+" --user-name Admin --cli-input-json file://FILE, with {\"NewPassword\": \"…\"} in FILE")
+		"see that this host reaches it on 53, 88, 389 and 464, and that "+w.Config.Directory.AdminPassword.String()+" is the password of "+
+			"its Admin; "+
+			"to give Admin another one: aws ds reset-user-password --region "+w.region+" --directory-id "+w.directory.id+" --user-name Admin "+
+			"--cli-input-json file://FILE, with {\"NewPassword\": \"…\"} in FILE")
 }
 
 func (s *usersStep) needs() []permission {

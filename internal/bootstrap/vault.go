@@ -106,7 +106,8 @@ func (v vault) stored(ctx context.Context, ref config.BootstrapSecret, version s
 	case is[*types.ResourceNotFoundException](err), deniedByName(err, ref.Manager):
 		return nil, fmt.Errorf("%s: %w", ref, errNoSecret)
 	case is[*types.InvalidRequestException](err):
-		return nil, advise("restore it: aws secretsmanager restore-secret --region "+v.region+" --secret-id "+quote(ref.Manager), "the secret %s is marked for deletion", ref)
+		return nil, advise("restore it: aws secretsmanager restore-secret --region "+v.region+" --secret-id "+quote(ref.Manager),
+			"the secret %s is marked for deletion", ref)
 	case slices.Contains(deniedCodes(), code(err)):
 		return nil, &unreadableError{ref, err}
 	case err != nil:
@@ -152,7 +153,8 @@ func (v vault) storage(ref config.BootstrapSecret, whose string, fits func([]byt
 }
 
 // readOrStore returns a password, or the change that makes it.
-func (v vault) readOrStore(ctx context.Context, ref config.BootstrapSecret, whose string, fits func([]byte) error) (Secret, *change, error) {
+func (v vault) readOrStore(ctx context.Context, ref config.BootstrapSecret, whose string, fits func([]byte) error) (Secret,
+	*change, error) {
 	s, err := v.read(ctx, ref)
 	if errors.Is(err, errNoSecret) {
 		c, err := v.storage(ref, whose, fits)
@@ -194,7 +196,8 @@ func (w *world) localPasswords() error {
 			continue
 		}
 		if err := p.fits(b); err != nil {
-			return &Error{Exit: ExitUsage, Step: "start", Text: fmt.Sprintf("the password of %s in %s will not do: %s", p.whose, p.ref, err), Next: "change it in " + p.ref.String(), Err: err}
+			return &Error{Exit: ExitUsage, Step: "start", Text: fmt.Sprintf("the password of %s in %s will not do: %s", p.whose, p.ref, err),
+				Next: "change it in " + p.ref.String(), Err: err}
 		}
 	}
 	return nil

@@ -38,7 +38,8 @@ func (w *world) identify(ctx context.Context) error {
 	}
 	w.account, w.partition = aws.ToString(out.Account), a.Partition
 	if want := w.Config.Region; want != "" && want != w.region {
-		return &Error{Exit: ExitUsage, Step: "start", Text: fmt.Sprintf("bootstrap.region is %s and --region %s", want, w.region), Next: "leave the flag out"}
+		return &Error{Exit: ExitUsage, Step: "start", Text: fmt.Sprintf("bootstrap.region is %s and --region %s", want, w.region),
+			Next: "leave the flag out"}
 	}
 	return nil
 }
@@ -54,8 +55,10 @@ func (w *world) inAccount(changes bool) error {
 		return &Error{Exit: ExitUsage, Step: "start", Text: "the configuration names no AWS account, and the credentials lead to " + w.account,
 			Next: "if that account is meant, write under bootstrap: " + accountLine(w.account)}
 	}
-	return &Error{Exit: ExitUsage, Step: "start", Text: fmt.Sprintf("bootstrap.account is %s, and the credentials lead to the AWS account %s", want, w.account),
-		Next: "use credentials of " + want + " (AWS_PROFILE, or --profile); or, if the other account is meant, write under bootstrap: " + accountLine(w.account)}
+	return &Error{Exit: ExitUsage, Step: "start", Text: fmt.Sprintf("bootstrap.account is %s, and the credentials lead to the AWS account "+
+		"%s", want, w.account),
+		Next: "use credentials of " + want + " (AWS_PROFILE, or --profile); or, if the other account is meant, write under bootstrap: " +
+			accountLine(w.account)}
 }
 
 func accountLine(account string) string { return `account: "` + account + `"` }

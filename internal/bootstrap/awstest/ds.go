@@ -75,7 +75,8 @@ func createMicrosoftAD(r *request) (any, error) {
 	for _, id := range in.VpcSettings.SubnetIDs {
 		s := r.Subnets[id]
 		if s == nil || s.VPC != in.VpcSettings.VpcID {
-			return nil, bad("InvalidParameterException", "Invalid subnet ID(s). They must correspond to two subnets in different Availability Zones. : RequestId: 0")
+			return nil, bad("InvalidParameterException", "Invalid subnet ID(s). They must correspond to two subnets in different Availability "+
+				"Zones. : RequestId: 0")
 		}
 		zones[s.ZoneID] = true
 	}
@@ -83,7 +84,8 @@ func createMicrosoftAD(r *request) (any, error) {
 	case in.Name == "" || !strings.Contains(in.Name, "."):
 		return nil, bad("InvalidParameterException", "Invalid directory name.")
 	case !passwordRule(in.Password):
-		return nil, bad("InvalidParameterException", "The password must be 8 to 64 characters of three of the four classes, without the word admin.")
+		return nil, bad("InvalidParameterException", "The password must be 8 to 64 characters of three of the four classes, without the "+
+			"word admin.")
 	case in.Edition != "" && in.Edition != "Standard" && in.Edition != "Enterprise":
 		return nil, bad("InvalidParameterException", "Invalid edition.")
 	case len(in.VpcSettings.SubnetIDs) != 2 || len(zones) != 2:

@@ -54,7 +54,8 @@ func (r *request) describe(d *Directory) map[string]any {
 	}
 	if d.Type == "SharedMicrosoftAD" {
 		out["ShareStatus"], out["ShareMethod"] = "Shared", "HANDSHAKE"
-		out["OwnerDirectoryDescription"] = map[string]any{"DirectoryId": d.OwnerDirectory, "AccountId": d.OwnerAccount, "DnsIpAddrs": d.DNS, "VpcSettings": vpc}
+		out["OwnerDirectoryDescription"] = map[string]any{"DirectoryId": d.OwnerDirectory, "AccountId": d.OwnerAccount, "DnsIpAddrs": d.DNS,
+			"VpcSettings": vpc}
 		return out
 	}
 	out["VpcSettings"], out["DesiredNumberOfDomainControllers"] = vpc, 2
@@ -141,7 +142,8 @@ func listIPRoutes(r *request) (any, error) {
 	out := []map[string]any{}
 	part, next := page(r, slices.Sorted(maps.Keys(d.Routes)), in.NextToken)
 	for _, cidr := range part {
-		out = append(out, map[string]any{"DirectoryId": d.ID, "CidrIp": cidr, "IpRouteStatusMsg": d.Routes[cidr], "AddedDateTime": epoch(d.Updated)})
+		out = append(out, map[string]any{"DirectoryId": d.ID, "CidrIp": cidr, "IpRouteStatusMsg": d.Routes[cidr],
+			"AddedDateTime": epoch(d.Updated)})
 	}
 	return withToken(map[string]any{"IpRoutesInfo": out}, next), nil
 }

@@ -50,8 +50,9 @@ func createTrust(r *request) (any, error) {
 			return nil, bad("EntityAlreadyExistsException", "A trust with %s exists.", domain)
 		}
 	}
-	t := &Trust{ID: r.cloud.newID("t"), Directory: d.ID, Domain: domain, Direction: in.TrustDirection, Type: in.TrustType, Selective: in.SelectiveAuth,
-		State: "Creating", Password: in.TrustPassword, Created: r.now, Updated: r.now, Changed: r.now}
+	t := &Trust{ID: r.cloud.newID("t"), Directory: d.ID, Domain: domain, Direction: in.TrustDirection, Type: in.TrustType,
+		Selective: in.SelectiveAuth,
+		State:     "Creating", Password: in.TrustPassword, Created: r.now, Updated: r.now, Changed: r.now}
 	def(&t.Type, "Forest")
 	def(&t.Selective, "Disabled")
 	if len(in.ConditionalForwarderIPAddrs) > 0 {
@@ -208,8 +209,9 @@ func describeTrusts(r *request) (any, error) {
 	part, next := page(r, list, in.NextToken)
 	out := []map[string]any{}
 	for _, t := range part {
-		o := map[string]any{"DirectoryId": t.Directory, "TrustId": t.ID, "RemoteDomainName": t.Domain, "TrustType": t.Type, "TrustDirection": t.Direction,
-			"TrustState": t.State, "SelectiveAuth": t.Selective, "CreatedDateTime": epoch(t.Created), "LastUpdatedDateTime": epoch(t.Updated),
+		o := map[string]any{"DirectoryId": t.Directory, "TrustId": t.ID, "RemoteDomainName": t.Domain, "TrustType": t.Type,
+			"TrustDirection": t.Direction,
+			"TrustState":     t.State, "SelectiveAuth": t.Selective, "CreatedDateTime": epoch(t.Created), "LastUpdatedDateTime": epoch(t.Updated),
 			"StateLastUpdatedDateTime": epoch(t.Changed)}
 		if t.Reason != "" {
 			o["TrustStateReason"] = t.Reason

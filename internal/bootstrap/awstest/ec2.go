@@ -38,7 +38,8 @@ type ec2State struct {
 type filters[T any] map[string]func(*T) []string
 
 // selected is what a Describe of EC2 has in common: permission, ids, filters, pages.
-func selected[T any](r *request, action, idParameter, notFound string, all map[string]*T, known filters[T]) (part []*T, next string, err error) {
+func selected[T any](r *request, action, idParameter, notFound string, all map[string]*T, known filters[T]) (part []*T, next string,
+	err error) {
 	if err := r.allow("ec2:"+action, "*"); err != nil {
 		return nil, "", err
 	}
@@ -116,7 +117,8 @@ func describeSubnets(r *request) (any, error) {
 	}
 	var items []item
 	for _, s := range list {
-		items = append(items, item{s.ID, r.cloud.regional("ec2", "subnet/"+s.ID), s.VPC, r.cloud.options.Account, "available", s.CIDR, 200, s.Zone, s.ZoneID, ec2Tags(s.Tags)})
+		items = append(items, item{s.ID, r.cloud.regional("ec2", "subnet/"+s.ID), s.VPC, r.cloud.options.Account, "available", s.CIDR, 200,
+			s.Zone, s.ZoneID, ec2Tags(s.Tags)})
 	}
 	return struct {
 		Items []item `xml:"subnetSet>item"`
@@ -174,11 +176,12 @@ func describeRouteTables(r *request) (any, error) {
 }
 
 func describePeerings(r *request) (any, error) {
-	list, next, err := selected(r, "DescribeVpcPeeringConnections", "VpcPeeringConnectionId", "InvalidVpcPeeringConnectionID.NotFound", r.Peerings, filters[Peering]{
-		"requester-vpc-info.vpc-id": func(p *Peering) []string { return []string{p.Requester} },
-		"accepter-vpc-info.vpc-id":  func(p *Peering) []string { return []string{p.Accepter} },
-		"status-code":               func(p *Peering) []string { return []string{p.Status} },
-	})
+	list, next, err := selected(r, "DescribeVpcPeeringConnections", "VpcPeeringConnectionId", "InvalidVpcPeeringConnectionID.NotFound",
+		r.Peerings, filters[Peering]{
+			"requester-vpc-info.vpc-id": func(p *Peering) []string { return []string{p.Requester} },
+			"accepter-vpc-info.vpc-id":  func(p *Peering) []string { return []string{p.Accepter} },
+			"status-code":               func(p *Peering) []string { return []string{p.Status} },
+		})
 	type side struct {
 		CIDR   string `xml:"cidrBlock"`
 		Owner  string `xml:"ownerId"`

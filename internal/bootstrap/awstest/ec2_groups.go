@@ -129,10 +129,11 @@ func describeRules(r *request) (any, error) {
 			all[u.ID] = &entry{g.ID, u}
 		}
 	}
-	list, next, err := selected(r, "DescribeSecurityGroupRules", "SecurityGroupRuleId", "InvalidSecurityGroupRuleId.NotFound", all, filters[entry]{
-		"group-id":               func(e *entry) []string { return []string{e.group} },
-		"security-group-rule-id": func(e *entry) []string { return []string{e.rule.ID} },
-	})
+	list, next, err := selected(r, "DescribeSecurityGroupRules", "SecurityGroupRuleId", "InvalidSecurityGroupRuleId.NotFound", all,
+		filters[entry]{
+			"group-id":               func(e *entry) []string { return []string{e.group} },
+			"security-group-rule-id": func(e *entry) []string { return []string{e.rule.ID} },
+		})
 	var items []ruleItem
 	for _, e := range list {
 		items = append(items, r.ruleItem(e.group, e.rule))
@@ -160,7 +161,8 @@ func authorizeEgress(r *request) (any, error) {
 		tags = f.tags(s + ".Tag")
 	}
 	if len(tags) > 0 {
-		if err := r.allow("ec2:CreateTags", r.cloud.regional("ec2", "security-group-rule/*"), "ec2:CreateAction", "AuthorizeSecurityGroupEgress"); err != nil {
+		if err := r.allow("ec2:CreateTags", r.cloud.regional("ec2", "security-group-rule/*"), "ec2:CreateAction",
+			"AuthorizeSecurityGroupEgress"); err != nil {
 			return nil, err
 		}
 	}
@@ -174,8 +176,10 @@ func authorizeEgress(r *request) (any, error) {
 	}
 	for _, u := range rules {
 		for _, old := range g.Rules {
-			if old.Egress && old.Protocol == u.Protocol && old.From == u.From && old.To == u.To && old.CIDR == u.CIDR && old.Group == u.Group && old.PrefixList == u.PrefixList {
-				return nil, bad("InvalidPermission.Duplicate", "the specified rule \"peer: %s, %s, from port: %d, to port: %d, ALLOW\" already exists", u.CIDR+u.Group, u.Protocol, u.From, u.To)
+			if old.Egress && old.Protocol == u.Protocol && old.From == u.From && old.To == u.To && old.CIDR == u.CIDR && old.Group == u.Group &&
+				old.PrefixList == u.PrefixList {
+				return nil, bad("InvalidPermission.Duplicate", "the specified rule \"peer: %s, %s, from port: %d, to port: %d, ALLOW\" already "+
+					"exists", u.CIDR+u.Group, u.Protocol, u.From, u.To)
 			}
 		}
 	}
@@ -228,7 +232,8 @@ func trustPorts() []way {
 
 // joinPorts are what a cluster needs of the domain controllers.
 func joinPorts() []way {
-	return append(trustPorts(), way{"tcp", 135}, way{"tcp", 464}, way{"udp", 464}, way{"tcp", 636}, way{"udp", 123}, way{"tcp", 3268}, way{"tcp", 3269},
+	return append(trustPorts(), way{"tcp", 135}, way{"tcp", 464}, way{"udp", 464}, way{"tcp", 636}, way{"udp", 123}, way{"tcp", 3268},
+		way{"tcp", 3269},
 		way{"tcp", 49152}, way{"tcp", 65535})
 }
 

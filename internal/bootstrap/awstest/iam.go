@@ -64,7 +64,8 @@ func (r *request) roleAnswer(o *Role) any {
 	if o.Boundary != "" {
 		boundary = &xmlBoundary{"Policy", o.Boundary}
 	}
-	return struct{ Role xmlRole }{xmlRole{PermissionsBoundary: boundary, Path: o.Path, RoleName: o.Name, RoleID: o.ID, ARN: r.cloud.roleARN(o), CreateDate: o.Created.UTC().Format("2006-01-02T15:04:05Z"),
+	return struct{ Role xmlRole }{xmlRole{PermissionsBoundary: boundary, Path: o.Path, RoleName: o.Name, RoleID: o.ID,
+		ARN: r.cloud.roleARN(o), CreateDate: o.Created.UTC().Format("2006-01-02T15:04:05Z"),
 		AssumeRolePolicyDocument: percent(o.Trust), Description: o.Description, MaxSessionDuration: 3600, Tags: xmlTags(o.Tags)}}
 }
 

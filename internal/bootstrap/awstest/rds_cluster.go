@@ -11,7 +11,8 @@ func createDBCluster(r *request) (any, error) {
 	if err := f.need("DBClusterIdentifier", "Engine"); err != nil {
 		return nil, err
 	}
-	k := &Cluster{Engine: f.text("Engine"), Version: f.text("EngineVersion"), Master: f.text("MasterUsername"), MasterPassword: f.text("MasterUserPassword"), Database: f.text("DatabaseName")}
+	k := &Cluster{Engine: f.text("Engine"), Version: f.text("EngineVersion"), Master: f.text("MasterUsername"),
+		MasterPassword: f.text("MasterUserPassword"), Database: f.text("DatabaseName")}
 	if err := r.begin("CreateDBCluster", k); err != nil {
 		return nil, err
 	}
@@ -138,15 +139,19 @@ func (r *request) begin(action string, k *Cluster) error {
 		role := r.cloud.arn("iam", "", "role/aws-service-role/rds.amazonaws.com/AWSServiceRoleForRDS")
 		if err := r.allow("iam:CreateServiceLinkedRole", role, "iam:AWSServiceName", "rds.amazonaws.com"); err != nil {
 			// RDS does not pass the refusal on (reported for eks-workshop-v2, issue 1609).
-			return bad("InvalidParameterValue", "Unable to create the resource. Verify that you have permission to create service linked role. Otherwise wait and try again later")
+			return bad("InvalidParameterValue", "Unable to create the resource. Verify that you have permission to create service linked role. "+
+				"Otherwise wait and try again later")
 		}
 		r.LinkedRole = true
 	}
-	k.SubnetGroup, k.Groups, k.ParameterGroup = f.text("DBSubnetGroupName"), f.list("VpcSecurityGroupIds.VpcSecurityGroupId"), f.text("DBClusterParameterGroupName")
-	k.KMSKey, k.DeletionProtection, k.IAMAuth = f.text("KmsKeyId"), f.boolean("DeletionProtection"), f.boolean("EnableIAMDatabaseAuthentication")
+	k.SubnetGroup, k.Groups, k.ParameterGroup = f.text("DBSubnetGroupName"), f.list("VpcSecurityGroupIds.VpcSecurityGroupId"),
+		f.text("DBClusterParameterGroupName")
+	k.KMSKey, k.DeletionProtection, k.IAMAuth = f.text("KmsKeyId"), f.boolean("DeletionProtection"),
+		f.boolean("EnableIAMDatabaseAuthentication")
 	k.Encrypted, k.Backup = f.boolean("StorageEncrypted"), f.number("BackupRetentionPeriod")
 	k.ExtendedSupport = f.text("EngineLifecycleSupport") != "open-source-rds-extended-support-disabled" // the model: enabled by default
-	if least, most := f.text("ServerlessV2ScalingConfiguration.MinCapacity"), f.text("ServerlessV2ScalingConfiguration.MaxCapacity"); least != "" || most != "" {
+	if least, most := f.text("ServerlessV2ScalingConfiguration.MinCapacity"),
+		f.text("ServerlessV2ScalingConfiguration.MaxCapacity"); least != "" || most != "" {
 		k.Capacity = least + "-" + most
 	}
 	def(&k.SubnetGroup, "default")

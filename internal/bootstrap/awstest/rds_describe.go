@@ -56,10 +56,13 @@ type xmlCluster struct {
 }
 
 func (r *request) describeCluster(k *Cluster) xmlCluster {
-	x := xmlCluster{DBClusterIdentifier: k.ID, DBClusterArn: r.cloud.regional("rds", "cluster:"+k.ID), DbClusterResourceId: k.ResourceID, Engine: k.Engine,
-		EngineVersion: k.Version, EngineMode: "provisioned", Status: k.Status, MasterUsername: k.Master, DatabaseName: k.Database, DBSubnetGroup: k.SubnetGroup,
+	x := xmlCluster{DBClusterIdentifier: k.ID, DBClusterArn: r.cloud.regional("rds", "cluster:"+k.ID), DbClusterResourceId: k.ResourceID,
+		Engine:        k.Engine,
+		EngineVersion: k.Version, EngineMode: "provisioned", Status: k.Status, MasterUsername: k.Master, DatabaseName: k.Database,
+		DBSubnetGroup:           k.SubnetGroup,
 		DBClusterParameterGroup: k.ParameterGroup, HostedZoneId: "Z2R2ITUGPM61AM", Tags: xmlTags(k.Tags), ClusterCreateTime: instant(k.Created),
-		EarliestRestorableTime: instant(k.Created), LatestRestorableTime: instant(r.now), BackupRetentionPeriod: max(1, k.Backup), MultiAZ: len(k.Members) > 1,
+		EarliestRestorableTime: instant(k.Created), LatestRestorableTime: instant(r.now), BackupRetentionPeriod: max(1, k.Backup),
+		MultiAZ:          len(k.Members) > 1,
 		StorageEncrypted: k.Encrypted, KmsKeyId: k.KMSKey, DeletionProtection: k.DeletionProtection, IAMDatabaseAuthenticationEnabled: k.IAMAuth}
 	x.Endpoint, x.Port = r.cloud.endpoint(Endpoint{Cluster: k.ID})
 	x.ReaderEndpoint, _ = r.cloud.endpoint(Endpoint{Cluster: k.ID, Reader: true})
@@ -92,7 +95,8 @@ func (r *request) describeCluster(k *Cluster) xmlCluster {
 
 // listed is what a Describe of RDS has in common: it gives the one that is asked
 // for, or all, a page at a time.
-func listed[T, X any](r *request, action, kind, parameter, notFound string, all map[string]*T, write func(*T) X) (part []X, marker string, err error) {
+func listed[T, X any](r *request, action, kind, parameter, notFound string, all map[string]*T, write func(*T) X) (part []X,
+	marker string, err error) {
 	id := r.form.text(parameter)
 	id = id[strings.LastIndex(id, ":")+1:]
 	if kind != "subgrp" && kind != "cluster-snapshot" {
@@ -118,7 +122,8 @@ func listed[T, X any](r *request, action, kind, parameter, notFound string, all 
 }
 
 func describeDBClusters(r *request) (any, error) {
-	part, marker, err := listed(r, "DescribeDBClusters", "cluster", "DBClusterIdentifier", "DBClusterNotFoundFault", r.Clusters, r.describeCluster)
+	part, marker, err := listed(r, "DescribeDBClusters", "cluster", "DBClusterIdentifier", "DBClusterNotFoundFault", r.Clusters,
+		r.describeCluster)
 	return struct {
 		Clusters []xmlCluster `xml:"DBClusters>DBCluster"`
 		Marker   string       `xml:",omitempty"`
@@ -135,9 +140,11 @@ type xmlSnapshot struct {
 
 func describeDBClusterSnapshots(r *request) (any, error) {
 	write := func(s *Snapshot) xmlSnapshot {
-		return xmlSnapshot{s.ID, r.cloud.regional("rds", "cluster-snapshot:"+s.ID), s.Cluster, s.Engine, s.Version, s.Status, s.Master, "manual", instant(s.Created), 100, s.Encrypted}
+		return xmlSnapshot{s.ID, r.cloud.regional("rds", "cluster-snapshot:"+s.ID), s.Cluster, s.Engine, s.Version, s.Status, s.Master,
+			"manual", instant(s.Created), 100, s.Encrypted}
 	}
-	part, marker, err := listed(r, "DescribeDBClusterSnapshots", "cluster-snapshot", "DBClusterSnapshotIdentifier", "DBClusterSnapshotNotFoundFault", r.Snapshots, write)
+	part, marker, err := listed(r, "DescribeDBClusterSnapshots", "cluster-snapshot", "DBClusterSnapshotIdentifier",
+		"DBClusterSnapshotNotFoundFault", r.Snapshots, write)
 	return struct {
 		Snapshots []xmlSnapshot `xml:"DBClusterSnapshots>DBClusterSnapshot"`
 		Marker    string        `xml:",omitempty"`
@@ -166,7 +173,8 @@ func describeDBSubnetGroups(r *request) (any, error) {
 		}
 		return x
 	}
-	part, marker, err := listed(r, "DescribeDBSubnetGroups", "subgrp", "DBSubnetGroupName", "DBSubnetGroupNotFoundFault", r.SubnetGroups, write)
+	part, marker, err := listed(r, "DescribeDBSubnetGroups", "subgrp", "DBSubnetGroupName", "DBSubnetGroupNotFoundFault",
+		r.SubnetGroups, write)
 	return struct {
 		Groups []xmlSubnetGroup `xml:"DBSubnetGroups>DBSubnetGroup"`
 		Marker string           `xml:",omitempty"`

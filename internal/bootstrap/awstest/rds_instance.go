@@ -15,8 +15,9 @@ func createDBInstance(r *request) (any, error) {
 	if err := f.need("DBInstanceIdentifier", "DBClusterIdentifier", "DBInstanceClass", "Engine"); err != nil {
 		return nil, err
 	}
-	i := &Instance{ID: strings.ToLower(f.text("DBInstanceIdentifier")), Cluster: strings.ToLower(f.text("DBClusterIdentifier")), Class: f.text("DBInstanceClass"),
-		Zone: f.text("AvailabilityZone"), Public: f.boolean("PubliclyAccessible"), Tags: f.tags("Tags.Tag"), Status: "creating"}
+	i := &Instance{ID: strings.ToLower(f.text("DBInstanceIdentifier")), Cluster: strings.ToLower(f.text("DBClusterIdentifier")),
+		Class: f.text("DBInstanceClass"),
+		Zone:  f.text("AvailabilityZone"), Public: f.boolean("PubliclyAccessible"), Tags: f.tags("Tags.Tag"), Status: "creating"}
 	arn := r.cloud.regional("rds", "db:"+i.ID)
 	if err := r.allow("rds:CreateDBInstance", arn); err != nil {
 		return nil, err
@@ -35,9 +36,11 @@ func createDBInstance(r *request) (any, error) {
 	case k.Status != "available":
 		return nil, bad("InvalidDBClusterStateFault", "DBCluster %s is not currently in the available state.", k.ID)
 	case i.Class == "db.serverless" && k.Capacity == "":
-		return nil, bad("InvalidParameterValue", "Set the Serverless v2 scaling configuration on the parent DB cluster before creating a Serverless v2 DB instance.")
+		return nil, bad("InvalidParameterValue", "Set the Serverless v2 scaling configuration on the parent DB cluster before creating a "+
+			"Serverless v2 DB instance.")
 	case f.text("Engine") != k.Engine || !slices.Contains(r.Versions[k.Version].Classes, i.Class):
-		return nil, bad("InvalidParameterCombination", "RDS does not support creating a DB instance with the following combination: DBInstanceClass=%s, Engine=%s, EngineVersion=%s",
+		return nil, bad("InvalidParameterCombination", "RDS does not support creating a DB instance with the following combination: "+
+			"DBInstanceClass=%s, Engine=%s, EngineVersion=%s",
 			i.Class, f.text("Engine"), k.Version)
 	}
 	if err := f.done(); err != nil {
@@ -108,7 +111,8 @@ type xmlInstance struct {
 // describeInstance writes one; it has no endpoint before it is there.
 func (r *request) describeInstance(i *Instance) xmlInstance {
 	x := xmlInstance{DBInstanceIdentifier: i.ID, DBInstanceClass: i.Class, Engine: r.Clusters[i.Cluster].Engine, EngineVersion: i.Version,
-		DBInstanceStatus: i.Status, DBClusterIdentifier: i.Cluster, DBInstanceArn: r.cloud.regional("rds", "db:"+i.ID), DbiResourceId: i.ResourceID,
+		DBInstanceStatus: i.Status, DBClusterIdentifier: i.Cluster, DBInstanceArn: r.cloud.regional("rds", "db:"+i.ID),
+		DbiResourceId:    i.ResourceID,
 		AvailabilityZone: i.Zone, InstanceCreateTime: instant(i.Created), PubliclyAccessible: i.Public, PromotionTier: 1, Tags: xmlTags(i.Tags)}
 	if i.Status != "creating" {
 		x.Endpoint = &xmlEndpoint{i.Host, "Z2R2ITUGPM61AM", i.Port}
@@ -173,7 +177,8 @@ func describeEvents(r *request) (any, error) {
 	var list []item
 	for _, e := range r.Events {
 		if (id == "" || id == e.Instance) && !e.At.Before(from) {
-			list = append(list, item{e.Instance, "db-instance", e.Message, instant(e.At), r.cloud.regional("rds", "db:"+e.Instance), []string{"availability"}})
+			list = append(list, item{e.Instance, "db-instance", e.Message, instant(e.At), r.cloud.regional("rds", "db:"+e.Instance),
+				[]string{"availability"}})
 		}
 	}
 	f.text("MaxRecords")

@@ -112,7 +112,8 @@ func createSecret(r *request) (any, error) {
 			return map[string]any{"ARN": old.ARN, "Name": old.Name, "VersionId": in.ClientRequestToken}, nil
 		}
 		if old.Deleted {
-			return nil, bad("InvalidRequestException", "You can't create this secret because a secret with this name is already scheduled for deletion.")
+			return nil, bad("InvalidRequestException", "You can't create this secret because a secret with this name is already scheduled "+
+				"for deletion.")
 		}
 		return nil, bad("ResourceExistsException", "The operation failed because the secret %s already exists.", in.Name)
 	}
@@ -151,7 +152,8 @@ func putSecretValue(r *request) (any, error) {
 	} else if !again {
 		s.put(in.ClientRequestToken, in.SecretString, r.now)
 	}
-	return map[string]any{"ARN": s.ARN, "Name": s.Name, "VersionId": in.ClientRequestToken, "VersionStages": s.stages(in.ClientRequestToken)}, nil
+	return map[string]any{"ARN": s.ARN, "Name": s.Name, "VersionId": in.ClientRequestToken,
+		"VersionStages": s.stages(in.ClientRequestToken)}, nil
 }
 
 func (s *Secret) stages(version string) []string {
@@ -183,7 +185,8 @@ func updateStage(r *request) (any, error) {
 	case !known:
 		return nil, bad("ResourceNotFoundException", "Secrets Manager can't find the specified secret version.")
 	case s.Current != in.MoveToVersionId && s.Current != in.RemoveFromVersionId:
-		return nil, bad("InvalidParameterException", "The parameter RemoveFromVersionId can't be empty. Staging label AWSCURRENT is currently attached to version %s, so you must explicitly reference that version in RemoveFromVersionId.", s.Current)
+		return nil, bad("InvalidParameterException", "The parameter RemoveFromVersionId can't be empty. Staging label AWSCURRENT is currently "+
+			"attached to version %s, so you must explicitly reference that version in RemoveFromVersionId.", s.Current)
 	case s.Current != in.MoveToVersionId:
 		s.Previous, s.Current, s.Changed = s.Current, in.MoveToVersionId, r.now
 	}

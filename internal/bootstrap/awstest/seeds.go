@@ -13,10 +13,11 @@ func (c *Cloud) AddVPC(id, cidr string) (defaultGroup string) {
 	c.state.VPCs[id] = &VPC{ID: id, CIDR: cidr}
 	c.state.RouteTables["rtb-"+id] = &RouteTable{ID: "rtb-" + id, VPC: id, Main: true}
 	defaultGroup = c.newID("sg")
-	c.state.Groups[defaultGroup] = &SecurityGroup{ID: defaultGroup, Name: "default", Description: "default VPC security group", VPC: id, Rules: []Rule{
-		{ID: c.newID("sgr"), Egress: true, Protocol: "-1", From: -1, To: -1, CIDR: "0.0.0.0/0"},
-		{ID: c.newID("sgr"), Protocol: "-1", From: -1, To: -1, Group: defaultGroup},
-	}}
+	c.state.Groups[defaultGroup] = &SecurityGroup{ID: defaultGroup, Name: "default", Description: "default VPC security group", VPC: id,
+		Rules: []Rule{
+			{ID: c.newID("sgr"), Egress: true, Protocol: "-1", From: -1, To: -1, CIDR: "0.0.0.0/0"},
+			{ID: c.newID("sgr"), Protocol: "-1", From: -1, To: -1, Group: defaultGroup},
+		}}
 	c.remember()
 	return defaultGroup
 }

@@ -52,7 +52,8 @@ func (c *Cloud) serve(w http.ResponseWriter, r *http.Request) {
 	if name == "" {
 		name = fields.Get("Action")
 	}
-	call := Call{Service: s.service, Action: name[strings.LastIndex(name, ".")+1:], AccessKey: s.key, ContentType: r.Header.Get("Content-Type"), Request: body}
+	call := Call{Service: s.service, Action: name[strings.LastIndex(name, ".")+1:], AccessKey: s.key,
+		ContentType: r.Header.Get("Content-Type"), Request: body}
 	if !signed {
 		call.Service = "ec2" // any: it is not known which one was meant
 	}
@@ -143,7 +144,8 @@ func (r *request) allow(action, resource string, context ...string) error {
 	case explicitDeny:
 		why = "with an explicit deny in an identity-based policy"
 	}
-	return &apiError{trouble: troubleDenied, message: "User: " + r.who.arn + " is not authorized to perform: " + action + " on resource: " + resource + " " + why}
+	return &apiError{trouble: troubleDenied, message: "User: " + r.who.arn + " is not authorized to perform: " + action +
+		" on resource: " + resource + " " + why}
 }
 
 // decode reads the members of a JSON request. One that is not known here is

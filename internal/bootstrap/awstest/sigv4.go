@@ -108,7 +108,8 @@ func (c *Cloud) authenticate(r *http.Request, body []byte, s scope) (*principal,
 	}
 	date, err := time.Parse(stamp, r.Header.Get("X-Amz-Date"))
 	if err != nil || date.Format("20060102") != s.date {
-		return nil, &apiError{trouble: troubleSignature, message: "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP"}
+		return nil, &apiError{trouble: troubleSignature, message: "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of " +
+			"date from HTTP"}
 	}
 	if want := c.homeOf(s.service); s.region != want && s.service != "sts" {
 		return nil, &apiError{trouble: troubleSignature, message: "Credential should be scoped to a valid region."}
@@ -120,7 +121,8 @@ func (c *Cloud) authenticate(r *http.Request, body []byte, s scope) (*principal,
 	}
 	want := signatureOf(r, bytes.Clone(body), s, who.secret)
 	if !hmac.Equal([]byte(want), []byte(s.signature)) {
-		return nil, &apiError{trouble: troubleSignature, message: "The request signature we calculated does not match the signature you provided. " +
+		return nil, &apiError{trouble: troubleSignature, message: "The request signature we calculated does not match the signature you " +
+			"provided. " +
 			"Check your AWS Secret Access Key and signing method. Consult the service documentation for details."}
 	}
 	if skew := c.options.Wall().Sub(date); skew > maxSkew {

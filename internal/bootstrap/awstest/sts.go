@@ -37,7 +37,8 @@ func assumeRole(r *request) (any, error) {
 	name := role[strings.LastIndex(role, "/")+1:]
 	r.cloud.serial++
 	p := &principal{arn: r.cloud.arn("sts", "", "assumed-role/"+name+"/"+session), id: "AROA" + name + ":" + session, policies: r.who.policies,
-		key: fmt.Sprintf("ASIATEST%08d", r.cloud.serial), secret: "secret of the session " + session, token: "token of the session " + session, expires: r.now.Add(sessionLife)}
+		key: fmt.Sprintf("ASIATEST%08d", r.cloud.serial), secret: "secret of the session " + session,
+		token: "token of the session " + session, expires: r.now.Add(sessionLife)}
 	r.cloud.people[p.key] = p
 	type credentials struct{ AccessKeyId, SecretAccessKey, SessionToken, Expiration string }
 	type assumed struct{ Arn, AssumedRoleId string }

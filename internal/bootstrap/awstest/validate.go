@@ -23,7 +23,8 @@ func Validate(ctx context.Context, calls []Call) ([]string, error) {
 		if k.Code == "InvalidAction" { // it was told already
 			continue
 		}
-		if err := enc.Encode(map[string]any{"service": k.Service, "action": k.Action, "request": k.Request, "response": k.Response, "status": k.Status, "code": k.Code}); err != nil {
+		if err := enc.Encode(map[string]any{"service": k.Service, "action": k.Action, "request": k.Request, "response": k.Response,
+			"status": k.Status, "code": k.Code}); err != nil {
 			return nil, fmt.Errorf("writing calls: %w", err)
 		}
 	}

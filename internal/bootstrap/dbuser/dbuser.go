@@ -97,7 +97,8 @@ var (
 	// ErrPrimary is the refusal to change the primary user, who is the only way back.
 	ErrPrimary = errors.New("it is the cluster's primary user, which is never changed")
 	// ErrPassword is an account that has a password and is not to be converted.
-	ErrPassword = errors.New("it logs in with a password; with convert: true it is made a Kerberos account, and the applications that use the password are cut off")
+	ErrPassword = errors.New("it logs in with a password; with convert: true it is made a Kerberos account, and the applications that use " +
+		"the password are cut off")
 )
 
 // Missing returns the statements that a user lacks, in order; none where it is as
@@ -116,7 +117,8 @@ func (d *DB) Missing(ctx context.Context, want User) ([]string, error) {
 	}
 	identified := account + " IDENTIFIED WITH '" + plugin + "' BY " + realm
 	var has, of string
-	err = d.db.QueryRowContext(ctx, "SELECT plugin, authentication_string FROM mysql.user WHERE User = ? AND Host = ?", want.Name, want.Host).Scan(&has, &of)
+	err = d.db.QueryRowContext(ctx, "SELECT plugin, authentication_string FROM mysql.user WHERE User = ? AND Host = ?", want.Name,
+		want.Host).Scan(&has, &of)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		out := []string{"CREATE USER " + identified}

@@ -189,7 +189,8 @@ func (f *Front) translate(statement string) string {
 // twin is the same for MariaDB. Aurora has the realm beside the plugin, MariaDB
 // the whole principal.
 func twin(statement string) string {
-	identified := regexp.MustCompile(`^(CREATE USER|ALTER USER) '((?:[^']|'')*)'@('(?:[^']|'')*') IDENTIFIED WITH 'authentication_kerberos' BY '((?:[^']|'')*)'$`)
+	identified := regexp.MustCompile(`^(CREATE USER|ALTER USER) '((?:[^']|'')*)'@('(?:[^']|'')*') ` +
+		`IDENTIFIED WITH 'authentication_kerberos' BY '((?:[^']|'')*)'$`)
 	if m := identified.FindStringSubmatch(statement); m != nil {
 		return fmt.Sprintf("%s '%s'@%s IDENTIFIED VIA gssapi USING '%s@%s'", m[1], m[2], m[3], m[2], m[4])
 	}
@@ -197,7 +198,8 @@ func twin(statement string) string {
 	case "SELECT PLUGIN_STATUS FROM information_schema.PLUGINS WHERE PLUGIN_NAME = ?":
 		return "SELECT PLUGIN_STATUS FROM information_schema.PLUGINS WHERE PLUGIN_NAME = IF(? = 'authentication_kerberos', 'gssapi', '')"
 	case "SELECT plugin, authentication_string FROM mysql.user WHERE User = ? AND Host = ?":
-		return "SELECT IF(plugin = 'gssapi', 'authentication_kerberos', plugin), IF(plugin = 'gssapi', SUBSTRING_INDEX(authentication_string, '@', -1), authentication_string)" +
+		return "SELECT IF(plugin = 'gssapi', 'authentication_kerberos', plugin), IF(plugin = 'gssapi', SUBSTRING_INDEX(authentication_string, " +
+			"'@', -1), authentication_string)" +
 			" FROM mysql.user WHERE User = ? AND Host = ?"
 	}
 	return statement
