@@ -27,6 +27,7 @@ const Stranger = "kerbagent-probe"
 // Values of FactSource.
 const (
 	SourceConfigured = "configured" // named in kerbagent.yaml or a flag
+	SourceURI        = "uri"        // a URI record of the realm names it
 	SourceSRV        = "srv"        // an SRV record of the realm names it
 	SourceDomain     = "domain"     // the realm's domain has this address
 	SourceDNSServer  = "dns-server" // DNS gave nothing; a directory's DNS servers are its controllers

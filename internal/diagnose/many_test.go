@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/kerbagent/kerbagent/probe"
 )
@@ -64,22 +63,33 @@ func manyRealms(n int) (out []probe.Result) {
 	return out
 }
 
-// Eight times the realms take some eight times the time to explain: with a look at
-// everything for each realm it was 40 times, and a daemon with 300 realms that
-// fail was not ready within a minute.
-func TestManyRealmsAreExplainedInProportion(t *testing.T) {
-	took := func(n int) time.Duration {
-		results := manyRealms(n)
-		quickest := time.Hour
-		for range 3 { // other work on the machine only adds
-			begun := time.Now()
-			Explain(Snapshot{Results: results, Now: testNow})
-			quickest = min(quickest, time.Since(begun))
+// A realm of MIT's that publishes URI records and no SRV records is whole, and so is
+// one that publishes SRV records alone.
+func TestURIOrSRVRecordsAreEnough(t *testing.T) {
+	server := netip.MustParseAddrPort("10.0.0.53:53")
+	ask := func(question, answer string) probe.Result {
+		r := probe.Result{ID: probe.ID{Kind: probe.DNS, Target: question, Address: server, Transport: probe.UDP}, Outcome: probe.OK, Started: testNow,
+			Facts: probe.Facts{probe.FactRealm: "R.TEST", probe.FactKind: "mit", probe.FactRole: probe.RoleRealm, probe.FactQuestion: question, probe.FactAnswer: answer, probe.FactRcode: "NOERROR"}}
+		if answer == "" {
+			r.Outcome, r.Reason, r.Err, r.Facts[probe.FactRcode] = probe.Failed, probe.ReasonDNSNXDomain, errors.New("as tested"), "NXDOMAIN"
 		}
-		return quickest
+		return r
 	}
-	few, many := took(50), took(400)
-	if ratio := float64(many) / float64(few); ratio > 20 {
-		t.Errorf("50 realms take %v, 400 take %v: %.0f times as long", few, many, ratio)
+	soa := ask("SOA r.test", "r.test")
+	soa.Facts[probe.FactSOA] = "r.test"
+	alive := []probe.Result{soa, kdcResult("10.0.0.1:88", probe.UDP, ""), kdcResult("10.0.0.1:88", probe.TCP, "")}
+	const uri, udp, tcp, at = "URI _kerberos.r.test", "SRV _kerberos._udp.r.test", "SRV _kerberos._tcp.r.test", "dc.r.test:88"
+	for name, c := range map[string]struct {
+		results []probe.Result
+		want    int
+	}{
+		"URI":  {[]probe.Result{ask(uri, at), ask(udp, ""), ask(tcp, "")}, 0},
+		"SRV":  {[]probe.Result{ask(uri, ""), ask(udp, at), ask(tcp, at)}, 0},
+		"none": {[]probe.Result{ask(uri, ""), ask(udp, ""), ask(tcp, "")}, 1},
+	} {
+		rep := Explain(Snapshot{Results: append(c.results, alive...), Now: testNow})
+		if len(rep.Findings) != c.want {
+			t.Errorf("%s: %v", name, codesOf(rep))
+		}
 	}
 }

@@ -62,11 +62,9 @@ func accountRules() []Rule {
 		Title: "the keytab does not fit the account of {user}",
 		Means: "The KDC refuses the keytab's key, or the keytab has no key of the user, or none of a type that the KDC takes. Where the KDC refuses the key, mostly the account's password was changed after the keytab was written; or the account was renamed, which changes the salt. It is not tried again until the file changes.",
 		Cause: "{kdcseen} Key version (kvno) in the keytab: {kvno}. {error}.",
-		Remedy: do("Compare the key version in the keytab with the account's. If the account's is newer, replace the keytab: with a copy from whoever changed the keys, or with a new one. CAUTION: ktpass and ktadd reset the account's password, so every other program that uses the account fails until it has the new one.",
+		Remedy: do("Compare the key version in the keytab with the account's. If the account's is newer, replace the keytab with a copy from whoever changed the keys. Where nobody has a copy, whoever administers the account makes new keys: that resets its password, so every other program that uses the account fails until it has them, too.",
 			"klist -ket {file}", "Get-ADUser -Identity {account} -Properties msDS-KeyVersionNumber  # Windows", "kadmin -q 'getprinc {user}'  # MIT",
-			"samba-tool domain exportkeytab <new file> --principal={user}  # Samba: changes no key",
-			"ktpass /princ {user} /mapuser {account} /pass * /ptype KRB5_NT_PRINCIPAL /crypto AES256-SHA1 /out <new file>  # Windows",
-			"kadmin -q 'ktadd -k <new file> {user}'  # MIT"),
+			"samba-tool domain exportkeytab <new file> --principal={user}  # Samba: changes no key"),
 		remedyOf: keytabRemedy,
 		match: loginMatch(func(r *probe.Result) bool {
 			return r.Facts[probe.FactSecretType] == "keytab" && asked(probe.ReasonKRBPreauthFailed, probe.ReasonKeytabNoKey)(r)

@@ -293,15 +293,17 @@ func endpointUnresolvable(v *view) []match {
 			byEndpoint[r.Facts[probe.FactEndpoint]] = append(byEndpoint[r.Facts[probe.FactEndpoint]], r)
 		}
 	}
+	questions := map[string][]*probe.Result{} // that the resolver was asked about each
+	for _, r := range v.all {
+		if r.ID.Kind == probe.DNS && r.Facts[probe.FactDatabase] != "" && r.Outcome == probe.Failed {
+			questions[r.Facts[probe.FactEndpoint]] = append(questions[r.Facts[probe.FactEndpoint]], r)
+		}
+	}
 	var out []match
 	for _, e := range sortedKeys(byEndpoint) {
 		rs := byEndpoint[e]
 		m := match{affects: rs, words: wordsOf(rs[0]).and(words{"seen": "this host's resolver has no address for it"}), evidence: evidenceOf(rs[0])}
-		for _, r := range v.all { // the question that the resolver was asked about it
-			if r.ID.Kind == probe.DNS && r.Facts[probe.FactDatabase] != "" && r.Facts[probe.FactEndpoint] == e && r.Outcome == probe.Failed {
-				m.explains = append(m.explains, r)
-			}
-		}
+		m.explains = questions[e]
 		out = append(out, m)
 	}
 	return out

@@ -112,7 +112,11 @@ func lastRules() []Rule {
 				if r.Err != nil {
 					w["error"] = r.Err.Error()
 				}
-				out = append(out, match{affects: []*probe.Result{r}, words: w})
+				m := match{affects: []*probe.Result{r}, words: w}
+				if r.ID.Kind == probe.KDC && reason(r, probe.ReasonUnresolvable) && len(v.kdcsOf(r.Facts[probe.FactRealm])) == 0 {
+					m.severity = Error // there is nobody to log in to
+				}
+				out = append(out, m)
 			}
 			return out
 		},
@@ -120,11 +124,16 @@ func lastRules() []Rule {
 }
 
 // harmless are answers that are no fault: a name without an address in one
-// family, a truncated answer where TCP is there to ask again, and no SOA where the
-// realm's records stand in the zone above.
+// family, a truncated answer where TCP is there to ask again, no SOA where the
+// realm's records stand in the zone above, and of URI and SRV records only one sort.
 func (v *view) harmless(r *probe.Result) bool {
 	if reason(r, probe.ReasonDNSNoData) && strings.HasPrefix(r.Facts[probe.FactQuestion], "SOA ") {
 		return slices.ContainsFunc(v.dns, func(d *dnsServer) bool { return slices.Contains(d.results, r) && d.knowsZone() })
+	}
+	if question := r.Facts[probe.FactQuestion]; r.ID.Kind == probe.DNS && reason(r, probe.ReasonDNSNoData, probe.ReasonDNSNXDomain) {
+		if strings.HasPrefix(question, "URI ") || strings.HasPrefix(question, "SRV ") && v.byURI(r.Facts[probe.FactRealm]) {
+			return true
+		}
 	}
 	return r.ID.Kind == probe.DNS && (reason(r, probe.ReasonDNSNoData) && strings.HasPrefix(r.Facts[probe.FactQuestion], "A") ||
 		reason(r, probe.ReasonDNSTruncated) || r.Facts[probe.FactDatabase] != "")

@@ -195,7 +195,7 @@ func dnsSRVMissing(v *view) []match {
 		answers := v.answers(realm)
 		for _, q := range sortedKeys(answers) {
 			name, isSRV := strings.CutPrefix(q, "SRV ")
-			if !isSRV || slices.ContainsFunc(answers[q], func(r *probe.Result) bool { return r.Outcome == probe.OK }) {
+			if !isSRV || v.byURI(realm) || slices.ContainsFunc(answers[q], func(r *probe.Result) bool { return r.Outcome == probe.OK }) {
 				continue
 			}
 			for _, d := range v.dnsOf(realm, "") {
@@ -211,4 +211,13 @@ func dnsSRVMissing(v *view) []match {
 		}
 	}
 	return out
+}
+
+// byURI reports whether the realm's KDCs are published as URI records, beside which
+// libkrb5 asks for no SRV records (MIT Kerberos 1.15).
+func (v *view) byURI(realm string) bool {
+	return slices.ContainsFunc(v.dnsOf(realm, ""), func(d *dnsServer) bool {
+		r := d.question("URI _kerberos." + d.domain())
+		return r != nil && r.Outcome == probe.OK
+	})
 }

@@ -207,29 +207,35 @@ func configured(hosts []config.HostPort) []Server {
 }
 
 // findBySRV asks for the service over TCP and UDP at once, and beside them for
-// the domain's own addresses, so that doing without SRV costs no round trip.
+// the domain's own addresses and for the URI records that MIT's library prefers, so that
+// doing without SRV costs no round trip.
 func (d *Finder) findBySRV(ctx context.Context, at []netip.AddrPort, realm, service string, port uint16) ([]Server, time.Duration, error) {
 	domain := strings.ToLower(realm)
-	var tcp, udp *dns.Answer
+	var uri, tcp, udp *dns.Answer
 	var domains *found[[]netip.Addr]
 	var err error
 	var wg sync.WaitGroup
 	wg.Go(func() { tcp, err = d.ask(ctx, at, dns.Question{Name: service + "._tcp." + domain, Type: dns.SRV}) })
 	wg.Go(func() { udp, _ = d.ask(ctx, at, dns.Question{Name: service + "._udp." + domain, Type: dns.SRV}) })
 	wg.Go(func() { domains = d.lookUp(ctx, at, domain) })
+	if r, _ := d.cfg.Realm(realm); r.Kind == config.MIT {
+		wg.Go(func() { uri, _ = d.ask(ctx, at, dns.Question{Name: service + "." + domain, Type: dns.URI}) })
+	}
 	wg.Wait()
 	var out []Server
 	had := map[config.HostPort]bool{}
 	ttl := LongestTTL
-	for _, a := range []*dns.Answer{tcp, udp} {
-		if a == nil {
+	source := map[uint16]string{dns.SRV: probe.SourceSRV, dns.URI: probe.SourceURI}
+	for _, a := range []*dns.Answer{uri, tcp, udp} {
+		if a == nil || a != uri && len(out) > 0 && out[0].Source == probe.SourceURI { // where libkrb5 finds URI records it asks for no SRV
+
 			continue
 		}
 		if len(a.Services) > 0 {
 			ttl = min(ttl, a.TTL)
 		}
 		for _, srv := range a.Services {
-			s := Server{Host: srv.Host, Port: srv.Port, Source: probe.SourceSRV, Priority: srv.Priority}
+			s := Server{Host: srv.Host, Port: srv.Port, Source: source[a.Question.Type], Priority: srv.Priority}
 			s.Addrs, s.Left.Addresses = capAddresses(a.Glue[srv.Host])
 			if at := (config.HostPort{Host: s.Host, Port: s.Port}); srv.Usable() && !had[at] {
 				had[at], out = true, append(out, s)
@@ -242,7 +248,7 @@ func (d *Finder) findBySRV(ctx context.Context, at []netip.AddrPort, realm, serv
 	if len(out) == 0 {
 		ttl = 0
 		if err == nil {
-			err = fmt.Errorf("%s has neither SRV records nor addresses", domain)
+			err = fmt.Errorf("%s has no SRV records and no addresses", domain)
 		}
 	}
 	return capHosts(out), ttl, err

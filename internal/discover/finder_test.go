@@ -34,6 +34,29 @@ func TestKDCsBySRV(t *testing.T) {
 	}
 }
 
+// A realm of MIT's may be published by URI records alone, which its library has asked
+// for since 1.15; what is none of its forms is left out. Active Directory has none.
+func TestKDCsByURI(t *testing.T) {
+	server := dnstest.Serve(t, true, true,
+		`_kerberos.corp.example.com. 60 IN URI 10 1 "krb5srv:m:tcp:dc1.corp.example.com:8888"`,
+		`_kerberos.corp.example.com. 60 IN URI 20 1 "KRB5SRV::udp:dc2.corp.example.com"`,
+		`_kerberos.corp.example.com. 60 IN URI 30 1 "krb5srv:m:kkdcp:https://proxy.corp.example.com/KdcProxy"`,
+		`_kerberos.corp.example.com. 60 IN URI 40 1 "https://corp.example.com"`,
+		"dc1.corp.example.com. 60 IN A 10.0.0.1", "dc2.corp.example.com. 60 IN A 10.0.0.2",
+	)
+	mit := discoveryFor(t, time.Second, nil, server)
+	mit.cfg.Realms[0].Kind = config.MIT
+	got, err := mit.KDCs(context.Background(), "CORP.EXAMPLE.COM")
+	if want := []netip.AddrPort{netip.MustParseAddrPort("10.0.0.1:8888"), netip.MustParseAddrPort("10.0.0.2:88")}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("%v, %v; want %v", got, err, want)
+	}
+	ad := discoveryFor(t, time.Second, nil, server)
+	ad.cfg.Realms[0].Kind = config.ActiveDirectory
+	if got, err := ad.KDCs(context.Background(), "CORP.EXAMPLE.COM"); err == nil {
+		t.Errorf("Active Directory: %v", got)
+	}
+}
+
 func TestKDCsByTheDomainsAddresses(t *testing.T) {
 	server := dnstest.Serve(t, true, true, "corp.example.com. 60 IN A 10.0.0.1")
 	got, err := discoveryFor(t, time.Second, nil, server).KDCs(context.Background(), "CORP.EXAMPLE.COM")

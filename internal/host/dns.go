@@ -96,13 +96,22 @@ func (r *Resolver) inDNS(ctx context.Context, name string, want wanted) (Answer,
 // With them come the addresses that the server added: a look-up more would
 // return the same where DNS is what decides (see Decides).
 func (r *Resolver) Services(ctx context.Context, name string) ([]dns.Service, map[string][]netip.Addr, Answer) {
+	return r.records(ctx, name, dns.SRV, "SRV")
+}
+
+// URIs asks for the URI records of a name likewise.
+func (r *Resolver) URIs(ctx context.Context, name string) ([]dns.Service, map[string][]netip.Addr, Answer) {
+	return r.records(ctx, name, dns.URI, "URI")
+}
+
+func (r *Resolver) records(ctx context.Context, name string, qtype uint16, word string) ([]dns.Service, map[string][]netip.Addr, Answer) {
 	s := r.newSearch(ctx)
 	defer s.end()
-	s.want = []uint16{dns.SRV}
+	s.want = []uint16{qtype}
 	re := s.query(name)
 	s.answer.Server, s.answer.TTL, s.answer.Name = re.server, re.ttl, name
 	if len(re.srv) == 0 {
-		s.answer.Err = fmt.Errorf("no SRV record %s: %s", name, sayPassed(s.answer.Passed))
+		s.answer.Err = fmt.Errorf("no %s record %s: %s", word, name, sayPassed(s.answer.Passed))
 	}
 	return re.srv, re.glue, s.answer
 }

@@ -145,11 +145,19 @@ func tracedKDCs(r *reader.Reading, realm string) (string, conf.Pos) {
 	case len(names) > 0:
 		return strings.Join(names, " or "), from
 	case r.DNSLookupKDC.Value:
-		return "found by DNS: SRV _kerberos of the realm's domain", r.DNSLookupKDC.From
+		return byDNS(r.Reader), r.DNSLookupKDC.From
 	case known:
 		return "none: the entry names none, and DNS is not asked", e.At[0]
 	}
 	return "none: the realm has no entry, and DNS is not asked", r.DNSLookupKDC.From
+}
+
+// byDNS says which records name the KDCs, to whoever asks DNS for them.
+func byDNS(r reader.Reader) string {
+	if r == reader.MIT {
+		return "found by DNS: URI records _kerberos of the realm's domain, else SRV records"
+	}
+	return "found by DNS: SRV records _kerberos of the realm's domain"
 }
 
 // hostRealmOf returns the realm of the database's service where it is known

@@ -278,6 +278,13 @@ func (p *Programs) services(ctx context.Context, f *found, realm string) ([]dns.
 			}
 		}
 	}
+	if len(out) == 0 { // libkrb5 asks for URI records first (MIT Kerberos 1.15); who publishes both publishes the same
+		uris, more, a := r.URIs(ctx, "_kerberos."+realm)
+		f.note(a)
+		maps.Copy(f.glue, more)
+		ttl = min(ttl, a.TTL)
+		out = slices.DeleteFunc(uris, func(s dns.Service) bool { return !s.Usable() })
+	}
 	if len(out) == 0 {
 		return nil, 0, answers[0].Err
 	}

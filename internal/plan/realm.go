@@ -36,10 +36,10 @@ func serverFacts(r config.Realm, s discover.Server) probe.Facts {
 	return facts
 }
 
-// oddPort reports whether only an SRV record names a server's port: it is neither the protocol's own nor configured.
+// oddPort reports whether only an SRV or URI record names a server's port: it is neither the protocol's own nor configured.
 func oddPort(r config.Realm, s discover.Server) bool {
 	configured := func(h config.HostPort) bool { return h.Port == s.Port }
-	return s.Source == probe.SourceSRV && s.Port != config.PortKDC && s.Port != config.PortKpasswd && !slices.Contains(r.SRVPorts, s.Port) &&
+	return (s.Source == probe.SourceSRV || s.Source == probe.SourceURI) && s.Port != config.PortKDC && s.Port != config.PortKpasswd && !slices.Contains(r.SRVPorts, s.Port) &&
 		!slices.ContainsFunc(r.KDCs, configured) && !slices.ContainsFunc(r.KpasswdServers, configured)
 }
 
@@ -63,16 +63,16 @@ func (p *Planner) aboutDNS(realm config.Realm, resolver []netip.AddrPort) []Job 
 // realmDNS asks one DNS server about a realm: over UDP all that clients ask,
 // over TCP enough to know that large answers would come.
 func (p *Planner) realmDNS(r config.Realm, server netip.AddrPort, role string) []probe.Probe {
-	services := []string{"_kerberos._udp", "_kerberos._tcp", "_kpasswd._udp", "_kpasswd._tcp"}
-	if isAD(r.Kind) {
-		services = append(services, "_ldap._tcp")
-	}
-	if r.Kind == config.Heimdal {
-		services = slices.DeleteFunc(services, func(s string) bool { return s == "_kpasswd._tcp" })
+	services := []string{"_kerberos._udp", "_kerberos._tcp"}
+	if isAD(r.Kind) { // elsewhere clients that find no _kpasswd go to the host that krb5.conf names as admin_server
+		services = append(services, "_kpasswd._udp", "_kpasswd._tcp", "_ldap._tcp")
 	}
 	questions := []dns.Question{{Name: r.Domain(), Type: dns.SOA}, {Name: r.Domain(), Type: dns.A}, {Name: r.Domain(), Type: dns.AAAA}}
 	for _, s := range services {
 		questions = append(questions, dns.Question{Name: s + "." + r.Domain(), Type: dns.SRV})
+	}
+	if r.Kind == config.MIT {
+		questions = append(questions, dns.Question{Name: "_kerberos." + r.Domain(), Type: dns.URI})
 	}
 	facts := realmFacts(r).With(probe.FactRole, role)
 	var out []probe.Probe

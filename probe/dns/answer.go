@@ -28,14 +28,14 @@ type Answer struct {
 	Truncated     bool
 	Listed        []netip.Addr            // Addrs in the order of the answer
 	Addrs         []netip.Addr            // the addresses in answers to A and AAAA questions, sorted
-	Services      []Service               // the servers in answers to SRV questions, in the order in which clients use them
+	Services      []Service               // the servers in answers to SRV and URI questions, in the order in which clients use them
 	Glue          map[string][]netip.Addr // per Service.Host: addresses that came along with SRV records; nil where none did
 	SOA           string                  // owner of the SOA record, of the answer or of the authority section; a safe word
 	TTL           time.Duration           // how long the answer, or its being none (RFC 2308 §5), holds: the least of what it is made of
 	HasTTL        bool
 }
 
-// Service is one SRV record (RFC 2782).
+// Service is one SRV record (RFC 2782), or a URI record that names a KDC.
 type Service struct {
 	Host             string // lower case, no last dot; escaped, and so no HostName, where the server sent something else
 	Port             uint16
@@ -162,10 +162,41 @@ func (a *Answer) take(rr dns.RR) {
 		}
 	case *dns.SRV:
 		a.Services = append(a.Services, Service{escape(rr.Target), rr.Port, rr.Priority, rr.Weight})
+	case *dns.URI:
+		a.Services = append(a.Services, uriService(rr))
 	case *dns.SOA:
 		a.SOA = escape(rr.Hdr.Name)
 	}
 }
+
+// uriService reads a URI record as libkrb5 does (MIT Kerberos 1.15, "Hostnames for
+// KDCs"): krb5srv:flags:transport:residual, where the residual of udp and tcp is host[:port].
+// What is none of that, an HTTPS proxy (kkdcp) say, has port 0 and is not usable.
+func uriService(rr *dns.URI) Service {
+	s := Service{Host: escape(rr.Target), Priority: rr.Priority, Weight: rr.Weight}
+	parts := strings.SplitN(rr.Target, ":", 4)
+	if len(parts) < 4 || !strings.EqualFold(parts[0], "krb5srv") || !strings.EqualFold(parts[2], "udp") && !strings.EqualFold(parts[2], "tcp") {
+		return s
+	}
+	host, port, hasPort := strings.Cut(parts[3], ":")
+	n := uint64(portKDC)
+	if strings.HasPrefix(strings.ToLower(rr.Hdr.Name), "_kpasswd.") {
+		n = portKpasswd
+	}
+	if hasPort {
+		var err error
+		if n, err = strconv.ParseUint(port, 10, 16); err != nil {
+			return s
+		}
+	}
+	s.Host, s.Port = escape(host), uint16(n)
+	return s
+}
+
+const (
+	portKDC     = 88  // RFC 4120 §7.2.1
+	portKpasswd = 464 // RFC 3244 §2
+)
 
 // lives shortens the answer's life to ttl seconds.
 func (a *Answer) lives(ttl uint32) {

@@ -65,7 +65,7 @@ func ask(ctx context.Context, r exchange.Request, q Question, rec *probe.Recorde
 // pack makes the question's message, with an ID that nobody can guess.
 func (q Question) pack() (*dns.Msg, []byte, error) {
 	switch q.Type {
-	case A, AAAA, SRV, SOA:
+	case A, AAAA, SRV, SOA, URI:
 	default:
 		return nil, nil, fmt.Errorf("no question has the type %d", q.Type)
 	}

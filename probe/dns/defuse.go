@@ -35,7 +35,7 @@ func defuse(b []byte) {
 				return // unpacking ends here as well, with an error
 			}
 			switch binary.BigEndian.Uint16(b[at:]) {
-			case dns.TypeA, dns.TypeAAAA, dns.TypeSRV, dns.TypeSOA, dns.TypeCNAME, dns.TypeOPT:
+			case dns.TypeA, dns.TypeAAAA, dns.TypeSRV, dns.TypeSOA, dns.TypeURI, dns.TypeCNAME, dns.TypeOPT:
 			default:
 				binary.BigEndian.PutUint16(b[at:], unread)
 			}

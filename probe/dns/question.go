@@ -12,12 +12,13 @@ const (
 	AAAA = dns.TypeAAAA
 	SRV  = dns.TypeSRV
 	SOA  = dns.TypeSOA
+	URI  = dns.TypeURI // RFC 7553
 )
 
 // Question is what one server is asked.
 type Question struct {
 	Name string // with or without its last dot; never searched for in other domains
-	Type uint16 // A, AAAA, SRV or SOA
+	Type uint16 // A, AAAA, SRV, SOA or URI
 }
 
 // String returns the type and the name: "SRV _kerberos._udp.corp.example.com".
