@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -109,6 +110,24 @@ func TestWithoutAFile(t *testing.T) {
 	}
 	if trail := p.Trail("orders", nil, netip.AddrPort{}, nobody); trail.Lack != nil || trail.Wait > time.Second {
 		t.Errorf("%+v", trail)
+	}
+}
+
+// A pipe in the place of SSSD's file is not waited for.
+func TestSSSDsFileIsNoPipe(t *testing.T) {
+	p := programs(t, names(map[string]string{"usr/lib/x86_64-linux-gnu/krb5/plugins/libkrb5/sssd_krb5_locator_plugin.so": "", "var/lib/sss/pubconf/other": ""}), elsewhere{kdc: "10.9.9.9:88"})
+	if err := syscall.Mkfifo(filepath.Join(p.Root, "var/lib/sss/pubconf/kdcinfo.CORP.TEST"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { _, err := p.KDCs(t.Context(), "CORP.TEST"); ended <- err }()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("the pipe is waited for")
 	}
 }
 
