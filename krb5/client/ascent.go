@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"slices"
@@ -63,12 +64,18 @@ func (w *ascent) firstAnswer(ctx context.Context) (attempt, error) {
 	quiet.Observe = nil // it hears from this goroutine alone
 	heard := make(chan datagram, 1)
 	go func() {
-		won, err := quiet.race(udp, ctx, w.question(kdcwire.UDP), w.addrs)
-		d := datagram{won, err}
+		var d datagram
+		defer func() {
+			if v := recover(); v != nil { // beyond the recover of whoever logs in
+				d.won.close()
+				d = datagram{err: w.fail(StepAS, netip.AddrPort{}, fmt.Errorf("panic: %v", v))}
+			}
+			heard <- d
+		}()
+		d.won, d.err = quiet.race(udp, ctx, w.question(kdcwire.UDP), w.addrs)
 		if d.decides() {
 			stop()
 		}
-		heard <- d
 	}()
 	began := time.Now()
 	won, err := w.c.race(tcp, ctx, w.question(kdcwire.TCP), w.addrs)
