@@ -88,17 +88,22 @@ type accountLog struct {
 	noRecord error
 	ends     []string
 	attempts int
+	unproven bool // the secret was not accepted so far
+	most     int  // attempts that are allowed; 0: any number
 }
 
 func (a *accountLog) Paused([]byte) error { return a.paused }
 
-func (a *accountLog) Proven([]byte) bool { return true }
+func (a *accountLog) Proven([]byte) bool { return !a.unproven }
 
 func (a *accountLog) Begin([]byte) (login.Attempt, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.noRecord != nil {
 		return nil, a.noRecord
+	}
+	if a.most > 0 && a.attempts == a.most {
+		return nil, &probe.HeldBack{Reason: probe.ReasonPaused, Err: errors.New("too many without an answer")}
 	}
 	a.attempts++
 	return a, nil
@@ -377,6 +382,44 @@ func TestAnAddressThatIsHeldBackIsNoFailure(t *testing.T) {
 		res := p.Run(t.Context())
 		if res.Outcome != c.outcome || res.Reason != c.reason || c.outcome != probe.OK && res.Facts[probe.FactFailedAt] != probe.AtDatabase || r.shakes.unfinished > r.shakes.begun {
 			t.Errorf("%v, %v held: %s %s %v", c.others, c.held, res.Outcome, res.Reason, res.Err)
+		}
+	}
+}
+
+// both is a realm's KDCs, the first of which does not answer a proof.
+type both []netip.AddrPort
+
+func (b both) KDCs(context.Context, string) ([]netip.AddrPort, error) { return b, nil }
+
+// A second KDC gets a proof of the secret only where the directory has accepted that
+// secret before, and the record allows another attempt: else the account could be
+// locked by a wrong one and lost answers.
+func TestASecondKDCOnlyForAProvenSecret(t *testing.T) {
+	for name, c := range map[string]struct {
+		unproven bool
+		most     int
+		proofs   int // that the second KDC gets
+		ends     string
+	}{
+		"proven":                         {false, 0, 1, "unanswered accepted"},
+		"not proven":                     {true, 0, 0, "unanswered"},
+		"proven, and no attempt is left": {false, 1, 0, "unanswered"},
+	} {
+		r := newRig(t)
+		r.faults.Set(krb5test.Script{SwallowReply: true})
+		second, err := r.realm.ServeKDC("127.0.0.1:0", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer second.Close()
+		r.account = accountLog{unproven: c.unproven, most: c.most}
+		p := r.probe("alice", password)
+		p.Timeout, p.Locator = 500*time.Millisecond, both{r.kdc.Addr(), second.Addr()}
+		p.Trail = func([]string, netip.AddrPort, func(netip.AddrPort) bool) login.Trail { return login.Trail{} }
+		res := p.Run(t.Context())
+		first, other := r.kdc.Requests().Preauth["alice"], second.Requests().Preauth["alice"]
+		if first != 1 || other != c.proofs || strings.Join(r.account.ends, " ") != c.ends && !strings.HasPrefix(strings.Join(r.account.ends, " "), c.ends) || (res.Outcome == probe.OK) != (c.proofs == 1) {
+			t.Errorf("%s: %d and %d proofs, %s, %s %v", name, first, other, r.account.ends, res.Outcome, res.Err)
 		}
 	}
 }
