@@ -30,7 +30,7 @@ func symptoms() []symptom {
 		{"`Authentication plugin ... cannot be loaded`", []diagnose.Code{"app-plugin-missing"}},
 		{"A Java program: `Failed to find any Kerberos tgt`, `Cannot locate default realm`, `KrbException`", []diagnose.Code{"app-reader-differs", "app-java-login-config",
 			"app-java-subject-creds", "app-java-etypes", "app-java-udp", "app-env-stale"}},
-		{"Logins are slow, but work", []diagnose.Code{"login-slow", "kdc-udp-blocked", "kdc-silent", "kdc-hung", "kdc-unavailable", "server-down", "dns-server-silent", "dns-udp-blocked", "dns-srv-stale", "ipv6-broken", "server-slow", "path-lossy", "krb5conf-udp-limit"}},
+		{"Logins are slow, but work", []diagnose.Code{"login-slow", "names-differ", "kdc-udp-blocked", "kdc-silent", "kdc-hung", "kdc-unavailable", "server-down", "dns-server-silent", "dns-udp-blocked", "dns-srv-stale", "ipv6-broken", "server-slow", "path-lossy", "krb5conf-udp-limit"}},
 		{"Logins fail now and then, or from some hosts only", []diagnose.Code{"path-lossy", "server-down", "kdc-tcp-blocked", "kdc-wrong-realm", "dns-servers-disagree", "dns-tcp-blocked", "dns-srv-stale", "kdc-unresolvable", "clock-skew-one-kdc", "kdc-not-kerberos", "dns-refused"}},
 		{"`Clock skew too great`", []diagnose.Code{"clock-skew", "clock-skew-one-kdc"}},
 		{"`Preauthentication failed`, `Password incorrect`, `Decrypt integrity check failed`", []diagnose.Code{"password-wrong", "keytab-stale", "secret-malformed"}},

@@ -9,7 +9,7 @@ import (
 
 // What lies deeper than any single service of a server.
 func serverCauses() []Code {
-	return []Code{"host-offline", "path-lossy", "server-slow", "ipv6-broken", "realm-unreachable", "trust-realm-unreachable", "dns-srv-stale", "server-down"}
+	return []Code{"host-offline", "path-lossy", "server-slow", "ipv6-broken", "names-differ", "realm-unreachable", "trust-realm-unreachable", "dns-srv-stale", "server-down"}
 }
 
 func dnsRules() []Rule {

@@ -9,7 +9,7 @@ import (
 
 func hostRules() []Rule {
 	offline, ipv6 := hostOfflineRule(), ipv6Rule()
-	return slices.Concat([]Rule{resourcesRule(), offline}, lossRules(), slowRules(), []Rule{ipv6})
+	return slices.Concat([]Rule{resourcesRule(), offline}, lossRules(), slowRules(), []Rule{ipv6, namesDifferRule()})
 }
 
 func hostOfflineRule() Rule {
@@ -60,6 +60,40 @@ func ipv6Rule() Rule {
 		DependsOn: []Code{"host-offline", "path-lossy", "server-slow"},
 		match:     ipv6Broken,
 	}
+}
+
+func namesDifferRule() Rule {
+	return Rule{
+		Code: "names-differ", Severity: Warning,
+		Title: "this host resolves {kdc} to {ips}, which the DNS of {domain} does not have",
+		Means: "Programs on this host get another address for a name of the realm than the realm's own DNS servers have: by /etc/hosts, or by a DNS server with a copy of its own. Where nothing answers at that address, the record is stale and this is a warning: programs lose time there, or fail. Where a server answers, it is information only: two views of one zone are often meant.",
+		Cause: "{kdc} is {ips} on this host only: {seen}.",
+		Remedy: do("See which source has the address (/etc/hosts, or the DNS server in /etc/resolv.conf), and correct it there.", "getent ahosts {kdc}", "dig {kdc} A",
+			"grep -n {kdc} /etc/hosts"),
+		DependsOn: []Code{"host-offline", "path-lossy", "server-slow"},
+		match:     namesDiffer,
+	}
+}
+
+func namesDiffer(v *view) []match {
+	var out []match
+	for _, k := range v.kdcs {
+		if k.facts[probe.FactHostOnly] == "" {
+			continue
+		}
+		rs := present(k.udp, k.tcp)
+		m := match{affects: rs, severity: Info, words: wordsOf(rs[0]).and(words{"ips": k.addr.Addr().Unmap().String(), "seen": "a KDC answers there"})}
+		if k.dead() {
+			m.severity, m.words["seen"] = Warning, each(rs)
+			m.explains = append(v.sameHosts(rs), v.loginsAt(k)...)
+			m.explains = append(m.explains, k.results()...)
+			if !slices.ContainsFunc(v.kdcsOf(k.facts[probe.FactRealm]), func(o *kdcAddr) bool { return o.facts[probe.FactHostOnly] != "" && o.usable() }) {
+				m.explains = append(m.explains, v.loginsNeeding(k.facts[probe.FactRealm])...)
+			}
+		}
+		out = append(out, m)
+	}
+	return out
 }
 
 func hostOffline(v *view) []match {

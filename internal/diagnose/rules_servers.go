@@ -32,7 +32,7 @@ func serverRules() []Rule {
 		Remedy: do("Ask whoever runs the directory whether {kdc} still exists. If it does, open the way to it or repair it. CAUTION: the last commands delete DNS records; if the domain controller still runs, clients no longer find it. Use them only for one that was removed for good.",
 			"dig +short _kerberos._tcp.{domain} SRV", "getent ahosts {kdc}",
 			"nltest /dsderegdns:{kdc}  # Windows", "samba-tool dns delete <server> {domain} _kerberos._tcp SRV '{kdc} <port> <priority> <weight>'  # Samba"),
-		DependsOn: []Code{"host-offline", "path-lossy", "server-slow", "ipv6-broken", "realm-unreachable", "trust-realm-unreachable"},
+		DependsOn: []Code{"host-offline", "path-lossy", "server-slow", "ipv6-broken", "names-differ", "realm-unreachable", "trust-realm-unreachable"},
 		match:     srvStale,
 	}, {
 		Code: "server-down", Severity: Warning,
@@ -41,7 +41,7 @@ func serverRules() []Rule {
 		Cause: "Asked at {ips} ({ports}): {seen}.",
 		Remedy: do("See whether the machine runs and whether packets reach it.", "ping -c 3 {ip}", "ip route get {ip}",
 			"aws ds describe-domain-controllers --directory-id <directory> --query 'DomainControllers[].[DnsIpAddr,Status,StatusReason]'  # AWS Managed AD"),
-		DependsOn: []Code{"host-offline", "path-lossy", "server-slow", "ipv6-broken", "realm-unreachable", "trust-realm-unreachable", "dns-srv-stale"},
+		DependsOn: []Code{"host-offline", "path-lossy", "server-slow", "ipv6-broken", "names-differ", "realm-unreachable", "trust-realm-unreachable", "dns-srv-stale"},
 		match:     serverDown,
 	}}
 }
@@ -105,7 +105,7 @@ func (v *view) throughHosts(realm string) []*probe.Result {
 			continue
 		}
 		out = append(out, d.where(func(r *probe.Result) bool {
-			return reason(r, probe.ReasonUDPSilent, probe.ReasonTCPSilent, probe.ReasonDNSServFail, probe.ReasonDNSRefused)
+			return reason(r, probe.ReasonUDPSilent, probe.ReasonTCPSilent, probe.ReasonClosed, probe.ReasonDNSServFail, probe.ReasonDNSRefused)
 		})...)
 	}
 	return out

@@ -65,6 +65,7 @@ type Server struct {
 	Addrs  []netip.Addr
 	Err    error // why it has no address
 
+	HostOnly bool    // this host resolves the name to these addresses, and the realm's DNS servers do not
 	Priority uint16  // the priority of the server's SRV record
 	Left     LeftOut // what is not asked: further addresses of it, and, with the last server, further hosts
 }
@@ -109,7 +110,9 @@ func (d *Finder) serversOf(ctx context.Context, known map[string]*found[[]Server
 		} else {
 			f.value, f.ttl, f.err = d.findBySRV(ctx, at, realm, service, port)
 		}
+		here := d.asHere(ctx, at, realm, f.value)
 		f.ttl = min(f.ttl, d.resolveAll(ctx, at, f.value))
+		f.value = append(f.value, otherwise(f.value, here())...)
 		if len(given) == 0 { // how many hosts are configured, no DNS server decides
 			capAll(f.value, most)
 		}

@@ -84,6 +84,25 @@ func TestRefusalHoldsUntilTheSecretChanges(t *testing.T) {
 	}
 }
 
+// Only the secret that was accepted last is known to be right.
+func TestProven(t *testing.T) {
+	l, c, dir := open(t)
+	proven := func(secret string) bool { return l.Account("alice@R").Proven([]byte(secret)) }
+	if proven("old") {
+		t.Error("proven without a record")
+	}
+	must(t, begin(t, l, "old").Accepted())
+	must(t, begin(t, l, "old").Unanswered())
+	l = openAt(t, dir, c)
+	if !proven("old") || proven("new") {
+		t.Errorf("old %v, new %v", proven("old"), proven("new"))
+	}
+	must(t, begin(t, l, "new").Accepted())
+	if proven("old") || !proven("new") {
+		t.Errorf("after a change: old %v, new %v", proven("old"), proven("new"))
+	}
+}
+
 func TestIgnoreBreakerStillRecords(t *testing.T) {
 	l, c, dir := open(t)
 	must(t, begin(t, l, "was locked").Refused("krb-revoked"))

@@ -33,6 +33,9 @@ func serverFacts(r config.Realm, s discover.Server) probe.Facts {
 	if oddPort(r, s) {
 		facts[probe.FactOddPort] = "true"
 	}
+	if s.HostOnly {
+		facts[probe.FactHostOnly] = "true"
+	}
 	return facts
 }
 

@@ -259,7 +259,21 @@ func dnsFault(r *rand.Rand) induced {
 		}
 	}
 	zoneOf := func(d *dnsServer, change func(*zone)) { d.edit(s.zone, change) }
-	switch r.IntN(9) {
+	switch r.IntN(10) {
+	case 9: // the address that it had once, beside its own or alone
+		old, alone := netip.AddrFrom4([4]byte{127, 77, 0, 98}), r.IntN(2) == 0
+		f := say("has an old address of dc2", []diagnose.Code{"names-differ", "kdc-silent", "dns-srv-stale", "dns-servers-disagree", "server-down"}, func(sc *scene, d *dnsServer) {
+			sc.path.Add(Rule{To: one(old), Effect: Drop})
+			d.edit(corpDomain, func(z *zone) {
+				if alone {
+					z.remove(func(rr dns.RR) bool { return rr.Header().Name == "dc2.corp.example.com." })
+				}
+				z.add(address("dc2.corp.example.com", old))
+			})
+		})
+		there := f.touches
+		f.touches = func(w *World, id probe.ID) bool { return there(w, id) || at(id, []netip.Addr{old}) }
+		return f
 	case 7:
 		qtype := pick(r, dns.TypeSRV, dns.TypeSOA)
 		return say("refuses "+dns.TypeToString[qtype], []diagnose.Code{"dns-filtered"}, func(_ *scene, d *dnsServer) { d.refuseType(qtype) })

@@ -1,0 +1,160 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/jcmturner/gokrb5/v8/messages"
+	"github.com/kerbagent/kerbagent/krb5/kdcwire"
+)
+
+// proofLost answers what carries no credentials, and is silent after the rest: a
+// path that loses large answers.
+func (n *network) proofLost(tr *transcript, address string) behaviour {
+	return func(c net.Conn) {
+		for {
+			request, err := readFrame(c)
+			if err != nil {
+				return
+			}
+			var as messages.ASReq
+			if as.Unmarshal(request) == nil && len(as.PAData) > 0 {
+				n.mu.Lock()
+				n.preauth = append(n.preauth, address)
+				n.mu.Unlock()
+				_, _ = io.Copy(io.Discard, c)
+				return
+			}
+			if writeFrame(c, tr.packets[1]) != nil {
+				return
+			}
+		}
+	}
+}
+
+// A request with credentials that was not answered goes to another KDC only where it
+// may, once, and to another machine first; after an answer it never does.
+func TestSecondKDC(t *testing.T) {
+	tr := loadTranscript(t, "samba-password")
+	alice := Principal{"alice", "CORP.EXAMPLE.COM"}
+	may := func() error { return nil }
+	for _, tt := range []struct {
+		name   string
+		before func() error
+		refuse bool // the first KDC refuses the password instead of being silent
+		sent   []string
+		works  bool
+	}{
+		{"it may", may, false, []string{first, third}, true},
+		{"nobody says that it may", nil, false, []string{first}, false},
+		{"it may not", func() error { return errors.New("not proven") }, false, []string{first}, false},
+		{"an answer", may, true, nil, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := &network{servers: map[string]behaviour{}}
+				n.servers[first], n.servers[second], n.servers[third] = n.proofLost(tr, first), n.proofLost(tr, second), n.kdc(tr, third)
+				if tt.refuse {
+					n.servers[first] = once(krbError(t, 24))
+				}
+				c, secret := loginWith(t, n, tr, addresses(first, second, third))
+				c.nonce = func() uint32 { return tr.nonces[1] } // which the ticket repeats
+				c.BeforeSecond = tt.before
+				c.SameHost = func(a, b netip.AddrPort) bool { return a.String() == first && b.String() == second }
+				session, err := c.TGT(t.Context(), alice, secret)
+				if (err == nil) != tt.works || !slices.Equal(n.preauth, tt.sent) {
+					t.Errorf("credentials were sent to %v, want %v; %v", n.preauth, tt.sent, err)
+				}
+				if session != nil {
+					session.Close()
+				}
+				n.closed(t)
+			})
+		})
+	}
+}
+
+// both is a network that has servers over UDP as well.
+type both struct {
+	tcp, udp *network
+}
+
+func (b both) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	if network == kdcwire.UDP {
+		return b.udp.DialContext(ctx, network, address)
+	}
+	return b.tcp.DialContext(ctx, network, address)
+}
+
+// datagrams answers each datagram with the same bytes.
+func datagrams(reply []byte) behaviour {
+	return func(c net.Conn) {
+		b := make([]byte, 1<<16)
+		for {
+			if _, err := c.Read(b); err != nil {
+				return
+			}
+			if _, err := c.Write(reply); err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Where the krb5.conf lets libkrb5 begin with UDP, what comes over UDP decides: an
+// error about the user, or what is no Kerberos. Silence does not, nor that the answer is too large.
+func TestUDPDecides(t *testing.T) {
+	tr := loadTranscript(t, "samba-password")
+	for _, tt := range []struct {
+		name  string
+		udp   behaviour
+		limit int
+		code  int32
+		not   bool // what ends it is no Kerberos
+		took  time.Duration
+	}{
+		{"the user is locked", datagrams(krbError(t, 18)), 1465, 18, false, 0},
+		{"something else answers", datagrams([]byte("HTTP/1.1 400")), 1465, 0, true, 0},
+		{"the answer is too large", datagrams(krbError(t, 52)), 1465, 0, false, 0},
+		{"it is silent", silent, 1465, 0, false, hedge},
+		{"it is not asked", datagrams(krbError(t, 18)), 1, 0, false, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := &network{servers: map[string]behaviour{}}
+				n.servers[first] = n.kdc(tr, first)
+				c, secret := loginWith(t, n, tr, addresses(first))
+				c.Dialer = both{n, &network{servers: map[string]behaviour{first: tt.udp}}}
+				c.UDPLimit = tt.limit
+				start := time.Now()
+				session, err := c.TGT(t.Context(), Principal{"alice", "CORP.EXAMPLE.COM"}, secret)
+				var krb *kdcwire.KRBError
+				switch {
+				case tt.code != 0:
+					if !errors.As(err, &krb) || krb.Code != tt.code || len(n.preauth) > 0 {
+						t.Errorf("%v, credentials were sent to %v", err, n.preauth)
+					}
+				case tt.not:
+					if !errors.Is(err, kdcwire.ErrNotKerberos) || len(n.preauth) > 0 {
+						t.Errorf("%v, credentials were sent to %v", err, n.preauth)
+					}
+				case err != nil:
+					t.Error(err)
+				}
+				if took := time.Since(start); took != tt.took {
+					t.Errorf("took %v, want %v", took, tt.took)
+				}
+				if session != nil {
+					session.Close()
+				}
+			})
+		})
+	}
+}
