@@ -61,11 +61,11 @@ func loginSlow(v *view) []match {
 	return out
 }
 
-// failedAt returns what was not answered on the path at any of the addresses.
+// failedAt returns what was not answered on the path at any of the addresses, or only late.
 func (v *view) failedAt(addrs []string) []*probe.Result {
 	var out []*probe.Result
 	for _, r := range v.all {
-		if r.ID.Kind != probe.Login && r.ID.Address.IsValid() && slices.Contains(addrs, r.ID.Address.String()) && onPath(r) {
+		if r.ID.Kind != probe.Login && r.ID.Address.IsValid() && slices.Contains(addrs, r.ID.Address.String()) && (onPath(r) || lostBefore(r) > 0) {
 			out = append(out, r)
 		}
 	}
