@@ -34,7 +34,7 @@ func databaseKeys() []string {
 }
 func tlsKeys() []string { return []string{"mode", "ca_file"} }
 func loginKeys() []string {
-	return []string{"user", "database", "password_file", "keytab", "ccache", "as", "interval"}
+	return []string{"user", "database", "password_file", "password_command", "keytab", "ccache", "as", "interval"}
 }
 func krb5ConfKeys() []string { return []string{"path", "mode", "style"} }
 func probesKeys() []string   { return []string{"interval", "timeout"} }

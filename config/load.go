@@ -31,7 +31,7 @@ func Load(path string) (*Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading configuration: %w", err)
 	}
-	return parse(path, filepath.Dir(abs), b)
+	return parse(path, filepath.Dir(abs), b, func() error { return rootAlone(abs) })
 }
 
 // ReadFile returns a file of at most 4 MiB, and one byte more where it has more. A
@@ -50,11 +50,11 @@ func ReadFile(path string) ([]byte, error) {
 // Parse reads a configuration from memory. name is what errors call it, and
 // its folder is where relative paths in it begin.
 func Parse(name string, b []byte) (*Config, error) {
-	return parse(name, filepath.Dir(name), b)
+	return parse(name, filepath.Dir(name), b, nil)
 }
 
-func parse(name, dir string, b []byte) (*Config, error) {
-	d := &document{lines: strings.Split(string(b), "\n")}
+func parse(name, dir string, b []byte, owner func() error) (*Config, error) {
+	d := &document{lines: strings.Split(string(b), "\n"), owner: owner}
 	root := d.syntax(b)
 	if len(d.problems) > 0 {
 		return nil, d.errors(name)

@@ -86,7 +86,7 @@ func (d *document) loginDatabase(v, login value, databases []Database) string {
 	return name
 }
 
-// secret reads the one of three keys that says what proves the user's identity.
+// secret reads the one of four keys that says what proves the user's identity.
 func (d *document) secret(f map[string]value, login value, dir string) (SecretKind, SecretRef) {
 	var kind SecretKind
 	var ref SecretRef
@@ -105,11 +105,17 @@ func (d *document) secret(f map[string]value, login value, dir string) (SecretKi
 			continue
 		}
 		if given++; given > 1 {
-			v.problem("a login has one secret: password_file, keytab or ccache; leave one of them")
+			v.problem("a login has one secret: password_file, password_command, keytab or ccache; leave one of them")
 			continue
 		}
 		kind = one.kind
 		ref, _ = read(v, func(s string) (SecretRef, error) { return one.parse(s, dir) })
+	}
+	if v := f["password_command"]; v.set() {
+		if given++; given > 1 {
+			v.problem("a login has one secret: password_file, password_command, keytab or ccache; leave one of them")
+		}
+		kind, ref = PasswordFile, d.command(v)
 	}
 	if given == 0 {
 		login.problem("has no secret; write password_file: FILE, keytab: FILE or ccache: FILE")

@@ -12,6 +12,7 @@ import (
 
 // document collects what is wrong while its values are read.
 type document struct {
+	owner    func() error // why somebody else than root could have written the file; nil: it is not known
 	lines    []string
 	problems []Problem
 	unmade   bool // there are no realms, since a bootstrap is to add them

@@ -51,8 +51,13 @@ func withoutComments(n *yaml.Node) {
 	if isNull(n) {
 		n.Value = "null"
 	}
-	for _, c := range n.Content {
+	for i, c := range n.Content {
 		withoutComments(c)
+		if n.Kind == yaml.MappingNode && i%2 == 1 && n.Content[i-1].Value == "password_command" {
+			for _, word := range c.Content[min(1, len(c.Content)):] { // an argument may be a token
+				word.Value, word.Style = "...", yaml.DoubleQuotedStyle
+			}
+		}
 	}
 }
 

@@ -22,6 +22,8 @@ const maxSecret = 64 << 10
 type SecretRef struct {
 	path       string
 	credential string
+	command    string // the words of a program that prints it, with a zero byte between two
+	rootOwned  bool   // root alone could have written that program into the file
 }
 
 // IsZero reports whether the reference is to nothing.
@@ -30,6 +32,8 @@ func (s SecretRef) IsZero() bool { return s == SecretRef{} }
 // String is the reference as a file writes it: "file:/etc/x" or "credential:x".
 func (s SecretRef) String() string {
 	switch {
+	case s.command != "":
+		return "command:" + s.Command()[0] // its arguments may be anything
 	case s.credential != "":
 		return "credential:" + s.credential
 	case s.path != "":
@@ -67,6 +71,7 @@ const (
 	SecretEmpty      SecretProblem = "empty"
 	SecretBOM        SecretProblem = "bom"      // a byte order mark: saved by an editor
 	SecretNewline    SecretProblem = "newline"  // a line end, which would be part of the password
+	SecretCommand    SecretProblem = "command"  // its password_command failed, or may not be run
 	SecretEncoding   SecretProblem = "encoding" // not UTF-8, or with a zero byte: UTF-16 or a code page
 )
 
@@ -175,15 +180,26 @@ func (s SecretRef) Password() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch {
-	case bytes.HasPrefix(b, []byte("\xef\xbb\xbf")), bytes.HasPrefix(b, []byte("\xff\xfe")), bytes.HasPrefix(b, []byte("\xfe\xff")):
-		return nil, &SecretError{Ref: s, Problem: SecretBOM}
-	case !utf8.Valid(b), bytes.IndexByte(b, 0) >= 0:
-		return nil, &SecretError{Ref: s, Problem: SecretEncoding}
-	case bytes.ContainsAny(b, "\r\n"):
-		return nil, &SecretError{Ref: s, Problem: SecretNewline}
+	if problem := PasswordProblem(b); problem != "" {
+		return nil, &SecretError{Ref: s, Problem: problem}
 	}
 	return b, nil
+}
+
+// PasswordProblem returns why these bytes cannot be the password that was meant; empty
+// where they can.
+func PasswordProblem(b []byte) SecretProblem {
+	switch {
+	case len(b) == 0:
+		return SecretEmpty
+	case bytes.HasPrefix(b, []byte("\xef\xbb\xbf")), bytes.HasPrefix(b, []byte("\xff\xfe")), bytes.HasPrefix(b, []byte("\xfe\xff")):
+		return SecretBOM
+	case !utf8.Valid(b), bytes.IndexByte(b, 0) >= 0:
+		return SecretEncoding
+	case bytes.ContainsAny(b, "\r\n"):
+		return SecretNewline
+	}
+	return ""
 }
 
 // parseSecretRef reads "file:PATH", a bare path, or "credential:NAME". A

@@ -18,6 +18,9 @@ import (
 	"github.com/kerbagent/kerbagent/probe/login"
 )
 
+// fetchAgain is the time from a refusal until a password_command is run once more.
+const fetchAgain = time.Second
+
 // logIn tries one login.
 func (d *Daemon) logIn(ctx context.Context, s *setup, j plan.Job) {
 	if d.logins.triedWithin(j.Login, j.Beat/2) {
@@ -41,6 +44,12 @@ func (d *Daemon) logIn(ctx context.Context, s *setup, j plan.Job) {
 	}
 	if res.Outcome != probe.Skipped {
 		d.logins.tried(j.Login, began)
+	}
+	if res.Outcome == probe.Failed && guard.Refused(res.Reason) && j.Login.Secret.Command() != nil {
+		// The secret may have been changed between the two: it is fetched once more, and
+		// the ledger lets only another one be tried.
+		d.logins.again(j.Login)
+		time.AfterFunc(fetchAgain, func() { d.sched.Soon(j.Key) })
 	}
 	d.loggedIn(ctx, j, res)
 	d.countUnfinished(ctx, s, j.Database)
@@ -142,6 +151,13 @@ func (l *logins) tried(of config.Login, at time.Time) {
 	st := l.state(of)
 	st.tried = at
 	st.turn++
+}
+
+// again lets a login run out of turn once, although it was tried a moment ago.
+func (l *logins) again(of config.Login) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.state(of).tried = time.Time{}
 }
 
 // take takes in the result of a login, and returns what is to be shown of it:

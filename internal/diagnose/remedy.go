@@ -101,6 +101,9 @@ func secretRemedy(r *probe.Result) string {
 		return do("There is no such file. Correct its name in kerbagent.yaml, or create it with the tool that makes such files.", look...)
 	case "unreadable":
 		return do("Let the user that runs kerbagent read the file.", "ls -l {file}", "namei -l {file}  # the rights of each directory above it")
+	case "command":
+		return do("The password_command of {user} in kerbagent.yaml did not print a password. Run it as the user that runs kerbagent, with an empty environment (env -i), and look at its exit status. It is run only where root alone can write kerbagent.yaml and the folders above it.",
+			"kerbagent config check", "namei -l /etc/kerbagent/kerbagent.yaml", "systemctl show -p User,DynamicUser kerbagent")
 	case "not-regular", "too-large":
 		return do("This is not a file with a secret. Correct its name in kerbagent.yaml.", look...)
 	}

@@ -66,9 +66,9 @@ func (s *Store) read(l config.Login) (login.Material, error) {
 		}
 		m.Identity, m.Secret = pw, client.Password(pw)
 	case config.PasswordFile:
-		pw, err := l.Secret.Password()
+		pw, err := password(l.Secret)
 		if err != nil {
-			return m, unusable(err)
+			return m, err
 		}
 		m.Identity, m.Secret = pw, client.Password(pw)
 	case config.Keytab:
@@ -98,6 +98,18 @@ func (s *Store) read(l config.Login) (login.Material, error) {
 		}
 	}
 	return m, nil
+}
+
+// password returns what a file or a command holds now.
+func password(ref config.SecretRef) ([]byte, error) {
+	if ref.Command() != nil {
+		return fetch(ref)
+	}
+	pw, err := ref.Password()
+	if err != nil {
+		return nil, unusable(err)
+	}
+	return pw, nil
 }
 
 // unusable adds the word for what is wrong with a secret.

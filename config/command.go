@@ -1,0 +1,90 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+// Command returns the program, with its arguments, whose output is the secret; nil
+// where a file holds it.
+func (s SecretRef) Command() []string {
+	if s.command == "" {
+		return nil
+	}
+	return strings.Split(s.command, "\x00")
+}
+
+// MayRun reports whether the program may be run: root, and nobody else, could have
+// written it into the configuration. Otherwise whoever may write that file would run
+// programs with kerbagent's rights.
+func (s SecretRef) MayRun() bool { return s.command != "" && s.rootOwned }
+
+// command reads password_command. Its first word is an absolute path: no shell and no
+// PATH decides what runs.
+func (d *document) command(v value) SecretRef {
+	var argv []string
+	items := v.items("/usr/local/bin/secret, alice")
+	if items == nil {
+		return SecretRef{} // no list, which was said
+	}
+	for _, item := range items {
+		word, ok := read(item, func(s string) (string, error) {
+			if strings.ContainsRune(s, 0) {
+				return "", errors.New("has a zero byte in it")
+			}
+			return s, nil
+		})
+		if !ok {
+			return SecretRef{}
+		}
+		argv = append(argv, word)
+	}
+	switch {
+	case len(argv) == 0:
+		v.problem("is empty; write the program and its arguments: [/usr/local/bin/secret, alice]")
+		return SecretRef{}
+	case !filepath.IsAbs(argv[0]):
+		v.problem("%q is not an absolute path; no shell and no PATH is used", argv[0])
+		return SecretRef{}
+	}
+	if d.owner != nil {
+		if err := d.owner(); err != nil {
+			v.problem("a program is run only where root alone can write the configuration: %v", err)
+			return SecretRef{}
+		}
+	}
+	return SecretRef{command: strings.Join(argv, "\x00"), rootOwned: d.owner != nil}
+}
+
+// rootAlone returns why somebody else than root could have written a file: its owner, its
+// mode, or those of a folder above it.
+func rootAlone(path string) error {
+	path, err := filepath.Abs(path)
+	if err == nil {
+		path, err = filepath.EvalSymlinks(path)
+	}
+	if err != nil {
+		return err
+	}
+	for {
+		info, err := os.Lstat(path)
+		if err != nil {
+			return err
+		}
+		st, ok := info.Sys().(*syscall.Stat_t)
+		switch {
+		case !ok || st.Uid != 0:
+			return fmt.Errorf("%s does not belong to root", path)
+		case info.Mode()&0o022 != 0 && !(info.IsDir() && info.Mode()&fs.ModeSticky != 0): // in a sticky folder nobody replaces root's file
+			return fmt.Errorf("%s can be written by others (mode %04o)", path, info.Mode().Perm())
+		case path == filepath.Dir(path):
+			return nil
+		}
+		path = filepath.Dir(path)
+	}
+}
