@@ -49,7 +49,7 @@ func (d *document) command(v value) SecretRef {
 		v.problem("is empty; write the program and its arguments: [/usr/local/bin/secret, alice]")
 		return SecretRef{}
 	case !filepath.IsAbs(argv[0]):
-		v.problem("%q is not an absolute path; no shell and no PATH is used", argv[0])
+		v.problem("the first word is not an absolute path; no shell and no PATH is used") // nor is it quoted: it may be the password itself
 		return SecretRef{}
 	}
 	if d.owner != nil {

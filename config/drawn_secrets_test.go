@@ -26,7 +26,7 @@ func TestNoDrawnSecretIsInAnError(t *testing.T) {
 		return pick("user: alice", "realm: CORP.TEST", "databases: [orders]", "user: [alice]", "database: orders")
 	}
 	inLogin := func() string {
-		switch rng.IntN(9) {
+		switch rng.IntN(10) {
 		case 0:
 			return "logins: " + value()
 		case 1:
@@ -41,10 +41,12 @@ func TestNoDrawnSecretIsInAnError(t *testing.T) {
 			return "logins:\n  - " + good() + "\n    unheard_of: " + value()
 		case 6:
 			return "logins:\n  - " + good() + "\n    " + value()
+		case 8:
+			return "logins:\n  - " + good() + "\n    password_command: " + pick("["+secret+"]", secret, "["+secret+", a]", "[a, "+secret+"]", "{a: "+secret+"}")
 		case 7:
 			return "logins: [- " + secret + "]"
 		}
-		return "logins:\n  - " + pick("password_file", "keytab", "ccache") + colon() + "[" + secret + ", " + key() + ": " + secret + "]"
+		return "logins:\n  - " + pick("password_file", "keytab", "ccache", "password_command") + colon() + "[" + secret + ", " + key() + ": " + secret + "]"
 	}
 	anywhere := func() string {
 		switch rng.IntN(4) {

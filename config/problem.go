@@ -116,7 +116,8 @@ func plainly(line string, others bool, known []string) string {
 			last = "logins"
 		}
 		value := regexp.MustCompile(aScalar).FindString(rest)
-		hides := last == "logins" || !slices.Contains(known, last) || last == "password_file" && !strings.ContainsAny(value, "/:")
+		hides := last == "logins" || last == "password_command" || !slices.Contains(known, last) ||
+			last == "password_file" && !strings.ContainsAny(value, "/:")
 		hides = value != "" && (hides || key == nil && regexp.MustCompile(secretLike).MatchString(value))
 		if hides || value == "" && rest != "" && !strings.ContainsRune("[]{},", rune(rest[0])) {
 			return strings.TrimRight(line[:len(line)-len(rest)], " ") + " …"
