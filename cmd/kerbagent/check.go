@@ -14,6 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/kerbagent/kerbagent/config"
+	"github.com/kerbagent/kerbagent/internal/audit"
 	"github.com/kerbagent/kerbagent/internal/check"
 	"github.com/kerbagent/kerbagent/internal/discover"
 	"github.com/kerbagent/kerbagent/internal/ledger"
@@ -32,6 +33,7 @@ type checkOptions struct {
 	ignoreBreaker bool
 	rehearsal     string
 	only          only
+	app           asApp
 }
 
 func newCheck(s streams) *cobra.Command {
@@ -51,6 +53,13 @@ Without flags it reads kerbagent.yaml. With flags it needs no file:
 With --only it asks a part of the steps; the verdict is about that part alone.
 
   kerbagent check --only dns,kdc
+
+With --as-app it checks in an application's place: logins go to the KDCs that the
+application's Kerberos library finds by its own krb5.conf, and names are resolved in
+this host's network. kerbagent's own secrets are used, or with --with-its-credentials
+the application's cache or keytab. Both need the right to look at that process.
+
+  kerbagent check --as-app orders.service
 
 A password that the directory refuses is not tried again, in this run or a later
 one, until its file changes.
@@ -87,6 +96,7 @@ EXIT STATUS
 	f.StringVar(&o.stateDir, "state-dir", "", "`directory` for the record of attempts (default: "+defaultStateDir()+")")
 	f.BoolVar(&o.ignoreBreaker, "ignore-breaker", false, "CAUTION: this can lock the account. Retry a secret although the directory refused it before")
 	o.only.register(c)
+	o.app.register(c)
 	f.StringVar(&o.rehearsal, "rehearsal", "", "check the realm that kerbagent rehearse --serve serves in this `directory`")
 	enumerated(c, "database-tls", "verify-full", "verify-ca", "require", "off")
 	return c
@@ -118,6 +128,18 @@ func (o *checkOptions) run(c *cobra.Command, s streams) error {
 	if err != nil {
 		return o.output.unknown(s, err)
 	}
+	var view audit.View
+	switch {
+	case o.app.name != "":
+		if view, err = o.app.look(c.Context(), cfg); err == nil {
+			cfg, err = o.app.narrowed(cfg, view)
+		}
+	case o.app.credentials:
+		err = errWithoutApp
+	}
+	if err != nil {
+		return o.output.unknown(s, err)
+	}
 	if err := o.only.possible(cfg); err != nil {
 		return o.output.unknown(s, err)
 	}
@@ -130,6 +152,10 @@ func (o *checkOptions) run(c *cobra.Command, s streams) error {
 		return o.output.unknown(s, err)
 	}
 	env.Prompted, env.Only = prompted, o.only
+	if o.app.name != "" {
+		o.app.in(&env, view)
+		fmt.Fprintf(s.err, "kerbagent: in the place of %s, with %s as the library %s reads it\n", report.Terminal(view.Name), report.Terminal(view.Facts.Krb5Conf), view.Facts.Reader)
+	}
 	if served != nil {
 		env.Dialer = served
 	}

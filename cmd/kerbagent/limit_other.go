@@ -3,10 +3,14 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"runtime"
 
 	"github.com/spf13/cobra"
+
+	"github.com/kerbagent/kerbagent/config"
+	"github.com/kerbagent/kerbagent/internal/audit"
 )
 
 // limit has the commands that stand on Linux say so: the daemon, audit, and what
@@ -28,4 +32,9 @@ func limit(root *cobra.Command) {
 // newAudit stands for audit, which reads Linux's /proc.
 func newAudit(streams) *cobra.Command {
 	return &cobra.Command{Use: "audit", Short: "Show what the applications on this host will do at their next Kerberos login (Linux)", DisableFlagParsing: true}
+}
+
+// look stands for what reads Linux's /proc.
+func (a *asApp) look(context.Context, *config.Config) (audit.View, error) {
+	return audit.View{}, fmt.Errorf("--as-app is for Linux; this is %s", runtime.GOOS)
 }

@@ -116,6 +116,9 @@ func (s *survey) look(ctx context.Context, p *Process) (Application, error) {
 		return app, err
 	}
 	c.judge()
+	if s.saw != nil {
+		s.saw(c)
+	}
 	app.Facts, app.Database, app.Issues, app.Unread = c.facts, c.database.Name, c.issues, c.unread
 	if err := p.alive(); err != nil {
 		return app, err // what was read may be another process's

@@ -204,6 +204,9 @@ func (c *inspection) judgeTickets(file string, b []byte, keytab bool) {
 		}
 		return
 	}
+	if c.s.keep && tgt.EndTime.After(c.now) {
+		c.cache = b
+	}
 	c.facts.Refills = keytab
 	c.facts.CacheEnds = tgt.EndTime.UTC().Format(time.RFC3339)
 	end := tgt.EndTime

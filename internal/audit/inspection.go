@@ -28,6 +28,8 @@ type inspection struct {
 	reading *reader.Reading
 	byDNS   bool // KDCs of the database's realm are found by DNS
 	jaas    jaas
+	cache   []byte // its credential cache, where that is kept
+	keytab  []byte // its keytab, where that is kept
 	user    string // user@REALM of its ticket or configuration; empty where it is not known
 
 	facts  Facts

@@ -27,7 +27,11 @@ func (c *inspection) judgeKeytab(r reader.Reader) (serves bool) {
 	b, _, err := c.root.read(file, maxKeytab)
 	switch {
 	case err == nil:
-		return c.judgeKeys(file, b)
+		serves = c.judgeKeys(file, b)
+		if c.s.keep && serves {
+			c.keytab = b
+		}
+		return serves
 	case notSeen(err):
 		c.note("%v", err)
 		return true // it may serve

@@ -26,6 +26,8 @@ const maxSockets = 16 << 20
 type survey struct {
 	o         Options
 	databases []target
+	keep      bool              // credentials are kept, for the one who asked for them
+	saw       func(*inspection) // hears of each that was judged; nil: nobody
 }
 
 // target is a database with the addresses that this host finds for it.

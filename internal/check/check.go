@@ -21,6 +21,7 @@ import (
 	"github.com/kerbagent/kerbagent/internal/locate"
 	"github.com/kerbagent/kerbagent/internal/plan"
 	"github.com/kerbagent/kerbagent/internal/secrets"
+	"github.com/kerbagent/kerbagent/krb5/conf/reader"
 	"github.com/kerbagent/kerbagent/probe"
 	"github.com/kerbagent/kerbagent/probe/login"
 )
@@ -40,6 +41,11 @@ type Env struct {
 	// Prompted returns the password of a login whose secret is asked for on the
 	// terminal; nil where no login needs it.
 	Prompted func(config.Login) ([]byte, error)
+	// Krb5 is the krb5.conf that logins go by, as an application's library reads it; nil
+	// for this host's, as MIT's reads it.
+	Krb5 *reader.Reading
+	// Material returns the secret of a login; nil for what the configuration names.
+	Material func(config.Login) (login.Material, error)
 	// Only has the rungs that are asked; empty for all.
 	Only []probe.Kind
 	// Progress hears of every probe; nil for nobody. Its methods are called
@@ -91,11 +97,17 @@ type run struct {
 func newRun(cfg *config.Config, env Env) *run {
 	r := &run{env: env, finder: discover.New(cfg, env.Dialer, env.Resolver, false), started: map[string]bool{}, turns: map[string]*sync.Mutex{}}
 	store := &secrets.Store{Prompted: env.Prompted}
-	host := locate.Host{Root: env.Root, Dialer: env.Dialer, Resolver: env.Resolver}
+	host := locate.Host{Root: env.Root, Dialer: env.Dialer, Resolver: env.Resolver, Krb5: env.Krb5}
 	r.finder.Else = host.Addresses
 	routable := discover.Routable(env.Dialer)
 	w := plan.World{Programs: host.Programs(cfg, r.finder, routable), Dialer: env.Dialer, Now: env.Now, Routable: routable, Names: r.finder,
 		Guard: guard.New(guard.Opened(env.Ledger, env.LedgerErr), guard.Options{Now: env.Now}), Material: store.Material}
+	if env.Material != nil {
+		w.Material = env.Material
+	}
+	if env.Krb5 != nil {
+		w.ServiceRealm = func(host string) string { return env.Krb5.HostRealm(host).Realm }
+	}
 	if cfg.Krb5Conf != nil {
 		w.Krb5Conf = krb5file.Probe{Config: cfg, Now: env.Now}
 	}

@@ -31,7 +31,7 @@ func may() map[string][]string {
 		"internal/secrets":          {"config", "probe/login", "krb5/client", "krb5/keys"},
 		"internal/plan":             {"config", "internal/discover", "internal/schedule", "probe", "probe/", "krb5/client", "mysql/kerberos"},
 		"internal/check": {"config", "internal/diagnose", "internal/discover", "internal/guard", "internal/krb5file", "internal/ledger", "internal/locate", "internal/plan",
-			"internal/secrets", "probe", "probe/login"},
+			"internal/secrets", "krb5/conf/reader", "probe", "probe/login"},
 		"internal/explain": append(readers, "internal/metrics", "internal/recorder", "internal/report", "internal/results", "internal/schedule"),
 		"internal/daemon": {"config", "internal/audit", "internal/diagnose", "internal/discover", "internal/explain", "internal/guard", "internal/keeper", "internal/krb5file",
 			"internal/ledger", "internal/locate", "internal/metrics", "internal/plan", "internal/recorder", "internal/report", "internal/results", "internal/schedule",

@@ -214,10 +214,12 @@ func (p *Programs) SameHost(a, b netip.AddrPort) bool {
 const smallRequest = 200
 
 func (p *Programs) findKDCs(ctx context.Context, f *found, realm string) time.Duration {
-	if f.addrs = kdcInfo(p.Root, realm); len(f.addrs) > 0 {
-		return shortest
-	}
 	file := p.Krb5()
+	if file.Reader == reader.MIT { // the others load no plugins of libkrb5
+		if f.addrs = kdcInfo(p.Root, realm); len(f.addrs) > 0 {
+			return shortest
+		}
+	}
 	f.udpFirst = file.Transport(smallRequest) == "udp-first"
 	entry, _ := file.Realm(realm)
 	switch {

@@ -22,6 +22,8 @@ type Host struct {
 	Root     string // whose files are read; empty for "/"
 	Dialer   probe.Dialer
 	Resolver []netip.AddrPort // the host's name servers, as they are configured or in resolv.conf
+	// Krb5 is a krb5.conf as another program's library reads it; nil for that of the host, as MIT's reads it.
+	Krb5 *reader.Reading
 }
 
 // Programs returns what finds servers as programs on the host do.
@@ -35,9 +37,13 @@ func (h Host) Programs(cfg *config.Config, other Names, usable func(netip.Addr) 
 	if k := cfg.Krb5Conf; k != nil && k.Path != "" && k.Style != config.Krb5Snippet {
 		paths = []string{k.Path}
 	}
+	krb5 := func() *reader.Reading { return read(paths) }
+	if h.Krb5 != nil {
+		krb5 = func() *reader.Reading { return h.Krb5 }
+	}
 	return &Programs{
 		Root: h.root(), Other: other, Usable: usable, Host: h.read,
-		Krb5: func() *reader.Reading { return read(paths) },
+		Krb5: krb5,
 	}
 }
 

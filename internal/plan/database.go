@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -107,6 +108,9 @@ func (p *Planner) loginProbe(l config.Login, db config.Database) login.Probe {
 		Account:    p.world.Guard.Account(l.Principal()),
 		Handshakes: p.world.Guard.Logins(db, l.Principal()), Path: p.world.Guard.Handshakes(db, l.Principal()),
 		SPNHosts: p.spnHosts(db), AllowRC4: realm.AllowRC4, Salted: isAD(realm.Kind),
+	}
+	if p.world.ServiceRealm != nil {
+		out.ServiceRealm = func(host string) string { return cmp.Or(p.world.ServiceRealm(host), l.Realm) }
 	}
 	if p.asPrograms(l) {
 		out.Trail = func(realms []string, kdc netip.AddrPort, told func(netip.AddrPort) bool) login.Trail {

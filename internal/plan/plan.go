@@ -39,6 +39,7 @@ type World struct {
 	Programs     Programs              // of all others; nil: Names
 	Guard        Guard
 	Material     func(config.Login) (login.Material, error) // returns the secret with which a user proves its identity
+	ServiceRealm func(host string) string                   // the realm of a service that is announced without one; nil: the database's
 	Turn         func(config.Login) int                     // which of a database's addresses is next; nil: always the first
 	Krb5Conf     probe.Probe                                // the probe of this host's krb5.conf; nil where it is not checked
 	Applications probe.Probe                                // of the report on this host's applications; nil where none is configured

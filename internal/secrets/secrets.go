@@ -76,26 +76,13 @@ func (s *Store) read(l config.Login) (login.Material, error) {
 		if err != nil {
 			return m, unusable(err)
 		}
-		kt, err := keys.ParseKeytab(b)
-		if err != nil {
-			return m, &login.MaterialError{Problem: "not-a-keytab", Err: fmt.Errorf("reading keytab %s: %w", l.Secret, err)}
-		}
-		m.Identity, m.Secret, m.KVNO = kt.Identity(l.User, l.Realm), client.FromKeytab(kt), newestKVNO(kt, l)
+		return fromKeytab(l, b)
 	case config.CCache:
 		b, err := l.Secret.Read()
 		if err != nil {
 			return m, unusable(err)
 		}
-		cc, err := keys.ParseCCache(b)
-		if err == nil {
-			m.TGT, err = client.CachedTGT(cc)
-		}
-		if err != nil {
-			return m, &login.MaterialError{Problem: "not-a-ccache", Err: fmt.Errorf("reading credential cache %s: %w", l.Secret, err)}
-		}
-		if got := m.TGT.Client.String(); got != l.Principal() {
-			return m, &login.MaterialError{Problem: "other-user", Err: fmt.Errorf("credential cache %s is of %q, not of %s", l.Secret, got, l.Principal())}
-		}
+		return fromCCache(l, b)
 	}
 	return m, nil
 }

@@ -82,12 +82,15 @@ type Probe struct {
 	Material  func() (Material, error)
 	Locator   client.Locator
 	AllowSPN  func(client.Principal) bool
-	SPNHosts  kerberos.Hosts // the hosts that the announced service may have
-	Dialer    probe.Dialer
-	Timeout   time.Duration // how long each half may take: until TGT and switch are there, and from then on
-	Now       func() time.Time
-	Facts     probe.Facts
-	Account   Account
+	// ServiceRealm returns the realm of a service that the database announces
+	// without one; nil: the user's.
+	ServiceRealm func(host string) string
+	SPNHosts     kerberos.Hosts // the hosts that the announced service may have
+	Dialer       probe.Dialer
+	Timeout      time.Duration // how long each half may take: until TGT and switch are there, and from then on
+	Now          func() time.Time
+	Facts        probe.Facts
+	Account      Account
 	// AllowRC4 and Salted are the client's: which proofs of a password are made.
 	AllowRC4, Salted bool
 	Handshakes       database.Guard // the guard of the logins' handshakes
@@ -313,7 +316,7 @@ func (a *attempt) logIn(ctx context.Context, server database.Server, unresolved 
 	case err != nil:
 		return &failure{at: probe.AtDatabase, reason: database.WhyFailed(err), err: err}
 	}
-	auth := kerberos.NewAuthenticator(kerberos.Options{User: a.p.User, Session: a.waitTGT, AllowSPN: a.p.AllowSPN, Now: a.p.Now,
+	auth := kerberos.NewAuthenticator(kerberos.Options{User: a.p.User, Session: a.waitTGT, AllowSPN: a.p.AllowSPN, ServiceRealm: a.p.ServiceRealm, Now: a.p.Now,
 		AllowHost: func(host string) error {
 			unusual, err := a.p.SPNHosts.Check(host, conn.Certificate())
 			if unusual {
