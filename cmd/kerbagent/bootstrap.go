@@ -37,23 +37,23 @@ func newBootstrap(s streams) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "bootstrap",
 		Short: "Set up the AWS side: from an empty account to a verified login",
-		Long: `bootstrap does what the Aurora user guide tells a person to click, steps 1 to 7:
-directory, trust, role, users, cluster, database users, and this host's files. It
-looks before it does anything, waits for what takes its time, and can be ended and
-run again at any moment. The last thing it does is to log the users in.
+		Long: `bootstrap performs the manual steps 1 to 7 of the Aurora user guide: directory, trust,
+role, users, cluster, database users, and this host's files. It checks what exists
+before it changes anything, waits for slow AWS operations, and can be interrupted and
+run again at any moment. At the end it logs the users in.
 
   kerbagent bootstrap plan     show what exists and what would be done; change nothing
   kerbagent bootstrap apply    show the plan, ask for confirmation, then apply
   kerbagent bootstrap status   show the progress
   kerbagent bootstrap policy   print the IAM policy that it needs
   kerbagent bootstrap client   set up a further host, once the first one is done
-  kerbagent bootstrap destroy --plan   print the commands that take down what it made
-  kerbagent bootstrap export terraform   print what it made as code, with import blocks (or: cloudformation)
-  kerbagent bootstrap rotate   give passwords of the directory new values
-  kerbagent bootstrap          the same as apply; without a terminal it does not ask (for provisioning)
+  kerbagent bootstrap destroy --plan   print the commands that delete what it created
+  kerbagent bootstrap export terraform   print what it created as code, with import blocks (or: cloudformation)
+  kerbagent bootstrap rotate   set new passwords in the directory
+  kerbagent bootstrap          the same as apply; without a terminal it applies immediately, WITHOUT asking
 
 It changes only the AWS account that the file names (bootstrap.account). If the
-credentials lead to another account, or the file names none, it stops with 3.
+credentials are for another account, or the file names none, it exits with status 3.
 
 It reads the bootstrap part of kerbagent.yaml:
 
@@ -68,11 +68,11 @@ It reads the bootstrap part of kerbagent.yaml:
 
 EXIT STATUS
   0  done, and a login verified
-  1  waiting for somebody else, or ended early: run it again
-  2  failed: the step, and what to do, is said
+  1  waiting for somebody else, or interrupted: run it again
+  2  failed: the output names the step and what to do
   3  usage or configuration
   4  AWS credentials are missing or expired: run it again with new ones
-  5  a permission is missing: it is named, with the policy
+  5  a permission is missing: the output names it, with a policy that allows it
   6  another bootstrap holds the lock`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return o.apply(c.Context(), s, false) },
@@ -81,28 +81,28 @@ EXIT STATUS
 	f.StringVar(&o.config, "config", config.DefaultFile, "configuration `file`")
 	f.StringVar(&o.region, "region", "", "AWS `Region`, where the configuration has none")
 	f.StringVar(&o.profile, "profile", "", "`name` of a profile of the AWS configuration")
-	f.StringVar(&o.stateDir, "state-dir", "", "`directory` for the record of what was asked for, whose owner alone may write there "+
+	f.StringVar(&o.stateDir, "state-dir", "", "`directory` for bootstrap's state file; only its owner may write there "+
 		"(default: "+bootstrapStateDir()+")")
 	f.StringVarP(&o.output, "output", "o", "human", "how to print the result: `human` or json")
 	enumerated(c, "output", "human", "json")
-	f.BoolVar(&o.yes, "yes", false, "answer the question of apply: do not ask")
+	f.BoolVar(&o.yes, "yes", false, "apply without asking for confirmation")
 	f.DurationVar(&o.waitLock, "wait-lock", 0, "how `long` to wait for a bootstrap that holds the lock, e.g. 30m (default: not at "+
 		"all, exit 6)")
-	f.BoolVar(&o.noService, "no-service", false, "leave the daemon of this host alone: neither hand it passwords nor start it")
+	f.BoolVar(&o.noService, "no-service", false, "leave this host's daemon unchanged: do not pass passwords to it, do not start it")
 	f.BoolVar(&o.takeLock, "take-lock", false, "take the lock from a bootstrap that is dead")
 	c.AddCommand(o.plan(s), o.status(s), o.policy(s), o.applyVerb(s), o.client(s), o.rotate(s), o.destroy(s), o.export(s))
 	return c
 }
 
 func (o *bootstrapOptions) plan(s streams) *cobra.Command {
-	return &cobra.Command{Use: "plan", Short: "Say what there is and what would be done; change nothing", Args: noArgs,
+	return &cobra.Command{Use: "plan", Short: "Show what exists and what would be done; change nothing", Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return o.look(c.Context(), s, true)
 		}}
 }
 
 func (o *bootstrapOptions) status(s streams) *cobra.Command {
-	return &cobra.Command{Use: "status", Short: "Say how far it is", Args: noArgs, RunE: func(c *cobra.Command, _ []string) error {
+	return &cobra.Command{Use: "status", Short: "Show the progress", Args: noArgs, RunE: func(c *cobra.Command, _ []string) error {
 		return o.look(c.Context(), s, false)
 	}}
 }
@@ -294,7 +294,7 @@ func (o *bootstrapOptions) apply(ctx context.Context, s streams, must bool) erro
 		}
 		printBootstrap(s.err, rep, true)
 		if !asks || !agreed(ctx, s) {
-			return errors.New("nothing was done; with --yes it does not ask")
+			return errors.New("nothing was done; --yes applies without confirmation")
 		}
 	}
 	_, tty := terminal(s.err)

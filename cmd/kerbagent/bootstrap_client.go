@@ -21,11 +21,11 @@ func (o *bootstrapOptions) client(s streams) *cobra.Command {
 	return &cobra.Command{
 		Use:   "client",
 		Short: "Set up a further host: its files, its daemon, and a verified login",
-		Long: `client sets up a host when another host's bootstrap is done. From the same file it
-reads directory and cluster, writes kerbagent.yaml and krb5.conf, hands the passwords
-that are in Secrets Manager to the daemon as systemd credentials, starts it, and logs
-the users in. It changes nothing at AWS and takes no lock; it needs neither the
-password of Admin nor the primary user's ("bootstrap policy --for client").`,
+		Long: `client sets up a further host after bootstrap has completed on another one. With the
+same file it finds directory and cluster, writes kerbagent.yaml and krb5.conf, passes
+the passwords that are in Secrets Manager to the daemon as systemd credentials, starts
+it, and logs the users in. It changes nothing at AWS, takes no lock, and needs neither
+Admin's password nor the primary user's ("bootstrap policy --for client").`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			opts, err := o.options(c.Context(), s)

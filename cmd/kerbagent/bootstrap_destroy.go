@@ -14,10 +14,10 @@ func (o *bootstrapOptions) destroy(s streams) *cobra.Command {
 	plan := false
 	c := &cobra.Command{
 		Use:   "destroy --plan",
-		Short: "Print the commands that take down what bootstrap made; delete nothing",
-		Long: `destroy --plan reads what this file's bootstrap has made, by its tags, and prints in
-reverse order the commands that delete it, for a person to read, check and run. It
-deletes nothing itself. What kerbagent did not make is left out.`,
+		Short: "Print the commands that delete what bootstrap created; delete nothing",
+		Long: `destroy --plan finds the resources that bootstrap created with this file, by their tags,
+and prints the commands that delete them, in reverse order, for a person to review and
+run. It deletes nothing itself, and leaves out what kerbagent did not create.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if !plan {

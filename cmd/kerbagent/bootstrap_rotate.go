@@ -15,16 +15,16 @@ import (
 func (o *bootstrapOptions) rotate(s streams) *cobra.Command {
 	return &cobra.Command{
 		Use:   "rotate NAME...",
-		Short: "Give passwords of the directory new values: of Admin, or of users of the configuration",
-		Long: `rotate gives each account that is named a new password: Admin, or users of
-bootstrap.users. It is for passwords in Secrets Manager. The new value is stored as
-AWSPENDING, set in the directory, verified by one login, and only then made
-AWSCURRENT: nobody who reads the secret gets a password that is not valid yet.
+		Short: "Set new passwords in the directory: for Admin, or for users of the configuration",
+		Long: `rotate sets a new password for each named account: Admin, or users of bootstrap.users.
+The passwords must be in Secrets Manager. The new value is stored as AWSPENDING, set in
+the directory, verified by one login, and only then becomes AWSCURRENT: whoever reads
+the secret never gets a password that is not valid yet.
 
-It can be ended and run again at any moment: it goes on with the value that it has.
+It can be interrupted and run again at any moment: it continues with the same value.
 
-Whoever still holds the old password tries it once more and is refused. Hand out the
-new one at once: a daemon that has it as a systemd credential is restarted.`,
+Each program that still holds the old password tries it once more and is refused.
+Distribute the new one immediately; restart a daemon that has it as a systemd credential.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, names []string) error { return o.rotateThem(c.Context(), s, names) },
 	}
@@ -36,10 +36,10 @@ func (o *bootstrapOptions) rotateThem(ctx context.Context, s streams, names []st
 		return o.end(s, bootstrap.Report{}, err)
 	}
 	if term.IsTerminal(int(s.in.Fd())) && !o.yes {
-		fmt.Fprintf(s.err, "This gives %s a new password in the directory, at once. Whoever holds the old one is refused from then on.\n",
+		fmt.Fprintf(s.err, "This sets a new password for %s in the directory immediately. From then on the directory refuses the old one.\n",
 			strings.Join(names, ", "))
 		if !agreed(ctx, s) {
-			return errors.New("nothing was done; with --yes it does not ask")
+			return errors.New("nothing was done; --yes applies without confirmation")
 		}
 	}
 	_, tty := terminal(s.err)

@@ -31,8 +31,8 @@ func (s *databaseStep) look(ctx context.Context) (v view, err error) {
 	if err != nil {
 		return v, err
 	}
-	if !s.checked {
-		if err := s.plugins(ctx, password); err != nil {
+	if !s.checked && !s.cluster.rebooting {
+		if v.blocked, err = s.plugins(ctx, password); err != nil || v.blocked != "" {
 			return v, err
 		}
 		s.checked = true
@@ -111,28 +111,32 @@ func (s *databaseStep) password(ctx context.Context) (Secret, error) {
 	return s.vault.read(ctx, ref)
 }
 
-// plugins asks every instance whether it can do Kerberos at all.
-func (s *databaseStep) plugins(ctx context.Context, password Secret) error {
+// plugins asks every instance whether it can do Kerberos at all. One that cannot is an
+// error, or is waited for where another host may be rebooting it.
+func (s *databaseStep) plugins(ctx context.Context, password Secret) (blocked string, err error) {
 	var without []string
 	for _, i := range s.cluster.instances {
 		db, err := s.open(ctx, i.host, password)
 		if err != nil {
-			return err
+			return "", err
 		}
 		active, err := db.PluginActive(ctx)
 		if err = errors.Join(err, db.Close()); err != nil {
-			return fmt.Errorf("asking %s for its plugins: %w", i.id, err)
+			return "", fmt.Errorf("asking %s for its plugins: %w", i.id, err)
 		}
 		if !active {
 			without = append(without, i.id)
 		}
 	}
-	if len(without) > 0 {
-		return advise("reboot it when its applications can do without: aws rds reboot-db-instance --region "+s.region+" "+
-			"--db-instance-identifier "+without[0],
-			"the plugin authentication_kerberos is not loaded on %s", strings.Join(without, ", "))
+	if len(without) == 0 {
+		return "", nil
 	}
-	return nil
+	what := "the plugin authentication_kerberos is not loaded on " + strings.Join(without, ", ")
+	next := "reboot it when its applications can do without: aws rds reboot-db-instance --region " + s.region + " --db-instance-identifier " + without[0]
+	if s.cluster.joinedElsewhere {
+		return what + ". The host whose bootstrap joined the cluster reboots its readers; if there is none, " + next, nil
+	}
+	return "", advise(next, "%s", what)
 }
 
 func (s *databaseStep) needs() []permission {

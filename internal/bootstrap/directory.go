@@ -38,7 +38,7 @@ func (s *directoryStep) look(ctx context.Context) (view, error) {
 		v.wait = s.patience(id, string(d.Stage))
 		return v, nil
 	case types.DirectoryStageFailed:
-		return v, advise("delete it (aws ds delete-directory --region "+s.region+" --directory-id "+id+"), mend the cause and run it again: "+
+		return v, advise("delete it (aws ds delete-directory --region "+s.region+" --directory-id "+id+"), fix the cause and run it again: "+
 			"kerbagent deletes no directory",
 			"the directory %s could not be made: %s", id, aws.ToString(d.StageReason))
 	case types.DirectoryStageInoperable, types.DirectoryStageRestorefailed:

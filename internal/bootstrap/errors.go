@@ -81,7 +81,7 @@ func problem(step string, err error) *Error {
 		e.Text = blocked.what // commands, line by line
 		e.Exit, e.Next = ExitWaiting, "run it again when that is done"
 	case errors.As(err, &tired):
-		e.Exit, e.Next = ExitWaiting, "nothing is lost: run it again to wait on"
+		e.Exit, e.Next = ExitWaiting, "no progress is lost: run it again to continue waiting"
 	case errors.As(err, &locked):
 		e.Exit, e.Next = ExitLocked, "wait for it to end; if it is dead, run it again on that host, or anywhere with --take-lock"
 	case errors.As(err, &credentials), slices.Contains(credentialCodes(), code(err)):
@@ -93,11 +93,11 @@ func problem(step string, err error) *Error {
 		}
 		e.Exit, e.Policy = ExitPermission, policyText(compile([]permission{p}))
 		e.Text = "the permission " + p.action + " is missing: " + e.Text
-		e.Next = "have it allowed; kerbagent bootstrap policy prints all that is needed"
+		e.Next = "ask for this permission; kerbagent bootstrap policy prints the whole policy"
 	case errors.As(err, &secret):
 		e.Exit, e.Next = ExitUsage, secret.Hint()
 	case errors.Is(err, context.Canceled), err == context.DeadlineExceeded: // a connection's timeout is one too, behind its own words
-		e.Exit, e.Text, e.Next = ExitWaiting, "ended early", "nothing is lost: run it again to go on"
+		e.Exit, e.Text, e.Next = ExitWaiting, "interrupted", "no progress is lost: run it again to continue"
 	default:
 		e.Next = goOn
 	}

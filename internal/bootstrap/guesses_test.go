@@ -52,7 +52,7 @@ func guesses() []guess {
 		{row: "`msDS-UserPasswordExpiryTimeComputed`", check: func(t *testing.T, h *host) {
 			h.people.accounts["Admin"] = &Account{Name: "Admin", HasPassword: true} // without a date
 			rep, err := Plan(t.Context(), h.options())
-			if err != nil || strings.Contains(strings.Join(rep.Steps[2].Notes, ""), "ends on") {
+			if err != nil || strings.Contains(strings.Join(rep.Steps[2].Notes, ""), "expires on") {
 				t.Errorf("status says %v, %v", rep.Steps[2].Notes, err)
 			}
 		}},

@@ -26,7 +26,7 @@ func (s *observeStep) look(ctx context.Context) (view, error) {
 	}
 	if d == nil || d.Stage != types.DirectoryStageActive {
 		v.blocked = "the directory " + w.Config.Directory.Name +
-			" is not there yet, or not Active: kerbagent bootstrap has to come to its end on one host first"
+			" is not there yet, or not Active: run kerbagent bootstrap to completion on one host first"
 		return v, nil
 	}
 	if err := s.directories.acceptable(ctx, d); err != nil {
@@ -46,8 +46,8 @@ func (s *observeStep) look(ctx context.Context) (view, error) {
 		}
 	}
 	if !joined {
-		v.blocked = fmt.Sprintf("the cluster %s is not there yet, or has not joined %s: kerbagent bootstrap has to come to its end on one host "+
-			"first", id, w.directory.id)
+		v.blocked = fmt.Sprintf("the cluster %s is not there yet, or has not joined %s: run kerbagent bootstrap to completion on one "+
+			"host first", id, w.directory.id)
 		return v, nil
 	}
 	s.clusters.remember(c, nil)

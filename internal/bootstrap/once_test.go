@@ -47,7 +47,7 @@ func TestUsersAreCreatedOnOneDomainController(t *testing.T) {
 			}
 			h.done()
 			h.right(scenarios()[0])
-			w := h.waits("to hear of alice, created on " + made.String())
+			w := h.waits("to learn of alice, created on " + made.String())
 			if len(w) == 0 || w[0].Step != "users" || w[0].Wait.Usual == "" || cloud.Now().Sub(began) > spreadBudget+time.Hour {
 				t.Errorf("waited %+v", w)
 			}

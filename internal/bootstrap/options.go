@@ -84,7 +84,7 @@ type OpenSQL func(context.Context, Server) (SQL, error)
 
 // ErrUnconfirmed is a password that a directory neither says to have set nor refuses:
 // so answers Windows Server 2025 where it has.
-var ErrUnconfirmed = errors.New("the directory does not say whether it set the password")
+var ErrUnconfirmed = errors.New("the directory did not report whether it set the password")
 
 // Accounts are the users of a directory, seen and made as its Admin.
 type Accounts interface {

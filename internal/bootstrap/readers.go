@@ -33,6 +33,14 @@ type readersStep struct {
 func (s *readersStep) name() string { return "readers" }
 
 func (s *readersStep) look(ctx context.Context) (view, error) {
+	v, err := s.lookAtEach(ctx)
+	s.cluster.rebooting = len(v.do) > 0 || v.wait != nil
+	_, ours := s.state.Done["joined/"+s.Config.Cluster.Identifier]
+	s.cluster.joinedElsewhere = !ours
+	return v, err
+}
+
+func (s *readersStep) lookAtEach(ctx context.Context) (view, error) {
 	id := s.Config.Cluster.Identifier
 	joined, ours := s.state.Done["joined/"+id]
 	if !ours {

@@ -73,7 +73,7 @@ type Exit int
 // The exit codes of `kerbagent bootstrap`.
 const (
 	ExitDone        Exit = 0 // all is there, and a login was verified
-	ExitWaiting     Exit = 1 // for somebody else, or ended early: run it again
+	ExitWaiting     Exit = 1 // for somebody else, or interrupted: run it again
 	ExitFailed      Exit = 2
 	ExitUsage       Exit = 3 // or configuration
 	ExitCredentials Exit = 4 // expired or missing: log in and run it again

@@ -159,7 +159,7 @@ func (s *roleStep) reach(ctx context.Context, role *types.Role, _ []string) (v v
 	if !ours {
 		return v, &trouble{fmt.Sprintf("the role %s is not kerbagent's, and has no access to the directory (it needs %s)", name,
 			strings.Join(roleActions(), ", ")),
-			"give it the managed policy AmazonRDSDirectoryServiceAccess, or write role.repair: true to have that done here; or take " +
+			"attach the managed policy AmazonRDSDirectoryServiceAccess, or write role.repair: true to have that done here; or take " +
 				"another role"}, nil
 	}
 	v.do = []change{s.access()}
@@ -171,7 +171,7 @@ func (s *roleStep) access() change {
 	if s.Config.Role.Inline {
 		return change{key: "access", what: "give it the policy " + inlinePolicy, act: s.put}
 	}
-	return change{key: "access", what: "give it the managed policy AmazonRDSDirectoryServiceAccess", act: s.attach}
+	return change{key: "access", what: "attach the managed policy AmazonRDSDirectoryServiceAccess", act: s.attach}
 }
 
 // joined reports whether the cluster is a member of the directory by this role.

@@ -190,8 +190,8 @@ func TestWhenPasswordsEnd(t *testing.T) {
 	h.people.accounts["alice"].NeverExpires = false
 	rep, err = Plan(t.Context(), h.options())
 	notes := strings.Join(rep.Steps[2].Notes, "\n")
-	if err != nil || !strings.Contains(notes, "Admin ends on") || !strings.Contains(notes, "in 10 days") || !strings.Contains(notes, "bob ends on") || !strings.Contains(notes, "it has ended") ||
-		len(rep.Steps[2].Missing) != 1 || rep.Steps[2].Missing[0] != "have the password of alice never end" {
+	if err != nil || !strings.Contains(notes, "Admin expires on") || !strings.Contains(notes, "in 10 days") || !strings.Contains(notes, "bob expires on") || !strings.Contains(notes, "it has expired") ||
+		len(rep.Steps[2].Missing) != 1 || rep.Steps[2].Missing[0] != "set the password of alice to never expire" {
 		t.Errorf("status says %q, missing %q, %v", notes, rep.Steps[2].Missing, err)
 	}
 }

@@ -27,7 +27,7 @@ func (s *serviceStep) name() string { return "service" }
 func (s *serviceStep) look(ctx context.Context) (view, error) {
 	v := view{is: "the daemon of this host"}
 	if s.cluster.host == "" {
-		v.do = []change{{what: "hand the passwords to the daemon, and start it"}}
+		v.do = []change{{what: "pass the passwords to the daemon, and start it"}}
 		return v, nil
 	}
 	var changed time.Time // when a file of it was changed last
@@ -80,7 +80,7 @@ func (s *serviceStep) files(ctx context.Context) ([]hostFile, error) {
 			return nil, fmt.Errorf("the password of %s: %w", l.Principal(), err)
 		}
 		path := filepath.Join(s.ServiceFiles.Credentials, name)
-		out = append(out, hostFile{path, "hand the password of " + l.Principal() + " to the daemon (" + path + ")", password.Reveal(), 0o600})
+		out = append(out, hostFile{path, "pass the password of " + l.Principal() + " to the daemon (" + path + ")", password.Reveal(), 0o600})
 		dropIn += "LoadCredential=" + name + ":" + path + "\n"
 	}
 	if len(out) == 0 {

@@ -171,7 +171,7 @@ func TestWaitForUsersEnds(t *testing.T) {
 	}
 	h.events = nil
 	_, err := Apply(ctx, o)
-	if e := problem("", err); e.Exit != ExitWaiting || e.Text != "ended early" || len(h.waits(untilAliceIsKnown)) != 2 {
+	if e := problem("", err); e.Exit != ExitWaiting || e.Text != "interrupted" || len(h.waits(untilAliceIsKnown)) != 2 {
 		t.Errorf("ended in the middle of the wait: exit %d, %s", e.Exit, e.Text)
 	}
 

@@ -103,9 +103,8 @@ func (s *usersStep) open(ctx context.Context) error {
 }
 
 // passwordsEnd is what nobody expects of a service account.
-const passwordsEnd = "passwords in a new AWS Managed Microsoft AD end after 42 days, those of Admin and of applications too (the default " +
-	"domain policy): " +
-	"give them new values before with kerbagent bootstrap rotate, or write password_never_expires: true for a user"
+const passwordsEnd = "passwords in a new AWS Managed Microsoft AD expire after 42 days, those of Admin and of applications too (the " +
+	"default domain policy): set new ones in time with kerbagent bootstrap rotate, or write password_never_expires: true for a user"
 
 // ends reports when a password ends, where the directory tells.
 func (s *usersStep) ends(a Account) []string {
@@ -115,9 +114,9 @@ func (s *usersStep) ends(a Account) []string {
 	left := a.Expires.Sub(s.Now())
 	when := fmt.Sprintf("in %d days", int(left.Hours()/24))
 	if left <= 0 {
-		when = "it has ended"
+		when = "it has expired"
 	}
-	return []string{fmt.Sprintf("the password of %s ends on %s (%s): kerbagent bootstrap rotate %s gives it a new one", plain(a.Name),
+	return []string{fmt.Sprintf("the password of %s expires on %s (%s): kerbagent bootstrap rotate %s gives it a new one", plain(a.Name),
 		a.Expires.Format("2006-01-02"), when, plain(a.Name))}
 }
 
@@ -134,7 +133,7 @@ func (s *usersStep) changes(ctx context.Context, u config.BootstrapUser, a Accou
 	given, enabled := s.state.Done[givenPassword(principal)], s.state.Done[enabledUser(principal)]
 	switch {
 	case there && a.HasPassword && !a.Disabled && u.NeverExpires && !a.NeverExpires:
-		return []change{{what: "have the password of " + u.Name + " never end",
+		return []change{{what: "set the password of " + u.Name + " to never expire",
 			act: func(ctx context.Context) error { return s.accounts.Enable(ctx, u.Name, true) }}}, nil
 	case there && a.HasPassword && !a.Disabled:
 		return nil, nil
@@ -173,7 +172,7 @@ func (s *usersStep) changes(ctx context.Context, u config.BootstrapUser, a Accou
 		if err := s.Login(ctx, LoginAs{User: u.Name, Realm: s.Config.Directory.Realm(), Controllers: []netip.Addr{s.accounts.At()},
 			Password: password}); err != nil {
 			return advise("look at the account in the directory: set its password to that of "+u.Password.String()+" there, and run it again",
-				"the directory does not say whether it set the password of %s, and the login with it failed: %s", u.Name, text(err))
+				"the directory did not report whether it set the password of %s, and the login with it failed: %s", u.Name, text(err))
 		}
 		return nil
 	}}), nil
@@ -224,7 +223,7 @@ func (s *usersStep) unheard(u config.BootstrapUser) *Wait {
 	if !ok || made == s.accounts.At() {
 		return nil
 	}
-	return &Wait{For: fmt.Sprintf("the domain controller %s to hear of %s, created on %s, which does not answer now", s.accounts.At(),
+	return &Wait{For: fmt.Sprintf("the domain controller %s to learn of %s, created on %s, which does not answer now", s.accounts.At(),
 		u.Name, made),
 		Usual: "15 seconds to a few minutes", Every: 15 * time.Second, Budget: spreadBudget}
 }

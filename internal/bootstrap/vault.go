@@ -126,7 +126,7 @@ func (v vault) storage(ref config.BootstrapSecret, whose string, fits func([]byt
 	}
 	return change{
 		key:  "secret-" + ref.Manager,
-		what: fmt.Sprintf("make a password for %s and store it in Secrets Manager as %s", whose, ref.Manager),
+		what: fmt.Sprintf("generate a password for %s and store it in Secrets Manager as %s", whose, ref.Manager),
 		act: func(ctx context.Context) error {
 			password, err := generate(fits)
 			if err != nil {
@@ -164,7 +164,7 @@ func (v vault) readOrStore(ctx context.Context, ref config.BootstrapSecret, whos
 		return Secret{}, nil, err
 	}
 	if err := fits(s.text); err != nil {
-		return Secret{}, nil, advise("change it in "+ref.String(), "the password of %s in %s will not do: %s", whose, ref, err)
+		return Secret{}, nil, advise("change it in "+ref.String(), "the password of %s in %s cannot be used: %s", whose, ref, err)
 	}
 	return s, nil, nil
 }
@@ -196,7 +196,7 @@ func (w *world) localPasswords() error {
 			continue
 		}
 		if err := p.fits(b); err != nil {
-			return &Error{Exit: ExitUsage, Step: "start", Text: fmt.Sprintf("the password of %s in %s will not do: %s", p.whose, p.ref, err),
+			return &Error{Exit: ExitUsage, Step: "start", Text: fmt.Sprintf("the password of %s in %s cannot be used: %s", p.whose, p.ref, err),
 				Next: "change it in " + p.ref.String(), Err: err}
 		}
 	}

@@ -119,6 +119,9 @@ type foundCluster struct {
 	instances []foundInstance
 	secret    string // ARN of the primary user's password, where RDS keeps it
 	primary   string // the primary user
+	rebooting bool   // readers are still to be rebooted, and lack the plugin until then
+	// joinedElsewhere: another host, or somebody, has joined it, and may be rebooting its readers.
+	joinedElsewhere bool
 }
 
 type foundInstance struct {
