@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"maps"
 	"sync"
 	"time"
 
@@ -86,6 +87,9 @@ func (d *Daemon) lookUpAgain(res probe.Result, change results.Change) {
 	}
 }
 
+// mostSeldom is how many things are remembered until those whose time is over are dropped.
+const mostSeldom = 1024
+
 // seldom is what is not done more often than every so often.
 type seldom struct {
 	mu   sync.Mutex
@@ -101,6 +105,9 @@ func (s *seldom) may(what string, every time.Duration) bool {
 	}
 	if s.last == nil {
 		s.last = map[string]time.Time{}
+	}
+	if len(s.last) >= mostSeldom { // names come and go
+		maps.DeleteFunc(s.last, func(_ string, t time.Time) bool { return time.Since(t) >= every })
 	}
 	s.last[what] = time.Now()
 	return true

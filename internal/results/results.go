@@ -10,8 +10,7 @@ import (
 	"github.com/kerbagent/kerbagent/probe"
 )
 
-// historyLength is how many runs a chart shows: a quarter of an hour at the
-// usual beat.
+// historyLength is how many runs a chart shows: 50 minutes of a KDC at the usual beat.
 const historyLength = 60
 
 // Store holds the latest result of each probe that is planned. It may be used
