@@ -31,6 +31,7 @@ type checkOptions struct {
 	output        output
 	stateDir      string
 	ignoreBreaker bool
+	instances     bool
 	rehearsal     string
 	only          only
 	app           asApp
@@ -95,6 +96,7 @@ EXIT STATUS
 	f.DurationVar(&o.flags.Timeout, "timeout", 30*time.Second, "time limit for the whole check, for example 30s")
 	f.StringVar(&o.stateDir, "state-dir", "", "`directory` for the record of attempts (default: "+defaultStateDir()+")")
 	f.BoolVar(&o.ignoreBreaker, "ignore-breaker", false, "CAUTION: this can lock the account. Retry a secret although the directory refused it before")
+	f.BoolVar(&o.instances, "instances", false, "log in to every instance of the database's cluster too, with the ticket of the login by its endpoint; without it each is asked only whether it would take the login")
 	o.only.register(c)
 	o.app.register(c)
 	f.StringVar(&o.rehearsal, "rehearsal", "", "check the realm that kerbagent rehearse --serve serves in this `directory`")
@@ -151,7 +153,7 @@ func (o *checkOptions) run(c *cobra.Command, s streams) error {
 	if err != nil {
 		return o.output.unknown(s, err)
 	}
-	env.Prompted, env.Only = prompted, o.only
+	env.Prompted, env.Only, env.Instances = prompted, o.only, o.instances
 	if o.app.name != "" {
 		o.app.in(&env, view)
 		fmt.Fprintf(s.err, "kerbagent: in the place of %s, with %s as the library %s reads it\n", report.Terminal(view.Name), report.Terminal(view.Facts.Krb5Conf), view.Facts.Reader)

@@ -46,6 +46,8 @@ type Env struct {
 	Krb5 *reader.Reading
 	// Material returns the secret of a login; nil for what the configuration names.
 	Material func(config.Login) (login.Material, error)
+	// Instances: the users log in at each instance of their databases' clusters too.
+	Instances bool
 	// Only has the rungs that are asked; empty for all.
 	Only []probe.Kind
 	// Progress hears of every probe; nil for nobody. Its methods are called
@@ -65,10 +67,8 @@ type Progress interface {
 func Run(ctx context.Context, cfg *config.Config, env Env) []probe.Result {
 	r := newRun(cfg, env)
 	r.plan(ctx)
-	for _, s := range discover.Searches(cfg) {
-		r.wg.Go(func() { r.search(ctx, s) })
-	}
 	r.wg.Wait()
+	r.tellClusters(ctx)
 	slices.SortStableFunc(r.results, func(a, b probe.Result) int { return probe.Compare(&a, &b) })
 	return r.results
 }
@@ -83,20 +83,28 @@ func Explain(cfg *config.Config, results []probe.Result, now time.Time) diagnose
 // run is one check.
 type run struct {
 	env     Env
+	cfg     *config.Config
 	finder  *discover.Finder
 	planner *plan.Planner
 	memory  discover.Memory
+	store   *secrets.Store
 	wg      sync.WaitGroup
+	single  bool // one login is made, and nothing else asked
 
 	mu      sync.Mutex
-	started map[string]bool // jobs, by key
+	started map[string]bool // jobs and searches, by key
 	results []probe.Result
-	turns   map[string]*sync.Mutex // a lock per user@REALM: one login at a time
+	turns   map[string]*sync.Mutex         // a lock per user@REALM: one login at a time
+	ended   map[config.Login]chan struct{} // closed when the login by the database's endpoint has ended
 }
 
 func newRun(cfg *config.Config, env Env) *run {
-	r := &run{env: env, finder: discover.New(cfg, env.Dialer, env.Resolver, false), started: map[string]bool{}, turns: map[string]*sync.Mutex{}}
+	r := &run{env: env, cfg: cfg, finder: discover.New(cfg, env.Dialer, env.Resolver, false), started: map[string]bool{}, turns: map[string]*sync.Mutex{}, ended: map[config.Login]chan struct{}{}}
+	for _, l := range cfg.Logins {
+		r.ended[l] = make(chan struct{})
+	}
 	store := &secrets.Store{Prompted: env.Prompted}
+	r.store = store
 	host := locate.Host{Root: env.Root, Dialer: env.Dialer, Resolver: env.Resolver, Krb5: env.Krb5}
 	r.finder.Else = host.Addresses
 	routable := discover.Routable(env.Dialer)
@@ -107,6 +115,9 @@ func newRun(cfg *config.Config, env Env) *run {
 	}
 	if env.Krb5 != nil {
 		w.ServiceRealm = func(host string) string { return env.Krb5.HostRealm(host).Realm }
+	}
+	if env.Instances {
+		w.Tickets = store
 	}
 	if cfg.Krb5Conf != nil {
 		w.Krb5Conf = krb5file.Probe{Config: cfg, Now: env.Now}
@@ -122,11 +133,35 @@ func (r *run) search(ctx context.Context, s discover.Search) {
 	r.plan(ctx)
 }
 
-// plan starts what was not planned before.
+// plan starts what was not planned, or looked up, before.
 func (r *run) plan(ctx context.Context) {
-	for _, j := range r.fresh(r.planner.Jobs(r.memory.Known(r.env.Resolver))) {
+	known := r.memory.Known(r.env.Resolver)
+	for _, s := range known.Searches(r.cfg) {
+		if r.first(s.Key()) {
+			r.wg.Go(func() { r.search(ctx, s) })
+		}
+	}
+	for _, j := range r.fresh(r.planner.Jobs(known)) {
 		r.wg.Go(func() { r.do(ctx, j) })
 	}
+}
+
+// tellClusters adds what is known of the databases' clusters in the end.
+func (r *run) tellClusters(ctx context.Context) {
+	for _, j := range r.planner.Jobs(r.memory.Known(r.env.Resolver)) {
+		if j.AsksNobody() {
+			r.do(ctx, j)
+		}
+	}
+}
+
+// first reports whether something is to be done that was not begun yet.
+func (r *run) first(key string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	was := r.started[key]
+	r.started[key] = true
+	return !was
 }
 
 // fresh returns the jobs that were not started yet, and takes note that they are.
@@ -137,7 +172,7 @@ func (r *run) fresh(jobs []plan.Job) []plan.Job {
 		was := r.started[j.Key]
 		r.started[j.Key] = true
 		told := j.First && j.After != "" && r.asks(probe.Login) // the login asks the same there
-		return was || told || !r.asks(j.Targets[0].ID.Kind)
+		return was || told || !r.asks(j.Targets[0].ID.Kind) || j.AsksNobody()
 	})
 }
 
@@ -152,13 +187,8 @@ func (r *run) do(ctx context.Context, j plan.Job) {
 	}()
 	switch p := j.Probes[0].(type) {
 	case login.Probe:
-		turn := r.turn(j.Login.Principal())
-		turn.Lock() // the record has room for one attempt of an account at a time
-		defer turn.Unlock()
-		if j.Tells {
-			p.OnDatabase = func(res probe.Result) { r.add(whole(ctx, res)) }
-			j.Probes = []probe.Probe{p}
-		}
+		defer r.before(ctx, j)()
+		j.Probes = []probe.Probe{r.heard(ctx, j, p)}
 	case krb5file.Probe:
 		p.Issues = r.addAll
 		j.Probes = []probe.Probe{p}

@@ -10,8 +10,47 @@ import (
 
 	"github.com/kerbagent/kerbagent/config"
 	"github.com/kerbagent/kerbagent/internal/discover"
+	"github.com/kerbagent/kerbagent/internal/plan"
 	"github.com/kerbagent/kerbagent/probe"
+	"github.com/kerbagent/kerbagent/probe/login"
 )
+
+// before waits until a login may begin, and returns what is to be done when it has
+// ended. The record has room for one attempt of an account at a time. At an instance no
+// attempt is made, but the ticket must be there.
+func (r *run) before(ctx context.Context, j plan.Job) (after func()) {
+	if j.Instance != "" {
+		if r.store.Ticket(j.Login) != nil {
+			return func() {}
+		}
+		select {
+		case <-r.ended[j.Login]:
+		case <-ctx.Done():
+		}
+		return func() {}
+	}
+	turn := r.turn(j.Login.Principal())
+	turn.Lock()
+	return func() {
+		turn.Unlock()
+		close(r.ended[j.Login])
+	}
+}
+
+// heard returns a login with what hears of its database, and of its cluster.
+func (r *run) heard(ctx context.Context, j plan.Job, p login.Probe) login.Probe {
+	if j.Tells {
+		p.OnDatabase = func(res probe.Result) { r.add(whole(ctx, res)) }
+	}
+	if db := j.Database; db.DiscoversInstances() && !r.single {
+		p.OnInstances = func(t probe.Topology) {
+			if j.Instance == "" && r.memory.LearnCluster(db, t, r.env.Now()) {
+				r.plan(ctx)
+			}
+		}
+	}
+	return p
+}
 
 // Login logs a user of the configuration in once, as Run would, and under the
 // same records. The database is its name there or its host. The error is of
@@ -21,6 +60,7 @@ func Login(ctx context.Context, cfg *config.Config, env Env, user, database stri
 		database = host
 	}
 	r := newRun(cfg, env)
+	r.single = true
 	var others []string
 	for _, j := range r.planner.Jobs(discover.Known{}) {
 		switch l := j.Login; {

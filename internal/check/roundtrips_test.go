@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -91,12 +92,21 @@ func (c *farConn) SetDeadline(t time.Time) error {
 func (c *farConn) SetReadDeadline(t time.Time) error  { return c.SetDeadline(t) }
 func (c *farConn) SetWriteDeadline(t time.Time) error { return c.SetDeadline(t) }
 
-// roundTripsOf runs a check with some of the world's logins and counts the round
-// trips that it takes.
+// roundTripsOf runs a check with some of the world's logins, by the cluster's name
+// alone, and counts the round trips that it takes.
 func roundTripsOf(t *testing.T, w *rehearsal.World, logins ...config.Login) (trips float64) {
 	t.Helper()
 	cfg := *w.Config()
-	cfg.Logins = logins
+	cfg.Logins, cfg.Databases = logins, slices.Clone(cfg.Databases)
+	cfg.Databases[0].Instances = config.InstancesNone
+	trips, _ = roundTripsWith(t, w, &cfg, false)
+	return trips
+}
+
+// roundTripsWith counts the round trips of a check, and those of its login by the
+// cluster's name.
+func roundTripsWith(t *testing.T, w *rehearsal.World, cfg *config.Config, instances bool) (trips, login float64) {
+	t.Helper()
 	now := time.Now()
 	stuck := time.AfterFunc(time.Minute, func() {
 		panic("the bubble's clock stands still: something waits for a mutex, or for an answer that never comes")
@@ -109,15 +119,37 @@ func roundTripsOf(t *testing.T, w *rehearsal.World, logins ...config.Login) (tri
 			t.Fatal(err)
 		}
 		begun := time.Now()
-		results := Run(t.Context(), &cfg, Env{Dialer: far{w.Dialer()}, Now: time.Now, Resolver: []netip.AddrPort{w.Resolver()}, Ledger: l})
+		results := Run(t.Context(), cfg, Env{Instances: instances, Dialer: far{w.Dialer()}, Now: time.Now, Resolver: []netip.AddrPort{w.Resolver()}, Ledger: l})
 		trips = float64(time.Since(begun)) / float64(roundTrip)
 		for _, r := range results {
 			if r.Outcome != probe.OK {
 				t.Errorf("%v: %s %v", r.ID, r.Reason, r.Err)
 			}
+			if r.ID.Kind == probe.Login && r.ID.Variant == "" {
+				login = float64(r.Started.Add(r.Duration).Sub(begun)) / float64(roundTrip)
+			}
 		}
 	})
-	return trips
+	return trips, login
+}
+
+// The instances of a cluster cost the login by its name one question, however many there
+// are, and follow side by side: they are asked within seven round trips.
+func TestTheInstancesOfAClusterFollowSideBySide(t *testing.T) {
+	w, err := rehearsal.Start(t.Context(), rehearsal.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { w.Close() })
+	cfg := *w.Config()
+	cfg.Logins = cfg.Logins[:1]
+	alone := roundTripsOf(t, w, cfg.Logins...)
+	for _, instances := range []bool{false, true} {
+		trips, login := roundTripsWith(t, w, &cfg, instances)
+		if login != alone+1 || trips > alone+1+7 {
+			t.Errorf("the login takes %v round trips, and %v where the cluster is not asked for; the check with its instances (logins there: %v) %v", login, alone, instances, trips)
+		}
+	}
 }
 
 // A check takes as many round trips as its longest login (docs/ladder.md): the

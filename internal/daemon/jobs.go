@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -29,7 +30,7 @@ type task struct {
 func (d *Daemon) tasks(s *setup, jobs []plan.Job) []task {
 	timeout := s.cfg.Probes.Timeout
 	out := []task{{results.Job{Key: hostKey, Beat: s.cfg.Probes.Interval, Limit: timeout}, func(context.Context) { d.lookAtHost(s) }}}
-	for _, of := range discover.Searches(s.cfg) {
+	for _, of := range d.names.Known(s.resolver).Searches(s.cfg) {
 		out = append(out, task{results.Job{Key: of.Key(), Beat: of.Beat(s.cfg), Limit: 2*timeout + time.Second},
 			func(ctx context.Context) { d.search(ctx, s, of) }})
 	}
@@ -60,11 +61,14 @@ func (d *Daemon) apply(s *setup, before, jobs []plan.Job) {
 	var targets []probe.Target
 	asked := map[netip.AddrPort]bool{}
 	for _, j := range jobs {
-		targets = append(targets, j.Targets...)
+		if !j.AsksNobody() {
+			targets = append(targets, j.Targets...)
+		}
 		asked[j.Targets[0].ID.Address] = true
 	}
 	d.metrics.Track(targets)
 	d.guard.Retain(asked)
+	d.logins.retain(jobs)
 	if s.cfg.Krb5Conf == nil { // nobody would take back what was said of it
 		d.notes.set(noteKrb5Conf, nil)
 		d.metrics.Krb5ConfNotKept()
@@ -76,6 +80,13 @@ func (d *Daemon) apply(s *setup, before, jobs []plan.Job) {
 	for _, t := range tasks {
 		if len(t.Asks) == 0 && d.results.Due(t.Key) {
 			d.soon(plan.Pull{Key: t.Key, Within: s.planner.FirstNames()}) // what the others wait for: who is to be asked
+		}
+	}
+	for _, j := range jobs {
+		if j.AsksNobody() && !slices.ContainsFunc(before, func(was plan.Job) bool {
+			return was.Key == j.Key && maps.Equal(was.Targets[0].Facts, j.Targets[0].Facts)
+		}) {
+			d.sched.Soon(j.Key)
 		}
 	}
 	d.start(s, before, jobs)

@@ -23,17 +23,23 @@ const fetchAgain = time.Second
 
 // logIn tries one login.
 func (d *Daemon) logIn(ctx context.Context, s *setup, j plan.Job) {
-	if d.logins.triedWithin(j.Login, j.Beat/2) {
+	which := loginAt{j.Login, j.Instance}
+	if d.logins.triedWithin(which, j.Beat/2) {
 		return // it was pulled forward when the daemon began, and this is its beat
 	}
-	gate := d.logins.gate(j.Login.Principal())
-	select {
-	case gate <- struct{}{}: // one at a time, of this process; the ledger sees to the others
-		defer func() { <-gate }()
-	case <-ctx.Done():
-		return
+	if j.Instance == "" {
+		gate := d.logins.gate(j.Login.Principal())
+		select {
+		case gate <- struct{}{}: // one at a time, of this process; the ledger sees to the others
+			defer func() { <-gate }()
+		case <-ctx.Done():
+			return
+		}
 	}
 	p, _ := j.Probes[0].(login.Probe)
+	if j.Database.DiscoversInstances() || j.Instance != "" {
+		p.OnInstances = func(t probe.Topology) { d.listed(j, t) }
+	}
 	if j.Tells {
 		p.OnDatabase = func(res probe.Result) { d.put(ctx, res, max(s.cfg.Probes.Interval, plan.Deliberate)) }
 	}
@@ -43,7 +49,7 @@ func (d *Daemon) logIn(ctx context.Context, s *setup, j plan.Job) {
 		return
 	}
 	if res.Outcome != probe.Skipped {
-		d.logins.tried(j.Login, began)
+		d.logins.tried(which, began)
 	}
 	if res.Outcome == probe.Failed && guard.Refused(res.Reason) && j.Login.Secret.Command() != nil {
 		// The secret may have been changed between the two: it is fetched once more, and
@@ -55,18 +61,26 @@ func (d *Daemon) logIn(ctx context.Context, s *setup, j plan.Job) {
 	d.countUnfinished(ctx, s, j.Database)
 }
 
+// listed takes in what a login was told of its database's cluster. The endpoint's word
+// counts: an instance may know of a failover a moment later than the others.
+func (d *Daemon) listed(j plan.Job, t probe.Topology) {
+	if j.Instance == "" && d.names.LearnCluster(j.Database, t, d.o.Now()) {
+		d.planning.again()
+	}
+}
+
 // loggedIn takes in how a login ended.
 func (d *Daemon) loggedIn(ctx context.Context, j plan.Job, res probe.Result) {
 	var busy *ledger.BusyError
 	if errors.As(res.Err, &busy) && d.results.Has(res.ID) {
 		return // another process is logging in; the next beat is ours
 	}
-	shown, waits := d.logins.take(j.Login, res)
+	shown, waits := d.logins.take(loginAt{j.Login, j.Instance}, res)
 	if waits && d.results.Has(res.ID) {
 		return // the latest result stands, with its age
 	}
 	d.put(ctx, shown, j.Every)
-	if open, told := guard.Open(res); told {
+	if open, told := guard.Open(res); told && j.Instance == "" {
 		d.metrics.Breaker(j.Login.Principal(), open)
 	}
 	if askedForPassword(res) { // each try would be one failed login more
@@ -87,7 +101,7 @@ func (d *Daemon) delayed(user string, wait time.Duration) {
 	time.AfterFunc(wait, func() {
 		_, jobs := d.planning.plan()
 		for _, j := range jobs {
-			if j.Login.User != "" && j.Login.Principal() == user {
+			if j.Login.User != "" && j.Instance == "" && j.Login.Principal() == user {
 				d.sched.Soon(j.Key)
 			}
 		}
@@ -96,20 +110,38 @@ func (d *Daemon) delayed(user string, wait time.Duration) {
 
 // countUnfinished shows how many handshakes with a database are held against this host.
 func (d *Daemon) countUnfinished(ctx context.Context, s *setup, db config.Database) {
-	addrs, err := s.finder.Addresses(ctx, db.Host)
-	if err != nil {
-		return
+	endpoint, _ := s.cfg.Database(db.Name)
+	hosts := []string{endpoint.Host}
+	for _, i := range d.names.Known(s.resolver).InstancesOf(endpoint) {
+		hosts = append(hosts, i.Host)
 	}
-	if n, err := d.guard.Unfinished(db, addrs); err == nil { // else it is shown by what is held back
-		d.metrics.Unfinished(db.Name, n)
+	sum := 0
+	for _, host := range hosts {
+		endpoint.Host = host
+		addrs, err := s.finder.Addresses(ctx, host)
+		if err != nil {
+			continue
+		}
+		n, err := d.guard.Unfinished(endpoint, addrs)
+		if err != nil {
+			return // it is shown by what is held back
+		}
+		sum += n
 	}
+	d.metrics.Unfinished(db.Name, sum)
 }
 
 // logins is what is known of each login from one beat to the next.
 type logins struct {
 	mu    sync.Mutex
-	of    map[config.Login]*loginState
+	of    map[loginAt]*loginState
 	gates map[string]chan struct{} // one gate per user@REALM
+}
+
+// loginAt is a login by a database's endpoint, or at an instance of its cluster.
+type loginAt struct {
+	config.Login
+	instance string
 }
 
 type loginState struct {
@@ -120,10 +152,10 @@ type loginState struct {
 }
 
 // state returns what is known of a login; the caller has locked l.
-func (l *logins) state(of config.Login) *loginState {
+func (l *logins) state(of loginAt) *loginState {
 	if l.of[of] == nil {
 		if l.of == nil {
-			l.of = map[config.Login]*loginState{}
+			l.of = map[loginAt]*loginState{}
 		}
 		l.of[of] = &loginState{}
 	}
@@ -135,17 +167,17 @@ func (l *logins) state(of config.Login) *loginState {
 func (l *logins) turn(of config.Login) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.state(of).turn
+	return l.state(loginAt{Login: of}).turn
 }
 
-func (l *logins) triedWithin(of config.Login, span time.Duration) bool {
+func (l *logins) triedWithin(of loginAt, span time.Duration) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return time.Since(l.state(of).tried) < span
 }
 
 // tried takes note that a login was tried.
-func (l *logins) tried(of config.Login, at time.Time) {
+func (l *logins) tried(of loginAt, at time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	st := l.state(of)
@@ -157,12 +189,12 @@ func (l *logins) tried(of config.Login, at time.Time) {
 func (l *logins) again(of config.Login) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.state(of).tried = time.Time{}
+	l.state(loginAt{Login: of}).tried = time.Time{}
 }
 
 // take takes in the result of a login, and returns what is to be shown of it:
 // of one that is paused the refusal. waits says that it was only late.
-func (l *logins) take(of config.Login, res probe.Result) (shown probe.Result, waits bool) {
+func (l *logins) take(of loginAt, res probe.Result) (shown probe.Result, waits bool) {
 	var paused *ledger.PausedError
 	errors.As(res.Err, &paused)
 	l.mu.Lock()
@@ -190,7 +222,7 @@ func (l *logins) waiting() map[string]error {
 	defer l.mu.Unlock()
 	out := map[string]error{}
 	for of, st := range l.of {
-		if st.waits != nil {
+		if st.waits != nil && of.instance == "" {
 			out[of.Principal()+"@"+of.Database] = st.waits
 		}
 	}
@@ -204,7 +236,7 @@ func (l *logins) notes(entries []results.Entry) []string {
 	pending := 0
 	for _, e := range entries {
 		r := e.Result
-		if r.ID.Kind != probe.Login {
+		if r.ID.Kind != probe.Login || r.ID.Variant != "" { // at an instance: as by the endpoint
 			continue
 		}
 		who := fmt.Sprintf("login of %s to %s", r.Facts[probe.FactUser], r.Facts[probe.FactDatabase])
@@ -225,11 +257,22 @@ func (l *logins) notes(entries []results.Entry) []string {
 	return out
 }
 
+// retain forgets what was noted at instances that are not logged in to any more.
+func (l *logins) retain(jobs []plan.Job) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	kept := map[loginAt]bool{}
+	for _, j := range jobs {
+		kept[loginAt{j.Login, j.Instance}] = true
+	}
+	maps.DeleteFunc(l.of, func(of loginAt, _ *loginState) bool { return of.instance != "" && !kept[of] })
+}
+
 // keep forgets all but these logins.
 func (l *logins) keep(these []config.Login) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	maps.DeleteFunc(l.of, func(of config.Login, _ *loginState) bool { return !slices.Contains(these, of) })
+	maps.DeleteFunc(l.of, func(of loginAt, _ *loginState) bool { return !slices.Contains(these, of.Login) })
 }
 
 // gate returns the gate that a user's logins pass one by one.

@@ -112,7 +112,7 @@ func (d *Daemon) world(s *setup) plan.World {
 	s.finder.Else = host.Addresses
 	routable := discover.Routable(d.o.Dialer)
 	w := plan.World{Programs: host.Programs(s.cfg, s.finder, routable), Dialer: d.o.Dialer, Now: d.o.Now, Routable: routable, Names: s.finder, Guard: d.guard,
-		Material: d.secrets.Material, Turn: d.logins.turn, PerHour: d.o.perHour}
+		Material: d.secrets.Material, Tickets: &d.secrets, Turn: d.logins.turn, PerHour: d.o.perHour}
 	if s.cfg.Krb5Conf != nil {
 		w.Krb5Conf = krb5file.Probe{Config: s.cfg, Now: d.o.Now}
 	}
@@ -176,7 +176,7 @@ func (d *Daemon) Reload() error {
 func differs(s discover.Search, old, now *config.Config) bool {
 	if db, was := old.Database(s.Name); was && s.Kind == probe.Database {
 		same, ok := now.Database(s.Name)
-		return !ok || same.Endpoint() != db.Endpoint()
+		return !ok || same.Endpoint() != db.Endpoint() || same.Instances != db.Instances || same.InstancePattern != db.InstancePattern
 	}
 	realm, _ := old.Realm(s.Name)
 	same, ok := now.Realm(s.Name)

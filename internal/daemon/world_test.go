@@ -118,7 +118,8 @@ func startIn(t *testing.T, w *rehearsal.World, state string, change func(*Option
 	r := &running{t: t, world: w, path: &path{Dialer: w.Dialer()}, log: &lines{}}
 	cfg := *w.Config()
 	cfg.Probes = config.Probes{Interval: runInterval, Timeout: runTimeout}
-	cfg.Logins = slices.Clone(cfg.Logins)
+	cfg.Logins, cfg.Databases = slices.Clone(cfg.Logins), slices.Clone(cfg.Databases)
+	cfg.Databases[0].Instances = config.InstancesNone // what is timed here is the endpoint; see clustered
 	for i := range cfg.Logins {
 		cfg.Logins[i].Interval = runInterval
 	}

@@ -53,11 +53,14 @@ func Explain(s Snapshot) Report {
 func Untried(results []probe.Result) (out []probe.ID) {
 	asked := map[string]bool{}
 	for _, r := range results {
-		if r.ID.Kind == probe.Database && r.Outcome != probe.Skipped {
+		if r.ID.Kind == probe.Database && r.Outcome != probe.Skipped && r.ID.Variant != variantInstances {
 			asked[r.ID.Target] = true
 		}
 	}
 	for _, r := range results {
+		if r.Facts[probe.FactInstance] != "" { // the login by the endpoint was, or is reported itself
+			continue
+		}
 		left := r.ID.Kind == probe.Login || r.ID.Kind == probe.Database && !asked[r.ID.Target]
 		if left && r.Outcome == probe.Skipped {
 			out = append(out, r.ID)
@@ -132,7 +135,7 @@ func (v *view) verdict(findings []Finding) Verdict {
 		}
 	}
 	for _, l := range v.logins {
-		if l.Outcome == probe.Failed {
+		if decides(l) && l.Outcome == probe.Failed {
 			return VerdictFailed
 		}
 	}
@@ -167,8 +170,8 @@ func (f *found) take(m match) { f.results = append(append(f.results, m.affects..
 
 func (f *found) finding(v *view) Finding {
 	out := Finding{
-		Code: f.rule.Code, Severity: f.severity(v), Title: fill(f.rule.Title, f.m.words),
-		Cause: fill(f.rule.Cause, f.m.words), Remedy: f.remedyFor(),
+		Code: f.rule.Code, Severity: f.severity(v), Title: fill(f.rule.Title, named(f.m)),
+		Cause: fill(f.rule.Cause, named(f.m)), Remedy: f.remedyFor(),
 		Evidence: f.m.evidence, Silences: f.silences,
 	}
 	for _, s := range f.says {
@@ -207,7 +210,7 @@ func (f *found) failedLogins() int {
 // works, is a warning.
 func (f *found) severity(v *view) Severity {
 	for _, r := range f.results {
-		if !f.rule.Remark && r.ID.Kind == probe.Login && (r.Outcome == probe.Failed || r.Outcome == probe.Skipped && r.Reason == probe.ReasonPaused) {
+		if !f.rule.Remark && decides(r) && (r.Outcome == probe.Failed || r.Outcome == probe.Skipped && r.Reason == probe.ReasonPaused) {
 			return Error
 		}
 	}

@@ -11,10 +11,11 @@ import (
 // own, or the one that it has for this cause, without the commands of another
 // kind of directory.
 func (f *found) remedyFor() string {
-	remedy, kind := f.rule.Remedy, ""
+	remedy, kind, w := f.rule.Remedy, "", f.m.words
 	if len(f.m.affects) > 0 {
 		r := f.m.affects[0]
 		kind = r.Facts[probe.FactKind]
+		w = vouched(r, w)
 		if f.rule.remedyOf != nil {
 			if special := f.rule.remedyOf(r); special != "" {
 				remedy = special
@@ -25,7 +26,7 @@ func (f *found) remedyFor() string {
 	for line := range strings.Lines(remedy) {
 		line = strings.TrimSuffix(line, "\n")
 		if fits(line, kind) {
-			out = append(out, fillLine(line, f.m.words))
+			out = append(out, fillLine(line, w))
 		}
 	}
 	return strings.Join(out, "\n")

@@ -139,17 +139,18 @@ func databaseRules() []Rule {
 // databaseAccountRules are about the account that the database has for a user.
 // A user whom the directory does not know has none there either, mostly.
 func databaseAccountRules() []Rule {
-	causes := []Code{"host-offline", "path-lossy", "ipv6-broken", "endpoint-unresolvable", "principal-unknown", "realm-case"}
+	causes := slices.Clip([]Code{"host-offline", "path-lossy", "ipv6-broken", "endpoint-unresolvable", "principal-unknown", "realm-case"})
 	return []Rule{{
 		Code: "db-plugin-missing", Severity: Error,
 		Title: "database {database}: the Kerberos plugin is not loaded (ERROR 1524)",
 		Means: "The account needs an authentication plugin that this instance has not loaded: mostly a reader that was not rebooted after Kerberos was switched on.",
 		Cause: "{endpoint} answered ERROR 1524.",
-		Remedy: do("See whether the plugin is active on this instance. If it is missing, reboot the instance. CAUTION: a reboot ends every connection to the instance, and of a writer it interrupts the cluster.", sql("SELECT PLUGIN_NAME, PLUGIN_STATUS FROM information_schema.PLUGINS WHERE PLUGIN_NAME = 'authentication_kerberos'"),
+		Remedy: do("See whether the plugin is active on this instance. If it is missing, reboot the instance. CAUTION: a reboot ends every connection to the instance, and of a writer it interrupts the cluster.", pluginQuery(),
 			"aws rds reboot-db-instance --db-instance-identifier <instance>  # AWS"),
+		remedyOf:  pluginRemedy,
 		DependsOn: causes,
-		match:     dbMatch(func(r *probe.Result) bool { return reason(r, probe.ReasonDBPluginMissing) }),
-	}, {
+		match:     pluginMissing,
+	}, readerUnlikeWriter(causes), {
 		Code: "db-account-unknown", Severity: Error,
 		Title: "database {database}: no Kerberos account for {account}",
 		Means: "The server does not ask this user for a Kerberos ticket: there is no such account, its host part does not fit, or it is for another sort of login. The plugin that a server names for an unknown user may be a decoy. Only junk was answered.",
@@ -158,7 +159,7 @@ func databaseAccountRules() []Rule {
 			sql("SELECT user, host, plugin FROM mysql.user WHERE LOWER(user) = LOWER('{account}')"),
 			sql("CREATE USER '{account}'@'%' IDENTIFIED WITH 'authentication_kerberos' BY '{realm}'")+"  # Aurora, MySQL",
 			sql("CREATE USER '{account}'@'%' IDENTIFIED VIA gssapi USING '{user}'")+"  # MariaDB"),
-		DependsOn: causes,
+		DependsOn: append(causes, codeReader),
 		match:     dbMatch(func(r *probe.Result) bool { return reason(r, probe.ReasonDBOtherPlugin) }),
 	}, {
 		Code: "db-realm-mismatch", Severity: Error,
@@ -166,27 +167,28 @@ func databaseAccountRules() []Rule {
 		Means:     "The realm of the database account (CREATE USER … BY) is not the user's: misspelt, in lower case, or another directory's.",
 		Cause:     "The user is {user}, the account is for realm {spnrealm}.",
 		Remedy:    do("Give the database account the user's realm.", sql("SHOW CREATE USER '{account}'@'%'"), sql("ALTER USER '{account}'@'%' IDENTIFIED WITH 'authentication_kerberos' BY '{realm}'")),
-		DependsOn: causes,
+		DependsOn: append(causes, codeReader),
 		match:     dbMatch(func(r *probe.Result) bool { return reason(r, probe.ReasonDBRealmMismatch) }),
 	}}
 }
 
 // dbMatch makes a rule about databases from a condition on the database's own
-// result or on the database stages of a login: one match a database.
+// result or on the database stages of a login: one match a database, and one for each
+// instance of its cluster where the same does not hold by its endpoint.
 func dbMatch(holds func(*probe.Result) bool) func(*view) []match {
 	return func(v *view) []match {
 		byDB := map[string][]*probe.Result{}
 		for _, r := range slices.Concat(v.logins, v.dbs) {
 			if r.Outcome == probe.Failed && holds(r) && (r.ID.Kind == probe.Database || r.Facts[probe.FactFailedAt] == probe.AtDatabase) {
-				key := r.Facts[probe.FactDatabase]
+				key := askedAt(r)
 				byDB[key] = append(byDB[key], r)
 			}
 		}
 		var out []match
-		for _, name := range sortedKeys(byDB) {
+		for _, name := range databasePlaces(byDB) {
 			m := dbTrouble(byDB[name])
 			m.words["where"] = v.where(byDB[name])
-			m.spare = v.otherAddressWorks(byDB[name])
+			m.spare = aside(byDB[name][0]) || v.otherAddressWorks(byDB[name])
 			out = append(out, m)
 		}
 		return out
@@ -197,11 +199,11 @@ func dbPaused(v *view) []match {
 	byDB := map[string][]*probe.Result{}
 	for _, r := range slices.Concat(v.dbs, v.logins) {
 		if r.Outcome == probe.Skipped && r.Reason == probe.ReasonPaused && (r.ID.Kind == probe.Database || r.Facts[probe.FactFailedAt] == probe.AtDatabase) {
-			byDB[r.Facts[probe.FactDatabase]] = append(byDB[r.Facts[probe.FactDatabase]], r)
+			byDB[askedAt(r)] = append(byDB[askedAt(r)], r)
 		}
 	}
 	var out []match
-	for _, name := range sortedKeys(byDB) {
+	for _, name := range databasePlaces(byDB) {
 		out = append(out, dbTrouble(byDB[name]))
 	}
 	return out
@@ -213,11 +215,11 @@ func (v *view) otherAddressWorks(failed []*probe.Result) bool {
 	if slices.ContainsFunc(failed, func(r *probe.Result) bool { return r.ID.Kind == probe.Login }) {
 		return false
 	}
-	name := failed[0].Facts[probe.FactDatabase]
+	where := failed[0].Facts[probe.FactEndpoint]
 	return slices.ContainsFunc(v.dbs, func(r *probe.Result) bool {
-		return r.Facts[probe.FactDatabase] == name && (r.Outcome == probe.OK || onPath(failed[0]) && answered(r))
+		return r.Facts[probe.FactEndpoint] == where && (r.Outcome == probe.OK || onPath(failed[0]) && answered(r))
 	}) || slices.ContainsFunc(v.logins, func(r *probe.Result) bool {
-		return r.Facts[probe.FactDatabase] == name && r.Outcome == probe.OK
+		return r.Facts[probe.FactEndpoint] == where && r.Outcome == probe.OK
 	})
 }
 

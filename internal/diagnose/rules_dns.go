@@ -302,7 +302,8 @@ func endpointUnresolvable(v *view) []match {
 	var out []match
 	for _, e := range sortedKeys(byEndpoint) {
 		rs := byEndpoint[e]
-		m := match{affects: rs, words: wordsOf(rs[0]).and(words{"seen": "this host's resolver has no address for it"}), evidence: evidenceOf(rs[0])}
+		m := match{affects: rs, words: wordsOf(rs[0]).and(words{"seen": "this host's resolver has no address for it"}), evidence: evidenceOf(rs[0]),
+			spare: aside(rs[0])}
 		m.explains = questions[e]
 		out = append(out, m)
 	}

@@ -82,7 +82,7 @@ const (
 func lastRules() []Rule {
 	var all []Code
 	for _, g := range [][]Rule{hostRules(), dnsRules(), serverRules(), kdcRules(), clockRules(), kpasswdRules(), databaseRules(),
-		secretRules(), accountRules(), proofRules(), databaseAccountRules(), serviceRules(), acceptRules(), loginRules(), fileRules(), applicationRules()} {
+		secretRules(), accountRules(), proofRules(), databaseAccountRules(), clusterRules(), serviceRules(), acceptRules(), loginRules(), fileRules(), applicationRules()} {
 		for _, r := range g {
 			all = append(all, r.Code)
 		}

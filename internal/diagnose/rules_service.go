@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/kerbagent/kerbagent/probe"
@@ -82,7 +83,7 @@ func acrossTrust(r *probe.Result) bool {
 
 // acceptRules are about the database's answer to a ticket.
 func acceptRules() []Rule {
-	causes := append(kdcCauses(), "endpoint-unresolvable")
+	causes := slices.Clip(append(kdcCauses(), "endpoint-unresolvable", codeReader))
 	return []Rule{{
 		Code: "db-spn-unexpected", Severity: Error,
 		Title: "database {database}: announces a service that is not its own",

@@ -19,6 +19,8 @@ type view struct {
 	kpw    []*pair // kpasswd addresses
 	dbs    []*probe.Result
 	logins []*probe.Result
+	// clusters is what is known of the databases' clusters: nobody was asked for it.
+	clusters []*probe.Result
 
 	// The same by what is looked up: a configuration may have thousands of servers.
 	kdcAt map[kdcKey]*kdcAddr
@@ -73,6 +75,10 @@ func newView(s Snapshot) *view {
 	asked := map[string]bool{}
 	for i := range s.Results {
 		r := &s.Results[i]
+		if r.ID.Kind == probe.Database && r.ID.Variant == variantInstances {
+			v.clusters = append(v.clusters, r)
+			continue
+		}
 		v.all = append(v.all, r)
 		v.nameHost(r)
 		v.at[r.ID.Address.Addr()] = append(v.at[r.ID.Address.Addr()], r)
@@ -171,10 +177,11 @@ func (v *view) since(r *probe.Result) time.Time {
 	return r.Started
 }
 
-// everyLoginWorks reports whether there are logins, and that each has just worked.
+// everyLoginWorks reports whether there are logins, and that each that decides has
+// just worked.
 func (v *view) everyLoginWorks() bool {
 	for _, l := range v.logins {
-		if l.Outcome != probe.OK {
+		if decides(l) && l.Outcome != probe.OK {
 			return false
 		}
 	}

@@ -140,7 +140,7 @@ func ipOf(rs []*probe.Result) string {
 // or are addresses, so nothing that a peer says can get into a command that
 // somebody pastes.
 func safeWords() []string {
-	return []string{"file", "realm", "domain", "user", "account", "database", "endpoint", "host", "port", "address", "ip", "ip6", "cidr", "kdc", "server", "unit", "uid"}
+	return []string{"file", "realm", "domain", "user", "account", "database", "endpoint", "host", "port", "address", "ip", "ip6", "cidr", "kdc", "server", "unit", "uid", "instance"}
 }
 
 // plain replaces what a shell would not take as one word by an empty word.
@@ -164,7 +164,7 @@ func wordsOf(r *probe.Result) words {
 	w := words{
 		"realm": r.Facts[probe.FactRealm], "domain": domainOf(r.Facts[probe.FactRealm]),
 		"user": r.Facts[probe.FactUser], "database": r.Facts[probe.FactDatabase],
-		"endpoint": plain(r.Facts[probe.FactEndpoint]), "kdc": r.ID.Target, "file": r.Facts[probe.FactSecretFile],
+		"instance": plain(r.Facts[probe.FactInstance]), "endpoint": plain(r.Facts[probe.FactEndpoint]), "kdc": r.ID.Target, "file": r.Facts[probe.FactSecretFile],
 	}
 	w["account"], _, _ = strings.Cut(w["user"], "@")
 	if i := strings.LastIndexByte(w["endpoint"], ':'); i >= 0 {

@@ -21,7 +21,7 @@ type Cost struct {
 // kpasswd servers for two SRV records more; the hosts' addresses mostly come with them.
 func Costs(cfg *config.Config, resolver []netip.AddrPort) (out []Cost) {
 	d := New(cfg, nil, resolver, true)
-	for _, s := range Searches(cfg) {
+	for _, s := range (Known{}).Searches(cfg) {
 		c := Cost{Search: s, At: d.dnsFor(s.Name), Requests: 2}
 		r, _ := cfg.Realm(s.Name)
 		switch {
@@ -48,7 +48,7 @@ func (d *Finder) Take(from *Finder, same func(Search) bool) {
 	defer from.mu.Unlock()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, s := range Searches(d.cfg) {
+	for _, s := range (Known{}).Searches(d.cfg) {
 		if s.Kind == probe.Database || !same(s) {
 			continue
 		}

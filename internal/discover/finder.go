@@ -194,7 +194,9 @@ func (d *Finder) Expire(of Search) {
 		delete(d.kpasswd, of.Name)
 	case probe.Database:
 		db, _ := d.cfg.Database(of.Name)
-		host = db.Host
+		if host = db.Host; of.Host != "" {
+			host = of.Host
+		}
 	}
 	maps.DeleteFunc(d.names, func(key string, _ *found[[]netip.Addr]) bool {
 		return strings.HasPrefix(key, strings.ToLower(host)+"[")

@@ -19,19 +19,29 @@ import (
 type Search struct {
 	Kind probe.Kind // KDC, Kpasswd or Database
 	Name string     // the realm's or the database's name in the configuration
+	Host string     // of an instance of the database; empty for the database's own endpoint
 }
 
 // Key returns a name of the search, for logs.
-func (s Search) Key() string { return fmt.Sprintf("names of %s %s", s.Kind, s.Name) }
+func (s Search) Key() string {
+	if s.Host != "" {
+		return fmt.Sprintf("names of %s %s, instance %s", s.Kind, s.Name, s.Host)
+	}
+	return fmt.Sprintf("names of %s %s", s.Kind, s.Name)
+}
 
-// Searches returns all that a configuration asks to look up.
-func Searches(cfg *config.Config) []Search {
+// Searches returns all that is to be looked up: what a configuration names, and the
+// instances that are known.
+func (k Known) Searches(cfg *config.Config) []Search {
 	var out []Search
 	for _, r := range cfg.Realms {
-		out = append(out, Search{probe.KDC, r.Name}, Search{probe.Kpasswd, r.Name})
+		out = append(out, Search{Kind: probe.KDC, Name: r.Name}, Search{Kind: probe.Kpasswd, Name: r.Name})
 	}
 	for _, db := range cfg.Databases {
-		out = append(out, Search{probe.Database, db.Name})
+		out = append(out, Search{Kind: probe.Database, Name: db.Name})
+		for _, i := range k.InstancesOf(db) {
+			out = append(out, Search{Kind: probe.Database, Name: db.Name, Host: i.Host})
+		}
 	}
 	return out
 }
@@ -40,7 +50,10 @@ func Searches(cfg *config.Config) []Search {
 // looked up when what was found is over; databases share the patience of this host's
 // DNS servers.
 func (s Search) Beat(cfg *config.Config) time.Duration {
-	if s.Kind == probe.Database {
+	switch {
+	case s.Host != "": // an instance keeps its address for long
+		return max(LongestTTL, cfg.Probes.Interval)
+	case s.Kind == probe.Database:
 		return time.Duration(len(cfg.Databases)) * cfg.Probes.Seldom()
 	}
 	return cfg.Probes.Interval
@@ -59,6 +72,9 @@ func (d *Finder) Find(ctx context.Context, of Search) (servers []Server, err err
 		servers, err = d.kpasswdOf(ctx, of.Name)
 	default:
 		db, _ := d.cfg.Database(of.Name)
+		if of.Host != "" {
+			db.Host = of.Host
+		}
 		servers, err = d.endpoint(ctx, db)
 	}
 	if ctx.Err() != nil {
@@ -84,10 +100,13 @@ func (d *Finder) Most(of Search) int {
 type Known struct {
 	Resolver []netip.AddrPort // this host's DNS servers
 	Servers  map[Search]Servers
+	Clusters map[string]Cluster // by the database's name
 }
 
 // Of returns what is known of one name.
-func (k Known) Of(kind probe.Kind, name string) Servers { return k.Servers[Search{kind, name}] }
+func (k Known) Of(kind probe.Kind, name string) Servers {
+	return k.Servers[Search{Kind: kind, Name: name}]
+}
 
 // Servers is what a search has found.
 type Servers struct {
@@ -101,8 +120,9 @@ type Servers struct {
 // Memory is what searches have found so far. It may be used by several
 // goroutines.
 type Memory struct {
-	mu sync.Mutex
-	of map[Search]*history
+	mu       sync.Mutex
+	of       map[Search]*history
+	clusters map[string]Cluster
 }
 
 // Learn takes in what a search has found, of which at most addresses are kept,
@@ -130,18 +150,19 @@ func (m *Memory) Failing(of Search) bool {
 	return h != nil && len(h.servers) == 0
 }
 
-// Forget forgets what some searches have found.
+// Forget forgets what some searches have found, and the clusters of such databases.
 func (m *Memory) Forget(which func(Search) bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	maps.DeleteFunc(m.of, func(s Search, _ *history) bool { return which(s) })
+	maps.DeleteFunc(m.clusters, func(name string, _ Cluster) bool { return which(Search{Kind: probe.Database, Name: name}) })
 }
 
 // Known returns what is known now.
 func (m *Memory) Known(resolver []netip.AddrPort) Known {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	k := Known{Resolver: resolver, Servers: make(map[Search]Servers, len(m.of))}
+	k := Known{Resolver: resolver, Servers: make(map[Search]Servers, len(m.of)), Clusters: maps.Clone(m.clusters)}
 	for of, h := range m.of {
 		s := Servers{Asked: true, Now: h.servers, Err: h.err}
 		s.Lost, s.Gone = h.formers()

@@ -39,12 +39,32 @@ func Name(k probe.Kind) (name, port string) {
 // question, so its server is named by what it is there for.
 func ServerName(r *probe.Result) string {
 	switch {
+	case r.Facts[probe.FactDBRole] != "":
+		return r.ID.Target + " (" + r.Facts[probe.FactDBRole] + ")"
 	case r.ID.Kind != probe.DNS:
 		return r.ID.Target
 	case r.Facts[probe.FactRole] == probe.RoleHost:
 		return "this host's resolver"
 	}
 	return r.Facts[probe.FactRealm]
+}
+
+// AsksNobody reports whether a result is no answer to a question: it says what is
+// known of a database's cluster, whose instances have rows of their own.
+func AsksNobody(r *probe.Result) bool {
+	return r.ID.Kind == probe.Database && r.Facts[probe.FactInstances]+r.Facts[probe.FactHidden] != ""
+}
+
+// Place returns a database's name, and which instance of its cluster a result is of.
+func Place(r *probe.Result, database string) string {
+	instance, role := r.Facts[probe.FactInstance], r.Facts[probe.FactDBRole]
+	switch {
+	case instance == "":
+		return database
+	case role == "":
+		return database + ", instance " + instance
+	}
+	return database + ", " + role + " " + instance
 }
 
 // Servers gathers items by the server that their result is of, in their order.

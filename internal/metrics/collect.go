@@ -91,7 +91,7 @@ func (m *Metrics) seriesOf(g *group, out []sample) []sample {
 		durations(stageDuration, &s.took, kind, label("stage", s.name), target)
 	}
 	for _, p := range g.points {
-		labels := []*dto.LabelPair{label("address", p.at[2]), label("family", p.at[4]), kind, label("realm", p.at[6]), target, label("transport", p.at[3]), label("variant", p.at[5])}
+		labels := []*dto.LabelPair{label("address", p.at[2]), label("db_instance", p.at[7]), label("family", p.at[4]), kind, label("realm", p.at[6]), target, label("transport", p.at[3]), label("variant", p.at[5])}
 		gauge := func(name string, v float64) {
 			out = append(out, sample{desc: m.descs[name], labels: labels, gauge: &dto.Gauge{Value: &v}})
 		}

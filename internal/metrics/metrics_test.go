@@ -29,7 +29,10 @@ var (
 	reader   = database("10.0.3.21:3306")
 	alice    = login("alice@CORP.EXAMPLE.COM", "orders")
 	etl      = login("etl@ONPREM.LOCAL", "orders")
-	file     = probe.Target{ID: probe.ID{Kind: probe.Krb5Conf, Target: "/etc/krb5.conf"}}
+	// aliceThere is alice's login at one instance.
+	aliceThere = probe.Target{ID: probe.ID{Kind: probe.Login, Target: "alice@CORP.EXAMPLE.COM@orders", Variant: "orders-3"},
+		Facts: probe.Facts{probe.FactUser: "alice@CORP.EXAMPLE.COM", probe.FactDatabase: "orders", probe.FactInstance: "orders-3"}}
+	file = probe.Target{ID: probe.ID{Kind: probe.Krb5Conf, Target: "/etc/krb5.conf"}}
 )
 
 func database(at string) probe.Target {
@@ -102,7 +105,7 @@ func same(t *testing.T, got, want string) {
 // full is a small plan with good and bad results.
 func full(o Options) *Metrics {
 	m := New(o)
-	m.Track([]probe.Target{question, kdcUDP, kdcTCP, kdcLarge, writer, reader, alice, etl, file})
+	m.Track([]probe.Target{question, kdcUDP, kdcTCP, kdcLarge, writer, reader, alice, etl, aliceThere, file})
 	m.Observe(good(question))
 	m.Observe(ran(kdcUDP, probe.OK, "", probe.Samples{probe.SampleSkew: -1.5}, probe.Stage{Name: "as", Duration: 29 * time.Millisecond}))
 	m.Observe(bad(kdcTCP, probe.ReasonConnectTimeout))
@@ -112,6 +115,7 @@ func full(o Options) *Metrics {
 	m.Observe(ran(alice, probe.OK, "", probe.Samples{probe.SampleTicketEnd: 1.8e9, probe.SamplePasswordExpiry: 1.85e9},
 		probe.Stage{Name: "as-preauth", Duration: 4 * time.Millisecond}, probe.Stage{Name: "tgs", Duration: time.Millisecond}))
 	m.Observe(bad(etl, probe.ReasonKRBPreauthFailed))
+	m.Observe(bad(aliceThere, probe.ReasonDBPluginMissing))
 	m.Observe(bad(file, "krb5conf-rdns"))
 	issue := file
 	issue.ID.Variant = "krb5conf-rdns:12"
@@ -163,14 +167,14 @@ func TestHiddenUsersAreNowhere(t *testing.T) {
 			t.Errorf("%s is in it", name)
 		}
 	}
-	same(t, series(t, m, "kerbagent_login_", "kerbagent_password", `kerbagent_probe_success{address="",family="",probe="login"`), `
+	same(t, series(t, m, "kerbagent_login_", "kerbagent_password", `kerbagent_probe_success{address="",db_instance="",family="",probe="login"`), `
 kerbagent_login_breaker_open{user="user-1"} 0
 kerbagent_login_breaker_open{user="user-2"} 1
 kerbagent_login_success{database="orders",user="user-1"} 1
 kerbagent_login_success{database="orders",user="user-2"} 0
 kerbagent_password_expiry_timestamp_seconds{user="user-1"} 1.85e+09
-kerbagent_probe_success{address="",family="",probe="login",realm="",target="user-1@orders",transport="",variant=""} 1
-kerbagent_probe_success{address="",family="",probe="login",realm="",target="user-2@orders",transport="",variant=""} 0`)
+kerbagent_probe_success{address="",db_instance="",family="",probe="login",realm="",target="user-1@orders",transport="",variant=""} 1
+kerbagent_probe_success{address="",db_instance="",family="",probe="login",realm="",target="user-2@orders",transport="",variant=""} 0`)
 
 	m.Track([]probe.Target{etl}) // who was user-2 is user-1 now: nothing of the other's may be left to it
 	same(t, series(t, m, "kerbagent_login_", "kerbagent_password", `kerbagent_probe_failures_total{probe="login",reason="krb-preauth-failed"`), `
@@ -200,7 +204,7 @@ func TestWhatStaysKeepsItsCounts(t *testing.T) {
 	same(t, series(t, m, `kerbagent_probe_failures_total{probe="kdc",reason="refused"`, `kerbagent_probe_duration_seconds_count{probe="kdc"`, "kerbagent_probe_success"), `
 kerbagent_probe_duration_seconds_count{probe="kdc",target="dc1.corp.example.com"} 2
 kerbagent_probe_failures_total{probe="kdc",reason="refused",target="dc1.corp.example.com"} 2
-kerbagent_probe_success{address="[fd00::10]:88",family="ipv6",probe="kdc",realm="CORP.EXAMPLE.COM",target="dc1.corp.example.com",transport="tcp",variant=""} 0`)
+kerbagent_probe_success{address="[fd00::10]:88",db_instance="",family="ipv6",probe="kdc",realm="CORP.EXAMPLE.COM",target="dc1.corp.example.com",transport="tcp",variant=""} 0`)
 }
 
 // A question that is not asked is neither good nor bad; a login that is held
@@ -215,12 +219,12 @@ func TestSkipped(t *testing.T) {
 	m.Observe(held(alice, probe.ReasonPaused))
 	same(t, series(t, m, shown...), `
 kerbagent_login_success{database="orders",user="alice@CORP.EXAMPLE.COM"} 0
-kerbagent_probe_last_success_timestamp_seconds{address="10.0.1.10:88",family="ipv4",probe="kdc",realm="CORP.EXAMPLE.COM",target="dc1.corp.example.com",transport="udp",variant="large"} 1.79534880003e+09
+kerbagent_probe_last_success_timestamp_seconds{address="10.0.1.10:88",db_instance="",family="ipv4",probe="kdc",realm="CORP.EXAMPLE.COM",target="dc1.corp.example.com",transport="udp",variant="large"} 1.79534880003e+09
 kerbagent_probe_skips_total{probe="login",reason="paused",target="alice@CORP.EXAMPLE.COM@orders"} 1`)
 	m.Observe(good(alice))
 	same(t, series(t, m, "kerbagent_login_success", "kerbagent_probe_success"), `
 kerbagent_login_success{database="orders",user="alice@CORP.EXAMPLE.COM"} 1
-kerbagent_probe_success{address="",family="",probe="login",realm="",target="alice@CORP.EXAMPLE.COM@orders",transport="",variant=""} 1`)
+kerbagent_probe_success{address="",db_instance="",family="",probe="login",realm="",target="alice@CORP.EXAMPLE.COM@orders",transport="",variant=""} 1`)
 	m.Observe(held(alice, probe.ReasonNoRecord))
 	same(t, series(t, m, "kerbagent_login_success", "kerbagent_probe_success"), `
 kerbagent_login_success{database="orders",user="alice@CORP.EXAMPLE.COM"} 1`)
@@ -287,8 +291,8 @@ func TestHostileWords(t *testing.T) {
 	}
 	same(t, series(t, m, "kerbagent_probe_success", "kerbagent_login_success"), `
 kerbagent_login_success{database="orders",user="alice@CORP.EXAMPLE.COM"} 0
-kerbagent_probe_success{address="",family="",probe="krb5conf",realm="",target="/tmp/`+"\uFFFD"+`\"\n",transport="",variant=""} 1
-kerbagent_probe_success{address="",family="",probe="login",realm="",target="alice@CORP.EXAMPLE.COM@orders",transport="",variant=""} 0`)
+kerbagent_probe_success{address="",db_instance="",family="",probe="krb5conf",realm="",target="/tmp/`+"\uFFFD"+`\"\n",transport="",variant=""} 1
+kerbagent_probe_success{address="",db_instance="",family="",probe="login",realm="",target="alice@CORP.EXAMPLE.COM@orders",transport="",variant=""} 0`)
 }
 
 func TestConcurrentUse(t *testing.T) {

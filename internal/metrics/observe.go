@@ -95,7 +95,8 @@ func (g *group) stage(name string) *histogram {
 func (m *Metrics) login(p *point, r probe.Result) {
 	user := m.tracked.users[p.facts[probe.FactUser]]
 	if r.Outcome != probe.Skipped {
-		m.gauges[loginSuccess].WithLabelValues(user, safe(p.facts[probe.FactDatabase])).Set(number(r.Outcome == probe.OK))
+		name, labels := p.loginSeries(user)
+		m.gauges[name].WithLabelValues(labels...).Set(number(r.Outcome == probe.OK))
 	}
 	switch end, ok := r.Samples[probe.SamplePasswordExpiry]; {
 	case ok:
@@ -103,6 +104,15 @@ func (m *Metrics) login(p *point, r probe.Result) {
 	case r.Outcome == probe.OK && !cached(r): // the KDC had the occasion to say so: it ends no more
 		m.gauges[passwordExpiry].DeleteLabelValues(user)
 	}
+}
+
+// loginSeries returns the metric and the labels of a login, by the database's endpoint or at an instance.
+func (p *point) loginSeries(user string) (name string, labels []string) {
+	labels = []string{user, safe(p.facts[probe.FactDatabase])}
+	if instance := p.at[7]; instance != "" {
+		return instanceLogin, append(labels, instance)
+	}
+	return loginSuccess, labels
 }
 
 // cached reports whether a login used a ticket that it found.

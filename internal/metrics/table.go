@@ -35,6 +35,7 @@ const (
 	stageDuration     = "kerbagent_probe_stage_duration_seconds"
 	clockSkew         = "kerbagent_kdc_clock_skew_seconds"
 	loginSuccess      = "kerbagent_login_success"
+	instanceLogin     = "kerbagent_instance_login_success"
 	loginBreaker      = "kerbagent_login_breaker_open"
 	passwordExpiry    = "kerbagent_password_expiry_timestamp_seconds"
 	ticketExpiry      = "kerbagent_ticket_expiry_timestamp_seconds"
@@ -46,7 +47,7 @@ const (
 
 // Table returns every metric of kerbagent's own, in the order of the docs.
 func Table() []Row {
-	where := []string{"probe", "target", "address", "transport", "family", "variant", "realm"}
+	where := []string{"probe", "target", "address", "transport", "family", "variant", "realm", "db_instance"}
 	return slices.Concat([]Row{
 		{finding, TypeGauge, []string{"code", "severity"},
 			"Findings with this code and severity now: root causes, without their consequences. Every code at its worst severity is 0 from the start.",
@@ -57,6 +58,9 @@ func Table() []Row {
 		{loginSuccess, TypeGauge, []string{"user", "database"},
 			"1 where the latest login that was tried went all the way to SELECT CURRENT_USER(), 0 where it failed. Also 0 while a login is paused because it was refused; otherwise unchanged while a login is paused.",
 			`kerbagent_login_success == 0`},
+		{instanceLogin, TypeGauge, []string{"user", "database", "db_instance"},
+			"The same for the login at one instance of the database's cluster, which costs the account no attempt. Series go with the instance.",
+			`kerbagent_instance_login_success == 0`},
 		{loginBreaker, TypeGauge, []string{"user"},
 			"1 while logins of this user are paused so that the account is not locked; ends when its secret changes.",
 			`kerbagent_login_breaker_open == 1`},

@@ -8,7 +8,7 @@ import (
 )
 
 // place is the label values of one probe, in the order of the table.
-type place [7]string
+type place [8]string
 
 // subject is two label values that several series share: probe and target, or
 // KDC and address.
@@ -166,7 +166,11 @@ func (m *Metrics) place(t probe.Target, users map[string]string) place {
 	case probe.DNS, probe.KDC, probe.Kpasswd:
 		realm = safe(t.Facts[probe.FactRealm])
 	}
-	return place{string(t.ID.Kind), safe(target), address, string(t.ID.Transport), t.ID.Family(), t.ID.Variant, realm}
+	variant := t.ID.Variant
+	if t.ID.Kind == probe.Login {
+		variant = "" // the instance has a label of its own
+	}
+	return place{string(t.ID.Kind), safe(target), address, string(t.ID.Transport), t.ID.Family(), variant, realm, safe(t.Facts[probe.FactInstance])}
 }
 
 // joined puts a probe into its group of the next tracked.
@@ -214,7 +218,8 @@ func (m *Metrics) sweep(next tracked) {
 			s := p.at.kdc()
 			m.gauges[clockSkew].DeleteLabelValues(s[:]...)
 		case kind == probe.Login && !logins[p.at]:
-			m.gauges[loginSuccess].DeleteLabelValues(m.tracked.users[p.facts[probe.FactUser]], safe(p.facts[probe.FactDatabase]))
+			name, labels := p.loginSeries(m.tracked.users[p.facts[probe.FactUser]])
+			m.gauges[name].DeleteLabelValues(labels...)
 		}
 	}
 	kinds := map[string]bool{}

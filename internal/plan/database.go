@@ -39,17 +39,17 @@ type Programs interface {
 }
 
 // aboutDatabase asks a database at each of its addresses, without a login.
-func (p *Planner) aboutDatabase(db config.Database, servers []discover.Server) (jobs []Job) {
-	after := ""
-	if i := p.firstLogin(db); i >= 0 {
-		after = p.loginProbe(p.cfg.Logins[i], db).ID().String()
+func (p *Planner) aboutDatabase(at place, servers []discover.Server) (jobs []Job) {
+	db, after := at.db, ""
+	if i := p.firstLogin(db); i >= 0 && (at.instance.ID == "" || p.world.Tickets != nil) {
+		after = p.loginProbe(p.cfg.Logins[i], at).ID().String()
 	}
-	for _, at := range discover.Spots(servers) {
-		if !p.world.Routable(at.Addr) {
+	for _, spot := range discover.Spots(servers) {
+		if !p.world.Routable(spot.Addr) {
 			continue
 		}
-		j := p.job(p.databaseProbe(db, netip.AddrPortFrom(at.Addr, at.Port)))
-		j.Database, j.After, j.First = db, after, len(jobs) == 0
+		j := p.job(p.databaseProbe(at, netip.AddrPortFrom(spot.Addr, spot.Port)))
+		j.Database, j.Instance, j.After, j.First = db, at.instance.ID, after, len(jobs) == 0
 		jobs = append(jobs, j)
 	}
 	return jobs
@@ -61,26 +61,27 @@ func (p *Planner) firstLogin(db config.Database) int {
 }
 
 // databaseProbe asks a database at one address that no login covers.
-func (p *Planner) databaseProbe(db config.Database, addr netip.AddrPort) database.Probe {
+func (p *Planner) databaseProbe(at place, addr netip.AddrPort) database.Probe {
+	db := at.db
 	user, realm, known := probe.Stranger, db.Realm, false
 	if i := p.firstLogin(db); i >= 0 {
 		user, realm, known = p.cfg.Logins[i].User, p.cfg.Logins[i].Realm, true
 	}
-	facts := databaseFacts(db)
+	facts := at.facts()
 	facts[probe.FactRealm] = realm
 	record := user // by which the ledger knows the user: as a login's
 	if known {
 		record = user + "@" + realm
 		facts[probe.FactUser] = record
 	}
-	return database.Probe{Host: db.Host, Server: database.Server{Address: addr, TLS: p.tls[db.Name]}, User: user, Known: known,
+	return database.Probe{Host: db.Host, Server: database.Server{Address: addr, TLS: p.tlsOf(at)}, User: user, Known: known,
 		Dialer: p.world.Dialer, Timeout: p.cfg.Probes.Timeout, Now: p.world.Now, Facts: facts, Guard: p.world.Guard.Handshakes(db, record)}
 }
 
 // aboutLogin logs a user in.
 func (p *Planner) aboutLogin(l config.Login, beat time.Duration) Job {
 	db, _ := p.cfg.Database(l.Database)
-	j := p.job(p.loginProbe(l, db))
+	j := p.job(p.loginProbe(l, here(db)))
 	j.Beat, j.Every, j.Limit, j.Prompt = beat, beat, min(3*p.cfg.Probes.LoginTimeout(), beat), false
 	j.Login, j.Database = l, db
 	i := p.firstLogin(db)
@@ -88,8 +89,8 @@ func (p *Planner) aboutLogin(l config.Login, beat time.Duration) Job {
 	return j
 }
 
-func (p *Planner) loginProbe(l config.Login, db config.Database) login.Probe {
-	facts := databaseFacts(db)
+func (p *Planner) loginProbe(l config.Login, at place) login.Probe {
+	db, facts := at.db, at.facts()
 	realm, _ := p.cfg.Realm(l.Realm)
 	for k, v := range realmFacts(realm) {
 		facts[k] = v
@@ -102,12 +103,16 @@ func (p *Planner) loginProbe(l config.Login, db config.Database) login.Probe {
 		facts[probe.FactRC4] = "true"
 	}
 	out := login.Probe{
-		User: client.Principal{Name: l.User, Realm: l.Realm}, Database: db.Name, Host: db.Host, HomeRealm: db.Realm,
-		Endpoint: p.endpoint(l, db), Material: func() (login.Material, error) { return p.world.Material(l) }, Locator: p.namesOf(l),
+		User: client.Principal{Name: l.User, Realm: l.Realm}, Database: db.Name, Instance: at.instance.ID, Host: db.Host, HomeRealm: db.Realm,
+		Endpoint: p.endpoint(l, at), Material: p.material(l, at), Locator: p.namesOf(l),
 		AllowSPN: p.allowSPN(db), Dialer: p.world.Dialer, Timeout: p.cfg.Probes.Timeout, Now: p.world.Now, Facts: facts,
 		Account:    p.world.Guard.Account(l.Principal()),
 		Handshakes: p.world.Guard.Logins(db, l.Principal()), Path: p.world.Guard.Handshakes(db, l.Principal()),
-		SPNHosts: p.spnHosts(db), AllowRC4: realm.AllowRC4, Salted: isAD(realm.Kind),
+		SPNHosts: p.spnHosts(at), AllowRC4: realm.AllowRC4, Salted: isAD(realm.Kind),
+		IsInstance: func(id string) bool { _, ok := db.InstanceHost(id); return ok },
+	}
+	if p.world.Tickets != nil && at.instance.ID == "" {
+		out.OnTicket = func(t *client.Shared) { p.world.Tickets.KeepTicket(l, t) }
 	}
 	if p.world.ServiceRealm != nil {
 		out.ServiceRealm = func(host string) string { return cmp.Or(p.world.ServiceRealm(host), l.Realm) }
@@ -133,7 +138,8 @@ func (p *Planner) namesOf(l config.Login) Names {
 // endpoint returns what finds the addresses that a login goes to: of those that
 // this host has a way to, first the one whose turn it is. A login as programs
 // do it goes on to the next where one does not connect.
-func (p *Planner) endpoint(l config.Login, db config.Database) func(context.Context) (database.Server, error) {
+func (p *Planner) endpoint(l config.Login, at place) func(context.Context) (database.Server, error) {
+	db := at.db
 	return func(ctx context.Context) (database.Server, error) {
 		addrs, err := p.namesOf(l).Addresses(ctx, db.Host)
 		if err != nil {
@@ -143,10 +149,10 @@ func (p *Planner) endpoint(l config.Login, db config.Database) func(context.Cont
 			addrs = usable
 		}
 		turn := 0
-		if p.world.Turn != nil {
+		if p.world.Turn != nil && at.instance.ID == "" {
 			turn = p.world.Turn(l) % len(addrs)
 		}
-		s := database.Server{Address: netip.AddrPortFrom(addrs[turn], db.Port), TLS: p.tls[db.Name], Turned: turn > 0}
+		s := database.Server{Address: netip.AddrPortFrom(addrs[turn], db.Port), TLS: p.tlsOf(at), Turned: turn > 0}
 		if p.asPrograms(l) {
 			for i := 1; i < len(addrs); i++ {
 				s.Others = append(s.Others, netip.AddrPortFrom(addrs[(turn+i)%len(addrs)], db.Port))
@@ -167,8 +173,9 @@ func (p *Planner) allowSPN(db config.Database) func(client.Principal) bool {
 }
 
 // spnHosts reports of which hosts a database's announced service may be.
-func (p *Planner) spnHosts(db config.Database) kerberos.Hosts {
-	h := kerberos.Hosts{Endpoint: db.Host, Also: db.SPNHosts, Strict: db.StrictSPN,
+func (p *Planner) spnHosts(at place) kerberos.Hosts {
+	db := at.db
+	h := kerberos.Hosts{Endpoint: db.Host, Also: append(slices.Clip(db.SPNHosts), at.endpoint), Strict: db.StrictSPN,
 		Remember: func(host string) (string, error) { return p.world.Guard.FirstHost(db, host) }}
 	for _, o := range p.cfg.Databases {
 		if o.Name != db.Name && !strings.EqualFold(o.Host, db.Host) {

@@ -5,6 +5,10 @@ import "time"
 // firstRound is within what time everything is asked once when a host begins alone.
 const firstRound = 15 * time.Second
 
+// soonAtInstance is how long a new instance waits for its first login at most; with
+// the login itself that is less than a minute.
+const soonAtInstance = 30 * time.Second
+
 // Of a fleet that begins as one: within how many intervals names are looked up, what
 // leads a way that is asked seldom runs first, and the rest. No server gets more than
 // twice of what goes on forever: TestFleet.
@@ -25,6 +29,9 @@ func (p *Planner) First(jobs []Job) []Pull {
 			if within = fleetRest * interval; j.Leads {
 				within = fleetLeads * interval
 			}
+		}
+		if j.Instance != "" { // scaling out brings instances that nobody has tried
+			within = min(within, soonAtInstance)
 		}
 		if within < j.Beat || j.Login.User != "" { // logins that are paced may have none in sight
 			out = append(out, Pull{Key: j.Key, Within: within})

@@ -42,6 +42,7 @@ type Job struct {
 	OddPort bool           // only an SRV record names the port
 
 	Login    config.Login    // the login that is tried; zero for none
+	Instance string          // the instance of the database's cluster that is asked; empty: the endpoint
 	Database config.Database // the database that a handshake is begun with; zero for none
 	Tells    bool            // the login's connection tells of the database itself
 	After    string          // key of the login that asks what this asks, without a failure; empty for none
@@ -141,6 +142,8 @@ func factsOf(p probe.Probe) probe.Facts {
 		return p.facts
 	case limits:
 		return p.facts
+	case members:
+		return p.facts
 	}
 	return nil
 }
@@ -202,4 +205,27 @@ func (l limits) Run(context.Context) probe.Result {
 	rec := probe.Begin(l.id, l.now)
 	rec.Facts(l.facts)
 	return rec.Skip(probe.ReasonNotAsked, fmt.Errorf("DNS names more than is asked: %s are left out", l.facts[probe.FactLeftOut]))
+}
+
+// variantInstances tells what is known of a cluster from the questions to its database.
+const variantInstances = "instances"
+
+// members is what is known of a database's cluster, as a result among the others. It asks nobody.
+type members struct {
+	id    probe.ID
+	facts probe.Facts
+	now   func() time.Time
+}
+
+// AsksNobody reports whether a job tells what is known of a cluster.
+func (j Job) AsksNobody() bool { _, is := j.Probes[0].(members); return is }
+
+// ID has no address.
+func (m members) ID() probe.ID { return m.id }
+
+// Run asks nobody.
+func (m members) Run(context.Context) probe.Result {
+	rec := probe.Begin(m.id, m.now)
+	rec.Facts(m.facts)
+	return rec.OK()
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/kerbagent/kerbagent/config"
 	"github.com/kerbagent/kerbagent/internal/discover"
+	"github.com/kerbagent/kerbagent/krb5/client"
 	"github.com/kerbagent/kerbagent/probe"
 	"github.com/kerbagent/kerbagent/probe/database"
 	"github.com/kerbagent/kerbagent/probe/login"
@@ -30,6 +31,13 @@ type Guard interface {
 	FirstHost(db config.Database, host string) (string, error)
 }
 
+// Tickets keeps the tickets that logins get. The logins at a cluster's instances use
+// the one that the login by its name got, and make no attempt of their own.
+type Tickets interface {
+	KeepTicket(config.Login, *client.Shared)
+	Ticket(config.Login) *client.Shared
+}
+
 // World is what jobs need beside the configuration.
 type World struct {
 	Dialer       probe.Dialer
@@ -41,6 +49,7 @@ type World struct {
 	Material     func(config.Login) (login.Material, error) // returns the secret with which a user proves its identity
 	ServiceRealm func(host string) string                   // the realm of a service that is announced without one; nil: the database's
 	Turn         func(config.Login) int                     // which of a database's addresses is next; nil: always the first
+	Tickets      Tickets                                    // of logins, for those at the instances of their databases; nil: none is made there
 	Krb5Conf     probe.Probe                                // the probe of this host's krb5.conf; nil where it is not checked
 	Applications probe.Probe                                // of the report on this host's applications; nil where none is configured
 	PerHour      int                                        // attempts an hour and account; 0: config.MaxLoginsAnHour
@@ -102,11 +111,17 @@ func (p *Planner) Jobs(known discover.Known) []Job {
 			l.add(p.job(p.lack(probe.Database, db.Host, databaseFacts(db), at.Err)))
 		}
 		l.add(p.aboutLimits(probe.Database, db.Host, databaseFacts(db), at.Now)...)
-		l.add(p.ways(at).aboutDatabase(db, slices.Concat(at.Now, at.Lost))...)
-		l.addGone(p.ways(at).aboutDatabase(db, at.Gone))
+		l.add(p.ways(at).aboutDatabase(here(db), slices.Concat(at.Now, at.Lost))...)
+		l.addGone(p.ways(at).aboutDatabase(here(db), at.Gone))
+		jobs, gone := p.aboutInstances(db, known)
+		l.add(jobs...)
+		l.addGone(gone)
 	}
 	for i, login := range p.cfg.Logins {
 		l.add(p.aboutLogin(login, p.beats[i]))
+	}
+	for i, login := range p.cfg.Logins {
+		l.add(p.aboutInstanceLogins(login, p.beats[i], known)...)
 	}
 	if p.world.Krb5Conf != nil {
 		l.add(p.job(p.world.Krb5Conf))

@@ -23,7 +23,7 @@ func TestLoginsRotate(t *testing.T) {
 	p := New(&config.Config{}, world)
 	seen := map[netip.AddrPort]int{}
 	for turn = range 6 {
-		at, err := p.endpoint(config.Login{}, config.Database{Name: "orders", Host: "orders.test", Port: 3306})(t.Context())
+		at, err := p.endpoint(config.Login{}, here(config.Database{Name: "orders", Host: "orders.test", Port: 3306}))(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -29,7 +29,7 @@ func TestWhatHasNoWayAtAllIsAsked(t *testing.T) {
 		}
 		p := New(cfg, World{Routable: netip.Addr.Is4, Now: time.Now, Guard: guard.New(guard.Opened(nil, nil), guard.Options{})})
 		known := discover.Known{Servers: map[discover.Search]discover.Servers{}}
-		for _, s := range discover.Searches(cfg) {
+		for _, s := range (discover.Known{}).Searches(cfg) {
 			known.Servers[s] = discover.Servers{Asked: true, Now: []discover.Server{{Host: "x.test", Port: 1, Addrs: c.addrs}}}
 		}
 		asked := map[probe.Kind]map[netip.AddrPort]bool{}

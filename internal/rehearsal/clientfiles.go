@@ -73,7 +73,7 @@ func (w *World) WriteClientFiles(dir string) (Files, error) {
 		Config:   filepath.Join(dir, "kerbagent.yaml"),
 	}
 	for path, content := range map[string][]byte{
-		f.Krb5Conf: []byte(w.krb5Conf()), f.Keytab: w.clientKeytab, f.CA: w.database.CA(), f.Config: []byte(w.settings.yaml()),
+		f.Krb5Conf: []byte(w.krb5Conf()), f.Keytab: w.clientKeytab, f.CA: w.instanceCAs(), f.Config: []byte(w.settings.yaml()),
 	} {
 		if err := replace(path, content); err != nil {
 			return Files{}, fmt.Errorf("writing client files: %w", err)

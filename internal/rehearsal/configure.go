@@ -9,7 +9,7 @@ import (
 
 // configure makes the settings of a healthy world and its secret files.
 func (w *World) configure(kind config.Kind) error {
-	caFile, err1 := w.keep("ca.pem", w.database.CA())
+	caFile, err1 := w.keep("ca.pem", w.instanceCAs())
 	aliceFile, err2 := w.keep("alice.password", []byte(w.password(alicePassword)))
 	carolFile, err3 := w.keep("carol.password", []byte(w.password(carolPassword)))
 	etlFile, err4 := w.keepKeytab("etl")

@@ -40,7 +40,18 @@ func databaseFaults() []Fault {
 		databaseFault("db-tls-untrusted", mysqltest.Faults{Certificate: mysqltest.OtherCA}, "the database's certificate is of a CA that is not in the bundle: verification fails"),
 		databaseFault("db-certificate-expiring", mysqltest.Faults{Certificate: mysqltest.SoonExpire}, "the database's certificate ends in ten days; the login works"),
 		databaseFault("db-tls-required", mysqltest.Faults{NoTLS: true}, "the database offers no TLS, which the configuration wants: the login ends after the greeting"),
-		databaseFault("db-plugin-missing", mysqltest.Faults{PluginMissing: true}, "the database says ERROR 1524 in place of the auth switch"),
+		readerFault("db-plugin-missing", mysqltest.Faults{PluginMissing: true}, "the reader orders-3 says ERROR 1524 in place of the auth switch, as one that was not rebooted; logins by the cluster's name work"),
+		readerFault("reader-unlike-writer", mysqltest.Faults{Plugin: mysqltest.CachingSHA2}, "the reader orders-3 switches alice to caching_sha2_password, as one that does not have her account; logins by the cluster's name work"),
+		databaseFault("endpoint-members", mysqltest.Faults{CallsItself: "copy-1"}, "the cluster's name leads to an instance that calls itself copy-1, which the cluster does not list"),
+		databaseFault("db-topology-hidden", mysqltest.Faults{HideTopology: true}, "alice may log in, and may not read which instances the cluster has"),
+		{
+			Code:    "failover",
+			Summary: "between the logins of alice and etl the writer goes from orders-1 to orders-2",
+			play: func(w *World) error {
+				w.cluster.Then(clusterRows(readerName(0))...)
+				return nil
+			},
+		},
 		databaseFault("db-account-unknown", mysqltest.Faults{Plugin: mysqltest.CachingSHA2}, "the database switches alice to caching_sha2_password, as it does with users that it does not have"),
 		databaseFault("db-realm-mismatch", mysqltest.Faults{Realm: "CORP.EXAMPLE.ORG"}, "the auth switch names realm CORP.EXAMPLE.ORG, as after a mistyped CREATE USER … BY"),
 		databaseFault("db-spn-unexpected", mysqltest.Faults{SPN: "ldap/dc1.corp.example.com@" + corpRealm}, "the auth switch names ldap/dc1.corp.example.com: no ticket is asked for"),
@@ -85,6 +96,13 @@ func databaseFaults() []Fault {
 
 func databaseFault(code diagnose.Code, f mysqltest.Faults, summary string) Fault {
 	return Fault{Code: code, Summary: summary, play: func(w *World) error { return w.databaseScript(f) }}
+}
+
+// readerFault is one of the last reader.
+func readerFault(code diagnose.Code, f mysqltest.Faults, summary string) Fault {
+	return Fault{Code: code, Summary: summary, play: func(w *World) error {
+		return errors.Join(w.readers[len(w.readers)-1].SetFaults(f), w.only(alice))
+	}}
 }
 
 // databaseScript changes what the database does, and leaves alice the only login.

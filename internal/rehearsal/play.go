@@ -43,6 +43,12 @@ func (w *World) healServers() error {
 		c.dns.heal()
 	}
 	w.resolver.heal()
+	w.healCluster()
+	for _, r := range w.readers {
+		if err := r.SetFaults(mysqltest.Faults{}); err != nil {
+			return err
+		}
+	}
 	return w.database.SetFaults(mysqltest.Faults{})
 }
 

@@ -24,7 +24,10 @@ const (
 	onpremRealm  = "ONPREM.LOCAL"     // trusted by it
 	rdsZone      = "us-east-1.rds.amazonaws.com"
 	databaseHost = "orders.cluster-abc123." + rdsZone
-	instanceHost = "orders-1.abc123." + rdsZone // what the cluster's name is a CNAME of
+	readerHost   = "orders.cluster-ro-abc123." + rdsZone
+	customHost   = "reports.cluster-custom-abc123." + rdsZone // of the last reader alone
+	instanceZone = ".abc123." + rdsZone
+	instanceHost = "orders-1" + instanceZone // what the cluster's name is a CNAME of
 	databaseSPN  = "mysql/" + databaseHost
 )
 
@@ -79,7 +82,9 @@ type World struct {
 	dc1, dc2     *controller     // of corp
 	dcOnprem     *controller
 	resolver     *dnsServer
-	database     *mysqltest.Server
+	database     *mysqltest.Server   // the cluster's writer, orders-1
+	readers      []*mysqltest.Server // orders-2 and orders-3
+	cluster      *mysqltest.Cluster
 	keytab       dbKeytab    // the database's
 	kind         config.Kind // of the realms
 	settings     settings
@@ -235,6 +240,10 @@ func (w *World) startDNS() error {
 	_, _, _, ipDatabase, ipResolver := plan()
 	rds := newZone(rdsZone, "ns1."+rdsZone)
 	rds.add(alias(databaseHost, instanceHost), address(instanceHost, ipDatabase))
+	for i, ip := range readerAddresses() {
+		rds.add(address(readerName(i)+instanceZone, ip), address(readerHost, ip))
+	}
+	rds.add(alias(customHost, readerName(1)+instanceZone))
 	start := func(ip netip.Addr, resolving bool, zones ...*zone) (*dnsServer, error) {
 		s, err := startDNS(ip, resolving, zones...)
 		if err == nil {
@@ -253,20 +262,20 @@ func (w *World) startDNS() error {
 func (w *World) startDatabase() error {
 	_, _, _, ip, _ := plan()
 	w.keytab.renew(w.corp)
-	s, err := mysqltest.New(mysqltest.Config{
-		Addr:  netip.AddrPortFrom(ip, 0),
-		Names: []string{databaseHost},
-		Users: map[string]mysqltest.User{
-			"alice": {}, "etl": {}, "carol": {Principal: "carol@" + onpremRealm},
-		},
-		SPN: databaseSPN + "@" + corpRealm, Realm: corpRealm,
-		Acceptor: &w.keytab,
-	})
+	w.cluster = &mysqltest.Cluster{}
+	w.healCluster()
+	s, err := w.startInstance("orders-1", netip.AddrPortFrom(ip, 0))
 	if err != nil {
 		return fmt.Errorf("starting the database: %w", err)
 	}
 	w.database = s
-	w.ends = append(w.ends, s.Close)
+	for i, ip := range readerAddresses() { // all instances of a cluster have one port
+		s, err := w.startInstance(readerName(i), netip.AddrPortFrom(ip, w.database.Addr().Port()))
+		if err != nil {
+			return fmt.Errorf("starting a reader: %w", err)
+		}
+		w.readers = append(w.readers, s)
+	}
 	return nil
 }
 

@@ -119,6 +119,7 @@ func rehearsedCodes() []diagnose.Code {
 		"preauth-not-required", "etype-unsupported", "preauth-weak", "user-rc4", "ticket-rc4", "service-unknown", "service-realm-unmapped", "service-duplicate",
 		"trust-no-referral", "trust-realm-unreachable", "trust-etype", "db-silent", "db-path-mtu", "db-connection-cut", "db-refused", "db-not-mysql", "db-too-old", "db-host-blocked",
 		"db-host-denied", "db-too-many-connections", "db-tls-untrusted", "db-certificate-expiring", "db-tls-required", "db-plugin-missing",
+		"reader-unlike-writer", "endpoint-members", "db-topology-hidden", "failover",
 		"db-account-unknown", "db-realm-mismatch", "db-spn-unexpected", "db-ticket-rejected", "db-access-denied", "db-account-locked",
 		"db-auth-timeout", "db-server-unproven", "db-probing-paused", "login-paused",
 	}

@@ -51,6 +51,7 @@ type resultJSON struct {
 	Probe     string         `json:"probe"`
 	Target    string         `json:"target"`
 	Address   string         `json:"address"`
+	Instance  string         `json:"db_instance,omitempty"`
 	Transport string         `json:"transport"`
 	Family    string         `json:"family"`
 	Outcome   string         `json:"outcome"`
@@ -138,7 +139,7 @@ func findingOf(f diagnose.Finding) findingJSON {
 func resultOf(r probe.Result) resultJSON {
 	out := resultJSON{
 		ID: validUTF8(r.ID.String()), Probe: string(r.ID.Kind), Target: validUTF8(r.ID.Target),
-		Transport: string(r.ID.Transport), Family: r.ID.Family(), Outcome: string(r.Outcome), Reason: string(r.Reason),
+		Instance: validUTF8(r.Facts[probe.FactInstance]), Transport: string(r.ID.Transport), Family: r.ID.Family(), Outcome: string(r.Outcome), Reason: string(r.Reason),
 		Seconds: seconds(r.Duration), Error: validUTF8(errorText(r.Err)), Stages: []stageJSON{}, Evidence: map[string]any{},
 	}
 	if r.ID.Address.IsValid() {

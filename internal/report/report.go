@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/kerbagent/kerbagent/internal/diagnose"
+	"github.com/kerbagent/kerbagent/internal/ladder"
 	"github.com/kerbagent/kerbagent/probe"
 )
 
@@ -206,7 +207,7 @@ func loginNames(r probe.Result) (user, database string) {
 			user = strings.TrimSuffix(user, "@"+database)
 		}
 	}
-	return user, database
+	return user, ladder.Place(&r, database)
 }
 
 // sorted returns a copy of results: by rung, then target, address, transport.

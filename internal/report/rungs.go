@@ -17,7 +17,7 @@ func (p *page) ladder(results []probe.Result) {
 		var rung []probe.Result
 		for _, r := range results {
 			// What is wrong in a file line by line stands in the findings.
-			if r.ID.Kind == kind && (kind != probe.Krb5Conf || r.ID.Variant == "") {
+			if r.ID.Kind == kind && (kind != probe.Krb5Conf || r.ID.Variant == "") && !ladder.AsksNobody(&r) {
 				rung = append(rung, r)
 			}
 		}

@@ -115,6 +115,8 @@ func wayOf(results []probe.Result, slow func(probe.ID) bool, leads func(probe.ID
 		}
 		nowhere := !r.ID.Address.IsValid()
 		switch {
+		case r.Facts[probe.FactInstance] != "", r.ID.Kind == probe.Database && r.ID.Variant != "": // the endpoint may lead to others; nobody was asked
+			continue
 		case r.ID.Kind == probe.Database && nowhere: // its name has no address
 			name := r.Facts[probe.FactDatabase]
 			w.databases[name] = w.databases[name].with(r)

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/kerbagent/kerbagent/config"
 	"github.com/kerbagent/kerbagent/krb5/client"
@@ -22,8 +23,38 @@ type Store struct {
 	// terminal; nil where no login needs it.
 	Prompted func(config.Login) ([]byte, error)
 
-	mu   sync.Mutex
-	last map[config.Login]login.Material
+	mu      sync.Mutex
+	last    map[config.Login]login.Material
+	tickets map[config.Login]ticket
+}
+
+// ticket is what a login got, for others of the same beat to use.
+type ticket struct {
+	shared *client.Shared
+	until  time.Time // with a monotonic reading
+}
+
+// KeepTicket keeps the ticket that a login got, in the place of the one before; nil: it got none.
+func (s *Store) KeepTicket(l config.Login, t *client.Shared) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.tickets == nil {
+		s.tickets = map[config.Login]ticket{}
+	}
+	if delete(s.tickets, l); t != nil {
+		s.tickets[l] = ticket{t, time.Now().Add(2 * l.Interval)}
+	}
+}
+
+// Ticket returns the ticket that a login's latest run got; nil where it got none, or
+// the login has not run for two of its intervals.
+func (s *Store) Ticket(l config.Login) *client.Shared {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t := s.tickets[l]; t.shared != nil && time.Now().Before(t.until) && time.Now().Before(t.shared.Ends()) {
+		return t.shared
+	}
+	return nil
 }
 
 // Material reads the secret of a login. It returns the same Secret again for as
@@ -49,6 +80,7 @@ func (s *Store) Keep(logins []config.Login) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	maps.DeleteFunc(s.last, func(l config.Login, _ login.Material) bool { return !slices.Contains(logins, l) })
+	maps.DeleteFunc(s.tickets, func(l config.Login, _ ticket) bool { return !slices.Contains(logins, l) })
 }
 
 // read reads the file at every run, since secrets change.

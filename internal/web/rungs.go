@@ -82,7 +82,7 @@ func newRung(k probe.Kind, s State) rung {
 func group(k probe.Kind, entries []results.Entry) [][]*results.Entry {
 	var of []*results.Entry
 	for i := range entries {
-		if entries[i].Result.ID.Kind == k {
+		if entries[i].Result.ID.Kind == k && !ladder.AsksNobody(&entries[i].Result) {
 			of = append(of, &entries[i])
 		}
 	}

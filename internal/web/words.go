@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kerbagent/kerbagent/internal/ladder"
 	"github.com/kerbagent/kerbagent/internal/report"
 	"github.com/kerbagent/kerbagent/probe"
 )
@@ -106,7 +107,7 @@ func userOf(r probe.Result) string {
 
 func databaseOf(r probe.Result) string {
 	if d := r.Facts[probe.FactDatabase]; d != "" {
-		return d
+		return ladder.Place(&r, d)
 	}
 	return strings.TrimPrefix(strings.TrimPrefix(r.ID.Target, userOf(r)), "@")
 }

@@ -18,6 +18,7 @@ import (
 type Cluster struct {
 	mu   sync.Mutex
 	rows []Instance
+	then []Instance // instead of rows, once these were read; nil: they stay
 }
 
 // Instance is one row.
@@ -32,14 +33,25 @@ type Instance struct {
 func (c *Cluster) Set(rows ...Instance) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.rows = rows
+	c.rows, c.then = rows, nil
 }
 
-// Rows returns the rows.
-func (c *Cluster) Rows() []Instance {
+// Then puts other rows in the place of those that are there once somebody has read them.
+func (c *Cluster) Then(rows ...Instance) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return append([]Instance(nil), c.rows...)
+	c.then = rows
+}
+
+// read returns the rows, for somebody who asks.
+func (c *Cluster) read() []Instance {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	rows := slices.Clone(c.rows)
+	if c.then != nil {
+		c.rows, c.then = c.then, nil
+	}
+	return rows
 }
 
 // replicaHostStatus is the table, as a lower-case query names it.
@@ -69,7 +81,7 @@ func (v *conversation) topology(sql string) error {
 		return v.fail(&mysql.ServerError{Number: 1064, State: "42000", Message: "You have an error in your SQL syntax"})
 	}
 	var rows [][]string
-	all := c.Rows()
+	all := c.read()
 	if strings.Contains(from, "order by session_id = 'master_session_id' desc") {
 		slices.SortStableFunc(all, func(a, b Instance) int { return cmp.Compare(boolean(b.Writer), boolean(a.Writer)) })
 	}

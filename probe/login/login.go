@@ -76,6 +76,7 @@ func (e *MaterialError) Unwrap() error { return e.Err }
 type Probe struct {
 	User      client.Principal
 	Database  string // its name in the configuration
+	Instance  string // the instance of its cluster that is logged in to; empty: the one that its endpoint leads to
 	Host      string // the database's host, for the ID of the database's own result
 	HomeRealm string // the directory that the database is joined to
 	Endpoint  func(context.Context) (database.Server, error)
@@ -136,9 +137,9 @@ func (t Trail) comesFirst(home string, res probe.Result) bool {
 	return at == probe.AtDatabase && (stage == StageToken || stage == StageQuery) || at == probe.AtTGS && res.Facts[probe.FactFailedRealm] == t.LackRealm
 }
 
-// ID is login and user@REALM@database.
+// ID is login and user@REALM@database, and the instance.
 func (p Probe) ID() probe.ID {
-	return probe.ID{Kind: probe.Login, Target: p.User.String() + "@" + p.Database}
+	return probe.ID{Kind: probe.Login, Target: p.User.String() + "@" + p.Database, Variant: p.Instance}
 }
 
 // attempt is one run.

@@ -1,0 +1,119 @@
+package daemon
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kerbagent/kerbagent/config"
+	"github.com/kerbagent/kerbagent/internal/diagnose"
+	"github.com/kerbagent/kerbagent/probe"
+)
+
+// clustered starts a daemon that logs alice in, in a rehearsed cluster.
+func clustered(t *testing.T, fault diagnose.Code) *running {
+	t.Helper()
+	return start(t, fault, func(_ *Options, cfg *config.Config) {
+		cfg.Logins, cfg.Probes = cfg.Logins[:1], config.Probes{Interval: 3 * time.Second, Timeout: 2500 * time.Millisecond}
+		cfg.Logins[0].Interval, cfg.Databases[0].Instances = 3*time.Second, config.InstancesDiscover
+	})
+}
+
+// at returns alice's login at an instance.
+func (r *running) at(instance string) probe.Result {
+	for _, e := range r.d.State().Entries {
+		if e.Result.ID.Kind == probe.Login && e.Result.ID.Variant == instance {
+			return e.Result
+		}
+	}
+	return probe.Result{}
+}
+
+func (r *running) loggedInAt(instances ...string) func() bool {
+	return func() bool {
+		return !slices.ContainsFunc(instances, func(i string) bool { return r.at(i).Outcome != probe.OK })
+	}
+}
+
+// A reader without its plugin is named with its reboot command, while the logins by the
+// cluster's name go on.
+func TestAReaderWithoutItsPluginIsNamed(t *testing.T) {
+	r := clustered(t, "db-plugin-missing")
+	r.until("db-plugin-missing", r.has("db-plugin-missing"))
+	r.until("logins at the others", r.loggedInAt("orders-1", "orders-2"))
+	r.until("the login at orders-3", func() bool { return r.at("orders-3").Outcome == probe.Failed })
+	r.until("the finding beside a login that works", func() bool {
+		rep, l := r.d.State().Report, r.login("alice@")
+		if len(rep.Findings) != 1 || rep.Verdict != diagnose.VerdictDegraded {
+			return false
+		}
+		f := rep.Findings[0]
+		return f.Severity == diagnose.Warning && strings.Contains(f.Title, "orders-3") &&
+			strings.Contains(f.Remedy, "reboot-db-instance --db-instance-identifier orders-3") && l.Outcome == probe.OK && l.ID.Variant == ""
+	})
+	// The account pays for the login by the name alone.
+	for _, i := range []string{"orders-1", "orders-2", "orders-3"} {
+		if slices.ContainsFunc(r.at(i).Stages, func(s probe.Stage) bool { return strings.HasPrefix(s.Name, "as") }) {
+			t.Errorf("at %s a ticket was asked for: %v", i, r.at(i).Stages)
+		}
+	}
+}
+
+// After a failover one info stands, and no error outlives it.
+func TestAFailoverIsOneFinding(t *testing.T) {
+	r := clustered(t, "")
+	r.until("logins at all instances", r.loggedInAt("orders-1", "orders-2", "orders-3"))
+	r.world.SetCluster("orders-2", 3)
+	failovers := func() (n int) {
+		for _, f := range r.d.State().Report.Findings {
+			if f.Code == "failover" && f.Severity == diagnose.Info && strings.Contains(f.Title, "from orders-1 to orders-2") {
+				n++
+			}
+		}
+		return n
+	}
+	r.until("failover", func() bool { return failovers() == 1 })
+	r.until("orders-1 is a reader", func() bool {
+		return r.at("orders-1").Facts[probe.FactDBRole] == probe.RoleReader && r.at("orders-2").Facts[probe.FactDBRole] == probe.RoleWriter
+	})
+	last := r.at("orders-1").Started
+	r.until("two more logins there", func() bool { return r.at("orders-1").Started.Sub(last) > 4*time.Second })
+	if !r.healthy() || failovers() != 1 {
+		t.Errorf("findings %v, %d failovers", r.codes(), failovers())
+	}
+}
+
+// Instances that come are logged in to, and those that go leave nothing behind.
+func TestInstancesThatGoLeaveNothing(t *testing.T) {
+	r := clustered(t, "")
+	r.until("logins at all instances", r.loggedInAt("orders-1", "orders-2", "orders-3"))
+	r.world.SetCluster("orders-1", 15)
+	var added []string
+	for i := 4; i <= 15; i++ {
+		added = append(added, fmt.Sprintf("orders-%d", i))
+	}
+	took := r.until("logins at 15 instances", r.loggedInAt(added...))
+	if took > time.Minute {
+		t.Errorf("the new instances were logged in to after %s", took)
+	}
+	r.world.SetCluster("orders-1", 3)
+	left := func() string {
+		for _, i := range added {
+			for line := range strings.Lines(r.get("/metrics")) {
+				if strings.Contains(line, i+`"`) || strings.Contains(line, i+".") {
+					return line
+				}
+			}
+			for _, e := range r.d.State().Entries {
+				if e.Result.Facts[probe.FactInstance] == i {
+					return e.Result.ID.String()
+				}
+			}
+		}
+		return ""
+	}
+	r.until("nothing is left of them", func() bool { return left() == "" })
+	r.until("well again", r.healthy)
+}

@@ -1,0 +1,266 @@
+package diagnose
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kerbagent/kerbagent/probe"
+)
+
+// variantInstances is the result that says what is known of a database's cluster.
+const variantInstances = "instances"
+
+// recentFailover is how long a failover is worth telling.
+const recentFailover = time.Hour
+
+// codeReader is what other codes about one instance depend on.
+const codeReader Code = "reader-unlike-writer"
+
+// decides reports whether a result is of a login that the verdict is made of: one by
+// a database's endpoint, or at an instance that this endpoint can lead to.
+func decides(r *probe.Result) bool {
+	return r.ID.Kind == probe.Login && !aside(r)
+}
+
+// aside reports whether a result is of an instance that the database's endpoint does not lead to.
+func aside(r *probe.Result) bool {
+	return r.Facts[probe.FactInstance] != "" && r.Facts[probe.FactLeadsTo] != "true"
+}
+
+// askedAt returns where a database was asked: its name, and behind a blank the instance.
+func askedAt(r *probe.Result) string {
+	return strings.TrimSpace(r.Facts[probe.FactDatabase] + " " + r.Facts[probe.FactInstance])
+}
+
+// databasePlaces returns the places of which a match is made. What holds by a database's
+// endpoint and at its instances is one trouble, and that of the endpoint.
+func databasePlaces(by map[string][]*probe.Result) (places []string) {
+	for _, place := range sortedKeys(by) {
+		name, instance, _ := strings.Cut(place, " ")
+		if instance != "" && len(by[name]) > 0 {
+			by[name] = append(by[name], by[place]...)
+			continue
+		}
+		places = append(places, place)
+	}
+	return places
+}
+
+// named returns the words of a match for its title and cause. Where all of it is of
+// instances, these are named.
+func named(m match) words {
+	var instances []string
+	for _, r := range m.affects {
+		if r.Facts[probe.FactInstance] == "" {
+			return m.words
+		}
+		instances = appendNew(instances, r.Facts[probe.FactInstance])
+	}
+	if len(instances) == 0 {
+		return m.words
+	}
+	w := maps.Clone(m.words)
+	w["database"] += ", instance " + few(instances)
+	return w
+}
+
+// vouched returns the words of a match for its remedy. What a server said of its
+// cluster is in there only where its certificate was verified.
+func vouched(r *probe.Result, w words) words {
+	if r.Facts[probe.FactInstance] == "" || r.Facts[probe.FactVouched] == "true" {
+		return w
+	}
+	w = maps.Clone(w)
+	for _, word := range []string{"instance", "endpoint", "host"} {
+		delete(w, word)
+	}
+	return w
+}
+
+func pluginQuery() string {
+	return sql("SELECT PLUGIN_NAME, PLUGIN_STATUS FROM information_schema.PLUGINS WHERE PLUGIN_NAME = 'authentication_kerberos'")
+}
+
+const rebootInstance = "aws rds reboot-db-instance --db-instance-identifier {instance}  # AWS"
+
+// pluginRemedy is by what the instance is in its cluster.
+func pluginRemedy(r *probe.Result) string {
+	const look = "See whether the plugin is active on {instance}. If it is missing: "
+	switch {
+	case r.Facts[probe.FactInstance] == "":
+		return ""
+	case r.Facts[probe.FactDBRole] == probe.RoleWriter:
+		return do("CAUTION: {instance} is the writer. Its reboot is an outage of the whole cluster: every connection to it ends, and nothing is written until it is back. "+look+
+			"reboot it in a maintenance window, or fail over to a reader that has the plugin first.", pluginQuery(), rebootInstance)
+	case r.Facts[probe.FactDBRole] == probe.RoleReader:
+		return do(look+"reboot this reader. CAUTION: that ends every connection to it; the writer and the other readers go on.", pluginQuery(), rebootInstance)
+	}
+	return do(look+"reboot it. CAUTION: that ends every connection to it, and if it is the writer it is an outage of the whole cluster.", pluginQuery(), rebootInstance)
+}
+
+// pluginMissing makes a match of each instance, since each is rebooted by itself; the
+// login by the endpoint is a consequence, where instances are known.
+func pluginMissing(v *view) []match {
+	missing := func(r *probe.Result) bool { return reason(r, probe.ReasonDBPluginMissing) }
+	byDB := map[string][]*probe.Result{}
+	for _, r := range slices.Concat(v.logins, v.dbs) {
+		if r.Outcome == probe.Failed && missing(r) {
+			byDB[askedAt(r)] = append(byDB[askedAt(r)], r)
+		}
+	}
+	var out []match
+	first := map[string]int{} // the first instance's match, by database
+	for _, place := range sortedKeys(byDB) {
+		if name, instance, _ := strings.Cut(place, " "); instance != "" {
+			m := dbTrouble(byDB[place])
+			m.spare = aside(byDB[place][0]) || v.otherAddressWorks(byDB[place])
+			if _, had := first[name]; !had {
+				first[name] = len(out)
+			}
+			out = append(out, m)
+		}
+	}
+	for _, place := range sortedKeys(byDB) {
+		name, instance, _ := strings.Cut(place, " ")
+		i, listed := first[name]
+		switch {
+		case instance != "":
+		case listed:
+			out[i].explains = append(out[i].explains, byDB[place]...)
+		default:
+			out = append(out, dbMatch(func(r *probe.Result) bool { return missing(r) && askedAt(r) == place })(v)...)
+		}
+	}
+	return out
+}
+
+// readerUnlikeWriter is the rule about an instance that refuses a user whom others let in.
+func readerUnlikeWriter(causes []Code) Rule {
+	return Rule{
+		Code: codeReader, Severity: Error,
+		Title: "database {database}: refuses {user}, whom other instances let in: {differs}",
+		Means: "A login of the same user works by the cluster's endpoint or at another of its instances, and this instance refuses it. Whoever connects by a reader or custom endpoint fails as often as it leads here. The instance has another keytab, another service name, another plugin or does not have the account yet: mostly it was not rebooted since the cluster's Kerberos settings were changed.",
+		Cause: "{endpoint}: {error}. By {works} the login works{versions}.",
+		Remedy: do("Compare what the instance says of the account with what the writer says; an account that was just made needs a moment to get there. If they are the same, reboot the instance. CAUTION: that ends every connection to it, and if it is the writer it is an outage of the whole cluster.",
+			sql("SHOW CREATE USER '{account}'@'%'"), pluginQuery(), "aws rds describe-events --source-type db-instance --source-identifier {instance} --duration 1440  # AWS", rebootInstance),
+		DependsOn: causes,
+		match:     unlikeOthers,
+	}
+}
+
+// unlikeOthers finds the instances that refuse a user for what is theirs alone.
+func unlikeOthers(v *view) []match {
+	byPlace := map[string][]*probe.Result{}
+	for _, r := range slices.Concat(v.logins, v.dbs) {
+		if r.Facts[probe.FactInstance] != "" && r.Outcome == probe.Failed && differs(r) != "" {
+			key := askedAt(r) + " " + r.Facts[probe.FactUser]
+			byPlace[key] = append(byPlace[key], r)
+		}
+	}
+	var out []match
+	for _, key := range sortedKeys(byPlace) {
+		r := byPlace[key][0]
+		i := slices.IndexFunc(v.logins, func(l *probe.Result) bool {
+			return l.Outcome == probe.OK && l.Facts[probe.FactUser] == r.Facts[probe.FactUser] && l.Facts[probe.FactDatabase] == r.Facts[probe.FactDatabase]
+		})
+		if i < 0 {
+			continue
+		}
+		m := dbTrouble(byPlace[key])
+		m.spare = aside(r)
+		m.words["differs"] = differs(r)
+		m.words["works"], m.words["versions"] = v.logins[i].Facts[probe.FactEndpoint], " with the same server version"
+		if here, there := r.Facts[probe.FactVersion], v.logins[i].Facts[probe.FactVersion]; here != "" && there != "" && here != there {
+			m.words["versions"] = "; the versions differ, " + here + " here and " + there + " there"
+		}
+		out = append(out, m)
+	}
+	return out
+}
+
+// differs says what an instance may have otherwise than the rest of its cluster.
+func differs(r *probe.Result) string {
+	if r.ID.Kind == probe.Login && r.Facts[probe.FactFailedAt] != probe.AtDatabase {
+		return ""
+	}
+	switch r.Reason {
+	case probe.ReasonDBOtherPlugin:
+		return "it does not have the account, or with another plugin"
+	case probe.ReasonDBRealmMismatch:
+		return "its account is for another realm"
+	case probe.ReasonDBTicketRejected:
+		return "it cannot read the ticket, as with an old keytab"
+	case probe.ReasonDBSPNUnexpected:
+		return "it announces another service"
+	case probe.ReasonDBAccessDenied:
+		return "it accepts the ticket and denies the account"
+	case probe.ReasonDBAccountLocked:
+		return "the account is locked there"
+	}
+	return ""
+}
+
+// clusterRules are about a database's cluster as a whole.
+func clusterRules() []Rule {
+	members := "aws rds describe-db-clusters --query 'DBClusters[].[Endpoint,ReaderEndpoint,CustomEndpoints,DBClusterMembers[].[DBInstanceIdentifier,IsClusterWriter]]'  # AWS"
+	return []Rule{{
+		Code: "endpoint-members", Severity: Warning, Remark: true,
+		Title:  "database {database}: the endpoint leads to an instance that the cluster does not list",
+		Means:  "A login by the database's endpoint was answered by an instance that is not in its own cluster's list. The name in DNS, or a proxy or load balancer behind it, leads somewhere else than to this cluster: to a restored copy, a clone, or the cluster of before.",
+		Cause:  "{endpoint} led to {stranger}; the cluster lists {members}.",
+		Remedy: do("Compare the addresses of the endpoint with those of the cluster's instances.", "dig {host} A", members),
+		match: clusterMatch(func(v *view, r *probe.Result) words {
+			if r.Facts[probe.FactStranger] == "" {
+				return nil
+			}
+			return words{"stranger": r.Facts[probe.FactStranger], "members": few(r.Facts.List(probe.FactInstances))}
+		}),
+	}, {
+		Code: "failover", Severity: Info, Remark: true,
+		Title:  "database {database}: failed over from {before} to {writer}",
+		Means:  "Another instance of the cluster became its writer within the last hour. Connections to the writer of before ended; it comes back as a reader and refuses writes with ERROR 1290.",
+		Cause:  "Seen at {at}: {before} was the writer, {writer} is. The endpoint {stale}.",
+		Remedy: do("Nothing needs to be done where it was meant. If it was not, see what happened.", "aws rds describe-events --source-type db-cluster --duration 120  # AWS", members),
+		match: clusterMatch(func(v *view, r *probe.Result) words {
+			at, err := time.Parse(time.RFC3339, r.Facts[probe.FactFailoverAt])
+			if err != nil || v.snap.Now.Sub(at) > recentFailover {
+				return nil
+			}
+			stale := "led to the new writer when that was seen"
+			switch led := r.Facts[probe.FactOldWriter]; led {
+			case "0s", "":
+			case "still":
+				stale = "still leads to the old writer"
+			default:
+				stale = "led to the old writer for " + led + " after that"
+			}
+			return words{"before": r.Facts[probe.FactFailoverFrom], "writer": r.Facts[probe.FactWriter], "at": r.Facts[probe.FactFailoverAt], "stale": stale}
+		}),
+	}, {
+		Code: "db-topology-hidden", Severity: Info, Remark: true,
+		Title:  "database {database}: does not say which instances it has",
+		Means:  "Logins work, and the server does not answer which instances its cluster has (information_schema.replica_host_status): the account may not read it, or the server is not Aurora. Only what stands behind the endpoint is watched; a reader without the Kerberos plugin stays unseen.",
+		Cause:  "{endpoint}: {error}.",
+		Remedy: do("Name the instances yourself (databases: {database}: instances, a list), or set it to none.", "kerbagent config check", members),
+		match: clusterMatch(func(v *view, r *probe.Result) words {
+			if r.Facts[probe.FactHidden] == "" {
+				return nil
+			}
+			return words{"error": r.Facts[probe.FactHidden]}
+		}),
+	}}
+}
+
+// clusterMatch makes a rule about clusters from what is known of each; nil words: it does not hold.
+func clusterMatch(holds func(*view, *probe.Result) words) func(*view) []match {
+	return func(v *view) (out []match) {
+		for _, r := range v.clusters {
+			if w := holds(v, r); w != nil {
+				out = append(out, match{affects: []*probe.Result{r}, words: wordsOf(r).and(w), evidence: evidenceOf(r, probe.FactInstances, probe.FactWriter, probe.FactServer)})
+			}
+		}
+		return out
+	}
+}
