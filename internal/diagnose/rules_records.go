@@ -61,6 +61,9 @@ func dnsFiltered(v *view) []match {
 		if !m.spare {
 			m.explains = v.needsDNS(d.realm, d.role)
 		}
+		if d.role == probe.RoleRealm { // a resolver passes it on
+			m.explains = append(m.explains, slices.DeleteFunc(v.passedOn(d.realm), func(r *probe.Result) bool { return !slices.Contains(types, qtypeOf(r)) })...)
+		}
 		// Of the types that it answers, what it does not answer is too large for the same filter.
 		m.explains = append(m.explains, d.where(func(r *probe.Result) bool {
 			heard, _ := d.answeredOver(r.ID.Transport)

@@ -332,11 +332,11 @@ func (k *kdcAddr) asked(l *probe.Result) bool {
 	return err == nil && at.Addr().Unmap() == k.addr.Addr().Unmap()
 }
 
-// loginsAt returns failed logins that died without a Kerberos answer from this KDC.
+// loginsAt returns failed logins that died without an answer of use from this KDC.
 func (v *view) loginsAt(k *kdcAddr) []*probe.Result {
 	var out []*probe.Result
 	for _, l := range v.logins {
-		if (onPath(l) || reason(l, probe.ReasonMalformed, probe.ReasonKRBTooBig)) && l.Facts[probe.FactFailedAt] != probe.AtDatabase && k.asked(l) {
+		if (onPath(l) || reason(l, probe.ReasonMalformed, probe.ReasonKRBTooBig, probe.ReasonKRBServiceUnavailable)) && l.Facts[probe.FactFailedAt] != probe.AtDatabase && k.asked(l) {
 			out = append(out, l)
 		}
 	}
