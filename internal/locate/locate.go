@@ -281,7 +281,7 @@ func (p *Programs) services(ctx context.Context, f *found, realm string) ([]dns.
 		}
 	}
 	if len(out) == 0 { // libkrb5 asks for URI records first (MIT Kerberos 1.15); who publishes both publishes the same
-		uris, more, a := r.URIs(ctx, "_kerberos."+realm)
+		uris, more, a := uris(ctx, r, realm)
 		f.note(a)
 		maps.Copy(f.glue, more)
 		ttl = min(ttl, a.TTL)
@@ -292,6 +292,12 @@ func (p *Programs) services(ctx context.Context, f *found, realm string) ([]dns.
 	}
 	const most = 64
 	return out[:min(len(out), most)], ttl, nil
+}
+
+// uris asks for a realm's URI records. A bug there costs these records alone.
+func uris(ctx context.Context, r *host.Resolver, realm string) (found []dns.Service, glue map[string][]netip.Addr, a host.Answer) {
+	defer spoils(&a)
+	return r.URIs(ctx, "_kerberos."+realm)
 }
 
 // resolveAll resolves the names of servers, side by side; libkrb5 does so one after the other.
