@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -267,5 +268,39 @@ func TestParseSocket(t *testing.T) {
 	remote, inode, ok = parseSocket("   1: 0100007F:9C40 14034D0A:0CEA 01 00000000:00000000 00:00000000 00000000     0        0 12345 1 0000000000000000 20 4 30 10 -1")
 	if !ok || remote.String() != "10.77.3.20:3306" || inode != "12345" {
 		t.Errorf("%v %s %v, want 10.77.3.20:3306 and 12345", remote, inode, ok)
+	}
+}
+
+// The one-shot of systemd is sandboxed, so its own namespaces are not the host's:
+// a program with those of the host's first process has none of its own.
+func TestAuditFromASandbox(t *testing.T) {
+	if pid, err := strconv.Atoi(os.Getenv("AUDITED_IN_SANDBOX")); err == nil {
+		fmt.Printf("apart: %q\n", audited(t, Options{}, pid).Facts.Apart)
+		return
+	}
+	onlyRoot(t)
+	if out, err := exec.Command("unshare", "-f", "-p", "-m", "-n", "--mount-proc", "true").CombinedOutput(); err != nil {
+		t.Skipf("LEFT OUT: no right to make namespaces: %s", out)
+	}
+	me, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	audit := func(program string) string {
+		t.Helper()
+		cmd := exec.CommandContext(t.Context(), "unshare", "-f", "-p", "--mount-proc", "sh", "-c",
+			program+` sleep 1000 & while read -r name < /proc/$!/comm && [ "$name" != sleep ]; do :; done
+AUDITED_IN_SANDBOX=$! unshare -m -n "$0" -test.run='^TestAuditFromASandbox$'; kill $!`, me)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		return string(out)
+	}
+	if out := audit(""); !strings.Contains(out, `apart: ""`) {
+		t.Errorf("a program like the first one: %s", out)
+	}
+	if out := audit("unshare -n"); !strings.Contains(out, `apart: "net"`) {
+		t.Errorf("a program with a network of its own: %s", out)
 	}
 }

@@ -124,10 +124,21 @@ func (p *Process) identify() error {
 	}
 	for _, ns := range []string{"mnt", "net", "user", "pid"} {
 		theirs, err := p.link("ns/" + ns)
-		ours, ourErr := os.Readlink("/proc/self/ns/" + ns)
-		p.Namespaces[ns] = err == nil && ourErr == nil && theirs != ours
+		p.Namespaces[ns] = err == nil && apart(ns, theirs)
 	}
 	return nil
+}
+
+// apart reports whether a namespace is neither this process's nor that of the
+// host's first one: a sandboxed one-shot of systemd has namespaces of its own,
+// in which the host's files are the host's all the same.
+func apart(ns, theirs string) bool {
+	ours, err := os.Readlink("/proc/self/ns/" + ns)
+	if err != nil || theirs == ours {
+		return false
+	}
+	first, err := os.Readlink("/proc/1/ns/" + ns)
+	return err != nil || theirs != first
 }
 
 // started is field 22 of stat. The second one is a name that may hold blanks
