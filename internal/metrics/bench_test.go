@@ -60,6 +60,22 @@ func scrapeAll(m *Metrics) string {
 	return out.String()
 }
 
+// BenchmarkScrapeLean is a scrape of the usual set-up by a Prometheus that takes native
+// histograms.
+func BenchmarkScrapeLean(b *testing.B) {
+	m := New(Options{Version: "test", Lean: true})
+	inUse(m)
+	render := m.Handler().(*pages).render
+	before := cpu(b)
+	for b.Loop() {
+		r := httptest.NewRequest("GET", "/metrics", nil)
+		r.Header.Set("Accept", "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited")
+		r.Header.Set("Accept-Encoding", "gzip")
+		render.ServeHTTP(httptest.NewRecorder(), r)
+	}
+	b.ReportMetric((cpu(b)-before).Seconds()*1000/float64(b.N), "CPU-ms/scrape")
+}
+
 func BenchmarkObserve(b *testing.B) {
 	m := New(Options{})
 	m.Track([]probe.Target{kdcTCP})
