@@ -96,6 +96,13 @@ const (
 	FactPassed        Fact = "passed-over"    // what a login went past: servers that were silent, names that were not found
 )
 
+// What a login's result is made from, and when that last changed.
+const (
+	FactConfigRead    Fact = "configuration-read" // RFC 3339: since when the daemon has had its present configuration
+	FactKrb5Written   Fact = "krb5conf-written"   // RFC 3339: when the host's krb5.conf was last written
+	FactSecretWritten Fact = "secret-written"     // RFC 3339: when the file with the secret was last written
+)
+
 // Where a login failed: values of FactFailedAt.
 const (
 	AtAS       = "as"         // finding and asking a KDC, without credentials

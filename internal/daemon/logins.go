@@ -1,11 +1,14 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -44,7 +47,7 @@ func (d *Daemon) logIn(ctx context.Context, s *setup, j plan.Job) {
 		p.OnDatabase = func(res probe.Result) { d.put(ctx, res, max(s.cfg.Probes.Interval, plan.Deliberate)) }
 	}
 	began := time.Now()
-	res := probe.Safely(ctx, p)
+	res := withDates(probe.Safely(ctx, p), s, j.Login)
 	if res.Reason == probe.ReasonCanceled && ctx.Err() != nil {
 		return
 	}
@@ -67,6 +70,29 @@ func (d *Daemon) listed(j plan.Job, t probe.Topology) {
 	if j.Instance == "" && d.names.LearnCluster(j.Database, t, d.o.Now()) {
 		d.planning.again()
 	}
+}
+
+// withDates adds to a login's result when what it is made from was last changed:
+// the history of a failure shows what changed before it.
+func withDates(res probe.Result, s *setup, l config.Login) probe.Result {
+	secret, _ := l.Secret.Path()
+	krb5, _, _ := strings.Cut(cmp.Or(os.Getenv("KRB5_CONFIG"), "/etc/krb5.conf"), ":")
+	dates := map[probe.Fact]time.Time{probe.FactConfigRead: s.read, probe.FactKrb5Written: written(krb5), probe.FactSecretWritten: written(secret)}
+	for fact, at := range dates {
+		if !at.IsZero() {
+			res.Facts = res.Facts.With(fact, at.UTC().Format(time.RFC3339))
+		}
+	}
+	return res
+}
+
+// written returns when a file was last written; zero where nobody can say.
+func written(path string) time.Time {
+	info, err := os.Stat(path)
+	if err != nil {
+		return time.Time{}
+	}
+	return info.ModTime()
 }
 
 // loggedIn takes in how a login ended.

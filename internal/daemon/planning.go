@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	systemd "github.com/coreos/go-systemd/v22/daemon"
 
@@ -22,6 +23,7 @@ import (
 // setup is one configuration, with what was made of it. Nothing changes it.
 type setup struct {
 	cfg      *config.Config
+	read     time.Time        // since when this is the configuration
 	resolver []netip.AddrPort // this host's DNS servers
 	finder   *discover.Finder
 	planner  *plan.Planner
@@ -93,7 +95,7 @@ func (p *planning) put(s *setup, jobs []plan.Job) {
 // DNS servers are not known.
 func (d *Daemon) newSetup(cfg *config.Config) (*setup, error) {
 	resolver, err := d.resolver(cfg)
-	s := &setup{cfg: cfg, resolver: resolver, finder: discover.New(cfg, d.o.Dialer, resolver, true)}
+	s := &setup{cfg: cfg, read: d.o.Now(), resolver: resolver, finder: discover.New(cfg, d.o.Dialer, resolver, true)}
 	s.planner = plan.New(cfg, d.world(s))
 	s.keeper = keeper.New(cfg, keeper.Options{Host: d.o.Host, OrderFile: d.o.OrderFile, Now: d.o.Now})
 	return s, err
@@ -151,6 +153,9 @@ func (d *Daemon) Reload() error {
 	d.planning.change(func(old *setup) *setup {
 		if sameKrb5(old.cfg, next.cfg) {
 			next.keeper = old.keeper // and what it has seen of the KDCs
+		}
+		if reflect.DeepEqual(old.cfg, next.cfg) {
+			next.read = old.read
 		}
 		d.names.Forget(func(s discover.Search) bool { return differs(s, old.cfg, next.cfg) })
 		next.finder.Take(old.finder, func(s discover.Search) bool {

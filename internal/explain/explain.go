@@ -185,7 +185,7 @@ func (e *Explainer) tell(what string, f followed, rep diagnose.Report, more ...a
 
 // record writes the failed results to the flight recorder, each with the findings
 // that it is part of.
-func (e *Explainer) record(fails []probe.Result, findings []diagnose.Finding) {
+func (e *Explainer) record(fails []results.News, findings []diagnose.Finding) {
 	if len(fails) == 0 {
 		return
 	}
@@ -196,6 +196,9 @@ func (e *Explainer) record(fails []probe.Result, findings []diagnose.Finding) {
 		}
 	}
 	for _, r := range fails {
-		e.o.Recorded(e.o.Recorder.Add(r, codes[r.ID]))
+		if r.Outcome == probe.Failed && !r.LastGood.IsZero() {
+			e.o.Recorder.Before(r.ID, r.LastGood, changed(r.Good, r.Facts))
+		}
+		e.o.Recorded(e.o.Recorder.Add(r.Result, codes[r.ID]))
 	}
 }

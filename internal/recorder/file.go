@@ -46,6 +46,7 @@ type line struct {
 	Last     time.Time       `json:"last"`
 	Count    int             `json:"count"`
 	Good     time.Time       `json:"good,omitzero"`
+	Changed  []string        `json:"changed,omitempty"`
 	Findings []string        `json:"findings,omitempty"`
 	Ended    bool            `json:"ended,omitempty"`
 	Hidden   bool            `json:"hidden,omitempty"`
@@ -118,7 +119,7 @@ func take(entries []*entry, object []byte) ([]*entry, bool) {
 	if (at < 0) == (l.Result == nil) {
 		return entries, false
 	}
-	e := &entry{number: l.Number, hidden: l.Hidden, Record: Record{At: l.At, LastGood: l.Good, Result: l.Result}}
+	e := &entry{number: l.Number, hidden: l.Hidden, Record: Record{At: l.At, LastGood: l.Good, Changed: l.Changed, Result: l.Result}}
 	if at >= 0 {
 		e = entries[at]
 		entries = slices.Delete(entries, at, at+1)
@@ -245,7 +246,7 @@ func replace(path string, b []byte) error {
 func encode(e *entry, whole bool) ([]byte, error) {
 	l := line{Number: e.number, Last: e.Last.UTC(), Count: e.Count, Findings: e.Findings, Ended: e.ended}
 	if whole {
-		l.At, l.Good, l.Hidden, l.Result = e.At.UTC(), e.LastGood.UTC(), e.hidden, e.Result
+		l.At, l.Good, l.Changed, l.Hidden, l.Result = e.At.UTC(), e.LastGood.UTC(), e.Changed, e.hidden, e.Result
 	}
 	var b bytes.Buffer
 	j := json.NewEncoder(&b)
@@ -260,6 +261,9 @@ func encode(e *entry, whole bool) ([]byte, error) {
 // lineSize is about what a record takes in the file.
 func lineSize(e *entry) int {
 	size := len(e.Result) + 256
+	for _, what := range e.Changed {
+		size += len(what) + 3
+	}
 	for _, code := range e.Findings {
 		size += len(code) + 3
 	}

@@ -29,9 +29,9 @@ func History(dir string, now time.Time, fresh time.Duration) map[string]report.P
 		if age := now.Sub(e.Last); e.ended || e.At.After(e.Last) || age < 0 || age > fresh {
 			continue
 		}
-		past := report.Past{Since: e.At, LastGood: e.LastGood}
+		past := report.Past{Since: e.At, LastGood: e.LastGood, Changed: e.Changed}
 		if !before.Since.IsZero() && !e.LastGood.IsZero() && before.LastGood.Equal(e.LastGood) {
-			past.Since = before.Since // it failed for another reason first
+			past.Since, past.Changed = before.Since, before.Changed // it failed for another reason first
 		}
 		out[head.ID] = past
 	}

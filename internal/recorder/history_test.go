@@ -3,6 +3,7 @@ package recorder
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -33,6 +34,7 @@ func TestHistory(t *testing.T) {
 				add(id, probe.OK, "")
 			}
 			now = start.Add(5 * time.Minute)
+			r.Before(goes, start, []string{"krb5.conf was written at 13:58"})
 			for _, id := range []probe.ID{goes, ends, turns} {
 				add(id, probe.Failed, "udp-silent")
 			}
@@ -41,13 +43,13 @@ func TestHistory(t *testing.T) {
 			add(turns, probe.Failed, "tcp-connect-timeout")
 			add(goes, probe.Failed, "udp-silent")
 			want := map[string]report.Past{
-				goes.String():  {Since: start.Add(5 * time.Minute), LastGood: start},
+				goes.String():  {Since: start.Add(5 * time.Minute), LastGood: start, Changed: []string{"krb5.conf was written at 13:58"}},
 				turns.String(): {Since: start.Add(5 * time.Minute), LastGood: start},
 			}
 			same := func(got map[string]report.Past, when string) {
 				t.Helper()
 				for id := range want {
-					if !got[id].Since.Equal(want[id].Since) || !got[id].LastGood.Equal(want[id].LastGood) {
+					if !got[id].Since.Equal(want[id].Since) || !got[id].LastGood.Equal(want[id].LastGood) || !slices.Equal(got[id].Changed, want[id].Changed) {
 						t.Errorf("%s: %s has %v, want %v", when, id, got[id], want[id])
 					}
 				}

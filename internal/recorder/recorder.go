@@ -40,6 +40,7 @@ type Record struct {
 	Last     time.Time       `json:"last"`               // the latest in the row
 	Count    int             `json:"count"`              // how many in the row, from 1
 	LastGood time.Time       `json:"last_good,omitzero"` // the probe's last success before; zero: unknown
+	Changed  []string        `json:"changed,omitempty"`  // what is another since the last success, in words
 	Findings []string        `json:"findings"`           // codes that accounted for it
 	Result   json.RawMessage `json:"result"`             // the first of the row, in the shape of the report's results[]
 }
@@ -61,6 +62,7 @@ type Recorder struct {
 	entries []*entry // the records, in the order of their latest failure
 	rows    map[string]*row
 	good    map[string]time.Time // last success of each probe, by its ID
+	changed map[string][]string  // what is another since then
 	minutes map[probe.Kind]*minute
 	missed  int
 	file    file
@@ -96,7 +98,7 @@ func Open(dir string, o Options) (*Recorder, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	r := &Recorder{o: o, rows: map[string]*row{}, good: map[string]time.Time{}, minutes: map[probe.Kind]*minute{}, file: file{path: filepath.Join(dir, FileName)}}
+	r := &Recorder{o: o, rows: map[string]*row{}, good: map[string]time.Time{}, changed: map[string][]string{}, minutes: map[probe.Kind]*minute{}, file: file{path: filepath.Join(dir, FileName)}}
 	entries, err := r.file.read()
 	for _, e := range entries {
 		if o.HideUsers && !e.hidden {
@@ -128,6 +130,7 @@ func (r *Recorder) Add(res probe.Result, codes []string) error {
 		return r.file.retry(r.entries, now)
 	case res.Outcome == probe.OK:
 		delete(r.rows, id)
+		delete(r.changed, id)
 		if len(r.good) >= maxRows {
 			clear(r.good)
 		}
@@ -153,12 +156,25 @@ func (r *Recorder) Add(res probe.Result, codes []string) error {
 		return err
 	}
 	fails.entry = &entry{
-		Record: Record{At: now, Last: now, Count: 1, LastGood: r.good[id], Findings: slices.Clone(codes), Result: result},
+		Record: Record{At: now, Last: now, Count: 1, LastGood: r.good[id], Changed: r.changed[id], Findings: slices.Clone(codes), Result: result},
 		id:     id, reason: fails.reason, hidden: r.o.HideUsers,
 	}
 	r.entries = append(r.entries, fails.entry)
 	r.bound()
 	return r.save(fails.entry, true, now)
+}
+
+// Before takes note of a probe's last success, and of what is another since then,
+// before its failure is added.
+func (r *Recorder) Before(probed probe.ID, good time.Time, changed []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if id := probed.String(); r.rows[id] == nil { // else it fails already
+		if len(r.changed) >= maxRows {
+			clear(r.changed)
+		}
+		r.good[id], r.changed[id] = good, changed
+	}
 }
 
 // SetUsers sets whom to hide from now on. What was recorded before keeps the

@@ -44,6 +44,7 @@ type findingJSON struct {
 	Since    string            `json:"since,omitempty"`
 	Failing  string            `json:"failing_since,omitempty"`
 	LastGood string            `json:"last_good,omitempty"`
+	Changed  []string          `json:"changed,omitempty"`
 }
 
 type resultJSON struct {
@@ -78,7 +79,7 @@ func JSON(w io.Writer, in Input) error {
 	}
 	for _, f := range in.Report.Findings {
 		finding, past := findingOf(f), in.past(f)
-		finding.Failing, finding.LastGood = stamp(past.Since), stamp(past.LastGood)
+		finding.Failing, finding.LastGood, finding.Changed = stamp(past.Since), stamp(past.LastGood), past.Changed
 		o.Findings = append(o.Findings, finding)
 	}
 	for _, r := range sorted(in.Results) {

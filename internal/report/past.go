@@ -1,6 +1,7 @@
 package report
 
 import (
+	"strings"
 	"time"
 
 	"github.com/kerbagent/kerbagent/internal/diagnose"
@@ -10,6 +11,7 @@ import (
 type Past struct {
 	Since    time.Time // its first failure in a row
 	LastGood time.Time // its last success before that; zero: unknown
+	Changed  []string  // what the records have otherwise at the first failure than at that success
 }
 
 // past returns the earliest beginning among what a finding affects, with the last
@@ -34,5 +36,9 @@ func (p Past) text(now time.Time) string {
 	if !p.LastGood.IsZero() {
 		text += ", last good " + p.LastGood.UTC().Format(clock)
 	}
-	return text + " (recorded by kerbagent run)"
+	text += " (recorded by kerbagent run)"
+	if len(p.Changed) > 0 {
+		text += "; changed in between: " + strings.Join(p.Changed, "; ")
+	}
+	return text
 }

@@ -25,18 +25,19 @@ type Store struct {
 	parts      map[probe.ID]probe.ID // results that come with another one, and with which
 	entries    map[probe.ID]*entry
 	pending    map[probe.ID]*entry // what is shown of probes that have no result yet
-	unrecorded []probe.Result
+	unrecorded []News
 	waiting    int // jobs that have not run yet
 }
 
 // entry is an Entry with its history packed: there may be ten thousand.
 type entry struct {
 	Entry
-	print  uint64    // a fingerprint of the result's content
-	heard  uint64    // of the latest in which the peer said something; 0: it never did
-	begun  time.Time // when the first result was
-	turned time.Time // when the outcome became what it is
-	came   time.Time // when the result was put; with a monotonic reading
+	good   probe.Facts // the facts of the last success
+	print  uint64      // a fingerprint of the result's content
+	heard  uint64      // of the latest in which the peer said something; 0: it never did
+	begun  time.Time   // when the first result was
+	turned time.Time   // when the outcome became what it is
+	came   time.Time   // when the result was put; with a monotonic reading
 	points []point
 	next   int // where the next point goes, once there are historyLength
 }
@@ -89,7 +90,7 @@ func (s *Store) Put(res probe.Result, interval time.Duration) (c Change, taken b
 	}
 	switch {
 	case res.Outcome == probe.OK:
-		e.FailingSince, e.LastSuccess = time.Time{}, res.Started
+		e.FailingSince, e.LastSuccess, e.good = time.Time{}, res.Started, res.Facts
 	case res.Outcome == probe.Failed && e.FailingSince.IsZero():
 		e.FailingSince = res.Started
 	case res.Started.Before(e.FailingSince): // the clock was set back
@@ -98,7 +99,7 @@ func (s *Store) Put(res probe.Result, interval time.Duration) (c Change, taken b
 	e.Result, e.Interval, e.print, e.came = res, interval, print, time.Now()
 	e.note(point{res.Started.UnixNano(), float32(res.Duration.Seconds()), uint8(slices.Index(outcomes(), res.Outcome))})
 	if res.Outcome == probe.Failed && res.Facts[probe.FactRefusedAt] == "" || c.Says {
-		s.unrecorded = append(s.unrecorded, res)
+		s.unrecorded = append(s.unrecorded, News{Result: res, LastGood: e.LastSuccess, Good: e.good})
 	}
 	return c, true
 }
@@ -144,9 +145,16 @@ func (s *Store) Fresh(id probe.ID, within time.Duration) bool {
 	return e != nil && e.Result.Outcome == probe.OK && time.Since(e.came) < within
 }
 
+// News is a result that is worth a record, with the last success of its probe.
+type News struct {
+	probe.Result
+	LastGood time.Time // zero: none yet
+	Good     probe.Facts
+}
+
 // Unrecorded returns what came since it was last called and is worth a record:
 // failures, and results that say something new.
-func (s *Store) Unrecorded() []probe.Result {
+func (s *Store) Unrecorded() []News {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out := s.unrecorded

@@ -120,3 +120,17 @@ func TestPending(t *testing.T) {
 		t.Errorf("after its first turn: %v", got)
 	}
 }
+
+// A record of a failure begins at the last success, however long the same success
+// had lasted: only its first run was news.
+func TestNewsKnowTheLastSuccess(t *testing.T) {
+	tab := table(id(probe.KDC, "dc1"))
+	for minute := range 10 {
+		tab.Put(run(minute, probe.OK, ""), time.Minute)
+	}
+	tab.Put(run(10, probe.Failed, "refused"), time.Minute)
+	news := tab.Unrecorded()
+	if last := news[len(news)-1]; last.Outcome != probe.Failed || !last.LastGood.Equal(at(9)) {
+		t.Errorf("%v, last good %v", last.Outcome, last.LastGood)
+	}
+}
