@@ -138,7 +138,7 @@ func TestLeanShowsWhatFails(t *testing.T) {
 	has(false, "kerbagent_first_finding{")
 	m.Observe(held(etl, probe.ReasonPaused))
 	has(true, `kerbagent_probe_skips_total{probe="login"} 1`)
-	has(true, `kerbagent_probe_last_success_timestamp_seconds{address="",family="",probe="kdc",realm="ONPREM.TEST",target="ONPREM.TEST",transport="",variant=""}`)
+	has(true, `kerbagent_probe_last_success_timestamp_seconds{address="",db_instance="",family="",probe="kdc",realm="ONPREM.TEST",target="ONPREM.TEST",transport="",variant=""}`)
 	m.Track([]probe.Target{etl})
 	has(false, "alice")
 	has(false, `probe_success{address="10.0.0.1`)
