@@ -3,6 +3,7 @@ package diagnose
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/kerbagent/kerbagent/probe"
@@ -58,7 +59,7 @@ func clockSkew(v *view) []match {
 	var out []match
 	for _, realm := range v.names {
 		ks, skew := v.skews(realm)
-		m := match{explains: v.failedLogins(probe.ReasonKRBSkew)}
+		m := match{explains: v.skewedLogins()}
 		worst, all := 0.0, ""
 		if !alike(ks, skew) || v.anotherClock(realm, ks[0], skew[ks[0]]) != "" {
 			continue
@@ -114,6 +115,15 @@ func (v *view) atRealm(r *probe.Result, realm string) bool {
 	return false
 }
 
+// skewedLogins returns the failed logins that a clock explains: besides
+// KRB_AP_ERR_SKEW the tickets of one KDC that another one does not take yet
+// (KRB_AP_ERR_TKT_NYV, 33), or takes no more.
+func (v *view) skewedLogins() []*probe.Result {
+	return slices.DeleteFunc(v.failedLogins(probe.ReasonKRBSkew, probe.ReasonKRBTicketExpired, probe.ReasonKRBError), func(l *probe.Result) bool {
+		return reason(l, probe.ReasonKRBError) && l.Facts[probe.FactKRBCode] != "33" || l.Facts[probe.FactSecretType] == "ccache"
+	})
+}
+
 // rejectedTickets: with a clock far off, a database refuses even good tickets.
 func (v *view) rejectedTickets(skew float64) []*probe.Result {
 	if math.Abs(skew) < SkewLimit.Seconds() {
@@ -149,7 +159,7 @@ func clockSkewOne(v *view) []match {
 				continue
 			}
 			m := match{affects: present(k.udp, k.tcp), evidence: map[string]string{"clock_skew_seconds": fmt.Sprintf("%.3f", skew[k])}}
-			for _, l := range append(v.failedLogins(probe.ReasonKRBSkew), v.rejectedTickets(skew[k])...) {
+			for _, l := range append(v.skewedLogins(), v.rejectedTickets(skew[k])...) {
 				if k.asked(l) {
 					m.explains = append(m.explains, l)
 				}

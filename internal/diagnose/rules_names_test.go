@@ -3,6 +3,7 @@ package diagnose
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/kerbagent/kerbagent/probe"
 )
@@ -26,5 +27,20 @@ func TestNamesDiffer(t *testing.T) {
 	alive := Explain(Snapshot{Now: testNow, Results: append(slices.Clone(healthy), here(probe.UDP, ""), here(probe.TCP, ""))})
 	if !slices.Equal(codesOf(alive), []Code{"names-differ"}) || alive.Findings[0].Severity != Info || alive.Verdict != VerdictOK {
 		t.Errorf("another view: %s, %+v", alive.Verdict, alive.Findings)
+	}
+}
+
+// A KDC that does not take the ticket of another one yet (33) has a clock that is off:
+// the login over the trust once was "please report".
+func TestTicketNotYetValidIsAClock(t *testing.T) {
+	off := func(tr probe.Transport) probe.Result {
+		return skewed(kdcResult("10.0.0.10:88", tr, ""), -10*time.Minute)
+	}
+	fine := skewed(kdcResult("10.0.0.11:88", probe.TCP, ""), 0)
+	l := loginResult(probe.ReasonKRBError, probe.AtTGS)
+	l.Facts[probe.FactKRBCode], l.Facts[probe.FactKDC], l.Facts[probe.FactFailedRealm] = "33", "10.0.0.10:88", "R.TEST"
+	got := Explain(Snapshot{Now: testNow, Results: []probe.Result{off(probe.UDP), off(probe.TCP), fine, l}})
+	if !slices.Equal(codesOf(got), []Code{"clock-skew-one-kdc"}) {
+		t.Errorf("%v", codesOf(got))
 	}
 }
