@@ -34,7 +34,8 @@ func newAudit(s streams) *cobra.Command {
 		Long: `audit looks at running programs from outside: which krb5.conf their Kerberos
 library reads, as their user and in their container; the realm that it leads to
 for the database; their credential cache and keytab; and their client plugin.
-It sends nothing, uses no credential and does not touch the programs.
+It sends nothing (except with --network, which opens connections), uses no credential
+and does not touch the programs.
 
 Without a flag it looks at the applications of kerbagent.yaml and at every
 program with a connection to one of its databases. Root sees every program; anybody else only their own.
@@ -54,12 +55,19 @@ EXIT STATUS
 	f.StringArrayVar(&o.targets.Users, "user", nil, "programs that run as this `USER` (name or number); repeatable")
 	f.StringArrayVar(&o.targets.Containers, "container", nil, "programs of the container with this `ID` or the beginning of it; repeatable")
 	f.BoolVar(&o.targets.All, "all", false, "also programs that have a Kerberos library loaded and no connection to a database")
+	f.BoolVar(&o.targets.Network, "network", false, "also try connections to the database and the KDCs from the network namespace of each program; sends packets, requires root")
 	f.StringVar(&o.report, "report", "", "write what was seen to this `FILE` for the daemon, instead of printing it; ends with 0 whatever was found")
 	o.output.register(c)
 	return c
 }
 
 func (o *auditOptions) run(ctx context.Context, s streams) error {
+	if o.targets.Network && o.report != "" {
+		return o.output.unknown(s, errors.New("--network is for use by hand: it does not go together with --report"))
+	}
+	if o.targets.Network && os.Geteuid() != 0 {
+		return o.output.unknown(s, errors.New("--network requires root"))
+	}
 	cfg, err := o.load()
 	if err != nil {
 		return o.output.unknown(s, err)

@@ -26,7 +26,7 @@ func symptoms() []symptom {
 		{"`kinit` works for a person, and a program on the same host gets `GSSAPI error` or `No credentials cache found`", []diagnose.Code{"app-ccache-missing", "app-ccache-foreign", "app-ccache-expired",
 			"app-ccache-expiring", "app-ccache-unusable", "app-private-tmp", "app-krb5conf-unreadable", "app-krb5conf-other", "app-realm-unmapped", "app-env-stale",
 			"app-keytab-unreadable", "app-keytab-no-entry", "app-keytab-stale"}},
-		{"A program in a container does not log in", []diagnose.Code{"app-container-krb5conf", "app-container-resolver", "app-ccache-unusable"}},
+		{"A program in a container does not log in", []diagnose.Code{"app-container-krb5conf", "app-container-resolver", "app-network-unreachable", "app-ccache-unusable"}},
 		{"`Authentication plugin ... cannot be loaded`", []diagnose.Code{"app-plugin-missing"}},
 		{"A Java program: `Failed to find any Kerberos tgt`, `Cannot locate default realm`, `KrbException`", []diagnose.Code{"app-reader-differs", "app-java-login-config",
 			"app-java-subject-creds", "app-java-etypes", "app-java-udp", "app-env-stale"}},

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/kerbagent/kerbagent/config"
+	"github.com/kerbagent/kerbagent/krb5/conf/reader"
 )
 
 // perProcess bounds the look at one process: a file system of the process's
@@ -39,6 +40,7 @@ type Targets struct {
 	Users      []string // names or numbers
 	Containers []string // beginnings of container ids
 	All        bool     // also every process that has a Kerberos library loaded
+	Network    bool     // connections to the servers are tried from each process's network
 }
 
 // Named reports whether a process was named in any way.
@@ -53,6 +55,10 @@ var ErrNoProcess = errors.New("no process found")
 func Run(ctx context.Context, o Options) (Report, error) {
 	var r Report
 	s := newSurvey(ctx, o)
+	var reading *reader.Reading // of the latest that was looked at
+	if o.Network {
+		s.saw = func(c *inspection) { reading = c.reading }
+	}
 	processes, absent, err := s.selected(ctx)
 	r.Absent = absent
 	if err != nil {
@@ -75,6 +81,9 @@ func Run(ctx context.Context, o Options) (Report, error) {
 			}
 			r.Unread = append(r.Unread, fmt.Sprintf("process %d: %v", p.PID, err))
 			continue
+		}
+		if o.Network {
+			s.judgeNetwork(ctx, p, &app, reading)
 		}
 		r.Applications = append(r.Applications, app)
 	}

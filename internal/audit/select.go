@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -28,6 +29,9 @@ type survey struct {
 	databases []target
 	keep      bool              // credentials are kept, for the one who asked for them
 	saw       func(*inspection) // hears of each that was judged; nil: nobody
+
+	dials  sync.Mutex
+	dialed map[string]func() error // what came of a connection, by network namespace and server
 }
 
 // target is a database with the addresses that this host finds for it.

@@ -1,0 +1,148 @@
+//go:build linux
+
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/kerbagent/kerbagent/krb5/conf/reader"
+)
+
+// How long connections out of one program's network are tried, and how many an
+// audit makes: a database counts each that is closed before a login, and blocks
+// a host at max_connect_errors, 100 where nobody has changed it.
+const (
+	reachTime = 3 * time.Second
+	maxReach  = 16
+)
+
+// errMost reports that an audit has made all connections that it makes.
+var errMost = fmt.Errorf("%w: an audit makes %d connections at most", ErrUnread, maxReach)
+
+// judgeNetwork reports servers that cannot be reached from the program's network
+// namespace: the database, and of the KDCs that its krb5.conf names all.
+func (s *survey) judgeNetwork(ctx context.Context, p *Process, app *Application, reading *reader.Reading) {
+	ctx, cancel := context.WithTimeout(ctx, reachTime)
+	defer cancel()
+	for _, db := range s.databases {
+		if db.Name == app.Database {
+			var servers []netip.AddrPort
+			for _, a := range db.addrs {
+				servers = append(servers, netip.AddrPortFrom(a, db.Port))
+			}
+			s.reach(ctx, p, app, "the database "+db.Name, servers)
+			s.reach(ctx, p, app, "a KDC of "+db.Realm, s.kdcs(ctx, reading, db.Realm))
+		}
+	}
+}
+
+// kdcs are the addresses of the KDCs that a krb5.conf names, as this host
+// resolves them.
+func (s *survey) kdcs(ctx context.Context, reading *reader.Reading, realm string) []netip.AddrPort {
+	if reading == nil || s.o.Addresses == nil {
+		return nil
+	}
+	var out []netip.AddrPort
+	entry, _ := reading.Realm(realm)
+	for _, k := range usable(entry.KDCs) {
+		addrs := []netip.Addr{}
+		if a, err := netip.ParseAddr(k.Host); err == nil {
+			addrs = append(addrs, a)
+		} else if addrs, err = s.o.Addresses(ctx, k.Host); err != nil {
+			continue
+		}
+		for _, a := range addrs {
+			out = append(out, netip.AddrPortFrom(a, uint16(k.Port)))
+		}
+	}
+	return out
+}
+
+// reach reports where none of some servers takes a connection.
+func (s *survey) reach(ctx context.Context, p *Process, app *Application, what string, servers []netip.AddrPort) {
+	if len(servers) == 0 {
+		app.Unread = append(app.Unread, "whether its network reaches "+what+": no address of it is known")
+		return
+	}
+	answers := make(chan error, len(servers))
+	for _, server := range servers {
+		go func() { answers <- s.dialOnce(ctx, p, server) }()
+	}
+	var errs []string
+	for range servers {
+		err := <-answers
+		if err == nil {
+			return
+		}
+		if notSeen(err) {
+			app.Unread = append(app.Unread, fmt.Sprintf("whether its network reaches %s: %v", what, err))
+			return
+		}
+		errs = append(errs, err.Error())
+	}
+	app.Issues = append(app.Issues, Issue{Code: "app-network-unreachable", Severity: Error, Place: "its network namespace",
+		Cause: fmt.Sprintf("From the program's network no connection to %s is made: %s.", what, strings.Join(errs, "; ")),
+		Fix:   "give the container a route, and let its firewall and the security groups pass the connection"})
+}
+
+// dialOnce connects to a server once for each network namespace.
+func (s *survey) dialOnce(ctx context.Context, p *Process, server netip.AddrPort) error {
+	ns, err := p.link("ns/net")
+	if err != nil {
+		return denied(err)
+	}
+	s.dials.Lock()
+	try := s.dialed[ns+server.String()]
+	if try == nil && len(s.dialed) < maxReach {
+		try = sync.OnceValue(func() error { return p.dial(ctx, server) })
+		if s.dialed == nil {
+			s.dialed = map[string]func() error{}
+		}
+		s.dialed[ns+server.String()] = try
+	}
+	s.dials.Unlock()
+	if try == nil {
+		return errMost
+	}
+	return try()
+}
+
+// dial connects to a server from the program's network namespace and hangs up.
+//
+// The namespace is entered by a thread that is locked to this goroutine and
+// never unlocked, so it ends with it and runs nothing else (runtime.LockOSThread).
+func (p *Process) dial(ctx context.Context, server netip.AddrPort) error {
+	ns, err := unix.Openat(int(p.dir.Fd()), "ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return denied(err)
+	}
+	defer unix.Close(ns)
+	done := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		if err := unix.Setns(ns, unix.CLONE_NEWNET); err != nil {
+			done <- denied(fmt.Errorf("entering its network namespace: %w", err))
+			return
+		}
+		// One address and no name: the socket is made here, by this thread.
+		c, err := (&net.Dialer{FallbackDelay: -1}).DialContext(ctx, "tcp", server.String())
+		if err == nil {
+			c.Close()
+		}
+		if errors.Is(err, context.DeadlineExceeded) {
+			err = fmt.Errorf("%s: no answer in %s", server, reachTime)
+		}
+		done <- err
+	}()
+	return <-done
+}
