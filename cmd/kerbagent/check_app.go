@@ -37,7 +37,7 @@ func (a *asApp) narrowed(cfg *config.Config, v audit.View) (*config.Config, erro
 	}
 	db, ok := cfg.Database(database)
 	if !ok {
-		return nil, fmt.Errorf("--as-app %s: the configuration has several databases and nothing says which one this program uses; list it under applications:", a.name)
+		return nil, fmt.Errorf("--as-app %s: the configuration has several databases and nothing says which one this program uses; list it under the key applications", a.name)
 	}
 	out := *cfg
 	out.Databases, out.Krb5Conf, out.Applications = []config.Database{db}, nil, nil

@@ -39,11 +39,6 @@ func (a *attempt) pass(server database.Server, err error) {
 	}
 }
 
-// ended is the handshake that was not begun.
-type ended struct{}
-
-func (ended) End(bool, bool) error { return nil }
-
 // connectFailed says that a server was not reached at all: a program then goes to the next address.
 func connectFailed(err error) bool {
 	var f *database.Failure

@@ -98,7 +98,7 @@ func TestAUserIsMade(t *testing.T) {
 }
 
 // rogue is somebody between bootstrap and the directory, who has no key of it.
-func rogue(t *testing.T, lie ldaptest.Lie) (error, *domain) {
+func rogue(t *testing.T, lie ldaptest.Lie) (*domain, error) {
 	t.Helper()
 	d := newDomain(t)
 	d.ldap.SetLie(lie)
@@ -106,7 +106,7 @@ func rogue(t *testing.T, lie ldaptest.Lie) (error, *domain) {
 	go func() { ended <- makeUser(t.Context(), d.options(), "alice") }()
 	select {
 	case err := <-ended:
-		return err, d
+		return d, err
 	case <-time.After(20 * time.Second):
 		t.Fatal("it does not end")
 		return nil, nil
@@ -117,7 +117,7 @@ func rogue(t *testing.T, lie ldaptest.Lie) (error, *domain) {
 // Each of these once made bootstrap bind, or write, for ever.
 func TestABindThatEndsEarlyIsRefused(t *testing.T) {
 	for turn, want := range map[int]string{1: "before the server proved itself", 2: "without a sealing layer"} {
-		err, d := rogue(t, func(n int, id int64, reply []byte) []byte {
+		d, err := rogue(t, func(n int, id int64, reply []byte) []byte {
 			if n >= turn {
 				return ldaptest.Result(id, ldaptest.BindReply, ldaptest.Success, nil)
 			}
@@ -136,7 +136,7 @@ func TestAnAnswerInClearIsBounded(t *testing.T) {
 		"strangers": func(id int64) []byte { return ldaptest.EntryOf(id+100, strings.Repeat("x", 1000), nil) },
 	} {
 		sent := 0
-		err, d := rogue(t, func(turn int, id int64, _ []byte) []byte {
+		d, err := rogue(t, func(turn int, id int64, _ []byte) []byte {
 			one := bytes.Repeat(reply(id), 20_000) // 20 MB
 			sent += len(one)
 			return one
