@@ -123,7 +123,7 @@ func TestLeanShowsWhatFails(t *testing.T) {
 			srv = one
 		}
 	}
-	row := fmt.Sprintf(`kerbagent_probe_success{address=%q,family="ipv6",probe="dns",realm="",target="fd00::3",transport="tcp",variant=""} `, srv.ID.Address)
+	row := fmt.Sprintf(`kerbagent_probe_success{address=%q,db_instance="",family="ipv6",probe="dns",realm="",target="fd00::3",transport="tcp",variant=""} `, srv.ID.Address)
 	has(true, row+"1")
 	m.Observe(bad(srv, probe.ReasonTCPSilent))
 	has(true, row+"0") // one question of nine
