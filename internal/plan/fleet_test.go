@@ -81,6 +81,45 @@ func TestNoAddressGetsMoreThanItsShare(t *testing.T) {
 	}
 }
 
+// A fault at a KDC or at DNS over UDP is found within an interval and two timeouts: each
+// of these ways has a question every interval, and the same port is asked at once over the
+// other transport when one fails.
+func TestEachWayIsAskedEveryInterval(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	rnd := rand.New(rand.NewPCG(seed, 0))
+	for n := range 300 {
+		cfg, known := drawnSetup(rnd)
+		p := plannerOf(cfg)
+		jobs := p.Jobs(known)
+		often := map[way]bool{}
+		for _, j := range jobs {
+			id := j.Targets[0].ID
+			if j.Leads && j.Beat == cfg.Probes.Interval {
+				often[wayOf(id)] = true
+			}
+		}
+		for _, j := range jobs {
+			id := j.Targets[0].ID
+			if must := id.Kind == probe.KDC && id.Address.IsValid() || id.Kind == probe.DNS && id.Transport == probe.UDP; must && !often[wayOf(id)] {
+				t.Fatalf("set-up %d: %s is not asked every interval\n%+v", n, id, cfg)
+			}
+			if id.Kind != probe.KDC || !id.Address.IsValid() {
+				continue
+			}
+			atOnce := 0
+			for _, pull := range p.After(jobs, probe.Result{ID: id, Outcome: probe.Failed, Reason: probe.ReasonUDPSilent, Facts: j.Targets[0].Facts}) {
+				if pull.Within == 0 {
+					atOnce++
+				}
+			}
+			if known := slices.ContainsFunc(cfg.Logins, func(l config.Login) bool { return l.Realm == j.Targets[0].Facts[probe.FactRealm] }); known && atOnce != 1 {
+				t.Fatalf("set-up %d: after a failure of %s %d jobs run at once", n, id, atOnce)
+			}
+		}
+	}
+}
+
 // requests_per_second holds at every server, with both its addresses and the logins.
 func TestAFleetStaysBelowItsLimit(t *testing.T) {
 	for _, text := range []string{"fleet: {hosts: 2000, requests_per_second: 100}", "fleet: {hosts: 10000, requests_per_second: 150}\nprobes: {interval: 15s, timeout: 1s}",
