@@ -33,6 +33,9 @@ func (d *Daemon) put(ctx context.Context, res probe.Result, interval time.Durati
 	if !change.First && change.Turned {
 		d.pull(res)
 	}
+	if change.Turned && res.Outcome == probe.Failed {
+		d.onceMore(res)
+	}
 }
 
 // pull runs jobs out of turn, since something changed at a server, a database or a
@@ -47,6 +50,15 @@ func (d *Daemon) pull(res probe.Result) {
 		if !d.seldom.may(what+p.Key, s.cfg.Probes.Interval) {
 			continue
 		}
+		d.soon(p)
+	}
+}
+
+// onceMore asks again what is asked seldom and has begun to fail.
+func (d *Daemon) onceMore(res probe.Result) {
+	s, jobs := d.planning.plan()
+	p, is := s.planner.OnceMore(jobs, res, func(id probe.ID) bool { return d.results.Fresh(id, 2*s.cfg.Probes.Interval) })
+	if is && d.seldom.may("once more "+p.Key, s.cfg.Probes.Seldom()) {
 		d.soon(p)
 	}
 }

@@ -130,6 +130,23 @@ func (p *Planner) After(jobs []Job, res probe.Result) (out []Pull) {
 	return out
 }
 
+// OnceMore returns a job that is to be asked once more since it has begun to fail, where
+// its beat is a long one and the machine works otherwise: one bad moment must not show
+// for ten minutes. works reports whether the latest result of a probe is good.
+func (p *Planner) OnceMore(jobs []Job, res probe.Result, works func(probe.ID) bool) (Pull, bool) {
+	key, oftenAsked, alive := "", false, false
+	for _, j := range jobs {
+		to := j.Targets[0].ID
+		switch {
+		case to == res.ID && j.Prompt && j.Beat > p.cfg.Probes.Interval:
+			key = j.Key
+		case j.Leads && j.Beat <= p.cfg.Probes.Interval && to.Address.Addr() == res.ID.Address.Addr():
+			oftenAsked, alive = true, alive || works(to)
+		}
+	}
+	return Pull{Key: key, Within: p.cfg.Probes.Interval}, key != "" && res.Outcome == probe.Failed && (alive || !oftenAsked)
+}
+
 func sameRealm(j Job, res probe.Result) bool {
 	realm := res.Facts[probe.FactRealm]
 	return realm != "" && j.Targets[0].Facts[probe.FactRealm] == realm

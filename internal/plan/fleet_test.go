@@ -120,6 +120,38 @@ func TestEachWayIsAskedEveryInterval(t *testing.T) {
 	}
 }
 
+// What is asked every five or ten minutes and fails is asked once more within an interval,
+// unless the machine is dead: a lost answer once showed for as long as the beat is.
+func TestWhatIsAskedSeldomIsAskedOnceMore(t *testing.T) {
+	p, known := usual(t, "", false)
+	jobs := p.Jobs(known)
+	works := func(yes bool) func(probe.ID) bool { return func(probe.ID) bool { return yes } }
+	seldom := 0
+	for _, j := range jobs {
+		res := probe.Result{ID: j.Targets[0].ID, Outcome: probe.Failed, Reason: probe.ReasonUDPSilent}
+		kind := res.ID.Kind
+		if kind != probe.DNS && kind != probe.KDC && kind != probe.Kpasswd {
+			continue
+		}
+		pull, is := p.OnceMore(jobs, res, works(true))
+		if long := j.Beat > p.cfg.Probes.Interval; is != long || is && (pull.Key != j.Key || pull.Within != p.cfg.Probes.Interval) {
+			t.Errorf("%s, every %s: once more %v: %+v", j.Key, j.Beat, is, pull)
+		} else if long {
+			seldom++
+		}
+		if _, is := p.OnceMore(jobs, res, works(false)); is {
+			t.Errorf("%s is asked once more of a machine that is dead", j.Key)
+		}
+		res.Outcome = probe.OK
+		if _, is := p.OnceMore(jobs, res, works(true)); is {
+			t.Errorf("%s is asked once more although it works", j.Key)
+		}
+	}
+	if seldom < 30 {
+		t.Errorf("%d jobs that are asked seldom", seldom)
+	}
+}
+
 // requests_per_second holds at every server, with both its addresses and the logins.
 func TestAFleetStaysBelowItsLimit(t *testing.T) {
 	for _, text := range []string{"fleet: {hosts: 2000, requests_per_second: 100}", "fleet: {hosts: 10000, requests_per_second: 150}\nprobes: {interval: 15s, timeout: 1s}",
