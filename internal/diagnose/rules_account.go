@@ -19,7 +19,7 @@ func secretRules() []Rule {
 	return []Rule{{
 		Code: "secret-malformed", Severity: Error,
 		Title: "the {secret} file of {user} cannot be used",
-		Means: "The file cannot be read or is empty; a password has a byte order mark or a line end in it, which would be part of the password, since the file is used byte for byte; or a keytab or credential cache is none. The value is never shown.",
+		Means: "The file cannot be read or is empty; or a password file contains a byte order mark or a line end. The file is used byte for byte, so these would become part of the password. Or a keytab or credential cache is not a file of that kind. The value is never shown.",
 		Cause: "{error}.",
 		Remedy: do("Look at the file. Recreate a password file without a trailing newline; have a keytab or a credential cache made again by the tool that made it.",
 			"ls -l {file}", "wc -c {file}  # password: counts its bytes", "klist -ket {file}  # keytab", "klist -c {file}  # credential cache"),
@@ -28,7 +28,7 @@ func secretRules() []Rule {
 	}, {
 		Code: "login-record-impossible", Severity: Error,
 		Title:  "no login is tried for {user}: the attempt cannot be recorded",
-		Means:  "Before a password is tried, the attempt is written to the state directory, so that a wrong one is not tried again. Without that record nothing is tried, since it could lock the account.",
+		Means:  "Before kerbagent tries a password, it writes the attempt to the state directory, so that it never tries a wrong password again. Without that record it tries no login, because repeated attempts could lock the account.",
 		Cause:  "{error}.",
 		Remedy: do("Make the state directory writable for the user that runs kerbagent, or name another one.", "ls -ld <directory>", "df -h <directory>", "kerbagent check --state-dir <directory>"),
 		match: func(v *view) []match {
@@ -51,7 +51,7 @@ func accountRules() []Rule {
 	rules := []Rule{{
 		Code: "realm-case", Severity: Error,
 		Title:  "the realm {realm} is not written in upper case",
-		Means:  "Realm names are case-sensitive, and Active Directory's are in upper case. To another spelling the KDC answers in the name of the upper-case realm, which clients refuse, or it knows no such user.",
+		Means:  "Realm names are case-sensitive, and Active Directory's are in upper case. If the realm is spelled in another way, the KDC answers with the upper-case name, which clients refuse, or reports that it does not know the user.",
 		Cause:  "The user that was asked for is {user}. {error}.",
 		Remedy: do("Write the realm in upper case wherever it stands: kerbagent.yaml, krb5.conf, and the database account (CREATE USER … BY).", "grep -rn {realm} /etc/kerbagent /etc/krb5.conf /etc/krb5.conf.d", sql("SHOW CREATE USER '{account}'@'%'")),
 		match: misnamed(func(r *probe.Result) bool {
@@ -60,7 +60,7 @@ func accountRules() []Rule {
 	}, {
 		Code: "keytab-stale", Severity: Error,
 		Title: "the keytab does not fit the account of {user}",
-		Means: "The KDC refuses the keytab's key, or the keytab has no key of the user, or none of a type that the KDC takes. Where the KDC refuses the key, mostly the account's password was changed after the keytab was written; or the account was renamed, which changes the salt. It is not tried again until the file changes.",
+		Means: "The KDC refuses the keytab's key, or the keytab has no key of the user, or none of a type that the KDC takes. If the KDC refuses the key, the usual reason is that the account's password was changed after the keytab was written, or that the account was renamed, which changes the salt. kerbagent does not try the keytab again until the file changes.",
 		Cause: "{kdcseen} Key version (kvno) in the keytab: {kvno}. {error}.",
 		Remedy: do("Compare the key version in the keytab with the account's. If the account's is newer, replace the keytab with a copy from whoever changed the keys. Where nobody has a copy, whoever administers the account makes new keys: that resets its password, so every other program that uses the account fails until it has them, too.",
 			"klist -ket {file}", "Get-ADUser -Identity {account} -Properties msDS-KeyVersionNumber  # Windows", "kadmin -q 'getprinc {user}'  # MIT",
@@ -74,12 +74,12 @@ func accountRules() []Rule {
 		Title:  "the KDC refuses the password of {user}",
 		Means:  "Preauthentication failed (24): the password is not the account's, or this KDC has not replicated the new password yet. kerbagent does not try it again until the secret changes, so that the account is not locked.",
 		Cause:  "{kdcseen}",
-		Remedy: do("Put the right password into its file, without a line end; by hand try it once at most, since each wrong try counts towards the lockout.", "kinit {user}", writeSecret),
+		Remedy: do("Write the correct password to its file, without a line end. If you try it by hand, do so only once: each wrong attempt counts towards the account lockout.", "kinit {user}", writeSecret),
 		match:  loginMatch(asked(probe.ReasonKRBPreauthFailed)),
 	}, {
 		Code: "principal-unknown", Severity: Error,
 		Title: "the KDC knows no user {user}",
-		Means: "The KDC does not know the user (6), or says that the user is of another realm (68). A KDC of a wrong realm says the same, and where only one KDC answers the two cannot be told apart.",
+		Means: "The KDC does not know the user (6), or reports that the user belongs to another realm (68). A KDC of a wrong realm gives the same answer. If only one KDC answers, kerbagent cannot distinguish the two.",
 		Cause: "{kdcseen} If this is no KDC of {realm}, that is the cause.",
 		Remedy: do("Check the name (the sAMAccountName, not the mail address), and that this KDC serves {realm}.", "Get-ADUser -Identity {account}  # Windows", "samba-tool user show {account}  # Samba",
 			"kadmin -q 'getprinc {user}'  # MIT", "dig +short _kerberos._tcp.{domain} SRV"),
@@ -106,7 +106,7 @@ func accountRules() []Rule {
 	}, {
 		Code: "logon-restricted", Severity: Error,
 		Title: "account {user} may not log on now, or not from this host",
-		Means: "Logon hours, or a list of workstations that the account may use, hold it back.",
+		Means: "The account is restricted to certain logon hours or workstations.",
 		Cause: "{kdcseen}",
 		Remedy: do("Look at what the account is limited to, and widen it for a service account.", "Get-ADUser -Identity {account} -Properties logonHours,LogonWorkstations  # Windows",
 			"samba-tool user show {account} --attributes=logonHours,userWorkstations  # Samba"),
@@ -114,7 +114,7 @@ func accountRules() []Rule {
 	}, {
 		Code: "account-locked", Severity: Error,
 		Title: "account {user} is locked out",
-		Means: "Too many wrong passwords were tried, by whichever program. kerbagent tries a password once and then waits for it to change.",
+		Means: "Some program tried too many wrong passwords. kerbagent tries a password once and then waits for it to change.",
 		Cause: "{kdcseen}",
 		Remedy: do("Find out which program tries wrong passwords, stop it, then unlock the account.", "Get-WinEvent -LogName Security -FilterXPath '*[System[EventID=4740]]'  # Windows: on the PDC emulator; names the caller",
 			"samba-tool user show {account}  # Samba", "kadmin -q 'getprinc {user}'  # MIT",
@@ -128,14 +128,14 @@ func accountRules() []Rule {
 	}, {
 		Code: "account-revoked", Severity: Error,
 		Title:  "account {user} is locked or disabled: the KDC does not say which",
-		Means:  "The KDC says KDC_ERR_CLIENT_REVOKED (18), and no more: the account is locked, disabled, or held back otherwise.",
+		Means:  "The KDC says KDC_ERR_CLIENT_REVOKED (18), and no more: the account is locked, disabled or restricted in some other way.",
 		Cause:  "{kdcseen}",
 		Remedy: do("Look at the account in the directory.", "Get-ADUser -Identity {account} -Properties Enabled,LockedOut,AccountExpirationDate  # Windows", "samba-tool user show {account}  # Samba", "kadmin -q 'getprinc {user}'  # MIT"),
 		match:  loginMatch(revoked),
 	}, {
 		Code: "password-must-change", Severity: Error,
 		Title: "the password of {user} must be changed at the next logon",
-		Means: "The account was made, or its password was reset, with the demand that the user change it first.",
+		Means: "The account was created, or its password was reset, with the option \"user must change password at next logon\".",
 		Cause: "{kdcseen}",
 		Remedy: do("Change the password and put the new one into its file; or take the demand off a service account.", "kpasswd {user}", writeSecret, "Set-ADUser -Identity {account} -ChangePasswordAtLogon $false  # Windows",
 			"kadmin -q 'modprinc -needchange {user}'  # MIT"),
@@ -151,7 +151,7 @@ func accountRules() []Rule {
 		match:  loginMatch(expired),
 	}, {
 		Code: "policy-denied", Severity: Error,
-		Title: "a policy of the directory holds {user} back",
+		Title: "a policy of the directory forbids the login of {user}",
 		Means: "KDC_ERR_POLICY (12): the directory forbids this request. In Active Directory that can be a smart card requirement, an authentication policy or silo, or selective authentication on a trust.",
 		Cause: "{kdcseen}",
 		Remedy: do("Exempt the account from the policy; over a trust with selective authentication, grant it \"Allowed to Authenticate\".",

@@ -21,7 +21,7 @@ func clockRules() []Rule {
 	}, {
 		Code: "clock-skew-one-kdc", Severity: Warning,
 		Title:     "KDC {place}: its clock is off",
-		Means:     "The clocks of some KDCs differ from this host's by a minute or more, while another one's agrees with it. Beyond 5 minutes a login fails or works with the KDC that was asked.",
+		Means:     "The clocks of some KDCs differ from this host's by a minute or more, while another one's agrees with it. Beyond 5 minutes, whether a login works depends on which KDC was asked.",
 		Cause:     "{seen}.",
 		Remedy:    do("On {kdc}, check the time source and set the clock right.", "w32tm /query /status  # Windows", "w32tm /resync  # Windows", "chronyc tracking  # Linux"),
 		DependsOn: []Code{"host-offline", "clock-skew"},
@@ -176,7 +176,7 @@ func kpasswdRules() []Rule {
 	return []Rule{{
 		Code: "kpasswd-blocked", Severity: Warning,
 		Title: "password change at {place}: no usable answer",
-		Means: "The service that changes passwords (kpasswd, port 464) gives no usable answer over UDP, over TCP, or over both. A user whose password has expired cannot change it from here, and kinit says so in a confusing way.",
+		Means: "The service that changes passwords (kpasswd, port 464) gives no usable answer over UDP, over TCP, or over both. A user whose password has expired cannot change it from here, and the error message of kinit is confusing.",
 		Cause: "{seen}.",
 		Remedy: do("Open UDP and TCP from this host to {server}, and check that the service runs there.", "nc -vz -w 3 {ip} {port}",
 			"kerbagent check --realm {realm} --kdc {ip}"),

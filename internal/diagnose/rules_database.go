@@ -28,7 +28,7 @@ func databaseRules() []Rule {
 	}, {
 		Code: "db-path-mtu", Severity: Error,
 		Title: "database {database}: large packets are lost on the way to or from {where}",
-		Means: "The connection comes to be and the server's small greeting arrives, and then a step that takes full packets gets no answer: the server's certificate in the TLS handshake, or the ticket. Packets are too big for a link on the way, and the ICMP message that would say so is filtered; or a firewall drops what it does not like in them.",
+		Means: "The connection is established and the server's small greeting arrives, but a step that needs full-size packets gets no answer: the server's certificate in the TLS handshake, or the ticket. Packets are too big for a link on the way, and the ICMP message that would say so is filtered; or a firewall drops them because of their content.",
 		Cause: "{where}: {seen}.",
 		Remedy: do("Let ICMP \"fragmentation needed\" (type 3 code 4; ICMPv6 type 2) through in security groups and network ACLs, and clamp the MSS on the VPN or transit gateway; or lower this host's MTU.",
 			"ip route get {host}", "ping -M do -c 3 -s 1472 {host}", "ping -M do -c 3 -s 1372 {host}", "tracepath -n {host}", again),
@@ -37,7 +37,7 @@ func databaseRules() []Rule {
 	}, {
 		Code: "db-connection-cut", Severity: Error,
 		Title: "database {database}: the connection is ended from the other side, {stage}",
-		Means: "The connection came to be, and then the database's side closed or reset it in the middle of a step, without an error message: the server restarts, fails over or has crashed; or a proxy, load balancer or firewall on the way ends connections. The KDCs have no part in it.",
+		Means: "The connection was established, and then the database's side closed or reset it in the middle of a step, without an error message: the server restarts, fails over or has crashed; or a proxy, load balancer or firewall on the way ends connections. The KDCs are not involved.",
 		Cause: "{where} ended the connection {stage}: {error}.",
 		Remedy: do("Look at the events and the error log of the database for that time; where it did not restart, look for what stands between: proxies, load balancers, firewalls that inspect.",
 			"aws rds describe-events --source-type db-instance --duration 60  # AWS", sql("SHOW GLOBAL STATUS WHERE Variable_name IN ('Uptime', 'Aborted_connects')"), again),
@@ -54,7 +54,7 @@ func databaseRules() []Rule {
 	}, {
 		Code: "db-not-mysql", Severity: Error,
 		Title:     "database {database}: no MySQL at {where}",
-		Means:     "The port takes connections, and what comes is not what a MySQL server says.",
+		Means:     "The port accepts connections, but the answer is not that of a MySQL server.",
 		Cause:     "{endpoint}: {error}.",
 		Remedy:    do("Check host and port (databases: {database}: endpoint); a proxy or another service may sit there.", clusters, again),
 		DependsOn: causes,
@@ -73,7 +73,7 @@ func databaseRules() []Rule {
 	}, {
 		Code: "db-host-blocked", Severity: Error,
 		Title: "database {database}: has blocked this host (ERROR 1129)",
-		Means: "Too many connections from this host ended without a login (max_connect_errors); mostly a port check makes them. Every program on this host is locked out.",
+		Means: "Too many connections from this host ended without a login (max_connect_errors); usually a port check is the cause. Every program on this host is locked out.",
 		Cause: "{endpoint} answered ERROR 1129.",
 		Remedy: do("Find the program that connects without logging in and stop it; then unblock this host, from another one. Unblocking forgets the error counts of all hosts.",
 			"ss -tnp 'dport = :{port}'  # on this host, as root", "mysqladmin -h {host} -P {port} -u <admin> -p flush-hosts", sql("TRUNCATE TABLE performance_schema.host_cache")+"  # the same, in SQL"),
@@ -109,7 +109,7 @@ func databaseRules() []Rule {
 	}, {
 		Code: "db-tls-required", Severity: Error,
 		Title:     "database {database}: TLS on one side only: {problem}",
-		Means:     "The server accepts only TLS and it is off here; or it is wanted here and the server has none.",
+		Means:     "The server requires TLS and it is off here; or it is required here and the server does not offer it.",
 		Cause:     "{endpoint}: {problem}.",
 		Remedy:    do("Set databases: {database}: tls: mode to what the server has: verify-full where it has TLS, off where it has none.", sql("SHOW VARIABLES LIKE 'require_secure_transport'"), sql("SHOW VARIABLES LIKE '%ssl%'")),
 		DependsOn: causes,
@@ -127,7 +127,7 @@ func databaseRules() []Rule {
 		match:     dbCertExpiring,
 	}, {
 		Code: "db-probing-paused", Severity: Warning,
-		Title:     "database {database}: probing is paused, so that it does no harm",
+		Title:     "database {database}: probing is paused for safety",
 		Means:     "Connections that kerbagent opened and could not end (timeouts, kills) count towards the server's max_connect_errors: at a quarter of it kerbagent stops, until full logins have set the server's counter back. A user whom the server asked for a password is not probed again either.",
 		Cause:     "{error}.",
 		Remedy:    do("See the other findings for why connections stay unfinished; a login that succeeds ends the pause. To ask once all the same:", "kerbagent check --ignore-breaker"),
@@ -153,7 +153,7 @@ func databaseAccountRules() []Rule {
 	}, readerUnlikeWriter(causes), {
 		Code: "db-account-unknown", Severity: Error,
 		Title: "database {database}: no Kerberos account for {account}",
-		Means: "The server does not ask this user for a Kerberos ticket: there is no such account, its host part does not fit, or it is for another sort of login. The plugin that a server names for an unknown user may be a decoy. Only junk was answered.",
+		Means: "The server does not ask this user for a Kerberos ticket: there is no such account, its host part does not fit, or it is for another sort of login. The plugin that a server names for an unknown user may be a decoy. kerbagent sent only random bytes in answer.",
 		Cause: "{endpoint}: {error}.",
 		Remedy: do("See how the account is written in the database: the case of its name counts. If it exists in another spelling, correct user: in kerbagent.yaml, or set authentication_kerberos_caseins_cmp (Aurora); do not create a second account. Create it only if there is none.",
 			sql("SELECT user, host, plugin FROM mysql.user WHERE LOWER(user) = LOWER('{account}')"),

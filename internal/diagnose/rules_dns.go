@@ -16,7 +16,7 @@ func dnsRules() []Rule {
 	return []Rule{{
 		Code: "dns-server-silent", Severity: Error,
 		Title:     "DNS server {server} of {whose}: no answer",
-		Means:     "A DNS server answers no question, over whichever transport it was asked. An error where no other server can be asked instead.",
+		Means:     "A DNS server answers no question, over UDP or over TCP. This is an error if no other server can be asked instead.",
 		Cause:     "No question to {server} was answered: {seen}.",
 		Remedy:    do("Open UDP and TCP port {port} from this host to {ip}, and check that the DNS service runs there.", "dig @{ip} -p {port} {domain} SOA", "dig @{ip} -p {port} +tcp {domain} SOA"),
 		DependsOn: serverCauses(),
@@ -24,7 +24,7 @@ func dnsRules() []Rule {
 	}, {
 		Code: "dns-udp-blocked", Severity: Warning,
 		Title:     "DNS server {server} of {whose}: answers over TCP, not over UDP",
-		Means:     "Questions over UDP are lost or refused, the same ones over TCP are answered. Programs ask over UDP first, so a look-up waits for its timeout and goes to the next server, or fails.",
+		Means:     "Questions over UDP are lost or refused; the same questions over TCP are answered. Programs ask over UDP first, so each lookup waits for a timeout and then goes to the next server or fails.",
 		Cause:     "{server}: {seen}. Over TCP it answered.",
 		Remedy:    do("Open UDP port {port} from this host to {ip} and let the answers back (a network ACL needs a rule for UDP 1024-65535 inbound).", "dig @{ip} -p {port} +notcp {domain} SOA"),
 		DependsOn: serverCauses(),
@@ -32,7 +32,7 @@ func dnsRules() []Rule {
 	}, {
 		Code: "dns-tcp-blocked", Severity: Warning,
 		Title:     "DNS server {server} of {whose}: answers over UDP, not over TCP",
-		Means:     "Questions over TCP are lost or refused, the same ones over UDP are answered. An answer that does not fit into a datagram has to be asked for over TCP, and is lost.",
+		Means:     "Questions over TCP are lost or refused; the same questions over UDP are answered. Answers that do not fit into a UDP datagram need TCP, and are lost.",
 		Cause:     "{server}: {seen}. Over UDP it answered.",
 		Remedy:    do("Open TCP port {port} from this host to {ip}.", "dig @{ip} -p {port} +tcp {domain} SOA", "nc -vz -w 3 {ip} {port}"),
 		DependsOn: serverCauses(),
@@ -40,7 +40,7 @@ func dnsRules() []Rule {
 	}, {
 		Code: "dns-filtered", Severity: Error,
 		Title:     "DNS server {server} of {whose}: answers other questions, not those for {types} records",
-		Means:     "One server answers one type of question about the realm's names and drops or refuses another type: mostly a firewall or DNS filter that allows addresses (A) only, and not SRV or SOA. Programs that look for KDCs in DNS need SRV.",
+		Means:     "A server answers one type of question about the realm's names and drops or refuses another type. Usually a firewall or DNS filter allows only address records (A), and not SRV or SOA. Programs that look for KDCs in DNS need SRV records.",
 		Cause:     "{server}: questions for {types}: {seen}. Other questions about {domain} were answered.",
 		Remedy:    do("Find the filter between this host and {ip}, and allow questions of every type.", "dig @{ip} -p {port} {domain} A", "dig @{ip} -p {port} {domain} SOA", "dig @{ip} -p {port} _kerberos._tcp.{domain} SRV"),
 		DependsOn: serverCauses(),
@@ -57,7 +57,7 @@ func dnsRules() []Rule {
 	}, {
 		Code: "dns-zone-missing", Severity: Error,
 		Title: "DNS server {server} of this host: does not know {domain}",
-		Means: "The directory's own DNS server knows the realm's zone, the server that this host resolves with does not: mostly a conditional forwarder or a Route 53 Resolver rule is missing. Where none of the directory's own servers was heard, this is a warning: the zone may not exist at all.",
+		Means: "The directory's own DNS server knows the realm's zone, but the server that this host uses does not. Usually a conditional forwarder or a Route 53 Resolver rule is missing. If none of the directory's own servers answered, this is a warning, because the zone may not exist at all.",
 		Cause: "{server} was asked for the zone {domain} and did not give it ({rcode}). {knows}.",
 		Remedy: do("Have this host's DNS server forward {domain} to the directory's DNS servers.", "dig @{ip} -p {port} {domain} SOA",
 			"aws route53resolver list-resolver-rules --filters Name=DomainName,Values={domain}.  # AWS", "Add-DnsServerConditionalForwarderZone -Name {domain} -MasterServers <address>,<address>  # Windows"),
@@ -66,7 +66,7 @@ func dnsRules() []Rule {
 	}, {
 		Code: "realm-not-in-dns", Severity: Error,
 		Title: "no DNS server that answered knows {domain}",
-		Means: "No DNS server that answered knows the realm's zone. The realm's name is misspelt; or only the directory's own DNS servers know it, and none of them was asked. Where some of them were not heard, this is a warning.",
+		Means: "No DNS server that answered knows the realm's zone. The realm's name is misspelt; or only the directory's own DNS servers know it, and none of them was asked. If some of them did not answer, this is a warning.",
 		Cause: "Asked for the zone {domain}: {seen}.",
 		Remedy: do("Check the spelling of {realm}, and ask the directory's own DNS server by its address.", "aws ds describe-directories --query 'DirectoryDescriptions[].[Name,DnsIpAddrs]'  # AWS Managed AD",
 			"dig @<address> {domain} SOA", "kerbagent check --realm {realm} --dns-server <address>"),
@@ -75,7 +75,7 @@ func dnsRules() []Rule {
 	}, {
 		Code: "dns-servers-disagree", Severity: Warning,
 		Title: "DNS servers give different answers for names in {domain}",
-		Means: "Servers that all know the realm's zone answer one question differently: replication lags, or one copy was changed by hand. Whether a login works can depend on the server that was asked.",
+		Means: "Servers that all know the realm's zone give different answers to the same question: replication is delayed, or one copy was changed by hand. Whether a login works can depend on the server that was asked.",
 		Cause: "{seen}.",
 		Remedy: do("Compare the servers one by one, and see whether the domain controllers replicate.", "dig @{ip} -p {port} +short _kerberos._tcp.{domain} SRV",
 			"repadmin /showrepl  # Windows", "samba-tool drs showrepl  # Samba"),
@@ -93,7 +93,7 @@ func dnsRules() []Rule {
 	}, {
 		Code: "kdc-unresolvable", Severity: Warning,
 		Title:     "the configured KDC {kdc} has no address",
-		Means:     "A KDC is named in the configuration, and no DNS server that was asked gives an address for the name.",
+		Means:     "The configuration names a KDC, but no DNS server that was asked has an address for this name.",
 		Cause:     "Asked for the addresses of {kdc}: {seen}.",
 		Remedy:    do("Correct the name (realms: {realm}: kdcs), or make its DNS record.", "dig {kdc} A", "dig +short _kerberos._tcp.{domain} SRV"),
 		DependsOn: append(serverCauses(), "dns-server-silent", "dns-filtered", "dns-refused", "dns-zone-missing", "realm-not-in-dns"),
@@ -101,7 +101,7 @@ func dnsRules() []Rule {
 	}, {
 		Code: "endpoint-unresolvable", Severity: Error,
 		Title: "database {database}: no address for {host}",
-		Means: "This host's DNS servers give no address for the database's name.",
+		Means: "This host's DNS servers have no address for the database's name.",
 		Cause: "Asked for the addresses of {host}: {seen}.",
 		Remedy: do("Check the spelling (databases: {database}: endpoint), and that this host resolves with the DNS of the database's network.", "dig {host} A",
 			"aws rds describe-db-clusters --query 'DBClusters[].[Endpoint,ReaderEndpoint,CustomEndpoints]'  # AWS"),

@@ -16,7 +16,7 @@ func hostOfflineRule() Rule {
 	return Rule{
 		Code: "host-offline", Severity: Error,
 		Title:  "this host cannot send: {seen}",
-		Means:  "Nothing that was sent got out: there is no route, or this host is not permitted to send. The servers it was meant for were not heard, so nothing can be said of them.",
+		Means:  "No packet left this host: there is no route, or the host is not permitted to send. The servers were not reached, so nothing is known about them.",
 		Cause:  "Probes that ended this way: {count} ({seen}). \"No route\" comes from this host's kernel or a router (EHOSTUNREACH, ENETUNREACH), \"not permitted\" from this host itself, mostly its packet filter (EPERM, EACCES).",
 		Remedy: do("Look at this host's route and at its own rules for what goes out.", "ip route get {ip}", "nft list ruleset", "iptables -S OUTPUT"),
 		Single: true,
@@ -54,7 +54,7 @@ func ipv6Rule() Rule {
 	return Rule{
 		Code: "ipv6-broken", Severity: Warning,
 		Title:     "{target} answers over IPv4 but not over IPv6",
-		Means:     "One name has IPv6 and IPv4 addresses, and only over IPv4 is there an answer. Programs that try IPv6 first wait for a timeout before each login.",
+		Means:     "A name has both IPv6 and IPv4 addresses, but it answers only over IPv4. Programs that try IPv6 first wait for a timeout before each login.",
 		Cause:     "No probe of {target} over IPv6 was answered ({seen}), probes of the same name over IPv4 were.",
 		Remedy:    do("Open the path for IPv6 (security groups and network ACLs have rules of their own for it), or take the AAAA records out of DNS.", "ip -6 route get {ip6}", "ping -6 -c 3 {ip6}", "nc -vz -w 3 {ip6} {port}"),
 		DependsOn: []Code{"host-offline", "path-lossy", "server-slow"},

@@ -11,7 +11,7 @@ func kdcRules() []Rule {
 	return []Rule{{
 		Code: "kdc-not-kerberos", Severity: Error,
 		Title:     "KDC {place}: what answers there is not Kerberos",
-		Means:     "Something takes connections on the KDC's port and answers in another protocol, or hangs up without a word: a proxy, TLS inspection, or another service.",
+		Means:     "Something accepts connections on the KDC's port, but answers in another protocol or closes the connection without an answer: a proxy, TLS inspection or another service.",
 		Cause:     "{seen}.",
 		Remedy:    do("Find out what listens there; then correct the KDC's address, or lead its port around the proxy.", "openssl s_client -connect {address} </dev/null", again),
 		DependsOn: serverCauses(),
@@ -20,7 +20,7 @@ func kdcRules() []Rule {
 		}),
 	}, {
 		Code: "kdc-unavailable", Severity: Warning,
-		Title: "KDC {place}: says that it cannot serve now",
+		Title: "KDC {place}: reports that it is unavailable",
 		Means: "The KDC answers KDC_ERR_SVC_UNAVAILABLE (29) instead of doing its work. Often it is starting, overloaded, or cut off from its database.",
 		Cause: "{seen}.",
 		Remedy: do("Wait a minute and ask it again; if it stays so, look at the KDC service on {kdc}.", again,
@@ -32,7 +32,7 @@ func kdcRules() []Rule {
 	}, {
 		Code: "kdc-wrong-realm", Severity: Error,
 		Title: "KDC {place}: does not serve {realm}, it seems",
-		Means: "The KDC answers, but not as one of this realm: it says so outright (KDC_ERR_WRONG_REALM), or does not know a user whom another KDC of the realm knows. A user made minutes ago, and not replicated yet, looks the same.",
+		Means: "The KDC answers, but not as one of this realm: it says so (KDC_ERR_WRONG_REALM), or does not know a user whom another KDC of the realm knows. A user that was created minutes ago and is not replicated yet looks the same.",
 		Cause: "{seen}.",
 		Remedy: do("Take {kdc} out of the KDCs of {realm}, wherever it is named: kerbagent.yaml (realms: {realm}: kdcs), krb5.conf, or the SRV record.", "dig +short _kerberos._tcp.{domain} SRV",
 			"grep -n {ip} /etc/krb5.conf", again),
@@ -41,7 +41,7 @@ func kdcRules() []Rule {
 	}, {
 		Code: "kdc-hung", Severity: Warning,
 		Title: "KDC {place}: takes TCP connections, then stays silent",
-		Means: "TCP connects, and no answer comes: a stuck KDC, or a proxy or load balancer that takes connections for a KDC that it cannot reach. libkrb5 waits 10 seconds for it.",
+		Means: "TCP connects, but no answer arrives: the KDC is stuck, or a proxy or load balancer accepts connections for a KDC that it cannot reach. libkrb5 waits 10 seconds for it.",
 		Cause: "{seen}. A SYN proxy in front of a dead KDC looks the same.",
 		Remedy: do("Put {kdc} last in krb5.conf, and see on it whether its KDC service runs and what it logs. CAUTION: restarting the service interrupts everybody who uses that domain controller; do it only if it does not answer there either.",
 			again, "Get-Service kdc  # Windows", "systemctl status samba-ad-dc  # Samba", "systemctl status krb5-kdc  # MIT",
@@ -60,7 +60,7 @@ func kdcRules() []Rule {
 	}, {
 		Code: "kdc-silent", Severity: Warning,
 		Title:     "KDC {place}: no answer, and TCP does not connect",
-		Means:     "A KDC address cannot be reached over TCP and gives no answer over UDP: the machine, the route or a firewall.",
+		Means:     "A KDC address cannot be reached over TCP and does not answer over UDP. The machine is down, the route is missing or a firewall drops the packets.",
 		Cause:     "{seen}.",
 		Remedy:    do("Open TCP and UDP from this host to {server}: security groups, network ACLs, firewalls, route.", "ip route get {ip}", "nc -vz -w 3 {ip} {port}", again),
 		DependsOn: serverCauses(),
@@ -70,7 +70,7 @@ func kdcRules() []Rule {
 	}, {
 		Code: "kdc-tcp-blocked", Severity: Error,
 		Title: "KDC {place}: answers over UDP, not over TCP",
-		Means: "The KDC answers over UDP, so it runs; over TCP nothing connects, or what is sent or answered is lost: a firewall or a proxy on the way. Active Directory's tickets seldom fit into a datagram: the client is told to come back over TCP (error 52), and the login ends there.",
+		Means: "The KDC answers over UDP, so it is running. Over TCP, connections fail or data is lost, usually because of a firewall or a proxy on the path. Tickets of Active Directory rarely fit into a UDP datagram: the KDC tells the client to retry over TCP (error 52), and there the login fails.",
 		Cause: "{seen}. Over UDP it answers.",
 		Remedy: do("Open TCP from this host to {server}, in every security group, network ACL and firewall on the way.", "nc -vz -w 3 {ip} {port}",
 			"aws ec2 authorize-security-group-egress --group-id <group of this host> --protocol tcp --port {port} --cidr {cidr}  # AWS"),
@@ -87,7 +87,7 @@ func kdcRules() []Rule {
 	}, {
 		Code: "kdc-large-messages-lost", Severity: Warning,
 		Title: "KDC {place}: large messages are lost",
-		Means: "Small exchanges with the KDC work, large ones get no answer: fragments are dropped, or packets are too big for a path that filters ICMP. The request is as large as the reply, so which direction loses it stays open.",
+		Means: "Small exchanges with the KDC work, but large ones get no answer: fragments are dropped, or packets are too big for a path that filters ICMP. The request is as large as the reply, so kerbagent cannot tell which direction loses the packets.",
 		Cause: "A small message was answered, one of 3,000 bytes was not. {seen}.",
 		Remedy: do("Let ICMP \"fragmentation needed\" (type 3 code 4) through and clamp the MSS on the VPN, or lower this host's MTU; where only UDP loses them, udp_preference_limit = 1 in krb5.conf helps.",
 			"ip route get {ip}", "ping -M do -c 3 -s 1472 {ip}", "ping -M do -c 3 -s 1372 {ip}", again),

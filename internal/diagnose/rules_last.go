@@ -11,7 +11,7 @@ func loginRules() []Rule {
 	return []Rule{{
 		Code: "login-paused", Severity: Error,
 		Title:  "login of {user} is paused: the answers to its last attempts were lost",
-		Means:  "Answers to attempts with this secret were lost, and the directory may have counted each of them as a wrong password. Another attempt could lock the account, so kerbagent waits half an hour. A secret that the directory refused is paused too, until it changes; that is reported as what was refused (for example password-wrong).",
+		Means:  "kerbagent tried this secret and received no answer. The directory may have counted each attempt as a wrong password. Another attempt could lock the account, so kerbagent waits half an hour. A secret that the directory refused is also paused, until it changes. That is reported with the reason for the refusal, for example password-wrong.",
 		Cause:  "{error}.",
 		Remedy: do("Find out why the answers are lost: see the other findings. After half an hour the next attempt is made. To make one now, which the directory may count as a wrong password:", "kerbagent check --ignore-breaker"),
 		match: func(v *view) []match {
@@ -21,10 +21,10 @@ func loginRules() []Rule {
 		},
 	}, {
 		Code: "login-slow", Severity: Warning,
-		Title:  "logins work, about {late} s late",
-		Means:  "A login works, and programs on this host lose time on the way: they ask name servers, KDCs or addresses of the database that do not answer, wait for each of them, and go on. kerbagent does not wait as long; how long programs wait is computed as libkrb5, the C library and the kernel do it.",
+		Title:  "logins work, but take about {late} s longer than they should",
+		Means:  "Logins work, but programs on this host lose time: they first ask name servers, KDCs or database addresses that do not answer, and wait for a timeout each time. kerbagent itself waits less; it calculates how long libkrb5, the C library and the kernel wait.",
 		Cause:  "A program loses about {late} s at: {seen}.",
-		Remedy: do("Repair what does not answer, or take it out of the configuration that leads there (/etc/resolv.conf, krb5.conf, DNS).", "KRB5_TRACE=/dev/stderr kinit {user}", "getent ahosts {host}"),
+		Remedy: do("Repair the servers that do not answer, or remove them from the configuration that names them (/etc/resolv.conf, krb5.conf or DNS).", "KRB5_TRACE=/dev/stderr kinit {user}", "getent ahosts {host}"),
 		DependsOn: append(kdcCauses(), "dns-server-silent", "dns-udp-blocked", "dns-filtered", "dns-srv-stale", "dns-zone-missing", "dns-refused", "db-silent", "db-refused",
 			"db-connection-cut"),
 		match: loginSlow,
@@ -92,7 +92,7 @@ func lastRules() []Rule {
 		Title:     "the login of {user} to database {database} fails",
 		Means:     "The login failed in a way that no other code describes.",
 		Cause:     "{kdcseen} {error}.",
-		Remedy:    do("Look at the stages of the login below, and try the same by hand; please report it with the output of the second command.", "KRB5_TRACE=/dev/stderr kinit {user}", "kerbagent check -o json"),
+		Remedy:    do("Look at the stages of the login below, and try the login by hand with the first command. Please report this with the output of the second command.", "KRB5_TRACE=/dev/stderr kinit {user}", "kerbagent check -o json"),
 		DependsOn: all,
 		match:     loginMatch(func(*probe.Result) bool { return true }),
 	}, {
@@ -100,7 +100,7 @@ func lastRules() []Rule {
 		Title:     "unexplained failure of {what}",
 		Means:     "A probe failed in a way that no other code describes: one lost packet, an unusual answer, or a run that was cut short.",
 		Cause:     "{what}: {error}.",
-		Remedy:    do("Run the check again; if it stays, please report it with the output of the second command.", "kerbagent check", "kerbagent check -o json"),
+		Remedy:    do("Run the check again. If the failure is still there, please report it with the output of the second command.", "kerbagent check", "kerbagent check -o json"),
 		DependsOn: append(slices.Clone(all), codeLoginFailed),
 		match: func(v *view) []match {
 			var out []match

@@ -15,7 +15,7 @@ func lossRules() []Rule {
 	return []Rule{{
 		Code: "path-lossy", Severity: Warning,
 		Title:     "packets are lost between this host and {place} (about {rate} %)",
-		Means:     "Some questions are answered at once and others, the same ones among them, only when they are asked again or not at all: packets are lost on the way, now this one, now that. Every service behind that path fails now and then, and large messages fail more often than small ones.",
+		Means:     "Some questions are answered at once. Others, even the same question, are answered only when they are repeated, or never: packets are lost at random on the path. Every service behind that path fails now and then, and large messages fail more often than small ones.",
 		Cause:     "Of {asked} questions {lost} were not answered the first time. By address: {each}.",
 		Remedy:    do("Measure the loss hop by hop, and look at the links, queues and rate limits on the way.", "ping -c 50 -i 0.2 {ip}", "mtr -rwc 50 {ip}", "kerbagent check"),
 		DependsOn: []Code{"host-offline"},
@@ -28,7 +28,7 @@ func slowRules() []Rule {
 	return []Rule{{
 		Code: "server-slow", Severity: Warning,
 		Title:     "{what} {place} answers late: after {figure}",
-		Means:     "A DNS server, KDC or kpasswd server answers every question, and later than programs wait for it: libkrb5 turns to the next KDC after one second, glibc to the next DNS server after five. What times out there does so because it is slow: nothing is blocked.",
+		Means:     "A DNS server, KDC or kpasswd server answers every question, but later than programs wait: libkrb5 turns to the next KDC after one second, glibc to the next DNS server after five. Requests time out there because the server is slow; nothing is blocked.",
 		Cause:     "The quickest answer of {each}.",
 		Remedy:    do("Look at the load of the server, and at what it waits for itself (forwarders, its database); and at the round trip to it.", "ping -c 5 {ip}", "kerbagent check --realm {realm} --probe-timeout 15s"),
 		DependsOn: []Code{"host-offline", "path-lossy"},

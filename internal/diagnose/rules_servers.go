@@ -11,7 +11,7 @@ func serverRules() []Rule {
 	return []Rule{{
 		Code: "trust-realm-unreachable", Severity: Error,
 		Title:     "the trust leads to {realm}, and no KDC there can be used from this host",
-		Means:     "The login goes on from the user's realm to another one over a trust, and no KDC of that realm gives this host a usable answer. A client talks to the domain controllers of both realms itself.",
+		Means:     "The login continues from the user's realm to another realm over a trust, but no KDC of that realm gives this host a usable answer. A client must reach the domain controllers of both realms itself.",
 		Cause:     "{user} was sent on to {realm}. Its KDCs: {seen}.",
 		Remedy:    do("Open TCP and UDP port 88 from this host to the domain controllers of {realm} too.", "dig +short _kerberos._tcp.{domain} SRV", "nc -vz -w 3 {ip} {port}", "kerbagent check --realm {realm}"),
 		DependsOn: []Code{"host-offline", "path-lossy", "server-slow", "ipv6-broken"},
@@ -19,7 +19,7 @@ func serverRules() []Rule {
 	}, {
 		Code: "realm-unreachable", Severity: Error,
 		Title:     "no KDC (domain controller) of {realm} can be used from this host",
-		Means:     "Every known KDC address of the realm was asked, and each was silent, refused, or said that it is unavailable. Nobody gets a ticket of this realm from here.",
+		Means:     "Every known KDC address of the realm was asked, and each one timed out, refused the connection or reported that it is unavailable. No program on this host can get a ticket of this realm.",
 		Cause:     "KDC addresses asked: {count}. {seen}.",
 		Remedy:    do("Check the route, and open TCP and UDP port {port} from this host to the domain controllers of {realm}.", "ip route get {ip}", "nc -vz -w 3 {ip} {port}", "kerbagent check --realm {realm} --kdc {address}"),
 		DependsOn: []Code{"host-offline", "path-lossy", "server-slow", "ipv6-broken", "trust-realm-unreachable"},
@@ -27,7 +27,7 @@ func serverRules() []Rule {
 	}, {
 		Code: "dns-srv-stale", Severity: Warning,
 		Title: "an SRV record of {domain} names a KDC that cannot be reached: {kdc}",
-		Means: "A `_kerberos` SRV record names a host without an address, or one whose KDC gives no usable answer and that is none of the domain's own addresses: mostly a domain controller that was taken away. Clients that follow the record wait for a timeout.",
+		Means: "A `_kerberos` SRV record names a host without an address, or one whose KDC gives no usable answer and that is none of the domain's own addresses: usually a domain controller that was removed. Clients that follow the record wait for a timeout.",
 		Cause: "The SRV record names {kdc}: {seen}.",
 		Remedy: do("Ask whoever runs the directory whether {kdc} still exists. If it does, open the way to it or repair it. CAUTION: the last commands delete DNS records; if the domain controller still runs, clients no longer find it. Use them only for one that was removed for good.",
 			"dig +short _kerberos._tcp.{domain} SRV", "getent ahosts {kdc}",
@@ -37,7 +37,7 @@ func serverRules() []Rule {
 	}, {
 		Code: "server-down", Severity: Warning,
 		Title: "domain controller {kdc}: nothing answers there",
-		Means: "Several services of one machine were asked (DNS, Kerberos, kpasswd), and none answers: the machine itself, the way to it or a firewall in front of it, rather than one service.",
+		Means: "Several services of one machine were asked (DNS, Kerberos, kpasswd), and none answers. The cause is the machine itself, the network path to it or a firewall in front of it, rather than one service.",
 		Cause: "Asked at {ips} ({ports}): {seen}.",
 		Remedy: do("See whether the machine runs and whether packets reach it.", "ping -c 3 {ip}", "ip route get {ip}",
 			"aws ds describe-domain-controllers --directory-id <directory> --query 'DomainControllers[].[DnsIpAddr,Status,StatusReason]'  # AWS Managed AD"),

@@ -26,9 +26,9 @@ func serviceRules() []Rule {
 	}, {
 		Code: "service-realm-unmapped", Severity: Error,
 		Title: "the realm of {user} has no referral to the database's realm",
-		Means: "The database's service exists in its own realm. A client that is not told that realm asks the user's, which does not send it there.",
+		Means: "The database's service exists in the database's realm. A client that does not know this realm asks the KDC of the user's realm, and that KDC does not refer the client to the database's realm.",
 		Cause: "{kdcseen} With a ticket for the realm of the database the same service was found.",
-		Remedy: do("Map the database in krb5.conf, under [domain_realm]: {host} = <realm of the database>; or switch on name suffix routing for its domain on the trust.",
+		Remedy: do("Map the database to its realm in krb5.conf, under [domain_realm]: {host} = <realm of the database>. Or enable name suffix routing for the database's domain on the trust.",
 			"netdom trust {domain} /namesuffixes:<domain of the database>  # Windows: lists them by number",
 			"netdom trust {domain} /namesuffixes:<domain of the database> /togglesuffix:<number>  # Windows"),
 		match: unknown(probe.ReferralExistsThere),
@@ -87,7 +87,7 @@ func acceptRules() []Rule {
 	return []Rule{{
 		Code: "db-spn-unexpected", Severity: Error,
 		Title: "database {database}: announces a service that is not its own",
-		Means: "The service (SPN) that the server announced is of a kind, a realm or a host that is not this database's: another configured database's host, an RDS name of another cluster, another host than before. No ticket was asked for: a server could otherwise have this user get a ticket for any service, and log in there in the user's name. A host that nothing speaks for or against is taken with a warning, and remembered in the state directory for as long as it stands; where the database was moved on purpose, spn_hosts with the new host ends that.",
+		Means: "The service (SPN) that the server announced does not belong to this database: its kind, realm or host is wrong. For example, it names the host of another configured database, the RDS name of another cluster, or another host than before. kerbagent did not request a ticket: otherwise a malicious server could obtain a ticket of this user for any service, and log in there as the user. If kerbagent cannot tell whether a host is right, it accepts the host with a warning and remembers it in the state directory. If the database was moved on purpose, set spn_hosts to the new host.",
 		Cause: "{endpoint} announced {spn}. {spnwhy}.",
 		Remedy: do("Make sure that {endpoint} is the database; if it is, name the service (databases: {database}: allowed_services), its host (databases: {database}: spn_hosts) or its realm (realms:), and check again.",
 			"kerbagent check", "setspn -Q mysql/{host}  # Windows"),
@@ -95,8 +95,8 @@ func acceptRules() []Rule {
 		match:     spnUnexpected,
 	}, {
 		Code: "db-auth-timeout", Severity: Error,
-		Title:     "database {database}: hung up while the login of {user} was under way",
-		Means:     "The server closed the connection in the middle of the Kerberos exchange. Mostly its connect_timeout (10 seconds unless changed) passed while a KDC was slow.",
+		Title:     "database {database}: closed the connection during the login of {user}",
+		Means:     "The server closed the connection in the middle of the Kerberos exchange. Usually its connect_timeout (10 seconds by default) passed while a KDC was slow.",
 		Cause:     "The connection ended after the server had asked for a ticket: {error}.",
 		Remedy:    do("Find the slow step among the stages of the login below; put a slow KDC last in krb5.conf.", sql("SHOW VARIABLES LIKE 'connect_timeout'"), "kerbagent check -o json"),
 		DependsOn: causes,
@@ -120,7 +120,7 @@ func acceptRules() []Rule {
 	}, {
 		Code: "db-ticket-rejected", Severity: Error,
 		Title: "database {database}: refuses the ticket of {user}",
-		Means: "The server said no before it proved itself: its key is not the directory's any more (rotated, another version), its clock is off, or its account is for somebody else and it does not say so.",
+		Means: "The server refused the ticket before it proved its own identity: its key no longer matches the directory's (it was rotated, or has another version), its clock is wrong, or the database account belongs to another principal and the server does not say so.",
 		Cause: "{endpoint} answered ERROR {errno} to a ticket for {spn} (key version {ticketkvno}).",
 		Remedy: do("Run the check again, which gets a new ticket each time; if it stays so, look at the account, and associate the cluster with the directory again.", "kerbagent check", sql("SHOW CREATE USER '{account}'@'%'"),
 			"aws rds describe-db-clusters --query 'DBClusters[].[DBClusterIdentifier,DomainMemberships]'"),
@@ -129,7 +129,7 @@ func acceptRules() []Rule {
 	}, {
 		Code: "db-server-unproven", Severity: Warning,
 		Title:     "database {database}: did not prove that it holds the service's key",
-		Means:     "The server was asked to prove itself, and sent no proof (AP-REP), or one that does not verify. Only TLS speaks for its identity then.",
+		Means:     "The server was asked to prove itself, and sent no proof (AP-REP), or one that does not verify. Then only TLS proves the server's identity.",
 		Cause:     "{endpoint}: {error}.",
 		Remedy:    do("Make sure that {endpoint} is the database, and keep databases: {database}: tls: mode at verify-full.", "kerbagent check --realm {realm} --database {endpoint} --database-tls verify-full"),
 		DependsOn: causes,
