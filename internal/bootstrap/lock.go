@@ -140,7 +140,7 @@ func (l *lock) create(ctx context.Context, me holder) error {
 	}
 	_, err = l.sm.createSecret(ctx, &secretsmanager.CreateSecretInput{
 		Name: aws.String(lockName), SecretString: aws.String(string(b)), ClientRequestToken: aws.String(me.Token),
-		Description: aws.String("Held while kerbagent bootstrap runs; contains no secret."),
+		Description: aws.String("Held while kerbagent bootstrap runs; contains no secret."), Tags: tagList(l.tags(), secretTag),
 	})
 	return err
 }

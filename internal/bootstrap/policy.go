@@ -25,7 +25,7 @@ func Policy(cfg *config.Bootstrap, region, account string, purpose Purpose) stri
 	}
 	w := &world{Options: Options{Config: cfg}, account: account, region: region, partition: partitionOf(region)}
 	steps := w.steps()
-	all := w.onSecret(lockName, "CreateSecret", "GetSecretValue", "DeleteSecret")
+	all := w.onSecret(lockName, "CreateSecret", "TagResource", "GetSecretValue", "DeleteSecret")
 	switch purpose {
 	case ForRotate:
 		steps = w.rotatable()
