@@ -333,10 +333,14 @@ func (v *view) slowServers() map[netip.AddrPort]bool {
 
 func serverSlow(v *view) []match {
 	ways, byAddr := v.byServer()
+	lossy := map[netip.Addr]bool{} // there an answer is late because a part of it was lost
+	for _, l := range v.lossesByAddress() {
+		lossy[l.addr] = l.lossy()
+	}
 	var out []match
 	for _, a := range ways {
 		least, late := quickest(byAddr[a])
-		if least == 0 {
+		if least == 0 || lossy[a.Addr()] {
 			continue
 		}
 		m := match{affects: late, spare: true, words: wordsOf(late[0])}
