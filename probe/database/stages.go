@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/kerbagent/kerbagent/mysql"
@@ -92,7 +93,11 @@ func Open(ctx context.Context, rec *probe.Recorder, d probe.Dialer, s Server, us
 		}
 		conn = mysql.NewConn(nc)
 		return nil
-	}); err != nil {
+	}); errors.Is(err, syscall.ECONNRESET) {
+		// It was connected, and reset before connect(2) returned: a SYN is refused otherwise. The server may count that.
+		finished = false
+		return fail(StageGreeting, probe.ReasonClosed, err)
+	} else if err != nil {
 		return fail(StageConnect, probe.ReasonOf(err, probe.ReasonConnectTimeout), err)
 	}
 	var greeting *mysql.Greeting

@@ -1,6 +1,10 @@
 package login_test
 
 import (
+	"context"
+	"net"
+	"os"
+	"syscall"
 	"testing"
 	"time"
 
@@ -56,4 +60,25 @@ func TestConnectionEndedWhileTheKDCIsSlow(t *testing.T) {
 	if res := r.probe("alice", password).Run(t.Context()); res.Reason != probe.ReasonDBAuthTimeout {
 		t.Errorf("%s: %v", res.Reason, res.Err)
 	}
+}
+
+// A reset that comes before connect(2) returns is one of a connection: the server may
+// have counted it. It was a refusal, and not counted, now and then.
+func TestAResetWhileConnectingCounts(t *testing.T) {
+	r := newRig(t)
+	p := r.probe("alice", password)
+	p.Dialer = resetting{r.db.Addr().String()}
+	res := p.Run(t.Context())
+	if res.Reason != probe.ReasonDBCut || res.Facts[probe.FactDBStage] != "db-greeting" || r.shakes.unfinished != 1 {
+		t.Errorf("%s at %q: %v; %d unfinished", res.Reason, res.Facts[probe.FactDBStage], res.Err, r.shakes.unfinished)
+	}
+}
+
+type resetting struct{ at string }
+
+func (r resetting) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	if address == r.at {
+		return nil, &net.OpError{Op: "dial", Net: network, Err: os.NewSyscallError("connect", syscall.ECONNRESET)}
+	}
+	return (&net.Dialer{}).DialContext(ctx, network, address)
 }
