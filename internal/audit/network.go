@@ -118,9 +118,6 @@ func (s *survey) dialOnce(ctx context.Context, p *Process, server netip.AddrPort
 }
 
 // dial connects to a server from the program's network namespace and hangs up.
-//
-// The namespace is entered by a thread that is locked to this goroutine and
-// never unlocked, so it ends with it and runs nothing else (runtime.LockOSThread).
 func (p *Process) dial(ctx context.Context, server netip.AddrPort) error {
 	ns, err := unix.Openat(int(p.dir.Fd()), "ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -128,8 +125,7 @@ func (p *Process) dial(ctx context.Context, server netip.AddrPort) error {
 	}
 	defer unix.Close(ns)
 	done := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread()
+	go onLostThread(func() {
 		if err := unix.Setns(ns, unix.CLONE_NEWNET); err != nil {
 			done <- denied(fmt.Errorf("entering its network namespace: %w", err))
 			return
@@ -143,6 +139,26 @@ func (p *Process) dial(ctx context.Context, server netip.AddrPort) error {
 			err = fmt.Errorf("%s: no answer in %s", server, reachTime)
 		}
 		done <- err
-	}()
+	})
 	return <-done
+}
+
+// onLostThread runs do on a thread that runs nothing else and ends with the
+// goroutine, which has it locked (runtime.LockOSThread). The process's first
+// thread never ends, and is what /proc/self shows: it is held while another is
+// found.
+func onLostThread(do func()) {
+	runtime.LockOSThread()
+	if unix.Gettid() != unix.Getpid() {
+		do()
+		return
+	}
+	defer runtime.UnlockOSThread()
+	other := make(chan struct{})
+	go func() {
+		defer close(other)
+		runtime.LockOSThread()
+		do()
+	}()
+	<-other
 }

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/kerbagent/kerbagent/config"
 )
 
@@ -79,6 +81,18 @@ func TestNetworkOfAProgram(t *testing.T) {
 	for _, thread := range threads {
 		if theirs, err := os.Readlink(thread); err == nil && theirs != ours {
 			t.Errorf("%s is in another network", thread)
+		}
+	}
+}
+
+// The process's first thread never ends, so a namespace that it entered would be
+// the process's own from then on.
+func TestNoNamespaceIsEnteredByTheFirstThread(t *testing.T) {
+	for range 2000 {
+		at := make(chan int)
+		go onLostThread(func() { at <- unix.Gettid() })
+		if <-at == unix.Getpid() {
+			t.Fatal("the first thread was used")
 		}
 	}
 }
