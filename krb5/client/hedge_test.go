@@ -90,8 +90,8 @@ func TestHedge(t *testing.T) {
 				if want := append(tt.steps, "kdc-connect", "as", "as-preauth"); !slices.Equal(steps, want) {
 					t.Errorf("steps = %v, want %v", steps, want)
 				}
-				if !slices.Equal(n.preauth, []string{second}) {
-					t.Errorf("credentials were sent to %v", n.preauth)
+				if !slices.Equal(n.asked(), []string{second}) {
+					t.Errorf("credentials were sent to %v", n.asked())
 				}
 				session.Close()
 				n.closed(t)
@@ -179,8 +179,8 @@ func TestHedgeTie(t *testing.T) {
 		}
 		session.Close()
 		n.closed(t)
-		if len(n.preauth) != 1 {
-			t.Errorf("credentials were sent to %v", n.preauth)
+		if len(n.asked()) != 1 {
+			t.Errorf("credentials were sent to %v", n.asked())
 		}
 	})
 }
@@ -215,8 +215,8 @@ func TestDefinitiveAnswerWins(t *testing.T) {
 			c, secret := loginWith(t, n, tr, addresses(first, second))
 			_, err := c.TGT(t.Context(), Principal{"alice", "CORP.EXAMPLE.COM"}, secret)
 			var krb *kdcwire.KRBError
-			if !errors.As(err, &krb) || krb.Code != code || len(n.preauth) != 0 {
-				t.Errorf("code %d: %v, credentials sent to %v", code, err, n.preauth)
+			if !errors.As(err, &krb) || krb.Code != code || len(n.asked()) != 0 {
+				t.Errorf("code %d: %v, credentials sent to %v", code, err, n.asked())
 			}
 			n.closed(t)
 		})
@@ -281,8 +281,8 @@ func TestBeforePreauthStops(t *testing.T) {
 		errNoRecord := errors.New("disk full")
 		c.BeforePreauth = func() error { return errNoRecord }
 		_, err := c.TGT(t.Context(), Principal{"alice", "CORP.EXAMPLE.COM"}, secret)
-		if !errors.Is(err, errNoRecord) || len(n.preauth) != 0 {
-			t.Errorf("got %v, credentials sent to %v", err, n.preauth)
+		if !errors.Is(err, errNoRecord) || len(n.asked()) != 0 {
+			t.Errorf("got %v, credentials sent to %v", err, n.asked())
 		}
 		n.closed(t)
 	})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -44,6 +45,13 @@ func (n *network) DialContext(ctx context.Context, _, address string) (net.Conn,
 		_, _ = io.Copy(io.Discard, far) // until the client closes
 	}()
 	return near, nil
+}
+
+// asked returns the addresses that were sent credentials.
+func (n *network) asked() []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Clone(n.preauth)
 }
 
 func (n *network) count(by int) {
