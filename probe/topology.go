@@ -8,6 +8,7 @@ type Topology struct {
 	Version   string     // of Aurora; empty where it says none
 	Instances []Instance // the writer first
 	LeftOut   int        // rows that were not taken: too many, or with a name that is none
+	NotAurora bool       // the server knows neither the table nor the variables
 	Err       error      // why nothing is known; it may hold what the peer said
 }
 

@@ -57,6 +57,9 @@ func named(db config.Database) (out []Instance) {
 // LearnCluster takes in what a database said of its cluster, and reports whether
 // anything is different but times. What a login may not see is no news of what another saw.
 func (m *Memory) LearnCluster(db config.Database, t probe.Topology, now time.Time) (changed bool) {
+	if t.NotAurora && db.Instances == config.InstancesDefault {
+		return false // the name looks like a cluster's, and nobody said that there is one
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	before := m.clusters[db.Name]

@@ -29,6 +29,13 @@ const instancesQuery = "SELECT SERVER_ID, SESSION_ID, TIMESTAMPDIFF(SECOND, LAST
 	"@@aurora_server_id, @@aurora_version FROM information_schema.replica_host_status " +
 	"ORDER BY SESSION_ID = 'MASTER_SESSION_ID' DESC, SERVER_ID LIMIT 31"
 
+// What a server that is not Aurora says (MySQL error message reference,
+// ER_UNKNOWN_SYSTEM_VARIABLE and ER_UNKNOWN_TABLE; MariaDB has the same numbers).
+const (
+	errUnknownVariable = 1193
+	errUnknownTable    = 1109
+)
+
 // writerSession is the SESSION_ID of the writer.
 const writerSession = "MASTER_SESSION_ID"
 
@@ -44,7 +51,7 @@ func (a *attempt) askInstances(ctx context.Context, conn *mysql.Conn) {
 	if err != nil && !errors.As(err, &said) {
 		return // the connection is lost: that says nothing of the cluster
 	}
-	t := probe.Topology{Err: err}
+	t := probe.Topology{Err: err, NotAurora: said != nil && (said.Number == errUnknownVariable || said.Number == errUnknownTable)}
 	if err == nil {
 		t = a.p.topology(rows)
 	}

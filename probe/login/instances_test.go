@@ -101,7 +101,8 @@ func TestATopologyThatIsHiddenIsNoFailure(t *testing.T) {
 	for name, r := range map[string]*rig{"no Aurora": newRig(t), "hidden": hidden} {
 		p, heard := asking(r)
 		res := p.Run(t.Context())
-		if res.Outcome != probe.OK || len(*heard) != 1 || (*heard)[0].Err == nil || len((*heard)[0].Instances) != 0 {
+		if res.Outcome != probe.OK || len(*heard) != 1 || (*heard)[0].Err == nil || len((*heard)[0].Instances) != 0 ||
+			(*heard)[0].NotAurora != (name == "no Aurora") {
 			t.Errorf("%s: %s %v, heard %+v", name, res.Outcome, res.Err, *heard)
 		}
 	}
