@@ -93,12 +93,10 @@ func (d *document) realms(v value, toBeMade bool) []Realm {
 			continue
 		}
 		r := Realm{Name: name, Kind: ActiveDirectory}
+		var trusted value
 		if !e.empty() {
 			f := e.fields(realmKeys()...)
 			r.Kind = readOr(f["kind"], ActiveDirectory, parseKind)
-			if upper := strings.ToUpper(name); name != upper && (r.Kind == ActiveDirectory || r.Kind == AWSManagedAD) {
-				d.add(e.at, e.path, fmt.Sprintf("is not in upper case, as the realm of an Active Directory always is; write %s (or, if it is none, its kind)", upper))
-			}
 			r.DNSServers = readAll(f["dns_servers"], "10.0.1.10", func(s string) (netip.AddrPort, error) { return parseAddrPort(s, PortDNS) })
 			r.KDCs = readAll(f["kdcs"], "dc1.corp.example.com", func(s string) (HostPort, error) { return parseHostPort(s, PortKDC) })
 			r.KpasswdServers = readAll(f["kpasswd_servers"], "dc1.corp.example.com", func(s string) (HostPort, error) { return parseHostPort(s, PortKpasswd) })
@@ -107,8 +105,13 @@ func (d *document) realms(v value, toBeMade bool) []Realm {
 			}
 			r.SRVPorts = readAll(f["srv_ports"], "1088", parsePort)
 			r.AllowRC4 = readOr(f["allow_rc4"], false, parseBool)
-			trust[name] = f["trusted_by"]
+			trusted = f["trusted_by"]
 		}
+		if upper := strings.ToUpper(name); name != upper && (r.Kind == ActiveDirectory || r.Kind == AWSManagedAD) {
+			d.add(e.at, e.path, fmt.Sprintf("is not in upper case, as the realm of an Active Directory always is; write %s (or, if it is none, its kind)", upper))
+			r.Name = upper // what else refers to it is judged by the name that is to be written
+		}
+		trust[r.Name] = trusted
 		out = append(out, r)
 	}
 	if len(entries) == 0 && len(d.problems) == before {

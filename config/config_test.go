@@ -118,7 +118,7 @@ func TestEveryKey(t *testing.T) {
 				KpasswdServers: []HostPort{{"dc.onprem.local", 464}}, TrustedBy: []string{"CORP.EXAMPLE.COM"}},
 			{Name: "MIT.TEST", Kind: MIT},
 			{Name: "HEIM.TEST", Kind: Heimdal},
-			{Name: "plain.test", Kind: ActiveDirectory},
+			{Name: "PLAIN.TEST", Kind: ActiveDirectory},
 		},
 		Databases: []Database{
 			{Name: "orders", Host: "orders.example.com", Port: 3307, Realm: "CORP.EXAMPLE.COM", TLS: TLS{Mode: VerifyCA, CAFile: dir + "/ca.pem"},

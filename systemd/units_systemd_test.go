@@ -34,6 +34,16 @@ func TestUnits(t *testing.T) {
 		}
 	})
 
+	// What DNS or a flood of connections makes of kerbagent ends with kerbagent.
+	t.Run("bounded", func(t *testing.T) {
+		h := h.in(t)
+		for unit, want := range map[string]string{"kerbagent.service": "536870912 128", "kerbagent-audit.service": "268435456 64"} {
+			if got := h.show(unit, "MemoryMax", "TasksMax"); got != want {
+				t.Errorf("%s: %s", unit, got)
+			}
+		}
+	})
+
 	t.Run("no configuration, no service", func(t *testing.T) {
 		h := h.in(t)
 		h.sd("systemctl", "start", "kerbagent.service", "kerbagent-krb5conf.path")

@@ -98,18 +98,18 @@ type Daemon struct {
 
 // newDaemon loads the configuration. It starts nothing.
 func newDaemon(o Options) (*Daemon, error) {
-	paceClock := o.clock
+	recordClock := o.clock
+	if recordClock == nil {
+		recordClock = o.Now // nil: this host's, with the time since its boot
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
 	if o.perHour == 0 {
 		o.perHour = config.MaxLoginsAnHour
 	}
-	if o.clock == nil {
-		o.clock = o.Now
-	}
-	d := &Daemon{o: o, started: o.Now(), results: results.New(o.Now), record: guard.OnDisk(o.StateDir, o.clock, o.perHour)}
-	d.guard = guard.New(d.record, guard.Options{Repeats: true, Host: o.Host, Now: o.Now, Clock: paceClock, Delayed: d.delayed})
+	d := &Daemon{o: o, started: o.Now(), results: results.New(o.Now), record: guard.OnDisk(o.StateDir, recordClock, o.perHour)}
+	d.guard = guard.New(d.record, guard.Options{Repeats: true, Host: o.Host, Now: o.Now, Clock: o.clock, Delayed: d.delayed})
 	cfg, err := o.Load()
 	if err != nil {
 		return nil, err

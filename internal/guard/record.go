@@ -18,7 +18,8 @@ type Record struct {
 	once   bool // it was opened by somebody else, for a short while
 }
 
-// OnDisk returns the record in a directory, for as long as a daemon runs.
+// OnDisk returns the record in a directory, for as long as a daemon runs. A nil now
+// is this host's clock, together with the time since its boot.
 func OnDisk(dir string, now func() time.Time, perHour int) *Record {
 	return &Record{dir: dir, options: ledger.Options{Now: now, PerHour: perHour}}
 }

@@ -53,6 +53,7 @@ type account struct {
 	Accepted   string             `json:"accepted,omitempty"` // the last secret that was right
 	Recent     []time.Time        `json:"recent,omitempty"`   // when the attempts of the last hour began, oldest first; at most maxRecent
 	Waiting    *flight            `json:"waiting,omitempty"`  // the secret that FirstTryDelay saw last, and since when
+	Written    *instant           `json:"written,omitempty"`  // when this was, by two clocks
 }
 
 type flight struct {
@@ -279,10 +280,12 @@ func (a *Account) read(s *store) (*account, error) {
 	if rec.Version != 1 || rec.User != a.user {
 		return nil, &CorruptError{File: s.path(name), Err: fmt.Errorf("version %d of user %q, not version 1 of %q", rec.Version, rec.User, a.user)}
 	}
+	rec.follow(a.l.instant())
 	return rec, nil
 }
 
 func (a *Account) save(s *store, rec *account) error {
+	rec.Written = a.l.instant()
 	b, err := json.Marshal(rec)
 	if err != nil {
 		return noRecord("writing "+s.path(a.file), err)

@@ -74,6 +74,9 @@ func (t *Attempt) end(change func(*account)) (err error) {
 		if rec, err = t.a.read(s); err != nil {
 			return
 		}
+		if rec.InFlight != nil {
+			t.began = rec.InFlight.Began // which follows the clock
+		}
 		rec.InFlight = nil
 		change(rec)
 		err = t.a.save(s, rec)

@@ -80,7 +80,8 @@ func (e *CorruptError) Unwrap() []error { return []error{ErrNoRecord, e.Err} }
 
 // Options of Open.
 type Options struct {
-	Now           func() time.Time // nil: time.Now
+	Now           func() time.Time // nil: time.Now, and Uptime is this host's
+	Uptime        Uptime           // nil: a clock that is set ahead is not noticed
 	IgnoreBreaker bool             // pauses do not hold back; attempts are recorded all the same
 	// PerHour is how many attempts an account may have had within an hour,
 	// whoever made them, for Begin to allow another; 0: any number. It is for
@@ -93,6 +94,7 @@ type Options struct {
 type Ledger struct {
 	dir     string
 	now     func() time.Time
+	uptime  Uptime
 	ignore  bool
 	perHour int
 }
@@ -101,8 +103,11 @@ type Ledger struct {
 func Open(dir string, o Options) (*Ledger, error) {
 	if o.Now == nil {
 		o.Now = time.Now
+		if o.Uptime == nil {
+			o.Uptime = hostUptime
+		}
 	}
-	l := &Ledger{dir: dir, now: o.Now, ignore: o.IgnoreBreaker, perHour: min(o.PerHour, maxRecent)}
+	l := &Ledger{dir: dir, now: o.Now, uptime: o.Uptime, ignore: o.IgnoreBreaker, perHour: min(o.PerHour, maxRecent)}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making state directory: %w: %w", ErrNoRecord, err)
 	}
