@@ -10,10 +10,12 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -182,17 +184,45 @@ func (r *Recording) stop() {
 }
 
 // Stop ends the recording and returns the packets, for [capture.RoundTrips].
+//
+// tcpdump drops what it has not read yet when it is told to end, so it is told
+// once it has written a datagram that is sent after all others.
 func (r *Recording) Stop() []capture.Packet {
 	r.t.Helper()
+	discard := netip.AddrPortFrom(netip.MustParseAddr(DC1), 9)
+	last, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(discard))
+	if err == nil {
+		_, err = last.Write([]byte("last"))
+	}
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer last.Close()
+	is := func(p capture.Packet) bool { return p.Flow.Transport == "udp" && p.Flow.Other == discard }
+	look := time.NewTicker(5 * time.Millisecond)
+	defer look.Stop()
+	for deadline := time.Now().Add(5 * time.Second); ; <-look.C {
+		if packets, err := r.packets(); err == nil && slices.ContainsFunc(packets, is) {
+			break
+		}
+		if time.Now().After(deadline) {
+			r.t.Fatal("tcpdump does not write what is sent")
+		}
+	}
 	r.stop()
+	packets, err := r.packets()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return slices.DeleteFunc(packets, is)
+}
+
+// packets returns what is written by now.
+func (r *Recording) packets() ([]capture.Packet, error) {
 	f, err := os.Open(r.file)
 	if err != nil {
-		r.t.Fatal(err)
+		return nil, err
 	}
 	defer f.Close()
-	packets, err := capture.Read(f, netip.MustParseAddr(Client), netip.MustParseAddr(Client6))
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	return packets
+	return capture.Read(f, netip.MustParseAddr(Client), netip.MustParseAddr(Client6))
 }
