@@ -1,0 +1,95 @@
+package diagnose
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/kerbagent/kerbagent/probe"
+)
+
+func slowRules() []Rule {
+	return []Rule{{
+		Code: "server-slow", Severity: Warning,
+		Title:     "{what} {place} answers late: after {figure}",
+		Means:     "A DNS server, KDC or kpasswd server answers every question, but later than programs wait: libkrb5 turns to the next KDC after one second, glibc to the next DNS server after five. Requests time out there because the server is slow; nothing is blocked.",
+		Cause:     "The quickest answer of {each}.",
+		Remedy:    do("Look at the load of the server, and at what it waits for itself (forwarders, its database); and at the round trip to it.", "ping -c 5 {ip}", "kerbagent check --realm {realm} --probe-timeout 15s"),
+		DependsOn: []Code{"host-offline", "path-lossy"},
+		match:     serverSlow,
+	}}
+}
+
+// slow is from when on a server is slow: libkrb5 waits a second for a datagram.
+const slow = time.Second
+
+// quickest is the shortest time in which a server answered, and what it answered
+// so late; 0 where an answer was quick. What had to be asked for again says nothing.
+func quickest(rs []*probe.Result) (least time.Duration, late []*probe.Result) {
+	for _, r := range rs {
+		if !answered(r) || lostBefore(r) > 0 {
+			continue
+		}
+		if least == 0 || r.Duration < least {
+			least = r.Duration
+		}
+		late = append(late, r)
+	}
+	if least < slow {
+		return 0, nil
+	}
+	return least, late
+}
+
+// byServer returns the results of DNS, Kerberos and kpasswd servers, each by its
+// address and port, and these in the order of the results.
+func (v *view) byServer() (ways []netip.AddrPort, byAddr map[netip.AddrPort][]*probe.Result) {
+	byAddr = map[netip.AddrPort][]*probe.Result{}
+	for _, r := range v.all {
+		if r.ID.Kind == probe.DNS || r.ID.Kind == probe.KDC || r.ID.Kind == probe.Kpasswd {
+			if byAddr[r.ID.Address] == nil {
+				ways = append(ways, r.ID.Address)
+			}
+			byAddr[r.ID.Address] = append(byAddr[r.ID.Address], r)
+		}
+	}
+	return ways, byAddr
+}
+
+// slowServers are those whose every answer comes late.
+func (v *view) slowServers() map[netip.AddrPort]bool {
+	out := map[netip.AddrPort]bool{}
+	ways, byAddr := v.byServer()
+	for _, a := range ways {
+		least, late := quickest(byAddr[a])
+		out[a] = least > 0 && len(late) > 1
+	}
+	return out
+}
+
+func serverSlow(v *view) []match {
+	ways, byAddr := v.byServer()
+	lossy := map[netip.Addr]bool{} // there an answer is late because a part of it was lost
+	for _, l := range v.lossesByAddress() {
+		lossy[l.addr] = l.lossy()
+	}
+	var out []match
+	for _, a := range ways {
+		least, late := quickest(byAddr[a])
+		if least == 0 || lossy[a.Addr()] {
+			continue
+		}
+		m := match{affects: late, spare: true, words: wordsOf(late[0])}
+		for _, r := range byAddr[a] {
+			// Over TCP the answer takes a second round trip, and a large one more.
+			if reason(r, probe.ReasonUDPSilent, probe.ReasonConnectTimeout, probe.ReasonTCPSilent) && r.Duration < 3*least {
+				m.affects = append(m.affects, r)
+			}
+		}
+		m.explains = v.lostLogins(m.affects)
+		figure := least.Round(100 * time.Millisecond).String()
+		m.words["what"] = map[probe.Kind]string{probe.DNS: "DNS server", probe.KDC: "KDC", probe.Kpasswd: "kpasswd server"}[late[0].ID.Kind]
+		m.words["place"], m.words["figure"], m.words["each"] = placeOf(v.hostAt(a.Addr()), a.String()), figure, a.String()+" took "+figure
+		out = append(out, m)
+	}
+	return out
+}

@@ -1,0 +1,46 @@
+package login
+
+import (
+	"github.com/kerbagent/kerbagent/krb5/client"
+)
+
+// Account keeps account of attempts that could lock an account.
+type Account interface {
+	// Paused reports whether Begin would be refused now.
+	Paused(secret []byte) error
+	// Begin records an attempt before it is sent. An error, best a
+	// *probe.HeldBack, means that it must not be sent.
+	Begin(secret []byte) (Attempt, error)
+	// Proven reports whether the directory has accepted the secret since it last changed.
+	Proven(secret []byte) bool
+}
+
+// Attempt is one that was recorded. Its first end counts.
+type Attempt interface {
+	Accepted() error
+	Refused(reason string) error // the secret or the account is refused: not again
+	Unanswered() error
+	Withdrawn() error // never sent, or answered in a way that is no word on the secret
+}
+
+// Material is what a user proves itself with: a Secret, or a TGT from a cache.
+type Material struct {
+	Kind     string        // password, keytab or ccache
+	Secret   client.Secret // nil where there is a TGT
+	Identity []byte        // the value by which an Account recognises the secret
+	TGT      *client.Ticket
+	Shared   *client.Shared // a TGT that another login of the user got: this one makes no attempt of its own
+	KVNO     string         // the version number of a keytab's newest key
+}
+
+// MaterialError is a secret that cannot be used. Problem says in a word why.
+type MaterialError struct {
+	Problem string
+	Err     error
+}
+
+// Error is the whole of what is wrong.
+func (e *MaterialError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the error of reading the secret.
+func (e *MaterialError) Unwrap() error { return e.Err }
