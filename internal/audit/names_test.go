@@ -31,7 +31,8 @@ os.execvp(sys.argv[1], sys.argv[1:])`)
 		Realms:    []config.Realm{{Name: "CORP.EXAMPLE.COM", Kind: config.ActiveDirectory}},
 		Databases: []config.Database{{Name: "orders", Host: "db.example.net", Port: 3306, Realm: "CORP.EXAMPLE.COM"}},
 	}}
-	env := []string{"KRB5CCNAME=KEYRING:persistent:0"} // of which nothing is said
+	conf := put(t, filepath.Join(folder(t), "krb5.conf"), "[libdefaults]\n    default_realm = CORP.EXAMPLE.COM\n", 0o644) // a new host has none
+	env := []string{"KRB5_CONFIG=" + conf, "KRB5CCNAME=KEYRING:persistent:0"}                                             // of the cache nothing is said
 	wrong := func(a Application) bool {
 		return slices.ContainsFunc(a.Issues, func(i Issue) bool { return i.Code == "app-container-resolver" && i.Severity == Error })
 	}
