@@ -11,7 +11,8 @@ import (
 // clusterKeys are the keys that each mode knows.
 func clusterKeys(mode ClusterMode) []string {
 	keys := []string{"mode", "identifier", "primary_user", "primary_password", "ca_file", "directory_ports"}
-	fresh := []string{"instance_class", "instances", "capacity", "subnet_group", "security_groups", "parameter_group", "deletion_protection", "extended_support", "kms_key"}
+	fresh := []string{"instance_class", "instances", "capacity", "subnet_group", "security_groups", "parameter_group", "deletion_protection",
+		"extended_support", "kms_key"}
 	switch mode {
 	case ClusterCreate:
 		return append(append(keys, fresh...), "engine_version", "backup_retention")

@@ -24,7 +24,8 @@ const (
 // The keys of kerbagent.yaml, object by object: what fields reads and what
 // schema.json describes.
 func topKeys() []string {
-	return []string{"realms", "databases", "logins", "applications", "krb5_conf", "probes", "fleet", "warn", "resolver", "hide_users", "bootstrap"}
+	return []string{"realms", "databases", "logins", "applications", "krb5_conf", "probes", "fleet", "warn", "resolver", "hide_users",
+		"bootstrap"}
 }
 func realmKeys() []string {
 	return []string{"kind", "dns_servers", "kdcs", "kpasswd_servers", "srv_ports", "trusted_by", "allow_rc4"}
@@ -108,7 +109,8 @@ func (d *document) realms(v value, toBeMade bool) []Realm {
 			trusted = f["trusted_by"]
 		}
 		if upper := strings.ToUpper(name); name != upper && (r.Kind == ActiveDirectory || r.Kind == AWSManagedAD) {
-			d.add(e.at, e.path, fmt.Sprintf("is not in upper case, as the realm of an Active Directory always is; write %s (or, if it is none, its kind)", upper))
+			d.add(e.at, e.path,
+				fmt.Sprintf("is not in upper case, as the realm of an Active Directory always is; write %s (or, if it is none, its kind)", upper))
 			r.Name = upper // what else refers to it is judged by the name that is to be written
 		}
 		trust[r.Name] = trusted

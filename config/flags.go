@@ -112,7 +112,8 @@ func (b *flagBuilder) timeouts(f Flags, c *Config) {
 	if f.Timeout < 0 {
 		b.failf("--timeout", "%q is out of range; write one like 30s", f.Timeout)
 	} else if f.Timeout != 0 && f.Timeout < c.Probes.Timeout {
-		b.failf("--timeout", "the whole check (%s) cannot be shorter than one probe (%s); give --probe-timeout too", short(f.Timeout), short(c.Probes.Timeout))
+		b.failf("--timeout", "the whole check (%s) cannot be shorter than one probe (%s); give --probe-timeout too", short(f.Timeout),
+			short(c.Probes.Timeout))
 	}
 }
 
@@ -163,7 +164,8 @@ func (b *flagBuilder) database(c *Config, f Flags) {
 	if err != nil {
 		b.failf("--database", "%w", err)
 	}
-	db := Database{Name: hp.String(), Host: hp.Host, Port: hp.Port, TLS: TLS{Mode: VerifyFull}, AllowedServices: defaultServices(), MaxConnectErrors: DefaultMaxConnectErrors}
+	db := Database{Name: hp.String(), Host: hp.Host, Port: hp.Port, TLS: TLS{Mode: VerifyFull}, AllowedServices: defaultServices(),
+		MaxConnectErrors: DefaultMaxConnectErrors}
 	if len(c.Realms) > 0 {
 		db.Realm = c.Realms[0].Name
 	}
@@ -187,7 +189,8 @@ func (b *flagBuilder) login(c *Config, f Flags, user, realm string) {
 	if user == "" || realm == "" || len(c.Databases) == 0 {
 		return
 	}
-	l := Login{User: user, Realm: realm, Database: c.Databases[0].Name, SecretKind: Prompt, Interval: max(DefaultLoginInterval, c.Probes.Interval),
+	l := Login{User: user, Realm: realm, Database: c.Databases[0].Name, SecretKind: Prompt,
+		Interval:   max(DefaultLoginInterval, c.Probes.Interval),
 		Configured: len(f.KDCs)+len(f.DNSServers) > 0}
 	for _, one := range []struct {
 		flag, given string

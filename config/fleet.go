@@ -80,7 +80,8 @@ func (d *document) share(c *Config, v value) {
 		longest = max(longest, l.Interval)
 	}
 	if factor*longest.Seconds() > maxInterval.Seconds() {
-		v.problem("%d hosts stay below %g requests a second only with an interval longer than %s; allow more requests", c.Fleet.Hosts, c.Fleet.Requests, short(maxInterval))
+		v.problem("%d hosts stay below %g requests a second only with an interval longer than %s; allow more requests", c.Fleet.Hosts,
+			c.Fleet.Requests, short(maxInterval))
 		return
 	}
 	c.Fleet.Stretch = factor

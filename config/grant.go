@@ -21,7 +21,8 @@ const AllPrivileges = "ALL PRIVILEGES"
 // the whole server has ("Privileges Provided by MySQL" in its manual). Dynamic
 // ones, which a plugin may add, have an underscore in their names.
 func tablePrivileges() []string {
-	return []string{AllPrivileges, "ALTER", "CREATE", "CREATE VIEW", "DELETE", "DROP", "INDEX", "INSERT", "REFERENCES", "SELECT", "SHOW VIEW", "TRIGGER", "UPDATE", "USAGE"}
+	return []string{AllPrivileges, "ALTER", "CREATE", "CREATE VIEW", "DELETE", "DROP", "INDEX", "INSERT", "REFERENCES", "SELECT",
+		"SHOW VIEW", "TRIGGER", "UPDATE", "USAGE"}
 }
 
 func databasePrivileges() []string {
@@ -29,7 +30,8 @@ func databasePrivileges() []string {
 }
 
 func globalPrivileges() []string {
-	return []string{"CREATE ROLE", "CREATE USER", "DROP ROLE", "PROCESS", "RELOAD", "REPLICATION CLIENT", "REPLICATION SLAVE", "SHOW DATABASES"}
+	return []string{"CREATE ROLE", "CREATE USER", "DROP ROLE", "PROCESS", "RELOAD", "REPLICATION CLIENT", "REPLICATION SLAVE",
+		"SHOW DATABASES"}
 }
 
 // ParseGrant reads what stands between GRANT and TO, "SELECT, SHOW VIEW ON

@@ -113,7 +113,8 @@ func (d *document) instances(v, pattern value, db *Database) {
 			return parseWord(s, InstancesDiscover, InstancesNone)
 		})
 		if _, suffix := rdsClusterName(db.Host); db.Instances == InstancesDiscover && suffix == "" && !pattern.set() {
-			v.problem("needs instance_pattern here, e.g. ?.abc123.us-east-1.rds.amazonaws.com: the names of instances do not follow from %s", db.Host)
+			v.problem("needs instance_pattern here, e.g. ?.abc123.us-east-1.rds.amazonaws.com: the names of instances do not follow from %s",
+				db.Host)
 		}
 	}
 }

@@ -20,7 +20,8 @@ func (d *document) logins(v value, c *Config, dir string) []Login {
 		l.SecretKind, l.Secret = d.secret(f, item, dir)
 		l.Configured = readOr(f["as"], asPrograms, parseLoginAs) == asConfigured
 		if f["interval"].set() && l.Interval <= c.Probes.LoginTimeout() {
-			f["interval"].problem("the interval (%s) is not longer than a login may take (%s, twice the probes' timeout)", short(l.Interval), short(c.Probes.LoginTimeout()))
+			f["interval"].problem("the interval (%s) is not longer than a login may take (%s, twice the probes' timeout)", short(l.Interval),
+				short(c.Probes.LoginTimeout()))
 		}
 		twice := slices.ContainsFunc(out, func(o Login) bool {
 			return l.User != "" && o.Principal() == l.Principal() && o.Database == l.Database
@@ -142,5 +143,6 @@ func userRealm(name, realm string, realms []Realm) error {
 	if err == nil || slices.ContainsFunc(realms, func(r Realm) bool { return strings.EqualFold(r.Name, realm) }) {
 		return err
 	}
-	return fmt.Errorf("%w; if %q is a UPN suffix, write the account's sAMAccountName and its realm, e.g. %s@%s", err, realm, name, realms[0].Name)
+	return fmt.Errorf("%w; if %q is a UPN suffix, write the account's sAMAccountName and its realm, e.g. %s@%s", err, realm, name,
+		realms[0].Name)
 }

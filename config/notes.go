@@ -31,12 +31,14 @@ func (c *Config) Notes() []string {
 	}
 	for _, u := range users {
 		if anHour[u] > MaxLoginsAnHour {
-			notes = append(notes, fmt.Sprintf("logins of %s: the intervals make %.0f an hour; paced to %d an hour", u, math.Round(anHour[u]), MaxLoginsAnHour))
+			notes = append(notes, fmt.Sprintf("logins of %s: the intervals make %.0f an hour; paced to %d an hour", u, math.Round(anHour[u]),
+				MaxLoginsAnHour))
 		}
 	}
 	for _, d := range c.Databases {
 		if strings.Contains(d.Host, ".cluster-custom-") {
-			notes = append(notes, fmt.Sprintf("database %s: %s is a custom endpoint, which Windows clients of an on-premises Active Directory cannot use (Aurora user guide)", d.Name, d.Host))
+			notes = append(notes,
+				fmt.Sprintf("database %s: %s is a custom endpoint, which Windows clients of an on-premises Active Directory cannot use (Aurora user guide)", d.Name, d.Host))
 		}
 		if d.TLS.Mode == TLSOff || d.TLS.Mode == Require {
 			notes = append(notes, fmt.Sprintf("database %s: with tls.mode %s its certificate is not checked", d.Name, d.TLS.Mode))
@@ -44,8 +46,9 @@ func (c *Config) Notes() []string {
 	}
 	if f := c.Fleet; f.Stretch > 0 {
 		found := c.Probes.Interval + 2*c.Probes.Timeout
-		notes = append(notes, fmt.Sprintf("fleet: all intervals are %.1f times as long, so that %d hosts stay below %g requests a second at every server: probes.interval is %s, and a fault at a KDC or DNS server is found within %s",
-			f.Stretch, f.Hosts, f.Requests, short(c.Probes.Interval), short(found)))
+		notes = append(notes,
+			fmt.Sprintf("fleet: all intervals are %.1f times as long, so that %d hosts stay below %g requests a second at every server: probes.interval is %s, and a fault at a KDC or DNS server is found within %s",
+				f.Stretch, f.Hosts, f.Requests, short(c.Probes.Interval), short(found)))
 	}
 	return notes
 }

@@ -55,7 +55,8 @@ EXIT STATUS
 	f.StringArrayVar(&o.targets.Users, "user", nil, "programs that run as this `USER` (name or number); repeatable")
 	f.StringArrayVar(&o.targets.Containers, "container", nil, "programs of the container with this `ID` or the beginning of it; repeatable")
 	f.BoolVar(&o.targets.All, "all", false, "also programs that have a Kerberos library loaded and no connection to a database")
-	f.BoolVar(&o.targets.Network, "network", false, "also try connections to the database and the KDCs from the network namespace of each program; sends packets, requires root")
+	f.BoolVar(&o.targets.Network, "network", false,
+		"also try connections to the database and the KDCs from the network namespace of each program; sends packets, requires root")
 	f.StringVar(&o.report, "report", "", "write what was seen to this `FILE` for the daemon, instead of printing it; ends with 0 whatever was found")
 	o.output.register(c)
 	return c
@@ -73,7 +74,8 @@ func (o *auditOptions) run(ctx context.Context, s streams) error {
 		return o.output.unknown(s, err)
 	}
 	started := time.Now()
-	seen, err := audit.Run(ctx, audit.Options{Targets: o.targets, Config: cfg, Addresses: addressesOf, Systemd: audit.Systemctl, Now: time.Now})
+	seen, err := audit.Run(ctx, audit.Options{Targets: o.targets, Config: cfg, Addresses: addressesOf, Systemd: audit.Systemctl,
+		Now: time.Now})
 	if err == nil && o.report != "" {
 		if err = audit.WriteReport(o.report, seen, started); err == nil {
 			return nil

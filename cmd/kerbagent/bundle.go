@@ -97,7 +97,8 @@ func (o *bundleOptions) run(ctx context.Context, s streams) error {
 	if err != nil {
 		abs = o.file
 	}
-	_, err = fmt.Fprintf(s.out, "wrote %s\n%s\nLook through it before you send it: names and addresses of hosts are in it%s.\n", report.Terminal(abs), b.list(), hint)
+	_, err = fmt.Fprintf(s.out, "wrote %s\n%s\nLook through it before you send it: names and addresses of hosts are in it%s.\n",
+		report.Terminal(abs), b.list(), hint)
 	return err
 }
 

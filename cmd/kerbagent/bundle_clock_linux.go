@@ -17,5 +17,6 @@ func clockState() string {
 	case state == unix.TIME_ERROR || t.Status&unix.STA_UNSYNC != 0:
 		return "not synchronised: nothing keeps it, or not yet"
 	}
-	return fmt.Sprintf("synchronised; estimated error %v, at most %v", time.Duration(t.Esterror)*time.Microsecond, time.Duration(t.Maxerror)*time.Microsecond)
+	return fmt.Sprintf("synchronised; estimated error %v, at most %v", time.Duration(t.Esterror)*time.Microsecond,
+		time.Duration(t.Maxerror)*time.Microsecond)
 }

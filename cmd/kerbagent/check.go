@@ -95,8 +95,10 @@ EXIT STATUS
 	f.DurationVar(&o.flags.ProbeTimeout, "probe-timeout", 0, "time limit for one probe, for example 5s (default 5s)")
 	f.DurationVar(&o.flags.Timeout, "timeout", 30*time.Second, "time limit for the whole check, for example 30s")
 	f.StringVar(&o.stateDir, "state-dir", "", "`directory` for the record of attempts (default: "+defaultStateDir()+")")
-	f.BoolVar(&o.ignoreBreaker, "ignore-breaker", false, "CAUTION: this can lock the account. Retry a secret although the directory refused it before")
-	f.BoolVar(&o.instances, "instances", false, "log in to every instance of the database's cluster too, with the ticket of the login by its endpoint; without it each is asked only whether it would take the login")
+	f.BoolVar(&o.ignoreBreaker, "ignore-breaker", false,
+		"CAUTION: this can lock the account. Retry a secret although the directory refused it before")
+	f.BoolVar(&o.instances, "instances", false,
+		"log in to every instance of the database's cluster too, with the ticket of the login by its endpoint; without it each is asked only whether it would take the login")
 	o.only.register(c)
 	o.app.register(c)
 	f.StringVar(&o.rehearsal, "rehearsal", "", "check the realm that kerbagent rehearse --serve serves in this `directory`")
@@ -156,7 +158,8 @@ func (o *checkOptions) run(c *cobra.Command, s streams) error {
 	env.Prompted, env.Only, env.Instances = prompted, o.only, o.instances
 	if o.app.name != "" {
 		o.app.in(&env, view)
-		fmt.Fprintf(s.err, "kerbagent: in the place of %s, with %s as the library %s reads it\n", report.Terminal(view.Name), report.Terminal(view.Facts.Krb5Conf), view.Facts.Reader)
+		fmt.Fprintf(s.err, "kerbagent: in the place of %s, with %s as the library %s reads it\n", report.Terminal(view.Name),
+			report.Terminal(view.Facts.Krb5Conf), view.Facts.Reader)
 	}
 	if served != nil {
 		env.Dialer = served
@@ -202,7 +205,8 @@ func climb(ctx context.Context, cfg *config.Config, env check.Env, stateDir stri
 	}
 	found := check.Explain(cfg, results, env.Now())
 	only(env.Only).unexplained(found.Findings)
-	return o.print(s.out, report.Input{Report: found, Results: results, Only: env.Only, Past: recorder.History(stateDir, time.Now(), missable(cfg)),
+	return o.print(s.out, report.Input{Report: found, Results: results, Only: env.Only,
+		Past:    recorder.History(stateDir, time.Now(), missable(cfg)),
 		Started: started, Elapsed: time.Since(started), HideUsers: cfg.HideUsers, Users: cfg.Users()})
 }
 
@@ -240,7 +244,8 @@ func (o *checkOptions) load(c *cobra.Command) (*config.Config, error) {
 	}
 	cfg, err := config.Load(path)
 	if errors.Is(err, fs.ErrNotExist) && o.config == "" {
-		return nil, fmt.Errorf("there is no %s, and no flags were given; try: kerbagent check --realm REALM --database HOST --user USER", config.DefaultFile)
+		return nil, fmt.Errorf("there is no %s, and no flags were given; try: kerbagent check --realm REALM --database HOST --user USER",
+			config.DefaultFile)
 	}
 	return cfg, err
 }

@@ -87,7 +87,8 @@ func checkConfig(s streams, path string) (*config.Config, error) {
 		return nil, exitError(exitUsage)
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s is valid: %s, %s, %s\n", path, count(len(cfg.Realms), "realm"), count(len(cfg.Databases), "database"), count(len(cfg.Logins), "login"))
+	fmt.Fprintf(&b, "%s is valid: %s, %s, %s\n", path, count(len(cfg.Realms), "realm"), count(len(cfg.Databases), "database"),
+		count(len(cfg.Logins), "login"))
 	for _, l := range cfg.Logins {
 		if path, err := l.Secret.Path(); err == nil && path != "" {
 			if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {

@@ -117,7 +117,8 @@ func (o *configInit) survey(ctx context.Context, dialer probe.Dialer) (discover.
 			return found, at, nil
 		}
 	}
-	return discover.Survey{}, nil, fmt.Errorf("no search domain of this host has a realm (asked: %s): give --realm", strings.Join(realms, ", "))
+	return discover.Survey{}, nil, fmt.Errorf("no search domain of this host has a realm (asked: %s): give --realm",
+		strings.Join(realms, ", "))
 }
 
 // write makes the file, or prints the text. A file that is there stays.
@@ -134,7 +135,8 @@ func (o *configInit) write(out io.Writer, text string) error {
 	if err = errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("writing a configuration: %w", err)
 	}
-	_, err = fmt.Fprintf(out, "wrote %s\n  next: add the database and a login, then kerbagent config check --config %s\n", report.Terminal(o.file), report.Terminal(o.file))
+	_, err = fmt.Fprintf(out, "wrote %s\n  next: add the database and a login, then kerbagent config check --config %s\n",
+		report.Terminal(o.file), report.Terminal(o.file))
 	return err
 }
 
@@ -163,7 +165,8 @@ func firstConfig(found discover.Survey, at []netip.AddrPort) string {
 	case len(found.KDCs) > 0:
 		fmt.Fprintf(&b, "    # kdcs: there is no SRV record; the addresses of the domain are taken: %s\n", strings.Join(found.KDCs, ", "))
 	default:
-		fmt.Fprintf(&b, "    # kdcs: NOT FOUND (%s).\n    # Name the realm's DNS servers above, or its KDCs here: kdcs: [dc1.corp.example.com]\n", oneLine(found.Err))
+		fmt.Fprintf(&b,
+			"    # kdcs: NOT FOUND (%s).\n    # Name the realm's DNS servers above, or its KDCs here: kdcs: [dc1.corp.example.com]\n", oneLine(found.Err))
 	}
 	if len(found.Kpasswd) > 0 {
 		fmt.Fprintf(&b, "    # kpasswd_servers: found by SRV each time: %s\n", strings.Join(found.Kpasswd, ", "))

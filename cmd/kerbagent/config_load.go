@@ -49,7 +49,8 @@ func loadTable(cfg *config.Config, servers []plan.Load, databases []plan.Databas
 	t := tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)
 	fmt.Fprintf(t, "\nserver\tname\trequests/s from this host\t%s\tprobes\tnames\tlogins\n", fleet)
 	for _, l := range servers {
-		fmt.Fprintf(t, "%s\t%s\t%.3f\t%.1f\t%.3f\t%.3f\t%.3f\n", l.Addr, report.Terminal(strings.Join(l.Hosts, " ")), l.Sum(), l.Sum()*float64(hosts), l.Probes, l.Names, l.Logins)
+		fmt.Fprintf(t, "%s\t%s\t%.3f\t%.1f\t%.3f\t%.3f\t%.3f\n", l.Addr, report.Terminal(strings.Join(l.Hosts, " ")), l.Sum(),
+			l.Sum()*float64(hosts), l.Probes, l.Names, l.Logins)
 	}
 	if len(databases) > 0 {
 		fmt.Fprintf(t, "\ndatabase\tconnections a day from this host\tlogins a day\tconnections a day from %d hosts\n", hosts)

@@ -184,7 +184,8 @@ func (o *krb5confOptions) rollback(s streams) *cobra.Command {
 		if c.Lacks != nil {
 			lacks = "  it lacks what configured logins need: " + report.Terminal(strings.ReplaceAll(c.Lacks.Error(), "\n", "; ")) + "\n"
 		}
-		_, err = fmt.Fprintf(s.out, "%s %s\n  the replaced version was saved as %s\n%s", did, report.Terminal(c.Path), report.Terminal(c.Backup), lacks)
+		_, err = fmt.Fprintf(s.out, "%s %s\n  the replaced version was saved as %s\n%s", did, report.Terminal(c.Path),
+			report.Terminal(c.Backup), lacks)
 		return err
 	})
 }

@@ -136,7 +136,8 @@ func lintedNagios(path string, in report.Input) string {
 	word := []string{"OK", "WARNING", "CRITICAL"}[report.ExitCode(in.Report.Verdict)]
 	text := func(s string) string { return strings.ReplaceAll(report.Terminal(s), "|", `\x7c`) }
 	var b strings.Builder
-	fmt.Fprintf(&b, "KRB5CONF %s - %s: %s | 'time'=%.6fs;;;0 'findings'=%d;;;0\n", word, text(path), counted(in.Report), in.Elapsed.Seconds(), len(in.Report.Findings))
+	fmt.Fprintf(&b, "KRB5CONF %s - %s: %s | 'time'=%.6fs;;;0 'findings'=%d;;;0\n", word, text(path), counted(in.Report),
+		in.Elapsed.Seconds(), len(in.Report.Findings))
 	for _, f := range in.Report.Findings {
 		fmt.Fprintf(&b, "%s %s: %s\n", f.Severity, f.Code, text(f.Cause))
 	}

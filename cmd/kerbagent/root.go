@@ -66,7 +66,8 @@ Try it without any server:  kerbagent rehearse`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return fmt.Errorf("%w; see %s --help", err, c.CommandPath())
 	})
-	root.AddCommand(newCheck(s), newRun(s), newRehearse(s), newExplain(s), newTrace(s), newAudit(s), newKrb5Conf(s), newDashboards(s), newConfig(s), newBundle(s), newBootstrap(s), newVersion(s), newMan())
+	root.AddCommand(newCheck(s), newRun(s), newRehearse(s), newExplain(s), newTrace(s), newAudit(s), newKrb5Conf(s), newDashboards(s),
+		newConfig(s), newBundle(s), newBootstrap(s), newVersion(s), newMan())
 	limit(root)
 	return root
 }

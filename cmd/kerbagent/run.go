@@ -80,9 +80,11 @@ EXIT STATUS
 	enumerated(c, "log-format", "text", "json")
 	f.StringVar(&o.metrics, "metrics", "lean", "`level` of metrics: lean (at most 200 series in the usual set-up) or full (every target, reason and stage)")
 	enumerated(c, "metrics", "lean", "full")
-	f.BoolVar(&o.classic, "metrics-classic", false, "give the lean histograms classic buckets too, for a Prometheus that takes no native histograms")
+	f.BoolVar(&o.classic, "metrics-classic", false,
+		"give the lean histograms classic buckets too, for a Prometheus that takes no native histograms")
 	f.StringArrayVar(&o.listen.Addresses, "web.listen-address", []string{"127.0.0.1:10088"}, "`address` to serve HTTP on; repeatable")
-	f.BoolVar(&o.listen.SystemdSocket, "web.systemd-socket", false, "serve on the sockets that systemd hands over, in place of --web.listen-address")
+	f.BoolVar(&o.listen.SystemdSocket, "web.systemd-socket", false,
+		"serve on the sockets that systemd hands over, in place of --web.listen-address")
 	f.StringVar(&o.listen.ConfigFile, "web.config.file", "", "`file` with TLS and basic-auth settings, in the format of Prometheus exporters")
 	f.StringArrayVar(&o.web.Hosts, web.HostsFlag, nil, "additional Host header `name` to accept (besides the host's own name, localhost and IP addresses); repeatable")
 	f.BoolVar(&o.web.Lifecycle, web.LifecycleFlag, false, "allow POST /-/reload")

@@ -70,7 +70,8 @@ func Run(ctx context.Context, o Options) (Report, error) {
 		}
 	}()
 	if len(processes) > maxProcesses {
-		r.Unread = append(r.Unread, fmt.Sprintf("%d of %d processes were not looked at: an audit stops at %d", len(processes)-maxProcesses, len(processes), maxProcesses))
+		r.Unread = append(r.Unread, fmt.Sprintf("%d of %d processes were not looked at: an audit stops at %d", len(processes)-maxProcesses,
+			len(processes), maxProcesses))
 		processes = processes[:maxProcesses]
 	}
 	for i, p := range processes {
@@ -154,7 +155,8 @@ func together(apps []Application) []Application {
 }
 
 func (a Application) same(b Application) bool {
-	return a.Name == b.Name && a.Database == b.Database && a.Facts == b.Facts && slices.Equal(a.Issues, b.Issues) && slices.Equal(a.Unread, b.Unread)
+	return a.Name == b.Name && a.Database == b.Database && a.Facts == b.Facts && slices.Equal(a.Issues, b.Issues) && slices.Equal(a.Unread,
+		b.Unread)
 }
 
 // rank puts the worst application first.

@@ -55,7 +55,8 @@ func (c *inspection) judgeCredentials(r reader.Reader) {
 		kind, rest = "FILE", name // a name without a type is a path
 	}
 	if (r == reader.Java || c.ownAffair(r)) && kind != "FILE" {
-		c.unusable(from, name, fmt.Sprintf("the program's library (%s) reads caches of type FILE only", cmp.Or(c.facts.Reader, string(c.libs.client))))
+		c.unusable(from, name, fmt.Sprintf("the program's library (%s) reads caches of type FILE only",
+			cmp.Or(c.facts.Reader, string(c.libs.client))))
 		return
 	}
 	switch kind {
@@ -138,8 +139,9 @@ func (c *inspection) judgeCacheFile(from, file string, keytab bool) {
 		c.note("%v", err)
 	case closed(err):
 		c.add(Issue{Code: "app-ccache-foreign", Severity: Error, Place: file,
-			Cause: fmt.Sprintf("The program runs as user %d, and its credential cache %s (%s) is another user's: it may not read it.", c.p.Who.UID, file, from),
-			Fix:   "get the ticket as the program's own user, into a cache of its own: two users cannot share one"})
+			Cause: fmt.Sprintf("The program runs as user %d, and its credential cache %s (%s) is another user's: it may not read it.", c.p.Who.UID,
+				file, from),
+			Fix: "get the ticket as the program's own user, into a cache of its own: two users cannot share one"})
 	default:
 		c.unusable(from, file, err.Error())
 	}
@@ -177,8 +179,9 @@ func (c *inspection) noCache(from, file string) {
 		hint = " KRB5CCNAME is not set where the program was started, so a cache elsewhere is not found."
 	}
 	c.add(Issue{Code: "app-ccache-missing", Severity: Error, Place: file,
-		Cause: fmt.Sprintf("The program's credential cache %s (%s) does not exist, and no client keytab serves in its place.%s", file, from, hint),
-		Fix:   "get a ticket as the program's user into that cache, or give the program a client keytab by KRB5_CLIENT_KTNAME"})
+		Cause: fmt.Sprintf("The program's credential cache %s (%s) does not exist, and no client keytab serves in its place.%s", file, from,
+			hint),
+		Fix: "get a ticket as the program's user into that cache, or give the program a client keytab by KRB5_CLIENT_KTNAME"})
 }
 
 // judgeTickets reports for how long the program can log in with a cache.

@@ -75,8 +75,9 @@ func (c *inspection) judgeJava(r reader.Reader) {
 	}
 	if weak := !slices.ContainsFunc(c.reading.TicketETypes.IDs, strong); weak || c.reading.TicketETypes.Err != nil {
 		c.add(Issue{Code: "app-java-etypes", Severity: Error, Place: c.reading.TicketETypes.From.String(),
-			Cause: fmt.Sprintf("Of the encryption types that the file lists (%q) Java has none left that a directory gives.", c.reading.TicketETypes.Text),
-			Fix:   "remove default_tkt_enctypes, default_tgs_enctypes and permitted_enctypes from the file"})
+			Cause: fmt.Sprintf("Of the encryption types that the file lists (%q) Java has none left that a directory gives.",
+				c.reading.TicketETypes.Text),
+			Fix: "remove default_tkt_enctypes, default_tgs_enctypes and permitted_enctypes from the file"})
 	}
 	subject := c.p.option("javax.security.auth.useSubjectCredsOnly")
 	if c.jaas.file == "" && !strings.EqualFold(subject, "false") {

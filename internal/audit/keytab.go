@@ -36,10 +36,12 @@ func (c *inspection) judgeKeytab(r reader.Reader) (serves bool) {
 		c.note("%v", err)
 		return true // it may serve
 	case closed(err):
-		c.keytabIssue("app-keytab-unreadable", file, fmt.Sprintf("The program runs as user %d and may not read its keytab %s (%s).", c.p.Who.UID, file, from),
+		c.keytabIssue("app-keytab-unreadable", file, fmt.Sprintf("The program runs as user %d and may not read its keytab %s (%s).",
+			c.p.Who.UID, file, from),
 			fmt.Sprintf("give the file to the program's user, mode 0600: chown %d", c.p.Who.UID))
 	default:
-		c.keytabIssue("app-keytab-unreadable", file, fmt.Sprintf("The program's keytab %s (%s) cannot be used: %v.", file, from, err), "put the keytab where the program looks for it")
+		c.keytabIssue("app-keytab-unreadable", file, fmt.Sprintf("The program's keytab %s (%s) cannot be used: %v.", file, from, err),
+			"put the keytab where the program looks for it")
 	}
 	return false
 }
@@ -83,7 +85,8 @@ func (c *inspection) keytabName(r reader.Reader) (file, from string) {
 func (c *inspection) judgeKeys(file string, b []byte) (serves bool) {
 	kt, err := keys.ParseKeytab(b)
 	if err != nil {
-		c.keytabIssue("app-keytab-unreadable", file, fmt.Sprintf("The program's keytab %s is no keytab: %v.", file, err), "write it again, in binary, with the tool that made it")
+		c.keytabIssue("app-keytab-unreadable", file, fmt.Sprintf("The program's keytab %s is no keytab: %v.", file, err),
+			"write it again, in binary, with the tool that made it")
 		return false
 	}
 	if len(kt.Entries) == 0 {

@@ -113,8 +113,9 @@ func (c *inspection) judgeOther(files []string, set *conf.Set) {
 			from = "the JVM's options or its home"
 		}
 		c.add(Issue{Code: "app-krb5conf-other", Severity: Warning, Place: strings.Join(files, ", "),
-			Cause: fmt.Sprintf("The program reads %s, by %s, and not %s, which kerbagent keeps: what is right there does not reach it.", strings.Join(files, ", "), from, kept),
-			Fix:   "take the setting out where the program is started, and restart it"})
+			Cause: fmt.Sprintf("The program reads %s, by %s, and not %s, which kerbagent keeps: what is right there does not reach it.",
+				strings.Join(files, ", "), from, kept),
+			Fix: "take the setting out where the program is started, and restart it"})
 		return
 	}
 	if !c.p.Namespaces["mnt"] {
@@ -152,8 +153,9 @@ func (c *inspection) judgeReaders(r reader.Reader, set *conf.Set) {
 	default:
 		return
 	}
-	c.add(Issue{Code: "app-reader-differs", Severity: Error, Place: c.facts.Krb5Conf, Cause: cause + ", so kinit works and the program does not.",
-		Fix: "write the realm, its KDCs and the lines of [domain_realm] as all libraries read them, in the file itself: kerbagent krb5conf lint says which line is read differently"})
+	c.add(Issue{Code: "app-reader-differs", Severity: Error, Place: c.facts.Krb5Conf,
+		Cause: cause + ", so kinit works and the program does not.",
+		Fix:   "write the realm, its KDCs and the lines of [domain_realm] as all libraries read them, in the file itself: kerbagent krb5conf lint says which line is read differently"})
 }
 
 // findsKDCs reports whether a library finds KDCs of a realm by a file: there, or
@@ -176,8 +178,9 @@ func (c *inspection) judgeStart(r reader.Reader) {
 			st, err := c.root.stat(f)
 			if changed := modified(st); err == nil && changed.After(c.p.Start.Add(time.Second)) {
 				c.add(Issue{Code: "app-env-stale", Severity: Warning, Place: f,
-					Cause: fmt.Sprintf("The program was started %s and has read %s then, which was changed %s since.", stamp(c.p.Start), path.Base(f), stamp(changed)),
-					Fix:   "restart the program when its users can bear it"})
+					Cause: fmt.Sprintf("The program was started %s and has read %s then, which was changed %s since.", stamp(c.p.Start), path.Base(f),
+						stamp(changed)),
+					Fix: "restart the program when its users can bear it"})
 			}
 		}
 	}

@@ -195,6 +195,7 @@ func (c *inspection) judgePlugin() {
 		LibMySQLClient: "the client plugins of the mysql-community packages",
 	}
 	c.add(Issue{Code: "app-plugin-missing", Severity: Error, Place: strings.Join(folders, ", "),
-		Cause: fmt.Sprintf("The program uses %s (%s), which needs %s for a Kerberos login and finds it in none of its plugin folders.", c.libs.client, c.libs.clientPath, plugin),
-		Fix:   "install " + packages[c.libs.client] + " where the program runs, or point its plugin directory to the folder that has the file"})
+		Cause: fmt.Sprintf("The program uses %s (%s), which needs %s for a Kerberos login and finds it in none of its plugin folders.",
+			c.libs.client, c.libs.clientPath, plugin),
+		Fix: "install " + packages[c.libs.client] + " where the program runs, or point its plugin directory to the folder that has the file"})
 }

@@ -98,7 +98,8 @@ func (c *inspection) judgeNames() {
 		return
 	}
 	if c.p.Namespaces["net"] && !slices.ContainsFunc(theirs.servers, c.answers) {
-		c.resolver(Error, resolvConf, fmt.Sprintf("its nameservers (%s) are loopback addresses of its own network, where nothing listens", joined(theirs.servers)))
+		c.resolver(Error, resolvConf, fmt.Sprintf("its nameservers (%s) are loopback addresses of its own network, where nothing listens",
+			joined(theirs.servers)))
 		return
 	}
 	realm, _ := c.s.o.Config.Realm(c.database.Realm)
@@ -108,8 +109,9 @@ func (c *inspection) judgeNames() {
 	}
 	loopback := slices.ContainsFunc(theirs.servers, netip.Addr.IsLoopback) && c.p.Namespaces["net"] // the container's own resolver, asked by nobody else
 	if c.byDNS && !loopback && !slices.ContainsFunc(theirs.servers, func(a netip.Addr) bool { return slices.Contains(known, a) }) {
-		c.resolver(Warning, resolvConf, fmt.Sprintf("it finds KDCs by DNS and its nameservers (%s) are neither this host's nor the realm's own; whether they know %s was not asked",
-			joined(theirs.servers), strings.ToLower(c.database.Realm)))
+		c.resolver(Warning, resolvConf,
+			fmt.Sprintf("it finds KDCs by DNS and its nameservers (%s) are neither this host's nor the realm's own; whether they know %s was not asked",
+				joined(theirs.servers), strings.ToLower(c.database.Realm)))
 	}
 }
 
@@ -123,7 +125,8 @@ func (c *inspection) judgePinned(theirs names) bool {
 	}
 	found := c.s.databases[at].addrs
 	if len(found) > 0 && !slices.ContainsFunc(pinned, func(a netip.Addr) bool { return slices.Contains(found, a) }) {
-		c.resolver(Error, hostsFile, fmt.Sprintf("its hosts file has %s for %s, where this host finds %s", joined(pinned), c.database.Host, joined(found)))
+		c.resolver(Error, hostsFile, fmt.Sprintf("its hosts file has %s for %s, where this host finds %s", joined(pinned), c.database.Host,
+			joined(found)))
 	}
 	return true
 }

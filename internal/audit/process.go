@@ -242,7 +242,8 @@ func (p *Process) Name() string {
 // values are names of files and caches, never secrets. The last two are
 // searched for Java options.
 func variables() []string {
-	return []string{"KRB5_CONFIG", "KRB5CCNAME", "KRB5_CLIENT_KTNAME", "KRB5_KTNAME", "KRB5_TRACE", "MARIADB_PLUGIN_DIR", "LIBMYSQL_PLUGIN_DIR"}
+	return []string{"KRB5_CONFIG", "KRB5CCNAME", "KRB5_CLIENT_KTNAME", "KRB5_KTNAME", "KRB5_TRACE", "MARIADB_PLUGIN_DIR",
+		"LIBMYSQL_PLUGIN_DIR"}
 }
 
 // javaVariables hold options that a JVM takes from its environment; nothing of
@@ -283,7 +284,8 @@ func javaOptions(args []string) []string {
 	for _, a := range args {
 		name, _, _ := strings.Cut(a, "=")
 		if strings.HasPrefix(name, "-Djava.security.krb5.") || strings.HasPrefix(name, "-Dsun.security.krb5.") ||
-			slices.Contains([]string{"-Djava.security.auth.login.config", "-Djavax.security.auth.useSubjectCredsOnly", "-Dsun.security.jgss.native"}, name) {
+			slices.Contains([]string{"-Djava.security.auth.login.config", "-Djavax.security.auth.useSubjectCredsOnly",
+				"-Dsun.security.jgss.native"}, name) {
 			out = append(out, a)
 		}
 	}

@@ -59,7 +59,8 @@ func (a Application) results(id probe.ID, now func() time.Time) []probe.Result {
 			one.Variant += fmt.Sprintf("#%d", seen[issue.Code])
 		}
 		rec := probe.Begin(one, now)
-		rec.Facts(probe.Facts{probe.FactApplication: printable(a.Name), probe.FactIssue: issue.Code, probe.FactSeverity: string(issue.Severity), probe.FactPlace: issue.Place,
+		rec.Facts(probe.Facts{probe.FactApplication: printable(a.Name), probe.FactIssue: issue.Code, probe.FactSeverity: string(issue.Severity),
+			probe.FactPlace: issue.Place,
 			probe.FactCause: issue.Cause, probe.FactFix: issue.Fix, probe.FactDatabase: a.Database, probe.FactUser: a.Facts.CacheUser, probe.FactUID: a.Facts.UID})
 		if issue.Severity == Info {
 			out = append(out, rec.OK())
@@ -79,7 +80,8 @@ func (a Application) results(id probe.ID, now func() time.Time) []probe.Result {
 func (a Application) facts() probe.Facts {
 	f := probe.Facts{}
 	for k, v := range map[probe.Fact]string{
-		probe.FactApplication: printable(a.Name), probe.FactPIDs: strings.Trim(fmt.Sprint(a.PIDs), "[]"), probe.FactUID: a.Facts.UID, probe.FactReader: a.Facts.Reader,
+		probe.FactApplication: printable(a.Name), probe.FactPIDs: strings.Trim(fmt.Sprint(a.PIDs),
+			"[]"), probe.FactUID: a.Facts.UID, probe.FactReader: a.Facts.Reader,
 		probe.FactClient: a.Facts.Client, probe.FactKrb5Conf: a.Facts.Krb5Conf, probe.FactRealm: a.Facts.Realm, probe.FactCache: a.Facts.Cache,
 		probe.FactUser: a.Facts.CacheUser, probe.FactKeytab: a.Facts.Keytab, probe.FactRenewTill: a.Facts.RenewUntil,
 		probe.FactNamespaces: a.Facts.Apart, probe.FactDatabase: a.Database, probe.FactUnread: strings.Join(a.Unread, "; "),

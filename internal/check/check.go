@@ -99,7 +99,8 @@ type run struct {
 }
 
 func newRun(cfg *config.Config, env Env) *run {
-	r := &run{env: env, cfg: cfg, finder: discover.New(cfg, env.Dialer, env.Resolver, false), started: map[string]bool{}, turns: map[string]*sync.Mutex{}, ended: map[config.Login]chan struct{}{}}
+	r := &run{env: env, cfg: cfg, finder: discover.New(cfg, env.Dialer, env.Resolver, false), started: map[string]bool{},
+		turns: map[string]*sync.Mutex{}, ended: map[config.Login]chan struct{}{}}
 	for _, l := range cfg.Logins {
 		r.ended[l] = make(chan struct{})
 	}

@@ -77,7 +77,8 @@ func (d *Daemon) listed(j plan.Job, t probe.Topology) {
 func withDates(res probe.Result, s *setup, l config.Login) probe.Result {
 	secret, _ := l.Secret.Path()
 	krb5, _, _ := strings.Cut(cmp.Or(os.Getenv("KRB5_CONFIG"), "/etc/krb5.conf"), ":")
-	dates := map[probe.Fact]time.Time{probe.FactConfigRead: s.read, probe.FactKrb5Written: written(krb5), probe.FactSecretWritten: written(secret)}
+	dates := map[probe.Fact]time.Time{probe.FactConfigRead: s.read, probe.FactKrb5Written: written(krb5),
+		probe.FactSecretWritten: written(secret)}
 	for fact, at := range dates {
 		if !at.IsZero() {
 			res.Facts = res.Facts.With(fact, at.UTC().Format(time.RFC3339))

@@ -32,7 +32,8 @@ func (d *Daemon) allNotes(entries []results.Entry) []string {
 		out = append(out, fmt.Sprintf("%d failures are missing from the failure log (rate limit)", n))
 	}
 	if n, longest, which := d.results.Stalled(); n > 0 {
-		out = append(out, fmt.Sprintf("jobs that are stalled: %d; the longest is %s, which has not run for %s", n, which, schedule.Brief(longest)))
+		out = append(out, fmt.Sprintf("jobs that are stalled: %d; the longest is %s, which has not run for %s", n, which,
+			schedule.Brief(longest)))
 	}
 	return out
 }
