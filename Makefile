@@ -67,7 +67,8 @@ gotest:
 
 # What needs no lab runs while the lab is installed, and before the lab's own tests: beside them both would be starved of two
 # cores, and a starved server of a test looks like a dead one.
-test_go = $(gotest) $(RACE) -shuffle=on -timeout 45m ./...
+# Most of the time is waiting for answers: hence more tests at once than there are cores.
+test_go = $(gotest) $(RACE) -shuffle=on -parallel 4 -timeout 45m ./...
 
 .PHONY: lint
 # Files with a tag are beside the others, none instead of them: with the tags everything is seen.
@@ -164,7 +165,7 @@ lab-systemd: lab-up
 	@lab/lab.sh extra systemd
 
 on_client = -exec 'ip netns exec $(LAB_NAME)-cl'
-lab_go = -shuffle=on -count=1 -timeout 30m -p 1 -tags lab $(on_client)
+lab_go = -shuffle=on -parallel 4 -count=1 -timeout 30m -p 1 -tags lab $(on_client)
 lab_test = $(gotest) $(RACE) $(lab_go) -run "$(lab_tests)"
 
 .PHONY: lab-up

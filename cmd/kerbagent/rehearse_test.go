@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"os"
 	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/kerbagent/kerbagent/internal/diagnose"
@@ -40,6 +41,7 @@ func rehearse(t *testing.T, args ...string) (rehearsed, int) {
 func TestEveryFaultIsFound(t *testing.T) {
 	for _, f := range rehearsal.Catalogue() {
 		t.Run(string(f.Code), func(t *testing.T) {
+			t.Parallel() // most of it is waiting
 			r, exit := rehearse(t, "--fault", string(f.Code))
 			if len(r.Findings) == 0 || r.Findings[0].Code != string(f.Code) {
 				t.Fatalf("verdict %s, findings %+v; want %s first", r.Verdict, r.Findings, f.Code)
@@ -75,22 +77,25 @@ func TestWhatIsPlayedHasARule(t *testing.T) {
 }
 
 func TestHealthyWorldHasNoFinding(t *testing.T) {
-	for range 20 {
-		r, exit := rehearse(t)
-		if r.Verdict != "ok" || len(r.Findings) > 0 || exit != 0 {
-			t.Fatalf("exit %d, verdict %s, findings %+v", exit, r.Verdict, r.Findings)
-		}
-		users := 0
-		for _, x := range r.Results {
-			if x.Outcome == "failed" {
-				t.Errorf("%s failed: %s", x.Probe, x.Reason)
+	for i := range 20 {
+		t.Run(strconv.Itoa(i), func(t *testing.T) {
+			t.Parallel()
+			r, exit := rehearse(t)
+			if r.Verdict != "ok" || len(r.Findings) > 0 || exit != 0 {
+				t.Fatalf("exit %d, verdict %s, findings %+v", exit, r.Verdict, r.Findings)
 			}
-			if x.Probe == "login" && x.Evidence["current_user()"] != nil {
-				users++
+			users := 0
+			for _, x := range r.Results {
+				if x.Outcome == "failed" {
+					t.Errorf("%s failed: %s", x.Probe, x.Reason)
+				}
+				if x.Probe == "login" && x.Evidence["current_user()"] != nil {
+					users++
+				}
 			}
-		}
-		if users != 3 {
-			t.Errorf("%d logins say who they are, want 3", users)
-		}
+			if users != 3 {
+				t.Errorf("%d logins say who they are, want 3", users)
+			}
+		})
 	}
 }

@@ -83,8 +83,9 @@ func newPrincipal(name, realm string, service bool, etypes []int32) *principal {
 	}
 }
 
-// setKeys makes the keys of a password. An encryption type that gokrb5 does
-// not know gives no key.
+// setKeys makes the keys of a password. For an encryption type that gokrb5 does
+// not know there is none. What a service's keys are made of is random already,
+// and nobody else derives them: one round of RFC 3962's 4,096 is enough.
 func (p *principal) setKeys(password string) {
 	p.password, p.keys = password, map[int32]types.EncryptionKey{}
 	for _, e := range p.etypes {
@@ -92,7 +93,11 @@ func (p *principal) setKeys(password string) {
 		if err != nil {
 			continue
 		}
-		k, err := et.StringToKey(password, p.salt, et.GetDefaultStringToKeyParams())
+		rounds := et.GetDefaultStringToKeyParams()
+		if p.service && rounds != "" {
+			rounds = "00000001"
+		}
+		k, err := et.StringToKey(password, p.salt, rounds)
 		if err != nil {
 			continue
 		}
