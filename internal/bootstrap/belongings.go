@@ -12,6 +12,8 @@ import (
 	rdstypes "github.com/aws/aws-sdk-go-v2/service/rds/types"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	secrettypes "github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
+
+	"github.com/kerbagent/kerbagent/internal/awsapi"
 )
 
 // belongings are the resources that bootstrap has created, as AWS has them. nil: there
@@ -63,7 +65,7 @@ func (b *belongings) readRole(ctx context.Context) error {
 }
 
 func (b *belongings) readCluster(ctx context.Context) error {
-	c, err := describeCluster(ctx, b.AWS.rds, b.Config.Cluster.Identifier)
+	c, err := awsapi.Cluster(ctx, b.AWS.rds.describeDBClusters, b.Config.Cluster.Identifier)
 	if err != nil || c == nil {
 		return err
 	}

@@ -9,15 +9,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/rds"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"github.com/kerbagent/kerbagent/internal/awsapi"
 )
 
-// What is used of AWS, one function an operation. It stands between the steps
-// and the SDK's clients for the linker's sake: a client that is converted to an
-// interface keeps all its operations in the binary, and EC2's alone are 40 MB.
-// A function keeps itself.
+// What is used of AWS, one function an operation.
 
 // call is one operation of the SDK: input, output, options.
-type call[I, O, P any] func(context.Context, *I, ...func(*P)) (*O, error)
+type call[I, O, P any] = awsapi.Call[I, O, P]
 
 // directoryCalls are those of directoryservice.
 type directoryCalls struct {
@@ -99,18 +98,6 @@ type stsCalls struct {
 	getCallerIdentity call[sts.GetCallerIdentityInput, sts.GetCallerIdentityOutput, sts.Options]
 }
 
-// DescribeDirectories is the SDK's, for its paginator.
-func (c directoryCalls) DescribeDirectories(ctx context.Context, in *directoryservice.DescribeDirectoriesInput,
-	o ...func(*directoryservice.Options)) (*directoryservice.DescribeDirectoriesOutput, error) {
-	return c.describeDirectories(ctx, in, o...)
-}
-
-// DescribeDomainControllers is the SDK's, for its paginator.
-func (c directoryCalls) DescribeDomainControllers(ctx context.Context, in *directoryservice.DescribeDomainControllersInput,
-	o ...func(*directoryservice.Options)) (*directoryservice.DescribeDomainControllersOutput, error) {
-	return c.describeDomainControllers(ctx, in, o...)
-}
-
 // ListTagsForResource is the SDK's, for its paginator.
 func (c directoryCalls) ListTagsForResource(ctx context.Context, in *directoryservice.ListTagsForResourceInput,
 	o ...func(*directoryservice.Options)) (*directoryservice.ListTagsForResourceOutput, error) {
@@ -123,22 +110,10 @@ func (c directoryCalls) DescribeTrusts(ctx context.Context, in *directoryservice
 	return c.describeTrusts(ctx, in, o...)
 }
 
-// DescribeDBInstances is the SDK's, for its paginator.
-func (c rdsCalls) DescribeDBInstances(ctx context.Context, in *rds.DescribeDBInstancesInput,
-	o ...func(*rds.Options)) (*rds.DescribeDBInstancesOutput, error) {
-	return c.describeDBInstances(ctx, in, o...)
-}
-
 // DescribeOrderableDBInstanceOptions is the SDK's, for its paginator.
 func (c rdsCalls) DescribeOrderableDBInstanceOptions(ctx context.Context, in *rds.DescribeOrderableDBInstanceOptionsInput,
 	o ...func(*rds.Options)) (*rds.DescribeOrderableDBInstanceOptionsOutput, error) {
 	return c.describeOrderableDBInstanceOptions(ctx, in, o...)
-}
-
-// DescribeEvents is the SDK's, for its paginator.
-func (c rdsCalls) DescribeEvents(ctx context.Context, in *rds.DescribeEventsInput,
-	o ...func(*rds.Options)) (*rds.DescribeEventsOutput, error) {
-	return c.describeEvents(ctx, in, o...)
 }
 
 // ListAttachedRolePolicies is the SDK's, for its paginator.

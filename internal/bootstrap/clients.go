@@ -2,20 +2,18 @@ package bootstrap
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/directoryservice"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/rds"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"github.com/kerbagent/kerbagent/internal/awsapi"
 )
 
 // Clients are the services that a bootstrap talks to, in one Region.
@@ -34,12 +32,7 @@ type Clients struct {
 // askCode asks for the code of a profile with MFA; nil: there is nobody to ask.
 func Connect(ctx context.Context, region, profile string, askCode func() (string, error),
 	more ...func(*awsconfig.LoadOptions) error) (Clients, error) {
-	if askCode == nil {
-		askCode = func() (string, error) { return "", errNobodyToAsk }
-	}
-	more = append(more, awsconfig.WithRegion(region), awsconfig.WithSharedConfigProfile(profile),
-		awsconfig.WithAssumeRoleCredentialOptions(func(o *stscreds.AssumeRoleOptions) { o.TokenProvider = askCode }))
-	cfg, err := awsconfig.LoadDefaultConfig(ctx, more...)
+	cfg, err := awsapi.Load(ctx, region, profile, askCode, more...)
 	if err != nil {
 		return Clients{}, &Error{Exit: ExitUsage, Step: "start", Text: err.Error(),
 			Next: "correct the profile, or the AWS configuration", Err: err}
@@ -55,28 +48,7 @@ func Connect(ctx context.Context, region, profile string, askCode func() (string
 // the SDK corrects then by AWS's. Anything else may have had
 // its effect, and a second directory costs money: the engine looks first.
 func NewClients(cfg aws.Config) Clients {
-	cfg.Retryer = func() aws.Retryer {
-		return retry.NewStandard(func(o *retry.StandardOptions) {
-			o.MaxAttempts = 6
-			o.Retryables = []retry.IsErrorRetryable{retry.RetryableErrorCode{Codes: retry.DefaultThrottleErrorCodes},
-				retry.IsErrorRetryableFunc(clockCorrected)}
-		})
-	}
-	if cfg.HTTPClient == nil {
-		cfg.HTTPClient = awshttp.NewBuildableClient()
-	}
-	if b, ok := cfg.HTTPClient.(*awshttp.BuildableClient); ok {
-		cfg.HTTPClient = b.WithTimeout(time.Minute) // a connection that hangs is one whose answer is lost
-	}
-	if inner := cfg.Credentials; inner != nil {
-		cfg.Credentials = aws.NewCredentialsCache(aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
-			c, err := inner.Retrieve(ctx)
-			if err != nil && ctx.Err() == nil {
-				err = &credentialsError{err}
-			}
-			return c, err
-		}))
-	}
+	cfg = awsapi.Careful(cfg, 6, time.Minute)
 	ds, db, net, id, who, sm := directoryservice.NewFromConfig(cfg), rds.NewFromConfig(cfg), ec2.NewFromConfig(cfg),
 		iam.NewFromConfig(cfg), sts.NewFromConfig(cfg), secretsmanager.NewFromConfig(cfg)
 	return Clients{
@@ -103,14 +75,4 @@ func NewClients(cfg aws.Config) Clients {
 			describeSecret: sm.DescribeSecret, putSecretValue: sm.PutSecretValue, updateSecretVersionStage: sm.UpdateSecretVersionStage},
 		sts: stsCalls{getCallerIdentity: who.GetCallerIdentity},
 	}
-}
-
-// clockCorrected reports that AWS refused a signature for its time: the SDK marks
-// such answers, and signs the next attempt by AWS's clock.
-func clockCorrected(err error) aws.Ternary {
-	var marked interface{ RetryableError() bool }
-	if code(err) != "" && errors.As(err, &marked) && marked.RetryableError() {
-		return aws.TrueTernary
-	}
-	return aws.UnknownTernary
 }

@@ -7,13 +7,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/kerbagent/kerbagent/config"
+	"github.com/kerbagent/kerbagent/internal/awsapi"
 )
 
 func (s *clusterStep) name() string { return "cluster" }
 
 func (s *clusterStep) look(ctx context.Context) (view, error) {
 	want := s.Config.Cluster
-	c, err := describeCluster(ctx, s.rds, want.Identifier)
+	c, err := awsapi.Cluster(ctx, s.rds.describeDBClusters, want.Identifier)
 	if err != nil {
 		return view{}, err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/rds/types"
 
 	"github.com/kerbagent/kerbagent/config"
+	"github.com/kerbagent/kerbagent/internal/awsapi"
 )
 
 // clusterStep is the guide's step 5, but for the readers of a cluster that was there.
@@ -20,19 +21,6 @@ type clusterStep struct {
 	rds   rdsCalls
 	ec2   ec2Calls
 	vault vault
-}
-
-func describeCluster(ctx context.Context, api rdsCalls, id string) (*types.DBCluster, error) {
-	out, err := api.describeDBClusters(ctx, &rds.DescribeDBClustersInput{DBClusterIdentifier: aws.String(id)})
-	switch {
-	case is[*types.DBClusterNotFoundFault](err):
-		return nil, nil
-	case err != nil:
-		return nil, fmt.Errorf("reading the cluster %s: %w", id, err)
-	case len(out.DBClusters) != 1:
-		return nil, nil
-	}
-	return &out.DBClusters[0], nil
 }
 
 // ours keeps a new cluster from being an old one of the same name.
@@ -70,15 +58,9 @@ func (s *clusterStep) status(status string) (*Wait, error) {
 
 // instances reads the members, the writer first, and checks that they can do Kerberos.
 func (s *clusterStep) instances(ctx context.Context, c *types.DBCluster) ([]types.DBInstance, error) {
-	var out []types.DBInstance
-	in := &rds.DescribeDBInstancesInput{Filters: []types.Filter{{Name: aws.String("db-cluster-id"),
-		Values: []string{aws.ToString(c.DBClusterIdentifier)}}}}
-	for p := rds.NewDescribeDBInstancesPaginator(s.rds, in); p.HasMorePages(); {
-		page, err := p.NextPage(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("reading the instances of %s: %w", s.Config.Cluster.Identifier, err)
-		}
-		out = append(out, page.DBInstances...)
+	out, err := awsapi.Instances(ctx, s.rds.describeDBInstances, aws.ToString(c.DBClusterIdentifier))
+	if err != nil {
+		return nil, err
 	}
 	writer := writerOf(c)
 	slices.SortStableFunc(out, func(a, b types.DBInstance) int {

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/rds/types"
 
 	"github.com/kerbagent/kerbagent/config"
+	"github.com/kerbagent/kerbagent/internal/awsapi"
 )
 
 // lookMissing reports how a cluster comes to be where there is none.
@@ -54,7 +55,7 @@ func (s *clusterStep) lookMissing(ctx context.Context) (view, error) {
 	}
 	v.do = append(v.do, change{key: "create-" + want.Identifier, what: s.what(), act: func(ctx context.Context) error {
 		err := s.create(ctx, password, from)
-		if code(err) == "DBClusterAlreadyExistsFault" {
+		if awsapi.Code(err) == "DBClusterAlreadyExistsFault" {
 			return nil // ours of before, or not: the next look tells
 		}
 		return s.notYet(err)
@@ -180,7 +181,7 @@ func (s *clusterStep) origin(ctx context.Context) (origin, error) {
 	if out.parameterGroup != "" || source == "" {
 		return out, nil
 	}
-	c, err := describeCluster(ctx, s.rds, source)
+	c, err := awsapi.Cluster(ctx, s.rds.describeDBClusters, source)
 	switch {
 	case err != nil:
 		return out, err

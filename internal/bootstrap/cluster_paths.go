@@ -10,6 +10,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"github.com/kerbagent/kerbagent/internal/awsapi"
 )
 
 // way is one way that a database must have out to the domain controllers. AWS
@@ -39,7 +41,7 @@ func (s *clusterStep) ways() []way {
 func (s *clusterStep) unjudged(rules []types.IpPermission, w way) []string {
 	var out []string
 	for _, r := range rules {
-		if !on(r, w.protocol, w.port) {
+		if !awsapi.On(r, w.protocol, w.port) {
 			continue
 		}
 		for _, l := range r.PrefixListIds {
@@ -62,7 +64,7 @@ func (s *clusterStep) paths(ctx context.Context, groups []string) (blocked strin
 	var egress []types.IpPermission
 	vpc := ""
 	for _, id := range groups {
-		g, err := oneGroup(ctx, s.ec2, id)
+		g, err := awsapi.Group(ctx, s.ec2.describeSecurityGroups, id)
 		if err != nil {
 			return "", nil, err
 		}
@@ -77,8 +79,8 @@ func (s *clusterStep) paths(ctx context.Context, groups []string) (blocked strin
 		var lacking []string
 		open := s.unjudged(egress, w)
 		for _, a := range s.directory.addresses {
-			if !covers(egress, w.protocol, w.port, netip.PrefixFrom(a, a.BitLen())) &&
-				(s.directory.group == "" || !pairs(egress, w.protocol, w.port, s.directory.group)) {
+			if !awsapi.Covers(egress, w.protocol, w.port, netip.PrefixFrom(a, a.BitLen())) &&
+				(s.directory.group == "" || !awsapi.Pairs(egress, w.protocol, w.port, s.directory.group)) {
 				lacking = append(lacking, netip.PrefixFrom(a, a.BitLen()).String())
 			}
 		}
@@ -119,18 +121,18 @@ func (s *clusterStep) admission(ctx context.Context, vpc string) (blocked string
 	if s.directory.group == "" {
 		return "", nil
 	}
-	group, err := oneGroup(ctx, s.ec2, s.directory.group)
+	group, err := awsapi.Group(ctx, s.ec2.describeSecurityGroups, s.directory.group)
 	if err != nil {
 		return "", err
 	}
-	_, networks, err := oneVPC(ctx, s.ec2, vpc)
+	_, networks, err := awsapi.VPC(ctx, s.ec2.describeVpcs, vpc)
 	if err != nil {
 		return "", err
 	}
 	var commands []string
 	for _, w := range s.ways() {
 		for _, n := range networks {
-			if !covers(group.IpPermissions, w.protocol, w.port, n) {
+			if !awsapi.Covers(group.IpPermissions, w.protocol, w.port, n) {
 				commands = append(commands, fmt.Sprintf("  aws ec2 authorize-security-group-ingress --region %s --group-id %s --protocol %s --port "+
 					"%d --cidr %s", s.region, s.directory.group, w.protocol, w.port, n))
 			}

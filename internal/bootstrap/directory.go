@@ -6,8 +6,9 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/directoryservice"
 	"github.com/aws/aws-sdk-go-v2/service/directoryservice/types"
+
+	"github.com/kerbagent/kerbagent/internal/awsapi"
 )
 
 func (s *directoryStep) name() string { return "directory" }
@@ -85,20 +86,17 @@ func (s *directoryStep) learn(d *types.DirectoryDescription) error {
 
 // controllers reports which domain controller is not ready; empty: all are.
 func (s *directoryStep) controllers(ctx context.Context, id string) (string, error) {
+	list, err := awsapi.Controllers(ctx, s.ds.describeDomainControllers, id)
+	if err != nil {
+		return "", err
+	}
 	active, waiting := 0, ""
-	for p := directoryservice.NewDescribeDomainControllersPaginator(s.ds,
-		&directoryservice.DescribeDomainControllersInput{DirectoryId: aws.String(id)}); p.HasMorePages(); {
-		page, err := p.NextPage(ctx)
-		if err != nil {
-			return "", fmt.Errorf("listing the domain controllers of %s: %w", id, err)
-		}
-		for _, c := range page.DomainControllers {
-			switch c.Status {
-			case types.DomainControllerStatusActive:
-				active++
-			case types.DomainControllerStatusCreating, types.DomainControllerStatusRestoring, types.DomainControllerStatusUpdating:
-				waiting = fmt.Sprintf("domain controller %s is %s", aws.ToString(c.DnsIpAddr), c.Status)
-			}
+	for _, c := range list {
+		switch c.Status {
+		case types.DomainControllerStatusActive:
+			active++
+		case types.DomainControllerStatusCreating, types.DomainControllerStatusRestoring, types.DomainControllerStatusUpdating:
+			waiting = fmt.Sprintf("domain controller %s is %s", aws.ToString(c.DnsIpAddr), c.Status)
 		}
 	}
 	if active < 2 && waiting == "" {

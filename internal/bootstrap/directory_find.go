@@ -9,6 +9,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/directoryservice"
 	"github.com/aws/aws-sdk-go-v2/service/directoryservice/types"
+
+	"github.com/kerbagent/kerbagent/internal/awsapi"
 )
 
 // directoryStep is the guide's step 1.
@@ -22,17 +24,14 @@ type directoryStep struct {
 // find looks for the directory by its id, or else by what it was asked for as.
 func (s *directoryStep) find(ctx context.Context) (*types.DirectoryDescription, error) {
 	want := s.Config.Directory
-	in := &directoryservice.DescribeDirectoriesInput{}
+	all, err := awsapi.Directories(ctx, s.ds.describeDirectories)
+	if err != nil {
+		return nil, err
+	}
 	var found []types.DirectoryDescription
-	for p := directoryservice.NewDescribeDirectoriesPaginator(s.ds, in); p.HasMorePages(); {
-		page, err := p.NextPage(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("listing directories: %w", err)
-		}
-		for _, d := range page.DirectoryDescriptions {
-			if want.ID != "" && aws.ToString(d.DirectoryId) == want.ID || want.ID == "" && s.matches(d) {
-				found = append(found, d)
-			}
+	for _, d := range all {
+		if want.ID != "" && aws.ToString(d.DirectoryId) == want.ID || want.ID == "" && s.matches(d) {
+			found = append(found, d)
 		}
 	}
 	switch len(found) {

@@ -10,6 +10,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/directoryservice"
 	"github.com/aws/aws-sdk-go-v2/service/directoryservice/types"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
+
+	"github.com/kerbagent/kerbagent/internal/awsapi"
 )
 
 // directorySettle is how long a directory that was asked for is looked for
@@ -60,8 +62,8 @@ func (s *directoryStep) fits(ctx context.Context) error {
 		return err
 	}
 	out, err := s.ec2.describeSubnets(ctx, &ec2.DescribeSubnetsInput{SubnetIds: want.Subnets})
-	if code(err) == "InvalidSubnetID.NotFound" {
-		return advise("correct directory.subnets; a subnet is seen in its own Region only", "a subnet is not there: %s", text(err))
+	if awsapi.Code(err) == "InvalidSubnetID.NotFound" {
+		return advise("correct directory.subnets; a subnet is seen in its own Region only", "a subnet is not there: %s", awsapi.Text(err))
 	}
 	if err != nil {
 		return fmt.Errorf("reading the subnets: %w", err)
@@ -93,9 +95,9 @@ func (s *directoryStep) fits(ctx context.Context) error {
 // nothing of 198.18.0.0/15, which the service uses itself.
 func (s *directoryStep) vpcFits(ctx context.Context) error {
 	want := s.Config.Directory
-	vpc, networks, err := oneVPC(ctx, s.ec2, want.VPC)
+	vpc, networks, err := awsapi.VPC(ctx, s.ec2.describeVpcs, want.VPC)
 	switch {
-	case code(err) == "InvalidVpcID.NotFound":
+	case awsapi.Code(err) == "InvalidVpcID.NotFound":
 		return advise("correct directory.vpc; a VPC is seen in its own Region only", "there is no VPC %s in %s", want.VPC, s.region)
 	case err != nil:
 		return err

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/kerbagent/kerbagent/config"
+	"github.com/kerbagent/kerbagent/internal/awsapi"
 )
 
 var errNoSecret = errors.New("there is no such secret")
@@ -41,7 +42,7 @@ func hint(err error, next string) error {
 	if errors.As(err, &advice) {
 		return err
 	}
-	return &adviceError{ExitFailed, text(err), next, err}
+	return &adviceError{ExitFailed, awsapi.Text(err), next, err}
 }
 
 // blockedError reports that somebody else has something to do.
@@ -67,12 +68,12 @@ func problem(step string, err error) *Error {
 	if errors.As(err, &known) {
 		return known
 	}
-	e := &Error{Exit: ExitFailed, Step: step, Text: text(err), Err: err}
+	e := &Error{Exit: ExitFailed, Step: step, Text: awsapi.Text(err), Err: err}
 	var advice *adviceError
 	var blocked *blockedError
 	var tired *tiredError
 	var locked *lockedError
-	var credentials *credentialsError
+	var credentials *awsapi.CredentialsError
 	var secret *config.SecretError
 	switch {
 	case errors.As(err, &advice):
@@ -84,9 +85,9 @@ func problem(step string, err error) *Error {
 		e.Exit, e.Next = ExitWaiting, "no progress is lost: run it again to continue waiting"
 	case errors.As(err, &locked):
 		e.Exit, e.Next = ExitLocked, "wait for it to end; if it is dead, run it again on that host, or anywhere with --take-lock"
-	case errors.As(err, &credentials), slices.Contains(credentialCodes(), code(err)):
+	case errors.As(err, &credentials), slices.Contains(awsapi.CredentialCodes(), awsapi.Code(err)):
 		e.Exit, e.Next = ExitCredentials, "log in again (aws sso login, or new keys) and run it again: it continues where it stopped"
-	case slices.Contains(deniedCodes(), code(err)), is[*linkedRoleError](err):
+	case slices.Contains(awsapi.DeniedCodes(), awsapi.Code(err)), is[*linkedRoleError](err):
 		p := missing(err)
 		if !strings.HasPrefix(p.resource, "arn:") {
 			p.resource = "*"

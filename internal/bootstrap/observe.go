@@ -6,6 +6,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/directoryservice/types"
+
+	"github.com/kerbagent/kerbagent/internal/awsapi"
 )
 
 // observeStep reads what another host's bootstrap has made: directory and cluster.
@@ -34,7 +36,7 @@ func (s *observeStep) look(ctx context.Context) (view, error) {
 	}
 	w.directory = vpcOf(*d)
 	id := w.Config.Cluster.Identifier
-	c, err := describeCluster(ctx, s.clusters.rds, id)
+	c, err := awsapi.Cluster(ctx, s.clusters.rds.describeDBClusters, id)
 	if err != nil {
 		return v, err
 	}

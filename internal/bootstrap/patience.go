@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/kerbagent/kerbagent/internal/awsapi"
 )
 
 // patience is one step's: how long it has waited, and how often it has tried.
@@ -81,7 +83,7 @@ func (p *patience) do(ctx context.Context, c change) error {
 	if p.tries[c.what]++; p.tries[c.what] > mostTries {
 		why := "the request was taken each time"
 		if p.last != nil {
-			why = "the last time: " + text(p.last)
+			why = "the last time: " + awsapi.Text(p.last)
 		}
 		return advise(cmp.Or(c.next, goOn), "tried %d times to %s, without success (%s)", mostTries, c.what, why)
 	}
@@ -122,6 +124,6 @@ func (p *patience) excuse(ctx context.Context, err error) error {
 	if p.Now().Sub(p.trouble) >= budget {
 		return err
 	}
-	p.tell(Event{Step: p.step, Kind: EventAgain, Text: text(err)})
+	p.tell(Event{Step: p.step, Kind: EventAgain, Text: awsapi.Text(err)})
 	return p.Sleep(ctx, outageEvery)
 }

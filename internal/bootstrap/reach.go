@@ -2,12 +2,7 @@ package bootstrap
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
-	"errors"
 	"fmt"
-	"net"
-	"net/url"
 	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -16,7 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/rds"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
-	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/kerbagent/kerbagent/internal/awsapi"
 )
 
 // unreachable asks each service one small question, side by side, and says which
@@ -52,7 +48,7 @@ func (w *world) unreachable(ctx context.Context) []string {
 	var all sync.WaitGroup
 	for i, s := range services {
 		all.Go(func() {
-			if where, why := unsent(s.ask()); why != "" {
+			if where, why := awsapi.Unsent(s.ask()); why != "" {
 				notes[i] = fmt.Sprintf("%s (%s) is not reachable from this host: %s", s.name, where, why)
 			}
 		})
@@ -65,39 +61,4 @@ func (w *world) unreachable(ctx context.Context) []string {
 		}
 	}
 	return out
-}
-
-// unsent reports why a request did not reach a service, and where it was to go; empty:
-// it did, or was not sent for another reason.
-func unsent(err error) (where, why string) {
-	var sending *smithyhttp.RequestSendError
-	if !errors.As(err, &sending) {
-		return "", ""
-	}
-	var to *url.Error
-	if errors.As(err, &to) {
-		if u, err := url.Parse(to.URL); err == nil {
-			where = u.Host
-		}
-	}
-	var dns *net.DNSError
-	var unknown x509.UnknownAuthorityError
-	var name x509.HostnameError
-	var record tls.RecordHeaderError
-	var dial *net.OpError
-	var network net.Error
-	switch {
-	case errors.As(err, &dial) && dial.Op == "proxyconnect":
-		return where, "proxy: " + dial.Err.Error()
-	case errors.As(err, &dns):
-		return dns.Name, "DNS: " + dns.Err
-	case errors.As(err, &unknown), errors.As(err, &name), errors.As(err, &record):
-		return where, "TLS: something answers that is not AWS, or a proxy that opens TLS, whose CA this host does not trust " +
-			"(AWS_CA_BUNDLE): " + plain(errors.Unwrap(sending).Error())
-	case errors.As(err, &dial) && dial.Op == "dial":
-		return where, "TCP: " + dial.Error()
-	case errors.As(err, &network) && network.Timeout():
-		return where, "no answer in time"
-	}
-	return where, text(err)
 }

@@ -10,6 +10,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/rds"
 	"github.com/aws/aws-sdk-go-v2/service/rds/types"
+
+	"github.com/kerbagent/kerbagent/internal/awsapi"
 )
 
 const (
@@ -51,7 +53,7 @@ func (s *readersStep) lookAtEach(ctx context.Context) (view, error) {
 		return view{is: "were not joined by this bootstrap: none is rebooted"}, nil
 	}
 	// Who writes is asked before every reboot: a failover swaps them.
-	c, err := describeCluster(ctx, s.rds, id)
+	c, err := awsapi.Cluster(ctx, s.rds.describeDBClusters, id)
 	if err != nil {
 		return view{}, err
 	}
@@ -66,7 +68,7 @@ func (s *readersStep) lookAtEach(ctx context.Context) (view, error) {
 	var done, left []string
 	for _, m := range c.DBClusterMembers {
 		reader := aws.ToString(m.DBInstanceIdentifier)
-		i, err := s.instance(ctx, reader)
+		i, err := awsapi.Instance(ctx, s.rds.describeDBInstances, reader)
 		if err != nil {
 			return v, err
 		}
@@ -113,19 +115,6 @@ func (s *readersStep) remaining(v view, done, left []string, joined time.Time) v
 	return v
 }
 
-func (s *readersStep) instance(ctx context.Context, id string) (*types.DBInstance, error) {
-	out, err := s.rds.describeDBInstances(ctx, &rds.DescribeDBInstancesInput{DBInstanceIdentifier: aws.String(id)})
-	switch {
-	case is[*types.DBInstanceNotFoundFault](err):
-		return nil, nil
-	case err != nil:
-		return nil, fmt.Errorf("reading the instance %s: %w", id, err)
-	case len(out.DBInstances) != 1:
-		return nil, nil
-	}
-	return &out.DBInstances[0], nil
-}
-
 // Names in the state file. Both times are AWS's, and are compared with AWS's:
 // this host's clock may be another one.
 func newestBefore(cluster string) string { return "newest/" + cluster } // when the newest instance was made that was there at the join
@@ -135,7 +124,7 @@ func eventsUntil(reader string) string { return "events/" + reader } // the last
 // reboot asks for it, once. Where its events end is in the state file before it
 // is sent: what comes after them tells of it, if the answer is lost.
 func (s *readersStep) reboot(ctx context.Context, reader string, joined time.Time) error {
-	events, err := s.events(ctx, reader)
+	events, err := awsapi.Events(ctx, s.rds.describeEvents, types.SourceTypeDbInstance, reader, eventsBack)
 	if err != nil {
 		return err
 	}
@@ -178,7 +167,7 @@ func (s *readersStep) restarted(ctx context.Context, reader string, joined time.
 	if !sent {
 		return asked, asked, nil
 	}
-	events, err := s.events(ctx, reader)
+	events, err := awsapi.Events(ctx, s.rds.describeEvents, types.SourceTypeDbInstance, reader, eventsBack)
 	if err != nil {
 		return asked, false, err
 	}
@@ -205,21 +194,6 @@ func (s *readersStep) restarted(ctx context.Context, reader string, joined time.
 		err = s.state.did("restarted/"+reader, s.state.Done["rebooted/"+reader])
 	}
 	return asked || taken, restarted, err
-}
-
-// events are those of the last week by AWS's clock.
-func (s *readersStep) events(ctx context.Context, reader string) ([]types.Event, error) {
-	var out []types.Event
-	in := &rds.DescribeEventsInput{SourceType: types.SourceTypeDbInstance, SourceIdentifier: aws.String(reader),
-		Duration: aws.Int32(eventsBack)}
-	for p := rds.NewDescribeEventsPaginator(s.rds, in); p.HasMorePages(); {
-		page, err := p.NextPage(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("reading the events of %s: %w", reader, err)
-		}
-		out = append(out, page.Events...)
-	}
-	return out, nil
 }
 
 func restarting(id, status string) *Wait {

@@ -9,6 +9,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
+
+	"github.com/kerbagent/kerbagent/internal/awsapi"
 )
 
 func (s *roleStep) name() string { return "role" }
@@ -176,7 +178,7 @@ func (s *roleStep) access() change {
 
 // joined reports whether the cluster is a member of the directory by this role.
 func (s *roleStep) joined(ctx context.Context) (bool, error) {
-	c, err := describeCluster(ctx, s.rds, s.Config.Cluster.Identifier)
+	c, err := awsapi.Cluster(ctx, s.rds.describeDBClusters, s.Config.Cluster.Identifier)
 	if err != nil || c == nil {
 		return false, err
 	}
@@ -234,7 +236,7 @@ func (s *roleStep) services() ([]string, error) {
 	optIn := []string{"af-south-1", "ap-east-1", "ap-south-2", "ap-southeast-3", "ap-southeast-4", "eu-south-1", "eu-south-2", "eu-central-2",
 		"me-south-1", "me-central-1", "il-central-1"}
 	switch {
-	case slices.Contains(enabledRegions(), s.region), s.partition != "aws" && s.partition != "aws-eusc":
+	case slices.Contains(awsapi.EnabledRegions(), s.region), s.partition != "aws" && s.partition != "aws-eusc":
 		return out, nil
 	case slices.Contains(optIn, s.region):
 		return append(out, "directoryservice.rds."+s.region+".amazonaws.com"), nil

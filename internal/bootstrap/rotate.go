@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/kerbagent/kerbagent/config"
+	"github.com/kerbagent/kerbagent/internal/awsapi"
 )
 
 // The stages of a secret's versions that are Secrets Manager's own.
@@ -168,7 +169,7 @@ func (s *rotateStep) store(ctx context.Context) error {
 	_, err = s.vault.sm.putSecretValue(ctx, &secretsmanager.PutSecretValueInput{SecretId: aws.String(s.secret.Manager),
 		SecretString:       aws.String(text),
 		ClientRequestToken: aws.String(s.state.Made[rotation(s.principal())]), VersionStages: []string{stagePending}})
-	if code(err) == "ResourceExistsException" {
+	if awsapi.Code(err) == "ResourceExistsException" {
 		return nil // of a request whose answer was lost: what stands there counts
 	}
 	if err != nil {
@@ -240,7 +241,7 @@ func (s *rotateStep) prove(ctx context.Context) error {
 		}
 		return advise("the secret still has the old value as "+stageCurrent+", and the new one as "+stagePending+". Run it again in some "+
 			"minutes, when all domain controllers have the new password: it goes on where it stopped",
-			"the new password of %s was set, and the login with it failed: %s", s.user, text(err))
+			"the new password of %s was set, and the login with it failed: %s", s.user, awsapi.Text(err))
 	}
 	return s.state.did(proved(version), s.Now())
 }

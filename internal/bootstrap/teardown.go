@@ -14,6 +14,7 @@ import (
 	secrettypes "github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 
 	"github.com/kerbagent/kerbagent/config"
+	"github.com/kerbagent/kerbagent/internal/awsapi"
 )
 
 // Teardown returns what the configuration's bootstrap has made, in reverse order, as
@@ -68,7 +69,7 @@ func (t *teardown) add(why, command string, args ...any) {
 // cluster is deleted where bootstrap made it, and else taken out of the domain.
 func (t *teardown) cluster(ctx context.Context) error {
 	id := t.Config.Cluster.Identifier
-	c, err := describeCluster(ctx, t.AWS.rds, id)
+	c, err := awsapi.Cluster(ctx, t.AWS.rds.describeDBClusters, id)
 	if err != nil || c == nil {
 		return err
 	}

@@ -8,6 +8,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"github.com/kerbagent/kerbagent/internal/awsapi"
 )
 
 // egress returns the change that lets the domain controllers out to the other
@@ -17,13 +19,13 @@ func (s *trustStep) egress(ctx context.Context) (*change, error) {
 	if s.directory.group == "" {
 		return nil, nil
 	}
-	group, err := oneGroup(ctx, s.ec2, s.directory.group)
+	group, err := awsapi.Group(ctx, s.ec2.describeSecurityGroups, s.directory.group)
 	if err != nil {
 		return nil, err
 	}
 	var missing []netip.Prefix
 	for _, n := range s.Config.Trust.Networks {
-		if !covers(group.IpPermissionsEgress, "-1", 0, n) {
+		if !awsapi.Covers(group.IpPermissionsEgress, "-1", 0, n) {
 			missing = append(missing, n)
 		}
 	}
@@ -45,7 +47,7 @@ func (s *trustStep) egress(ctx context.Context) (*change, error) {
 			_, err := s.ec2.authorizeSecurityGroupEgress(ctx, &ec2.AuthorizeSecurityGroupEgressInput{GroupId: aws.String(s.directory.group),
 				IpPermissions:     []types.IpPermission{rule},
 				TagSpecifications: []types.TagSpecification{{ResourceType: types.ResourceTypeSecurityGroupRule, Tags: tagList(s.tags(), ec2Tag)}}})
-			if code(err) == "InvalidPermission.Duplicate" {
+			if awsapi.Code(err) == "InvalidPermission.Duplicate" {
 				return nil
 			}
 			return err

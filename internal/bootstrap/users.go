@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/kerbagent/kerbagent/config"
+	"github.com/kerbagent/kerbagent/internal/awsapi"
 )
 
 // spreadBudget is how long a domain controller may not know a user yet. Those of
@@ -172,7 +173,7 @@ func (s *usersStep) changes(ctx context.Context, u config.BootstrapUser, a Accou
 		if err := s.Login(ctx, LoginAs{User: u.Name, Realm: s.Config.Directory.Realm(), Controllers: []netip.Addr{s.accounts.At()},
 			Password: password}); err != nil {
 			return advise("look at the account in the directory: set its password to that of "+u.Password.String()+" there, and run it again",
-				"the directory did not report whether it set the password of %s, and the login with it failed: %s", u.Name, text(err))
+				"the directory did not report whether it set the password of %s, and the login with it failed: %s", u.Name, awsapi.Text(err))
 		}
 		return nil
 	}}), nil

@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 
 	"github.com/kerbagent/kerbagent/config"
+	"github.com/kerbagent/kerbagent/internal/awsapi"
 )
 
 // needs are the permissions to read a password, and to make it.
@@ -108,7 +109,7 @@ func (v vault) stored(ctx context.Context, ref config.BootstrapSecret, version s
 	case is[*types.InvalidRequestException](err):
 		return nil, advise("restore it: aws secretsmanager restore-secret --region "+v.region+" --secret-id "+quote(ref.Manager),
 			"the secret %s is marked for deletion", ref)
-	case slices.Contains(deniedCodes(), code(err)):
+	case slices.Contains(awsapi.DeniedCodes(), awsapi.Code(err)):
 		return nil, &unreadableError{ref, err}
 	case err != nil:
 		return nil, fmt.Errorf("reading %s: %w", ref, err)

@@ -1,4 +1,4 @@
-package bootstrap
+package awsapi
 
 import (
 	"context"
@@ -11,17 +11,24 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
 
-// on reports whether a rule is for a port.
-func on(r types.IpPermission, protocol string, port int32) bool {
+// Calls of EC2.
+type (
+	DescribeSecurityGroups    = Call[ec2.DescribeSecurityGroupsInput, ec2.DescribeSecurityGroupsOutput, ec2.Options]
+	DescribeVpcs              = Call[ec2.DescribeVpcsInput, ec2.DescribeVpcsOutput, ec2.Options]
+	DescribeNetworkInterfaces = Call[ec2.DescribeNetworkInterfacesInput, ec2.DescribeNetworkInterfacesOutput, ec2.Options]
+)
+
+// On reports whether a rule is for a port.
+func On(r types.IpPermission, protocol string, port int32) bool {
 	return aws.ToString(r.IpProtocol) == "-1" || aws.ToString(r.IpProtocol) == protocol && aws.ToInt32(r.FromPort) <= port &&
 		aws.ToInt32(r.ToPort) >= port
 }
 
-// covers reports whether rules let all of a network through. protocol -1 asks for
+// Covers reports whether rules let all of a network through. protocol -1 asks for
 // a rule for everything.
-func covers(rules []types.IpPermission, protocol string, port int32, network netip.Prefix) bool {
+func Covers(rules []types.IpPermission, protocol string, port int32, network netip.Prefix) bool {
 	return slices.ContainsFunc(rules, func(r types.IpPermission) bool {
-		if !on(r, protocol, port) {
+		if !On(r, protocol, port) {
 			return false
 		}
 		var ranges []string
@@ -38,18 +45,19 @@ func covers(rules []types.IpPermission, protocol string, port int32, network net
 	})
 }
 
-// pairs reports whether rules let everything on a port through to another group.
-func pairs(rules []types.IpPermission, protocol string, port int32, group string) bool {
+// Pairs reports whether rules let everything on a port through to another group.
+func Pairs(rules []types.IpPermission, protocol string, port int32, group string) bool {
 	return slices.ContainsFunc(rules, func(r types.IpPermission) bool {
-		if !on(r, protocol, port) {
+		if !On(r, protocol, port) {
 			return false
 		}
 		return slices.ContainsFunc(r.UserIdGroupPairs, func(p types.UserIdGroupPair) bool { return aws.ToString(p.GroupId) == group })
 	})
 }
 
-func oneGroup(ctx context.Context, api ec2Calls, id string) (types.SecurityGroup, error) {
-	out, err := api.describeSecurityGroups(ctx, &ec2.DescribeSecurityGroupsInput{GroupIds: []string{id}})
+// Group reads a security group.
+func Group(ctx context.Context, describe DescribeSecurityGroups, id string) (types.SecurityGroup, error) {
+	out, err := describe(ctx, &ec2.DescribeSecurityGroupsInput{GroupIds: []string{id}})
 	if err != nil {
 		return types.SecurityGroup{}, fmt.Errorf("reading the security group %s: %w", id, err)
 	}
@@ -59,9 +67,9 @@ func oneGroup(ctx context.Context, api ec2Calls, id string) (types.SecurityGroup
 	return out.SecurityGroups[0], nil
 }
 
-// oneVPC reads a VPC and its networks.
-func oneVPC(ctx context.Context, api ec2Calls, id string) (types.Vpc, []netip.Prefix, error) {
-	out, err := api.describeVpcs(ctx, &ec2.DescribeVpcsInput{VpcIds: []string{id}})
+// VPC reads a VPC and its networks.
+func VPC(ctx context.Context, describe DescribeVpcs, id string) (types.Vpc, []netip.Prefix, error) {
+	out, err := describe(ctx, &ec2.DescribeVpcsInput{VpcIds: []string{id}})
 	if err != nil {
 		return types.Vpc{}, nil, fmt.Errorf("reading the VPC %s: %w", id, err)
 	}
