@@ -133,7 +133,8 @@ const (
 	FactErrText      Fact = "mysql-error"
 	FactProven       Fact = "server-proven" // "true" once the AP-REP verified
 	FactCurrentUser  Fact = "current_user()"
-	FactTLSMode      Fact = "tls-mode" // as configured
+	FactHostClock    Fact = "host-clock" // what this host's kernel says of it, where a KDC's differs
+	FactTLSMode      Fact = "tls-mode"   // as configured
 	FactServer       Fact = "aurora-server-id"
 	FactAurora       Fact = "aurora-version"
 )
@@ -143,8 +144,9 @@ type Sample string
 
 // The samples, in base units.
 const (
-	SampleSkew           Sample = "clock_skew_seconds" // the server's clock minus ours
-	SampleTTL            Sample = "ttl_seconds"        // least TTL of the answer
+	SampleSkew           Sample = "clock_skew_seconds"  // the server's clock minus ours
+	SampleAhead          Sample = "clock_ahead_seconds" // of the KDC's clock, where a login took its time, as libkrb5 does
+	SampleTTL            Sample = "ttl_seconds"         // least TTL of the answer
 	SampleTicketEnd      Sample = "ticket_expiry_timestamp_seconds"
 	SamplePasswordExpiry Sample = "password_expiry_timestamp_seconds"
 	SampleCertExpiry     Sample = "certificate_expiry_timestamp_seconds"

@@ -14,6 +14,7 @@ import (
 	"github.com/kerbagent/kerbagent/config"
 	"github.com/kerbagent/kerbagent/internal/check"
 	"github.com/kerbagent/kerbagent/internal/discover"
+	"github.com/kerbagent/kerbagent/internal/host"
 	"github.com/kerbagent/kerbagent/internal/ledger"
 	"github.com/kerbagent/kerbagent/internal/recorder"
 	"github.com/kerbagent/kerbagent/internal/report"
@@ -107,7 +108,7 @@ func (o *bundleOptions) freshReport(ctx context.Context, b *bundle, cfg *config.
 			return
 		}
 	}
-	env := check.Env{Dialer: exchange.HostDialer(), Now: time.Now, Resolver: resolver}
+	env := check.Env{Dialer: exchange.HostDialer(), Now: time.Now, HostClock: host.ClockState, Resolver: resolver}
 	env.Ledger, env.LedgerErr = ledger.Open(o.stateDir, ledger.Options{})
 	ctx, cancel := context.WithTimeout(ctx, bundleTimeout)
 	defer cancel()

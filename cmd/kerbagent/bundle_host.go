@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kerbagent/kerbagent/config"
+	"github.com/kerbagent/kerbagent/internal/host"
 	"github.com/kerbagent/kerbagent/internal/krb5file"
 )
 
@@ -45,7 +46,7 @@ func (o *bundleOptions) host(b *bundle) {
 	}
 	var out strings.Builder
 	fmt.Fprintf(&out, "time: %s\n", time.Now().Format(time.RFC3339Nano))
-	fmt.Fprintf(&out, "clock: %s\n", clockState())
+	fmt.Fprintf(&out, "clock: %s\n", host.ClockState())
 	if info, ok := debug.ReadBuildInfo(); ok {
 		fmt.Fprintf(&out, "kerbagent: %s\n", info.Main.Version)
 		for _, s := range info.Settings {

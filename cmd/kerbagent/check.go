@@ -17,6 +17,7 @@ import (
 	"github.com/kerbagent/kerbagent/internal/audit"
 	"github.com/kerbagent/kerbagent/internal/check"
 	"github.com/kerbagent/kerbagent/internal/discover"
+	"github.com/kerbagent/kerbagent/internal/host"
 	"github.com/kerbagent/kerbagent/internal/ledger"
 	"github.com/kerbagent/kerbagent/internal/recorder"
 	"github.com/kerbagent/kerbagent/internal/rehearsal"
@@ -172,7 +173,7 @@ func (o *checkOptions) run(c *cobra.Command, s streams) error {
 
 // hostEnv is the world as this host has it.
 func hostEnv(cfg *config.Config, stateDir string, o ledger.Options) (check.Env, error) {
-	env := check.Env{Dialer: exchange.HostDialer(), Now: time.Now, Resolver: cfg.Resolver}
+	env := check.Env{Dialer: exchange.HostDialer(), Now: time.Now, HostClock: host.ClockState, Resolver: cfg.Resolver}
 	if len(env.Resolver) == 0 {
 		var err error
 		if env.Resolver, err = discover.HostResolver("/etc/resolv.conf"); err != nil {

@@ -21,6 +21,7 @@ import (
 	"github.com/kerbagent/kerbagent/config"
 	"github.com/kerbagent/kerbagent/internal/daemon"
 	"github.com/kerbagent/kerbagent/internal/discover"
+	"github.com/kerbagent/kerbagent/internal/host"
 	"github.com/kerbagent/kerbagent/internal/ledger"
 	"github.com/kerbagent/kerbagent/internal/rehearsal"
 	"github.com/kerbagent/kerbagent/internal/web"
@@ -112,7 +113,7 @@ func (o *runOptions) run(ctx context.Context, s streams, ownState bool) error {
 	if o.metrics != "lean" && o.metrics != "full" {
 		return fmt.Errorf("--metrics %q: must be lean or full", o.metrics)
 	}
-	host, err := os.Hostname()
+	name, err := os.Hostname()
 	if err != nil {
 		return fmt.Errorf("asking for this host's name: %w", err)
 	}
@@ -139,7 +140,7 @@ func (o *runOptions) run(ctx context.Context, s streams, ownState bool) error {
 		go served.Watch(ctx, func() { reload(hangup) }) // it ends with the rehearsal, and then every probe fails
 	}
 	o.listen.Logger = log
-	o.web.Hosts = append(slices.Clone(o.web.Hosts), host)
+	o.web.Hosts = append(slices.Clone(o.web.Hosts), name)
 	if note := o.listen.Note(); note != "" {
 		log.Warn(note)
 	}
@@ -147,15 +148,16 @@ func (o *runOptions) run(ctx context.Context, s streams, ownState bool) error {
 		Load:        o.load,
 		Resolver:    func() ([]netip.AddrPort, error) { return discover.HostResolver("/etc/resolv.conf") },
 		FullMetrics: o.metrics == "full", ClassicMetrics: o.classic,
-		Dialer:   dialer,
-		Host:     host,
-		Version:  version(),
-		StateDir: o.stateDir,
-		Log:      log,
-		Hangup:   hangup,
-		Manager:  daemon.Systemd(),
-		Web:      o.web,
-		Serve:    func(ctx context.Context, h http.Handler) error { return web.Serve(ctx, h, o.listen) },
+		Dialer:    dialer,
+		Host:      name,
+		HostClock: host.ClockState,
+		Version:   version(),
+		StateDir:  o.stateDir,
+		Log:       log,
+		Hangup:    hangup,
+		Manager:   daemon.Systemd(),
+		Web:       o.web,
+		Serve:     func(ctx context.Context, h http.Handler) error { return web.Serve(ctx, h, o.listen) },
 	})
 }
 

@@ -31,6 +31,8 @@ type Env struct {
 	Dialer   probe.Dialer
 	Now      func() time.Time
 	Resolver []netip.AddrPort // this host's DNS servers
+	// HostClock says whether something keeps this host's clock; nil: it is not known.
+	HostClock func() string
 	// Root is the directory whose files say how programs resolve names and find
 	// KDCs; empty for this host's own.
 	Root string
@@ -109,7 +111,7 @@ func newRun(cfg *config.Config, env Env) *run {
 	host := locate.Host{Root: env.Root, Dialer: env.Dialer, Resolver: env.Resolver, Krb5: env.Krb5}
 	r.finder.Else = host.Addresses
 	routable := discover.Routable(env.Dialer)
-	w := plan.World{Programs: host.Programs(cfg, r.finder, routable), Dialer: env.Dialer, Now: env.Now, Routable: routable, Names: r.finder,
+	w := plan.World{Programs: host.Programs(cfg, r.finder, routable), Dialer: env.Dialer, Now: env.Now, HostClock: env.HostClock, Routable: routable, Names: r.finder,
 		Guard: guard.New(guard.Opened(env.Ledger, env.LedgerErr), guard.Options{Now: env.Now}), Material: store.Material}
 	if env.Material != nil {
 		w.Material = env.Material

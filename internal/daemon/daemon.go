@@ -44,6 +44,7 @@ type Options struct {
 	Resolver    func() ([]netip.AddrPort, error) // this host's DNS servers, where the configuration names none; read every interval
 	Dialer      probe.Dialer
 	Now         func() time.Time // the wall clock; nil: time.Now
+	HostClock   func() string    // says whether something keeps that clock; nil: it is not known
 	Host        string           // this host's name: its place among a fleet
 	Version     string
 	StateDir    string

@@ -113,7 +113,7 @@ func (d *Daemon) world(s *setup) plan.World {
 	host := locate.Host{Dialer: d.o.Dialer, Resolver: s.resolver}
 	s.finder.Else = host.Addresses
 	routable := discover.Routable(d.o.Dialer)
-	w := plan.World{Programs: host.Programs(s.cfg, s.finder, routable), Dialer: d.o.Dialer, Now: d.o.Now, Routable: routable,
+	w := plan.World{Programs: host.Programs(s.cfg, s.finder, routable), Dialer: d.o.Dialer, Now: d.o.Now, HostClock: d.o.HostClock, Routable: routable,
 		Names: s.finder, Guard: d.guard,
 		Material: d.secrets.Material, Tickets: &d.secrets, Turn: d.logins.turn, PerHour: d.o.perHour}
 	if s.cfg.Krb5Conf != nil {

@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"errors"
+	"maps"
 	"net/netip"
 	"slices"
 	"testing"
@@ -23,7 +24,15 @@ func late(r probe.Result, resends float64) probe.Result {
 }
 
 func skewed(r probe.Result, by time.Duration) probe.Result {
+	r.Samples = maps.Clone(r.Samples)
 	r.Samples[probe.SampleSkew] = by.Seconds()
+	return r
+}
+
+// ahead is a login that took a KDC's time.
+func ahead(r probe.Result, by time.Duration) probe.Result {
+	r.Samples = maps.Clone(r.Samples)
+	r.Samples[probe.SampleAhead] = by.Seconds()
 	return r
 }
 
@@ -120,6 +129,12 @@ func TestKindsThatWereWrong(t *testing.T) {
 		{"every clock is off, and all alike: this host's",
 			[][]probe.Result{{skewed(kdcResult(one, udp, ""), 10*time.Minute), skewed(at(kdcResult(two, udp, ""), probe.KDC, "dc.s.test", two, "S.TEST"), 10*time.Minute), login}},
 			[]Code{"clock-skew", "clock-skew"}, VerdictDegraded},
+		{"the KDC's clock is off, and the database's agrees with this host's",
+			[][]probe.Result{{skewed(kdcResult(one, udp, ""), 2*time.Minute), skewed(login, time.Second)}},
+			[]Code{"clock-skew-one-kdc"}, VerdictDegraded},
+		{"this host's clock is off, and logins work by the KDC's",
+			[][]probe.Result{{skewed(kdcResult(one, udp, ""), 20*time.Minute), skewed(ahead(login, 20*time.Minute), 20*time.Minute)}},
+			[]Code{"clock-skew"}, VerdictDegraded},
 		{"the realm's records stand in the zone above: known all the same",
 			[][]probe.Result{ok(one), {asked("SOA r.test", "", udp, probe.ReasonDNSNoData), asked("A r.test", "10.0.0.1", udp, ""), asked("SRV _kerberos._tcp.r.test", "dc.r.test:88", udp, ""), login}}, nil, VerdictOK},
 		{"addresses are answered, SRV dropped: a filter",

@@ -12,8 +12,10 @@ import (
 func clockRules() []Rule {
 	return []Rule{{
 		Code: "clock-skew", Severity: Error,
-		Title:     "this host's clock is {skew} that of every KDC of {realm}",
-		Means:     "The clock of every KDC that answers differs from this host's by a minute or more. Beyond 5 minutes tickets are refused (KRB_AP_ERR_SKEW, 37). Where only one KDC answers, its clock may be the wrong one.",
+		Title: "this host's clock is {skew} that of every KDC of {realm}",
+		Means: "The clock of every KDC that answers differs from this host's by a minute or more. Beyond 5 minutes a proof is refused (KRB_AP_ERR_SKEW, 37). " +
+			"Programs with libkrb5 or Heimdal take the KDC's time and log in all the same, unless krb5.conf says kdc_timesync = 0; Java and Go programs (gokrb5) do not. " +
+			"Where only one KDC answers, its clock may be the wrong one.",
 		Cause:     "{seen}. The limit is 5 minutes.",
 		Remedy:    do("Check this host's time source and set its clock right (in AWS the time source is 169.254.169.123).", "timedatectl", "chronyc tracking", "chronyc makestep"),
 		DependsOn: []Code{"host-offline"},
@@ -72,12 +74,60 @@ func clockSkew(v *view) []match {
 			all += fmt.Sprintf("; %s is %s this host", k.addr, skewWord(skew[k]))
 		}
 		m.explains = append(m.explains, v.rejectedTickets(worst)...)
-		m.spare = math.Abs(worst) < SkewLimit.Seconds()
+		all += v.thirdClock(realm, worst)
+		corrected := v.correctedLogins(worst)
+		if corrected {
+			all += ". Programs with libkrb5 log in all the same, because they take the KDC's time (kdc_timesync); " +
+				"Java and Go programs (gokrb5) go by this host's clock, and fail with KRB_AP_ERR_SKEW"
+		}
+		m.spare = math.Abs(worst) < SkewLimit.Seconds() || corrected
 		m.words = wordsOf(m.affects[0]).and(words{"skew": skewWord(-worst), "seen": all[2:]})
 		m.evidence = map[string]string{"clock_skew_seconds": fmt.Sprintf("%.3f", worst)}
 		out = append(out, m)
 	}
 	return out
+}
+
+// correctedLogins reports whether every login works, and only because it takes the KDC's time.
+func (v *view) correctedLogins(skew float64) bool {
+	worked := func(l *probe.Result) bool {
+		return l.Outcome == probe.OK && math.Abs(l.Samples[probe.SampleAhead]) >= skewWarn.Seconds()
+	}
+	return math.Abs(skew) >= SkewLimit.Seconds() && slices.ContainsFunc(v.logins, worked) && len(v.skewedLogins())+len(v.rejectedTickets(skew)) == 0
+}
+
+// thirdClock says what else is known of who is wrong, where every KDC of a realm differs
+// from this host: a database's clock, or one of another realm, and what this host's kernel says of its own.
+func (v *view) thirdClock(realm string, skew float64) (said string) {
+	for _, r := range v.all {
+		s, told := r.Samples[probe.SampleSkew]
+		other := r.ID.Kind != probe.KDC || r.Facts[probe.FactRealm] != realm
+		if told && other && !v.atRealm(r, realm) && math.Abs(s-skew) < skewWarn.Seconds() {
+			said = "; " + clockOf(r) + " agrees with the KDCs: this host's clock is the wrong one"
+			break
+		}
+	}
+	for _, l := range v.rejectedTickets(skew) {
+		if said == "" && math.Abs(l.Samples[probe.SampleAhead]) >= SkewLimit.Seconds() {
+			said = "; the login took the KDCs' time, and database " + l.Facts[probe.FactDatabase] + " refuses the ticket: the KDCs' clocks may be the wrong ones"
+		}
+	}
+	for _, k := range v.kdcsOf(realm) {
+		for _, r := range present(k.tcp, k.udp) {
+			if state := r.Facts[probe.FactHostClock]; state != "" {
+				return said + "; this host's kernel says of its clock: " + state
+			}
+		}
+	}
+	return said
+}
+
+// clockOf names a server whose clock was read.
+func clockOf(r *probe.Result) string {
+	if r.ID.Kind == probe.Login {
+		return "the clock of database " + r.Facts[probe.FactDatabase]
+	}
+	return "the clock of " + r.ID.Address.String()
 }
 
 // alike reports whether every KDC's clock is off, and all to the same side: then it
@@ -98,7 +148,7 @@ func (v *view) anotherClock(realm string, k *kdcAddr, skew float64) string {
 		s, told := r.Samples[probe.SampleSkew]
 		other := r.ID.Kind != probe.KDC || r.Facts[probe.FactRealm] != realm
 		if told && other && !v.atRealm(r, realm) && math.Abs(s) < math.Abs(skew)/2 && !off(s) {
-			return r.ID.Address.String()
+			return clockOf(r)
 		}
 	}
 	return ""
@@ -150,7 +200,7 @@ func clockSkewOne(v *view) []match {
 		if len(fine) > 0 {
 			agrees = fine[0].addr.String() + " agrees with it"
 		} else if third != "" {
-			agrees = third + " agrees with it"
+			agrees = third + " agrees with this host's"
 		} else if alike(ks, skew) {
 			continue // this host's clock, then
 		}

@@ -198,6 +198,9 @@ func (p *Programs) KDCs(ctx context.Context, realm string) ([]netip.AddrPort, er
 // UDPLimit returns the size in bytes up to which libkrb5 sends a request over UDP first.
 func (p *Programs) UDPLimit() int { return p.Krb5().UDPLimit.Value }
 
+// TimeSync reports whether libkrb5 takes the KDC's time where this host's differs.
+func (p *Programs) TimeSync() bool { return p.Krb5().TimeSync.Value }
+
 // SameHost reports whether both addresses are of one KDC of a realm that was looked up.
 func (p *Programs) SameHost(a, b netip.AddrPort) bool {
 	p.mu.Lock()

@@ -32,6 +32,8 @@ type Programs interface {
 	Names
 	// Trail says how a program found what a login went to.
 	Trail(host string, realms []string, kdc netip.AddrPort, told func(netip.AddrPort) bool) login.Trail
+	// TimeSync reports whether libkrb5 takes the KDC's time where this host's differs.
+	TimeSync() bool
 	// UDPLimit returns the size in bytes up to which requests go over UDP first.
 	UDPLimit() int
 	// SameHost reports whether two addresses are of one KDC.
@@ -121,7 +123,7 @@ func (p *Planner) loginProbe(l config.Login, at place) login.Probe {
 		out.Trail = func(realms []string, kdc netip.AddrPort, told func(netip.AddrPort) bool) login.Trail {
 			return p.world.Programs.Trail(db.Host, realms, kdc, told)
 		}
-		out.UDPLimit, out.SameHost = p.world.Programs.UDPLimit, p.world.Programs.SameHost
+		out.UDPLimit, out.SameHost, out.TimeSync = p.world.Programs.UDPLimit, p.world.Programs.SameHost, p.world.Programs.TimeSync
 	}
 	return out
 }

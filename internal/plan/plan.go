@@ -42,6 +42,7 @@ type Tickets interface {
 type World struct {
 	Dialer       probe.Dialer
 	Now          func() time.Time
+	HostClock    func() string         // says whether something keeps this host's clock; nil: it is not known
 	Routable     func(netip.Addr) bool // whether this host has a way to an address at all
 	Names        Names                 // of logins that go to what is configured
 	Programs     Programs              // of all others; nil: Names

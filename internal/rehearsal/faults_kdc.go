@@ -97,7 +97,7 @@ const wrongBy = 10 * time.Minute
 func clockFaults() []Fault {
 	return []Fault{{
 		Code:    "clock-skew",
-		Summary: "both domain controllers are 10 minutes ahead: every answer of 88 and 464 carries that time; preauthentication ends in error 37",
+		Summary: "both domain controllers are 10 minutes ahead: every answer of 88 and 464 carries that time; the login takes it, as libkrb5 does, and the database refuses the ticket",
 		play: func(w *World) error {
 			w.onlyCorp()
 			for _, c := range []*controller{w.dc1, w.dc2} {

@@ -19,6 +19,9 @@ type ASOptions struct {
 	// AllowRC4 lets a password be proved with RC4, and Salted refuses to prove one
 	// with a key that has no salt, which no account of Active Directory lacks.
 	AllowRC4, Salted bool
+	// TimeSync takes the KDC's time where it differs from this host's, as libkrb5 does
+	// with kdc_timesync = 1: the proofs of the user and of the tickets have that time.
+	TimeSync bool
 
 	nonce func() uint32
 }
@@ -68,7 +71,11 @@ func (a *AS) Preauthenticated(required *kdcwire.KRBError, s Secret) ([]byte, err
 	if err != nil {
 		return nil, err
 	}
-	stamp, err := timestamp(a.o.Now())
+	now := a.o.Now()
+	if a.o.TimeSync && !required.STime.IsZero() {
+		now = required.STime
+	}
+	stamp, err := timestamp(now)
 	if err != nil {
 		return nil, err
 	}
@@ -134,6 +141,9 @@ func (a *AS) Finish(b []byte, s Secret) (*Ticket, error) {
 	}
 	t := ticketOf(r, p)
 	t.ReplyEType, t.ReplyKVNO, t.ProofEType = r.enc.etype, int(r.enc.kvno), a.proof
+	if a.o.TimeSync {
+		t.Ahead = time.Duration(t.AuthTime.Unix()-a.o.Now().Unix()) * time.Second
+	}
 	return t, nil
 }
 

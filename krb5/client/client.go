@@ -36,6 +36,8 @@ type Client struct {
 	// UDPLimit is the size in bytes up to which a request goes over UDP first, as
 	// libkrb5's udp_preference_limit; with 0 nothing goes over UDP.
 	UDPLimit int
+	// TimeSync is that of ASOptions, and holds for tickets from elsewhere as well.
+	TimeSync bool
 	// AllowRC4 and Salted are those of ASOptions.
 	AllowRC4, Salted bool
 	// BeforePreauth is called right before the one AS-REQ with credentials

@@ -72,7 +72,7 @@ func NewInitiator(service *Ticket, mutual bool, now func() time.Time) (*Initiato
 	sum = append(sum, make([]byte, channelBindings)...)
 	sum = binary.LittleEndian.AppendUint32(sum, flags)
 
-	i := &Initiator{time: now().UTC().Truncate(time.Microsecond), key: hide(key), subkey: hide(subkey)}
+	i := &Initiator{time: now().Add(service.Ahead).UTC().Truncate(time.Microsecond), key: hide(key), subkey: hide(subkey)}
 	sequence := randomSequence()
 	i.sequence = uint64(sequence)
 	apReq, err := apRequest(service, usageAPReqAuth, options, authenticator{

@@ -36,6 +36,11 @@ const maxHops = 8
 // FromTicket makes a session of a ticket from a credential cache or another
 // session. It opens no connection.
 func (c *Client) FromTicket(tgt *Ticket) *Session {
+	if !c.TimeSync && tgt.Ahead != 0 { // a cache's, which libkrb5 then passes over too
+		own := *tgt
+		own.Ahead = 0
+		tgt = &own
+	}
 	return &Session{c: c, tgt: tgt, conns: map[string]*kdcwire.Conn{}}
 }
 
@@ -63,7 +68,7 @@ func (s *Session) ServiceTicket(ctx context.Context, service Principal) (*Ticket
 	if s.shared == nil {
 		return s.walk(ctx, service)
 	}
-	return s.shared.ticket(ctx, service, s.c.now(), func() (*Ticket, []Hop, error) { return s.walk(ctx, service) })
+	return s.shared.ticket(ctx, service, s.c.now().Add(s.tgt.Ahead), func() (*Ticket, []Hop, error) { return s.walk(ctx, service) })
 }
 
 // walk asks for the ticket, realm by realm.

@@ -62,7 +62,7 @@ func (t *TGS) Request() ([]byte, error) {
 		return nil, fmt.Errorf("signing TGS-REQ: %w", err)
 	}
 	apReq, err := apRequest(t.tgt, usageTGSReqAuth, 0, authenticator{
-		time:     t.now(),
+		time:     t.now().Add(t.tgt.Ahead),
 		sumType:  alg.GetHashID(),
 		checksum: sum,
 		sequence: randomSequence(),
@@ -96,7 +96,9 @@ func (t *TGS) Finish(b []byte) (*Ticket, error) {
 	if err := checkReply(r, p, t.tgt.Client, t.sent, t.accepts); err != nil {
 		return nil, err
 	}
-	return ticketOf(r, p), nil
+	got := ticketOf(r, p)
+	got.Ahead = t.tgt.Ahead
+	return got, nil
 }
 
 // accepts is true of the asked service, which Active Directory may spell in

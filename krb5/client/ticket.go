@@ -17,6 +17,11 @@ type Ticket struct {
 	KeyType int32
 	KVNO    int // version of the service's key; 0 where the ticket does not say
 
+	// Ahead is how far the KDC's clock was ahead of this host's when the user logged in,
+	// in whole seconds: whoever uses the ticket goes by that clock. 0 where this host's
+	// own counts.
+	Ahead time.Duration
+
 	// ReplyEType and ReplyKVNO are of the key that the AS-REP was encrypted
 	// with: the client's. 0 for a ticket from a TGS or a cache.
 	ReplyEType int32
@@ -94,6 +99,7 @@ func CachedTGT(cc *keys.CCache) (*Ticket, error) {
 		StartTime: best.StartTime,
 		EndTime:   best.EndTime,
 		RenewTill: best.RenewTill,
+		Ahead:     cc.Ahead,
 		secret:    hide(ticketSecret{key: sessionKey{etype: best.KeyType, value: best.Key()}, raw: raw.der}),
 	}, nil
 }

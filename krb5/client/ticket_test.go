@@ -61,6 +61,15 @@ func TestCachedTGT(t *testing.T) {
 	if _, err := NewTGS(tgt, Principal{"mysql/x", "CORP.EXAMPLE.COM"}, nil).Request(); err != nil {
 		t.Error(err)
 	}
+	cc.Ahead = time.Minute // the cache's clock offset holds where libkrb5 goes by it
+	if tgt, err = CachedTGT(cc); err != nil {
+		t.Fatal(err)
+	}
+	for sync, want := range map[bool]time.Duration{true: time.Minute, false: 0} {
+		if got := (&Client{TimeSync: sync}).FromTicket(tgt).Ticket().Ahead; got != want {
+			t.Errorf("with TimeSync %v the KDC's clock is %v ahead", sync, got)
+		}
+	}
 	cc.Credentials = cc.Credentials[1:]
 	if _, err := CachedTGT(cc); !errors.Is(err, ErrNoTicket) {
 		t.Errorf("without a TGT: %v", err)

@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"encoding/binary"
 	"fmt"
 	"strings"
 	"time"
@@ -8,8 +9,11 @@ import (
 
 // CCache is what a credential cache file holds. It never prints a key.
 type CCache struct {
-	Client      string // default principal: components joined by "/"
-	Realm       string // its realm
+	Client string // default principal: components joined by "/"
+	Realm  string // its realm
+	// Ahead is how far the KDC's clock was ahead of the host's, where libkrb5 has noted
+	// that (kdc_timesync); it goes by the KDC's time when it uses the cache.
+	Ahead       time.Duration
 	Credentials []Credential
 }
 
@@ -76,15 +80,15 @@ const configRealm = "X-CACHECONF:"
 func ParseCCache(b []byte) (*CCache, error) {
 	r := &reader{b: b}
 	version := r.number(2, "version")
+	cc := new(CCache)
 	switch {
 	case r.err != nil:
 	case version == 0x504:
-		r.data(2, "header") // only a clock offset is ever in it
+		cc.Ahead = clockOffset(r.data(2, "header"))
 	case version != 0x503:
 		r.pos = 0
 		r.fail("not a credential cache of version 3 or 4")
 	}
-	cc := new(CCache)
 	cc.Client, cc.Realm = readPrincipal(r)
 	for r.err == nil && r.rest() > 0 {
 		c := readCredential(r, version == 0x503)
@@ -97,6 +101,25 @@ func ParseCCache(b []byte) (*CCache, error) {
 		return nil, r.err
 	}
 	return cc, nil
+}
+
+// clockOffset reads the one field that a cache's header is known to have: seconds and
+// microseconds, signed (tag 1 of MIT krb5's "credential cache file format"). Others are
+// passed over.
+func clockOffset(header []byte) time.Duration {
+	const tagOffset, head = 1, 4
+	for len(header) >= head {
+		tag, size := binary.BigEndian.Uint16(header), int(binary.BigEndian.Uint16(header[2:]))
+		if header = header[head:]; size > len(header) {
+			break
+		}
+		if tag == tagOffset && size == 8 {
+			seconds, micros := int32(binary.BigEndian.Uint32(header)), int32(binary.BigEndian.Uint32(header[4:]))
+			return time.Duration(seconds)*time.Second + time.Duration(micros)*time.Microsecond
+		}
+		header = header[size:]
+	}
+	return 0
 }
 
 func readPrincipal(r *reader) (name, realm string) {

@@ -32,6 +32,26 @@ func TestParseCCache(t *testing.T) {
 	}
 }
 
+// The headers are those that kinit of MIT krb5 1.20 wrote under a clock 20 minutes
+// ahead, and 20 minutes behind; then one with a field that nobody knows before it, and
+// those that are cut short.
+func TestCCacheKeepsTheClockOffset(t *testing.T) {
+	file := read(t, "v4.ccache")
+	rest := file[4+int(file[2])<<8+int(file[3]):]
+	for header, want := range map[string]time.Duration{
+		"\x00\x01\x00\x08\xff\xff\xfb\x50\x00\x00\x00\x00":                  -20 * time.Minute,
+		"\x00\x01\x00\x08\x00\x00\x04\xb0\x00\x00\x00\x00":                  20 * time.Minute,
+		"\x00\x07\x00\x01x\x00\x01\x00\x08\x00\x00\x00\x01\x00\x00\x00\x07": time.Second + 7*time.Microsecond,
+		"\x00\x01\x00\x08\x00\x00":                                          0, "\x00\x01\x00\x02\x00\x00": 0, "\x00": 0, "": 0,
+	} {
+		b := append([]byte{5, 4, 0, byte(len(header))}, header...)
+		cc, err := ParseCCache(append(b, rest...))
+		if err != nil || cc.Ahead != want || len(cc.Credentials) != 2 {
+			t.Errorf("%q: %v, %v; want %v", header, cc, err, want)
+		}
+	}
+}
+
 func TestParseCCacheRefuses(t *testing.T) {
 	good := read(t, "v4.ccache")
 	principal := len(good)

@@ -23,7 +23,7 @@ const (
 
 // learn records what a reply says. It returns a reason, and the error behind
 // it, where the reply means that this KDC is no use.
-func learn(rec *probe.Recorder, b []byte, halfway time.Time) (probe.Reason, error) {
+func (p Probe) learn(rec *probe.Recorder, b []byte, halfway time.Time) (probe.Reason, error) {
 	if !kdcwire.IsError(b) {
 		return learnTicket(rec, b)
 	}
@@ -38,7 +38,11 @@ func learn(rec *probe.Recorder, b []byte, halfway time.Time) (probe.Reason, erro
 		rec.Fact(probe.FactNTStatus, fmt.Sprintf("%08x", status))
 	}
 	// RFC 4120 §5.9.1: stime is the KDC's clock, so skew needs no credentials.
-	rec.Sample(probe.SampleSkew, probe.Skew(e.STime, halfway).Seconds())
+	skew := probe.Skew(e.STime, halfway)
+	rec.Sample(probe.SampleSkew, skew.Seconds())
+	if p.HostClock != nil && skew.Abs() >= time.Minute {
+		rec.Fact(probe.FactHostClock, p.HostClock())
+	}
 	switch e.Code {
 	case codePreauthRequired:
 		rec.Fact(probe.FactPreauth, "required")

@@ -44,7 +44,10 @@ type Probe struct {
 	Dialer  probe.Dialer
 	Timeout time.Duration    // how long the whole run may take; must be positive
 	Now     func() time.Time // nil: time.Now
-	Facts   probe.Facts      // the facts of the plan, which are copied into each result
+	// HostClock says whether something keeps this host's clock: it is asked where a KDC's
+	// differs. nil: it is not known.
+	HostClock func() string
+	Facts     probe.Facts // the facts of the plan, which are copied into each result
 }
 
 var _ probe.Probe = Probe{}
@@ -74,7 +77,7 @@ func (p Probe) Run(ctx context.Context) probe.Result {
 		return exchange.Fail(rec, err)
 	}
 	rec.Sample(probe.SampleBytes, float64(len(reply.Message)))
-	reason, err := learn(rec, reply.Message, reply.Halfway)
+	reason, err := p.learn(rec, reply.Message, reply.Halfway)
 	if err != nil {
 		return rec.Fail(reason, err)
 	}

@@ -282,7 +282,7 @@ func FuzzAnswer(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		rec := probe.Begin(probe.ID{}, nil)
-		reason, err := learn(rec, b, time.Now())
+		reason, err := Probe{}.learn(rec, b, time.Now())
 		if (reason == "") != (err == nil) {
 			t.Errorf("reason %q with error %v", reason, err)
 		}

@@ -2,7 +2,7 @@
 // would, and records every stage: AS with password, keytab or an existing
 // ticket; the database's greeting, TLS and auth switch beside it; TGS for the
 // service principal that the server announced, over referrals; the token, the
-// server's proof, and SELECT CURRENT_USER().
+// server's proof, and SELECT CURRENT_USER(), which asks for the server's time as well.
 //
 // A password or keytab is tried at most once, and only after an Account has
 // recorded the attempt. Where none may be made, the database's stages still run
@@ -57,6 +57,8 @@ type Probe struct {
 	// Trail says how the login's servers were found; nil where they are as configured.
 	// told reports the KDCs that failed at once.
 	Trail func(realms []string, kdc netip.AddrPort, told func(netip.AddrPort) bool) Trail
+	// TimeSync is the client's, whether the KDC's time is taken; nil: it is, as by libkrb5's default.
+	TimeSync func() bool
 	// UDPLimit returns the client's; nil where requests go over TCP alone. SameHost is the client's.
 	UDPLimit func() int
 	SameHost func(a, b netip.AddrPort) bool
@@ -308,9 +310,7 @@ func (a *attempt) logIn(ctx context.Context, server database.Server, unresolved 
 	}
 	finished, loggedIn = true, true
 	err = a.rec.Stage(StageQuery, func() error {
-		name, err := conn.Query(second, "SELECT CURRENT_USER()")
-		a.rec.Fact(probe.FactCurrentUser, name)
-		return err
+		return a.askWho(second, conn)
 	})
 	if err == nil && p.OnInstances != nil {
 		a.askInstances(second, conn)

@@ -175,6 +175,7 @@ func TestEveryEndIsHarmless(t *testing.T) {
 		kdc      krb5test.Script
 		db       mysqltest.Faults
 		prepare  func(*rig)
+		noSync   bool // krb5.conf says kdc_timesync = 0
 		reason   probe.Reason
 		at       string
 		tries    int
@@ -185,7 +186,7 @@ func TestEveryEndIsHarmless(t *testing.T) {
 		{name: "no such user", user: "bob", reason: probe.ReasonKRBClientUnknown, at: probe.AtAS},
 		{name: "the answer to the one try is lost", kdc: krb5test.Script{SwallowReply: true}, reason: probe.ReasonTCPSilent, at: probe.AtPreauth, tries: 1, end: "unanswered"},
 		{name: "hung KDC", kdc: krb5test.Script{SilentTCP: true}, reason: probe.ReasonTCPSilent, at: probe.AtAS},
-		{name: "clock", kdc: krb5test.Script{ClockOffset: time.Hour}, reason: probe.ReasonKRBSkew, at: probe.AtPreauth, tries: 1, end: "withdrawn"},
+		{name: "clock", kdc: krb5test.Script{ClockOffset: time.Hour}, noSync: true, reason: probe.ReasonKRBSkew, at: probe.AtPreauth, tries: 1, end: "withdrawn"},
 		{name: "unknown service", prepare: func(r *rig) { r.realm.Remove(spn) }, reason: probe.ReasonKRBServerUnknown, at: probe.AtTGS, tries: 1, end: "accepted"},
 		{name: "password account", user: "passwd", prepare: func(r *rig) { r.realm.AddUser("passwd", password) }, reason: probe.ReasonDBOtherPlugin, at: probe.AtDatabase, tries: 1, end: "accepted"},
 		{name: "another service announced", db: mysqltest.Faults{SPN: "ldap/dc1.corp.example.com@" + realmName}, reason: probe.ReasonDBSPNUnexpected, at: probe.AtDatabase, tries: 1, end: "accepted"},
@@ -215,6 +216,7 @@ func TestEveryEndIsHarmless(t *testing.T) {
 				pw = password
 			}
 			p := r.probe(user, pw)
+			p.TimeSync = func() bool { return !tt.noSync }
 			if tt.reason == probe.ReasonTCPSilent {
 				p.Timeout = 300 * time.Millisecond
 			}

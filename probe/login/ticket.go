@@ -41,6 +41,7 @@ func (a *attempt) getTGT(ctx context.Context) {
 	if a.p.Trail != nil {
 		c.Patience = exchangePatience * a.p.Timeout
 	}
+	c.TimeSync = a.p.TimeSync == nil || a.p.TimeSync()
 	if a.p.UDPLimit != nil {
 		c.UDPLimit = a.p.UDPLimit()
 	}
@@ -100,6 +101,9 @@ func (a *attempt) recordTGT(t *client.Ticket, preauthenticated bool) {
 	}
 	if !t.PasswordExpiry.IsZero() {
 		a.rec.Sample(probe.SamplePasswordExpiry, float64(t.PasswordExpiry.Unix()))
+	}
+	if t.Ahead != 0 {
+		a.rec.Sample(probe.SampleAhead, t.Ahead.Seconds())
 	}
 	if a.lastKDC.IsValid() {
 		a.rec.Fact(probe.FactKDC, a.lastKDC.String())

@@ -89,6 +89,7 @@ func (r *Reading) heimdalSettings(root *heimdalList) {
 	if v := l.values("large_message_size"); len(v) > 0 {
 		r.UDPLimit = Setting[int]{Value: atoi(v[0].text), From: v[0].pos, Text: v[0].text}
 	}
+	r.TimeSync = l.boolean("kdc_timesync", true)
 	host := l.boolean("dns_canonicalize_hostname", true)
 	r.CanonicalizeHost = Setting[string]{strconv.FormatBool(host.Value), host.From, host.Text, host.Err}
 	r.DNSLookupKDC = l.boolean("dns_lookup_kdc", l.boolean("srv_lookup", true).Value)

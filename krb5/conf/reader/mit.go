@@ -41,6 +41,7 @@ func readMIT(set *conf.Set) *Reading {
 	r.DNSLookupRealm = p.looseBoolean("dns_lookup_realm", "dns_fallback", false)
 	r.Canonicalize = p.looseBoolean("canonicalize", "", false)
 	r.UDPLimit = p.udpLimit()
+	r.TimeSync = p.timeSync()
 	r.TicketETypes = p.etypes("default_tkt_enctypes")
 	r.ServiceETypes = p.etypes("default_tgs_enctypes")
 	r.PermittedETypes = p.etypes("permitted_enctypes")
@@ -148,6 +149,23 @@ func (p Profile) canonicalizeHost() Setting[string] {
 	if b.Err != nil && strings.EqualFold(b.Text, "fallback") {
 		s.Value, s.Err = "fallback", nil
 	}
+	return s
+}
+
+// timeSync is a number to libkrb5, and anything that is none is as if the line were
+// not there: `kdc_timesync = no` does not turn it off (measured with kinit 1.20).
+func (p Profile) timeSync() Setting[bool] {
+	e := p.value("libdefaults", "kdc_timesync")
+	if e == nil {
+		return Setting[bool]{Value: true}
+	}
+	s := Setting[bool]{Value: true, From: e.Pos, Text: e.Value}
+	n, err := strconv.ParseInt(e.Value, 10, 32)
+	if err != nil {
+		s.Err = ErrBadNumber
+		return s
+	}
+	s.Value = n != 0
 	return s
 }
 

@@ -61,7 +61,8 @@ type Reading struct {
 	ServiceETypes   ETypes // asked for in a TGS-REQ
 	PermittedETypes ETypes // accepted at all
 
-	UDPLimit         Setting[int] // udp_preference_limit, bytes
+	UDPLimit         Setting[int]  // udp_preference_limit, bytes
+	TimeSync         Setting[bool] // kdc_timesync: the KDC's time is taken where it differs from this host's
 	DNSLookupKDC     Setting[bool]
 	DNSLookupRealm   Setting[bool]
 	RDNS             Setting[bool]

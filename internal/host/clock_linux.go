@@ -1,4 +1,4 @@
-package main
+package host
 
 import (
 	"fmt"
@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// clockState reports whether the kernel thinks that something keeps its clock.
-func clockState() string {
+// ClockState says whether the kernel thinks that something keeps its clock.
+func ClockState() string {
 	var t unix.Timex // Modes 0 only reads
 	state, err := unix.Adjtimex(&t)
 	switch {
