@@ -20,6 +20,7 @@ check() {
   for f in "${base[@]}"; do case $names in *" ${f%%=*} "*) ;; *) echo "$f" ;; esac; done
   [ $# = 0 ] || printf '%s\n' "$@"
 }
+cluster() { check "--database=$RDS:$CLUSTERPORT" --instances; }
 user() { check --user="$1@CORP.EXAMPLE.COM" "${@:2}"; }
 carol() { check --realm=CORP.EXAMPLE.COM --realm=ONPREM.LOCAL --user=carol@ONPREM.LOCAL --password-file="$ST/secrets/carol"; }
 both() { ./fault.sh "$@" dc1; ./fault.sh "$@" dc2; }   # DCs of CORP
@@ -116,6 +117,10 @@ case ${1:-} in
   db-access-denied) user mismatch ;;
   db-account-locked) user db.locked ;;
   # the KDC's answers take longer than the server waits for the client
+  # of the cluster: its last reader
+  db-refused:reader) cluster; ./db.sh 3 stop ;;
+  db-plugin-missing) cluster; ./db.sh 3 sql "UNINSTALL SONAME 'auth_gssapi'" ;;
+  reader-unlike-writer) cluster; ./db.sh 3 keytab wrong ;;
   db-auth-timeout) check --probe-timeout=20s --timeout=60s; ./db.sh set connect_timeout=2; ./fault.sh delay tcp 88 1500 ;;
 
   *) die "break CODE (break --list)" ;;
