@@ -4,6 +4,7 @@ package awstest
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"io"
 	"maps"
@@ -139,7 +140,9 @@ func TestOutsideClients(t *testing.T) {
 // play has a client do the turns of a story.
 func play(t *testing.T, c *Cloud, mode string, turns []turn) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "python3", "testdata/drive.py", mode, c.URL())
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute) // a client that hangs: usually it takes half a minute
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "python3", "testdata/drive.py", mode, c.URL())
 	home := t.TempDir()
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "AWS_ACCESS_KEY_ID=" + adminKey, "AWS_SECRET_ACCESS_KEY=" + adminSecret,
 		"AWS_DEFAULT_REGION=us-east-1", "AWS_EC2_METADATA_DISABLED=true", "AWS_PAGER=", "AWS_CONFIG_FILE=" + home + "/none"}
@@ -158,7 +161,7 @@ func play(t *testing.T, c *Cloud, mode string, turns []turn) {
 	defer func() {
 		stdin.Close()
 		if err := cmd.Wait(); err != nil {
-			t.Errorf("drive.py (it needs python3 with botocore, and aws): %v", err)
+			t.Errorf("drive.py (it needs python3 with botocore and awscli): %v", err)
 		}
 	}()
 	answers := bufio.NewScanner(stdout)
