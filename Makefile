@@ -131,7 +131,7 @@ test-aws: programs ## the fake AWS against botocore and the AWS CLI, bootstrap's
 
 comma := ,
 .PHONY: test-systemd
-test-systemd: lab-systemd ## the units, in a booted systemd on the lab's network
+test-systemd: lab-systemd ## the units, and the examples of provisioning, in a booted systemd on the lab's network
 	@$(gotest) $(RACE) $(subst -tags lab,-tags lab$(comma)systemd,$(lab_go)) ./systemd
 
 .PHONY: test-packages
@@ -165,6 +165,7 @@ programs:
 
 .PHONY: lab-systemd
 lab-systemd: lab-up
+	@.ci/progress "installing what the container's tests need" lab/lab.sh install systemd
 	@lab/lab.sh extra systemd
 
 second_lab = $(MAKE) --no-print-directory LAB_NAME=$(LAB_NAME)b LAB_STATE=$(LAB_STATE)b

@@ -1,7 +1,7 @@
 #!/bin/bash
 # The lab's front door.
 #   lab.sh install [programs|release]   apt-get install what the lab needs (packages.txt), or also what the tests beside it
-#                              need (packages-programs.txt, packages-release.txt); skips quickly when it is there
+#                              need (packages-programs.txt, packages-release.txt, packages-systemd.txt); skips quickly when it is there
 #   lab.sh up                  all of the lab; what is up already stays as it is
 #   lab.sh down [--purge|--purge-all]   --purge also drops domains and databases, --purge-all downloads too
 #   lab.sh status              which daemon runs

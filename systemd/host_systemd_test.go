@@ -63,7 +63,7 @@ func newHost(t *testing.T) *host {
 
 func (h *host) clean() {
 	h.try(`systemctl stop kerbagent-krb5conf.path kerbagent-krb5conf.service kerbagent.service
-		rm -rf /usr/bin/kerbagent /etc/systemd/system/kerbagent* /etc/kerbagent /var/lib/kerbagent /var/lib/private/kerbagent /etc/.krb5.conf.kerbagent-*
+		rm -rf /usr/bin/kerbagent /etc/systemd/system/kerbagent* /etc/kerbagent /var/lib/kerbagent /var/lib/kerbagent-bootstrap /var/lib/private/kerbagent /etc/.krb5.conf.kerbagent-*
 		systemctl daemon-reload; systemctl reset-failed`)
 }
 

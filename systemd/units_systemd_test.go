@@ -1,8 +1,8 @@
 //go:build systemd
 
 // Package systemd has the units, and here their test: started by a real systemd
-// (lab.sh extra systemd) on the lab's client host. It imports nothing of
-// kerbagent but lab/labtest.
+// (lab.sh extra systemd) on the lab's client host, and the examples of provisioning.
+// It imports nothing of kerbagent but lab/labtest and what stands in for AWS.
 package systemd
 
 import (

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -152,7 +153,11 @@ func (o *bootstrapOptions) load() (*config.Bootstrap, error) {
 	if o.output != "human" && o.output != "json" {
 		return nil, fmt.Errorf("--output %q is neither human nor json", o.output)
 	}
-	return config.LoadBootstrap(o.config)
+	cfg, err := config.LoadBootstrap(o.config)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%w; write it first (kerbagent bootstrap --help has an example), or name another file with --config", err)
+	}
+	return cfg, err
 }
 
 // options connects to AWS and to everything else of this host.

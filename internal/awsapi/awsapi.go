@@ -14,6 +14,7 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/smithy-go/logging"
 )
 
 // Call is one operation of the SDK: input, output, options. It stands between its
@@ -31,6 +32,7 @@ func Load(ctx context.Context, region, profile string, askCode func() (string, e
 		askCode = func() (string, error) { return "", ErrNobodyToAsk }
 	}
 	more = append(more, awsconfig.WithRegion(region), awsconfig.WithSharedConfigProfile(profile),
+		awsconfig.WithLogger(logging.Nop{}), // what it warns of, it tries again in another way
 		awsconfig.WithAssumeRoleCredentialOptions(func(o *stscreds.AssumeRoleOptions) { o.TokenProvider = askCode }))
 	return awsconfig.LoadDefaultConfig(ctx, more...)
 }

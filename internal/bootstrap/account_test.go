@@ -11,6 +11,7 @@ import (
 // Nothing is changed, and nothing but the account asked for, where the file names
 // no account or another one: the credentials used to decide whose account it is.
 func TestOnlyTheAccountOfTheFileIsChanged(t *testing.T) {
+	t.Parallel()
 	const line = `account: "123456789012"`
 	for name, c := range map[string]struct {
 		file  string

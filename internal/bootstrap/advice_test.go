@@ -20,6 +20,7 @@ import (
 // A command that is printed for a person may need more than the printed policy has.
 // That was not said, and the command was refused.
 func TestAdviceSaysWhatThePolicyLacks(t *testing.T) {
+	t.Parallel()
 	cloud := newCloud(t, awstest.Options{})
 	addOrders(cloud)
 	cloud.AddSecurityGroup("sg-00000001", "vpc-00000001", awstest.Rule{Egress: true, Protocol: "tcp", From: 443, To: 443, CIDR: "0.0.0.0/0"})
@@ -54,6 +55,7 @@ func TestAdviceSaysWhatThePolicyLacks(t *testing.T) {
 
 // Each command that is printed is one that AWS has: its name is one of the SDK's methods.
 func TestCommandsAreOperationsOfAWS(t *testing.T) {
+	t.Parallel()
 	clients := map[string]any{"ds": &directoryservice.Client{}, "rds": &rds.Client{}, "ec2": &ec2.Client{}, "iam": &iam.Client{}, "secretsmanager": &secretsmanager.Client{}}
 	files, err := filepath.Glob("*.go")
 	if err != nil {

@@ -2,9 +2,11 @@ package bootstrap
 
 import (
 	"encoding/json"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -58,6 +60,7 @@ func addShop(c *awstest.Cloud) {
 }
 
 func TestApplyFromNothingToALogin(t *testing.T) {
+	t.Parallel()
 	for _, s := range scenarios() {
 		t.Run(s.name, func(t *testing.T) {
 			c := newCloud(t, awstest.Options{})
@@ -153,6 +156,7 @@ func (h *host) noSecretsIn(rep Report) {
 
 // A plan says what apply would do, and does nothing.
 func TestPlanChangesNothing(t *testing.T) {
+	t.Parallel()
 	for _, s := range scenarios() {
 		t.Run(s.name, func(t *testing.T) {
 			c := newCloud(t, awstest.Options{})
@@ -195,6 +199,7 @@ func TestPlanChangesNothing(t *testing.T) {
 // The process dies at any call, before it is sent or before its answer is read,
 // and is started again: exactly one of each thing.
 func TestKilledAtEveryCall(t *testing.T) {
+	t.Parallel()
 	for _, s := range scenarios()[1:5] {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
@@ -203,9 +208,8 @@ func TestKilledAtEveryCall(t *testing.T) {
 			c.Advance(time.Minute)
 			h := newHost(t, c, s.file)
 			h.done()
-			// The last one has everything but a cluster's making.
 			calls := c.Calls()
-			for _, at := range boundaries(calls, s.name == "with a trust") {
+			for _, at := range drawnBoundaries(t, calls, s.name == "with a trust") {
 				for _, after := range []bool{false, true} {
 					if after && !calls[at-1].Mutating {
 						continue // a read has no effect: before is as after
@@ -250,8 +254,34 @@ func boundaries(calls []awstest.Call, reads bool) (out []int) {
 	return out
 }
 
+// drawnBoundaries are, of the boundaries, those that one way to a cluster has to itself,
+// and a draw of the others: the whole is make test-aws's. The way with a trust
+// has everything but a cluster's making, and its changes are all taken.
+func drawnBoundaries(t *testing.T, calls []awstest.Call, trust bool) []int {
+	t.Helper()
+	draw := drawn(t)
+	return slices.DeleteFunc(boundaries(calls, trust), func(at int) bool {
+		c := calls[at-1]
+		own := c.Mutating && (trust || strings.Contains(c.Action, "DBCluster") || strings.Contains(c.Action, "DBInstance"))
+		return !wholeMatrix && !own && draw.IntN(4) > 0
+	})
+}
+
+// drawn returns what a test draws its cases with: another seed each time, which the
+// output of a failed test has. BOOTSTRAP_TEST_SEED repeats it.
+func drawn(t *testing.T) *rand.Rand {
+	t.Helper()
+	seed, err := strconv.ParseUint(os.Getenv("BOOTSTRAP_TEST_SEED"), 10, 64)
+	if err != nil {
+		seed = uint64(time.Now().UnixNano())
+	}
+	t.Logf("BOOTSTRAP_TEST_SEED=%d", seed)
+	return rand.New(rand.NewPCG(seed, 0))
+}
+
 // Reads that lag behind by half a minute make no second thing.
 func TestStaleReads(t *testing.T) {
+	t.Parallel()
 	for _, s := range scenarios() {
 		t.Run(s.name, func(t *testing.T) {
 			c := newCloud(t, awstest.Options{ReadLag: 30 * time.Second})
@@ -267,6 +297,7 @@ func TestStaleReads(t *testing.T) {
 // Every call that changes something loses its answer, or is answered with 500
 // after its effect: nothing is made twice.
 func TestAnswersLost(t *testing.T) {
+	t.Parallel()
 	base := newCloud(t, awstest.Options{})
 	s := scenarios()[4]
 	s.seed(base)
@@ -277,14 +308,20 @@ func TestAnswersLost(t *testing.T) {
 			actions = append(actions, c.Action)
 		}
 	}
-	for _, f := range []struct {
+	type lost struct {
 		name  string
 		fault awstest.Fault
-	}{
-		{"dropped after the effect", awstest.DropAfter()}, {"dropped before", awstest.DropBefore()},
-		{"500 after the effect", awstest.InternalAfter()}, {"500 before", awstest.InternalBefore()}, {"503", awstest.Unavailable()}, {"throttled", awstest.Throttle()},
-	} {
-		for _, action := range actions {
+	}
+	after := []lost{{"dropped after the effect", awstest.DropAfter()}, {"500 after the effect", awstest.InternalAfter()}}
+	before := []lost{{"dropped before", awstest.DropBefore()}, {"500 before", awstest.InternalBefore()}, {"503", awstest.Unavailable()},
+		{"throttled", awstest.Throttle()}}
+	draw := drawn(t).IntN(4)
+	for n, action := range actions {
+		faults := append(slices.Clone(after), before...)
+		if !wholeMatrix { // each action has one of both kinds, and each fault its actions
+			faults = []lost{after[(n+draw)%len(after)], before[(n+draw)%len(before)]}
+		}
+		for _, f := range faults {
 			t.Run(f.name+"/"+action, func(t *testing.T) {
 				t.Parallel()
 				c := newCloud(t, awstest.Options{})
@@ -299,6 +336,7 @@ func TestAnswersLost(t *testing.T) {
 }
 
 func TestGeneratedConfigIsLastingAndItsOwn(t *testing.T) {
+	t.Parallel()
 	c := newCloud(t, awstest.Options{})
 	addOrders(c)
 	h := newHost(t, c, wish(modifyMode, ""))

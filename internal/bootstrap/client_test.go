@@ -71,6 +71,7 @@ func (h *host) client() (Report, error, bool) {
 // without the passwords of Admin and the primary user. It used to take the lock and
 // to walk every step.
 func TestClient(t *testing.T) {
+	t.Parallel()
 	cloud := newCloud(t, awstest.Options{})
 	addOrders(cloud)
 	first := newHost(t, cloud, wish(modifyMode, ""))
@@ -134,6 +135,7 @@ func TestClient(t *testing.T) {
 // Killed at any call, or when the daemon is about to be started, and run again: it
 // runs with the password that counts.
 func TestClientKilled(t *testing.T) {
+	t.Parallel()
 	cloud := newCloud(t, awstest.Options{})
 	addOrders(cloud)
 	first := newHost(t, cloud, wish(modifyMode, ""))
@@ -158,6 +160,7 @@ func TestClientKilled(t *testing.T) {
 // The first apply ends the same way; without a daemon it leaves that out. A daemon
 // that does not start is said.
 func TestApplyStartsTheDaemon(t *testing.T) {
+	t.Parallel()
 	cloud := newCloud(t, awstest.Options{})
 	addOrders(cloud)
 	h := newHost(t, cloud, wish(modifyMode, ""))
@@ -174,6 +177,7 @@ func TestApplyStartsTheDaemon(t *testing.T) {
 // A host that comes while another one is at it waits where it is told to, and then
 // finds everything done.
 func TestWaitForTheLock(t *testing.T) {
+	t.Parallel()
 	cloud := newCloud(t, awstest.Options{})
 	s := scenarios()[0]
 	s.seed(cloud)

@@ -2,6 +2,7 @@ package bootstrap
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -33,6 +34,11 @@ type Clients struct {
 func Connect(ctx context.Context, region, profile string, askCode func() (string, error),
 	more ...func(*awsconfig.LoadOptions) error) (Clients, error) {
 	cfg, err := awsapi.Load(ctx, region, profile, askCode, more...)
+	var unknown awsconfig.SharedConfigProfileNotExistError
+	if errors.As(err, &unknown) {
+		return Clients{}, &Error{Exit: ExitUsage, Step: "start", Text: "the AWS configuration has no profile " + plain(unknown.Profile),
+			Next: "correct --profile or AWS_PROFILE (aws configure list-profiles prints those that there are)", Err: err}
+	}
 	if err != nil {
 		return Clients{}, &Error{Exit: ExitUsage, Step: "start", Text: err.Error(),
 			Next: "correct the profile, or the AWS configuration", Err: err}

@@ -22,6 +22,7 @@ func ordersOf(t *testing.T, c *awstest.Cloud) awstest.Cluster {
 // leave both to RDS, which takes the engine's defaults, and a cluster with
 // lower_case_table_names does not start with those.
 func TestRestoresKeepVersionAndParameterGroup(t *testing.T) {
+	t.Parallel()
 	const newer = "8.0.mysql_aurora.3.08.0"
 	add := func(c *awstest.Cloud) {
 		c.AddCluster(awstest.Cluster{ID: "shop", Version: newer, SubnetGroup: "databases", Groups: []string{"sg-00000001"}, Master: "admin", ParameterGroup: lowercase}, "shop-1")
@@ -64,6 +65,7 @@ func TestRestoresKeepVersionAndParameterGroup(t *testing.T) {
 // What a new cluster gets that nobody asked for is said, and can be asked for
 // otherwise; its instances are not public, whatever the subnets are.
 func TestWhatANewClusterGets(t *testing.T) {
+	t.Parallel()
 	cloud := newCloud(t, awstest.Options{})
 	h := newHost(t, cloud, wish(createMode, ""))
 	rep, err := Plan(t.Context(), h.options())
@@ -92,6 +94,7 @@ func TestWhatANewClusterGets(t *testing.T) {
 // AWS lists what can be ordered: a version that runs and is not listed used to be
 // refused. Whether it can join, AWS decides.
 func TestAVersionThatIsNotListedIsTried(t *testing.T) {
+	t.Parallel()
 	cloud := newCloud(t, awstest.Options{})
 	cloud.AddEngineVersion(awstest.EngineVersion{Version: "8.0.mysql_aurora.3.03.1", Kerberos: true, Classes: []string{"db.r6g.large"}, Deprecated: true})
 	cloud.AddCluster(awstest.Cluster{ID: "orders", Version: "8.0.mysql_aurora.3.03.1", SubnetGroup: "databases", Groups: []string{"sg-00000001"}, Master: "admin"}, "orders-1")
@@ -105,6 +108,7 @@ func TestAVersionThatIsNotListedIsTried(t *testing.T) {
 // A cluster whose password RDS keeps needs no other; it used to be refused
 // though the secret was found. That it is one of a global database is said.
 func TestModifyOfAClusterWhoseSecretRDSKeeps(t *testing.T) {
+	t.Parallel()
 	cloud := newCloud(t, awstest.Options{})
 	arn := cloud.AddSecret("rds!cluster-0001", `{"username":"admin","password":"`+primaryPassword+`"}`)
 	cloud.AddCluster(awstest.Cluster{ID: "orders", SubnetGroup: "databases", Groups: []string{"sg-00000001"}, Master: "admin", MasterSecret: arn, MasterSecretStatus: "active"}, "orders-1")

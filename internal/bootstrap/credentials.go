@@ -6,6 +6,11 @@ import "github.com/kerbagent/kerbagent/internal/awsapi"
 // wrong with them, and on whether anything has begun.
 func (w *world) problem(step string, err error) *Error {
 	p := problem(step, err)
+	if where, why := awsapi.Unsent(err); step == "start" && why != "" && p.Exit == ExitFailed {
+		p.Text = "AWS STS (" + plain(where) + ") is not reachable from this host: " + why
+		p.Next = "it takes a way to the Internet, a proxy (HTTPS_PROXY), or an interface endpoint; then run it again"
+		return p
+	}
 	if p.Exit != ExitCredentials {
 		return p
 	}

@@ -54,7 +54,7 @@ func TestFirstPlanOfANewcomer(t *testing.T) {
 	}{
 		"no credentials":         {"", "", "us-east-1", nil, ExitCredentials, []string{"no AWS credentials were found", "aws sso login", "AWS_PROFILE"}},
 		"no Region":              {withKeys, "base", "", nil, ExitUsage, []string{"no AWS Region is set", "bootstrap.region", "--region"}},
-		"no such profile":        {withKeys, "other", "us-east-1", nil, ExitUsage, []string{"other"}},
+		"no such profile":        {withKeys, "other", "us-east-1", nil, ExitUsage, []string{"no profile other", "aws configure list-profiles"}},
 		"SSO without a session":  {withSSO, "sso", "us-east-1", nil, ExitCredentials, []string{"SSO session has expired", "aws sso login"}},
 		"MFA without a terminal": {withMFA, "mfa", "us-east-1", nil, ExitCredentials, []string{"MFA code", "no terminal"}},
 		"MFA with a wrong code":  {withMFA, "mfa", "us-east-1", func() (string, error) { return "000000", nil }, ExitCredentials, []string{"MultiFactorAuthentication failed"}},
@@ -87,6 +87,25 @@ func TestFirstPlanOfANewcomer(t *testing.T) {
 				t.Errorf("exit %d, %q and %q", e.Exit, e.Text, e.Next)
 			}
 		})
+	}
+}
+
+// A host that does not reach AWS at all is told so in one sentence: it used to be the
+// SDK's chain of errors, and "it continues where it stopped".
+func TestFirstPlanWithoutANetwork(t *testing.T) {
+	cloud := newCloud(t, awstest.Options{})
+	h := newHost(t, cloud, wish(modifyMode, ""))
+	h.cutAt = 1
+	for name, verb := range map[string]func() error{
+		"plan":   func() error { _, err := Plan(t.Context(), h.options()); return err },
+		"apply":  func() error { _, err, _ := h.apply(); return err },
+		"client": func() error { _, err := Client(t.Context(), h.options()); return err },
+	} {
+		var e *Error
+		if err := verb(); !errors.As(err, &e) || e.Exit != ExitFailed || !strings.HasPrefix(e.Text, "AWS STS (") || !strings.Contains(e.Text, "is not reachable from this host: ") ||
+			strings.Contains(e.Text, "operation error") || strings.Contains(e.Next, "stopped") {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

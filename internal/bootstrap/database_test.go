@@ -11,6 +11,7 @@ import (
 // revoke: true takes privileges away from accounts that bootstrap created, and from no
 // others: it used to take them from any Kerberos account of that name.
 func TestRevokeIsForOwnAccountsAlone(t *testing.T) {
+	t.Parallel()
 	cloud := newCloud(t, awstest.Options{})
 	addOrders(cloud)
 	file := strings.Replace(wish(modifyMode, ""), `grants: ["SELECT ON orders.*"]}`, `grants: ["SELECT ON orders.*"], revoke: true}`, 1)

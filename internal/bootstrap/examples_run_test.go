@@ -18,6 +18,7 @@ import (
 // The Terraform template is rendered as Terraform does it, by its own parser, and run: it
 // writes the configuration byte for byte, and calls bootstrap until it is done.
 func TestExampleOfTerraform(t *testing.T) {
+	t.Parallel()
 	text := example(t, "user-data.sh.tftpl")
 	const configuration = "bootstrap: {account: \"123456789012\"} # $HOME `id` ${not a template} %{nor this}"
 	for first, want := range map[bool]string{true: "bootstrap --wait-lock 1h", false: "bootstrap client"} {
@@ -43,6 +44,7 @@ func TestExampleOfTerraform(t *testing.T) {
 // The commands of cloud-init and of the Ansible task are run as these tools run them: a
 // list without a shell, and words.
 func TestExamplesOfCloudInitAndAnsible(t *testing.T) {
+	t.Parallel()
 	var init struct {
 		WriteFiles []struct{ Path, Permissions, Encoding, Content string } `yaml:"write_files"`
 		RunCmd     [][]string                                              `yaml:"runcmd"`
@@ -138,6 +140,7 @@ func runExample(t *testing.T, command ...string) string {
 
 // Everything that can have a tag has those of the file, and bootstrap's own.
 func TestEverythingThatIsMadeIsTagged(t *testing.T) {
+	t.Parallel()
 	cloud := newCloud(t, awstest.Options{})
 	cloud.OtherSide("onprem.local", trustPassword)
 	newHost(t, cloud, wish(createMode, withTrust)).done()

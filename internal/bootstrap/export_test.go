@@ -76,6 +76,7 @@ func (h *host) export(format Format) string {
 // What bootstrap created is exported as code that Terraform's parser reads, with an
 // import block for each resource; what it did not create is not in it.
 func TestExportTerraform(t *testing.T) {
+	t.Parallel()
 	const odd = `a "quoted" ${template} %{if} \ tag`
 	cloud := newCloud(t, awstest.Options{})
 	cloud.OtherSide("onprem.local", trustPassword)
@@ -121,6 +122,7 @@ func TestExportTerraform(t *testing.T) {
 
 // Resources that bootstrap found are not exported: it says how to join them in one's own code.
 func TestExportLeavesOutWhatWasThere(t *testing.T) {
+	t.Parallel()
 	cloud := newCloud(t, awstest.Options{})
 	addOrders(cloud)
 	id := cloud.AddDirectory(awstest.Directory{Name: "corp.example.com", ShortName: "CORP", VPC: "vpc-00000001", Subnets: []string{"subnet-0000000a", "subnet-0000000b"}, Password: "The-Secret-4711"})
@@ -141,6 +143,7 @@ func TestExportLeavesOutWhatWasThere(t *testing.T) {
 // The template has a list of imports that fits it, and each resource stays if the stack
 // is deleted.
 func TestExportCloudFormation(t *testing.T) {
+	t.Parallel()
 	for _, s := range scenarios() {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()

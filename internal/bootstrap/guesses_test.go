@@ -163,6 +163,7 @@ func guesses() []guess {
 // Every guess of docs/first-contact.md has a safe end where it is wrong: nothing is
 // made twice, nothing is widened or enabled, and the person is told what to do.
 func TestGuessesThatAreWrong(t *testing.T) {
+	t.Parallel()
 	rows := firstContact(t)
 	for _, g := range guesses() {
 		n := len(rows)

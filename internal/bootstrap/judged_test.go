@@ -20,6 +20,7 @@ func awsRule(protocol string, port int) awstest.Rule {
 // A rule whose peers cannot be read is said, and stands in nobody's way: it used
 // to count for nothing, so that a good cluster was waited for forever.
 func TestRulesThatCannotBeJudged(t *testing.T) {
+	t.Parallel()
 	list, group := awsRule("-1", -1), awsRule("-1", -1)
 	list.PrefixList, group.Group = "pl-0123456789abcdef0", "sg-0000000f"
 	only443 := awsRule("tcp", 443)
@@ -64,6 +65,7 @@ func TestRulesThatCannotBeJudged(t *testing.T) {
 
 // Whether a role lets a service in, as IAM reads it: "sts:*" used to count as lacking.
 func TestWhoMayAssumeARole(t *testing.T) {
+	t.Parallel()
 	for action, want := range map[string]bool{`"sts:AssumeRole"`: true, `"sts:*"`: true, `"STS:assumerole"`: true, `["sts:TagSession", "sts:Assume*"]`: true, `"*"`: true,
 		`"sts:TagSession"`: false, `"s3:*"`: false, `"sts:AssumeRoleWithSAML"`: false} {
 		doc, err := parsePolicy(`{"Statement":{"Effect":"Allow","Principal":{"Service":"rds.amazonaws.com"},"Action":` + action + `}}`)
@@ -75,6 +77,7 @@ func TestWhoMayAssumeARole(t *testing.T) {
 
 // AWS wants a route to DNS servers with public addresses; it was not said.
 func TestPublicDNSOfTheOtherForestIsSaid(t *testing.T) {
+	t.Parallel()
 	for servers, want := range map[string]string{"[192.0.2.53, 10.9.0.53]": "CidrIp=192.0.2.53/32", "[10.9.0.53]": ""} {
 		cloud := newCloud(t, awstest.Options{})
 		addOrders(cloud)
@@ -100,6 +103,7 @@ func TestPublicDNSOfTheOtherForestIsSaid(t *testing.T) {
 // on this host, and the printed read-only policy is enough for it: it was not
 // while readers were rebooted. Nor did it work on a host without a state folder.
 func TestStatusAtEveryPoint(t *testing.T) {
+	t.Parallel()
 	s := scenarios()[4]
 	whole := newHost(t, newCloud(t, awstest.Options{}), s.file)
 	s.seed(whole.cloud)

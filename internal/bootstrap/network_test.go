@@ -10,6 +10,7 @@ import (
 // What Directory Service wants of a VPC is looked at before a directory is asked
 // for, which fails only after a while.
 func TestVPCsThatADirectoryCannotBeIn(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		seed  func(*awstest.Cloud)
 		more  string
@@ -35,6 +36,7 @@ func TestVPCsThatADirectoryCannotBeIn(t *testing.T) {
 // A directory's security group admits its own VPC only. The rules for a cluster in
 // another one are printed; the join used to be tried, and failed.
 func TestAClusterInAnotherVPC(t *testing.T) {
+	t.Parallel()
 	cloud := newCloud(t, awstest.Options{})
 	cloud.AddVPC("vpc-00000002", "10.1.0.0/16")
 	cloud.AddSubnet("subnet-0000000d", "vpc-00000002", "10.1.1.0/24", "us-east-1a", "use1-az1")
@@ -61,6 +63,7 @@ func TestAClusterInAnotherVPC(t *testing.T) {
 
 // The ports of a join are a guess; cluster.directory_ports replaces the whole list.
 func TestDirectoryPortsReplaceTheList(t *testing.T) {
+	t.Parallel()
 	for ports, blocked := range map[string]bool{"": true, ", directory_ports: [tcp/88]": false, ", directory_ports: [tcp/88, tcp/636]": true} {
 		cloud := newCloud(t, awstest.Options{})
 		addOrders(cloud)

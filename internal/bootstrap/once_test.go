@@ -19,6 +19,7 @@ import (
 // waited for on the other one. It used to be created there too: Active Directory
 // keeps both, and renames one.
 func TestUsersAreCreatedOnOneDomainController(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		heard time.Duration // until the other one has heard of alice
 		back  bool          // the first one comes back
@@ -58,6 +59,7 @@ func TestUsersAreCreatedOnOneDomainController(t *testing.T) {
 // A user that nobody has heard of when the time is over was never created, and
 // the one that it was to be created on is asked first.
 func TestUsersThatWereNotCreated(t *testing.T) {
+	t.Parallel()
 	cloud := newCloud(t, awstest.Options{})
 	addOrders(cloud)
 	h := newHost(t, cloud, wish(modifyMode, ""))
@@ -78,6 +80,7 @@ func TestUsersThatWereNotCreated(t *testing.T) {
 // reboot twice; one behind it took a restart of before for ours, or the readers
 // for newer than the join, and rebooted none.
 func TestRebootsUnderASkewedClock(t *testing.T) {
+	t.Parallel()
 	for _, skew := range []time.Duration{0, 2 * time.Minute, 4 * time.Minute, -4 * time.Minute, 3 * time.Hour, -3 * time.Hour} {
 		for _, end := range []string{"answer lost", "killed before it", "killed after it"} {
 			t.Run(fmt.Sprintf("%s/%s", skew, end), func(t *testing.T) {
@@ -115,6 +118,7 @@ func TestRebootsUnderASkewedClock(t *testing.T) {
 // Whoever lost the lock to --take-lock, as it slept maybe, sees it before the
 // next change. It used to go on, beside the one that took it.
 func TestLostLockIsNoticed(t *testing.T) {
+	t.Parallel()
 	cloud := newCloud(t, awstest.Options{})
 	s := scenarios()[0]
 	s.seed(cloud)
@@ -144,6 +148,7 @@ func TestLostLockIsNoticed(t *testing.T) {
 
 // A lock that somebody has deleted by hand is nobody's.
 func TestDeletedLockIsNoticed(t *testing.T) {
+	t.Parallel()
 	cloud := newCloud(t, awstest.Options{})
 	s := scenarios()[0]
 	s.seed(cloud)
@@ -163,6 +168,7 @@ func TestDeletedLockIsNoticed(t *testing.T) {
 // A directory that failed and was deleted by hand is made anew by the next run,
 // which used to ask for the state file to be removed.
 func TestDeletedDirectoryIsMadeAnew(t *testing.T) {
+	t.Parallel()
 	cloud := newCloud(t, awstest.Options{})
 	s := scenarios()[0]
 	s.seed(cloud)
@@ -191,6 +197,7 @@ func TestDeletedDirectoryIsMadeAnew(t *testing.T) {
 // A directory or cluster whose tags show later than it does is ours all the same:
 // where the answer to its making was lost, it used to be called somebody's.
 func TestTagsThatLag(t *testing.T) {
+	t.Parallel()
 	for _, action := range []string{"CreateMicrosoftAD", "CreateDBCluster"} {
 		cloud := newCloud(t, awstest.Options{TagLag: 2 * time.Minute})
 		s := scenarios()[1]

@@ -12,6 +12,7 @@ import (
 // So is every request of a rotation, and of a cluster with every key that the
 // models of Debian's botocore know.
 func TestOtherRequestsAreWhatAWSTakes(t *testing.T) {
+	t.Parallel()
 	h := rotated(t, 0)
 	if _, err, _ := h.rotate("Admin", "bob"); err != nil {
 		t.Fatal(err)
@@ -33,6 +34,7 @@ func TestOtherRequestsAreWhatAWSTakes(t *testing.T) {
 // Every request that a bootstrap sends, in each of its ways, is one that AWS's
 // own models allow, and so is every answer that it was tested with.
 func TestRequestsAreWhatAWSTakes(t *testing.T) {
+	t.Parallel()
 	for _, s := range scenarios() {
 		t.Run(s.name, func(t *testing.T) {
 			c := newCloud(t, awstest.Options{})

@@ -16,6 +16,7 @@ import (
 // A plan says of every API that it cannot reach why: the first one used to end it,
 // and the others were found one by one.
 func TestAPIsThatCannotBeReached(t *testing.T) {
+	t.Parallel()
 	to := func(err error) error { return &url.Error{Op: "Post", URL: "https://api.example.com/", Err: err} }
 	for name, c := range map[string]struct {
 		err  error

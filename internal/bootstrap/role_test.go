@@ -32,6 +32,7 @@ func hardenedFor(account string, services ...string) string {
 // documents, under whatever names, and hardened it, has a good one. It used to be
 // refused, and with repair an unconditional Allow was put beside its conditions.
 func TestRolesOfOthersAreJudgedByWhatTheyAllow(t *testing.T) {
+	t.Parallel()
 	both := []string{"directoryservice.rds.amazonaws.com", "rds.amazonaws.com"}
 	for name, c := range map[string]struct {
 		role  awstest.Role
@@ -85,6 +86,7 @@ func TestRolesOfOthersAreJudgedByWhatTheyAllow(t *testing.T) {
 
 // A condition that cannot be evaluated is said, and decides nothing.
 func TestUnknownConditionsOfARoleAreSaid(t *testing.T) {
+	t.Parallel()
 	cloud := newCloud(t, awstest.Options{})
 	addOrders(cloud)
 	cloud.AddRole(awstest.Role{Name: roleName, Inline: map[string]string{"x": guideRole},
@@ -99,6 +101,7 @@ func TestUnknownConditionsOfARoleAreSaid(t *testing.T) {
 // A role by which the cluster has joined works, whatever it looks like: it is
 // left alone, even with every consent.
 func TestARoleThatWorksIsLeftAlone(t *testing.T) {
+	t.Parallel()
 	cloud := newCloud(t, awstest.Options{})
 	h := newHost(t, cloud, wish(modifyMode, ""))
 	addOrders(cloud)
@@ -118,6 +121,7 @@ func TestARoleThatWorksIsLeftAlone(t *testing.T) {
 
 // A role that somebody else makes takes two permissions of IAM's and no more.
 func TestRoleOfSomebodyElse(t *testing.T) {
+	t.Parallel()
 	cloud := newCloud(t, awstest.Options{})
 	addOrders(cloud)
 	h := newHost(t, cloud, wish(modifyMode, "  role: {manage: false, path: /service/}\n"))
@@ -146,6 +150,7 @@ func TestRoleOfSomebodyElse(t *testing.T) {
 // Whoever holds the printed policy cannot become an administrator by it, in any
 // of the ways that are known for IAM's role permissions.
 func TestThePrintedPolicyCannotBeUsedToEscalate(t *testing.T) {
+	t.Parallel()
 	const admin = "arn:aws:iam::aws:policy/AdministratorAccess"
 	boundary := "arn:aws:iam::123456789012:policy/limit"
 	for name, c := range map[string]struct {
@@ -238,6 +243,7 @@ func find(roles []awstest.Role, name string) awstest.Role {
 // A missing permission is printed with the conditions of the whole policy: to
 // paste it must not give more than the step needs.
 func TestAMissingPermissionIsPrintedWithItsConditions(t *testing.T) {
+	t.Parallel()
 	for action, condition := range map[string]string{"iam:AttachRolePolicy": "iam:PolicyARN", "iam:PassRole": "iam:PassedToService"} {
 		cloud := newCloud(t, awstest.Options{})
 		addOrders(cloud)
@@ -253,6 +259,7 @@ func TestAMissingPermissionIsPrintedWithItsConditions(t *testing.T) {
 // was taken for a mistake in the request, exit 2. It passes where the role is on
 // its way, else the permission is named.
 func TestServiceLinkedRole(t *testing.T) {
+	t.Parallel()
 	const deny = `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"iam:CreateServiceLinkedRole","Resource":"*"}]}`
 	for _, s := range scenarios()[1:4] {
 		cloud := newCloud(t, awstest.Options{NoLinkedRole: true})
@@ -285,6 +292,7 @@ func (h *host) told(kind EventKind) (out []Event) {
 // That RDS sends its account and ARN when it takes a role is a guess. Where it is
 // wrong, a hardened role ends the join with RDS's own words, and is not widened.
 func TestAHardenedRoleWhereRDSSendsNoSource(t *testing.T) {
+	t.Parallel()
 	cloud := newCloud(t, awstest.Options{NoSource: true})
 	addOrders(cloud)
 	trust := hardenedFor("123456789012", "directoryservice.rds.amazonaws.com", "rds.amazonaws.com")

@@ -38,6 +38,7 @@ const untilAliceIsKnown = "every domain controller to know alice@CORP.EXAMPLE.CO
 // A domain controller that has not heard yet of the user that this run made is
 // waited for; it used to end the first run with "principal-unknown".
 func TestWaitsUntilUsersAreKnownEverywhere(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		code   diagnose.Code
 		reason probe.Reason
@@ -73,6 +74,7 @@ func TestWaitsUntilUsersAreKnownEverywhere(t *testing.T) {
 // What is not of a new user, or is no such answer, ends the run at once: above
 // all a password that was refused, of which each try counts.
 func TestOnlyNewUsersAreWaitedFor(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		code   diagnose.Code
 		reason probe.Reason
@@ -113,6 +115,7 @@ func TestOnlyNewUsersAreWaitedFor(t *testing.T) {
 // A login that works by the other domain controller is not the end while one
 // lacks the user that this run made. It used to end as "degraded".
 func TestWaitsThoughTheLoginWorks(t *testing.T) {
+	t.Parallel()
 	const alice = "alice@CORP.EXAMPLE.COM"
 	for name, c := range map[string]struct {
 		user, code string
@@ -152,6 +155,7 @@ func TestWaitsThoughTheLoginWorks(t *testing.T) {
 // The wait has an end, and can be ended; the next run waits on while the user
 // is new, and then takes the answer for what it says.
 func TestWaitForUsersEnds(t *testing.T) {
+	t.Parallel()
 	cloud := newCloud(t, awstest.Options{})
 	addOrders(cloud)
 	h := newHost(t, cloud, wish(modifyMode, ""))
@@ -196,6 +200,7 @@ func TestWaitForUsersEnds(t *testing.T) {
 // it used to call it a disabled user of unknown reason. The password is not set
 // again, and who is disabled later stays so.
 func TestKilledBetweenPasswordAndEnabling(t *testing.T) {
+	t.Parallel()
 	cloud := newCloud(t, awstest.Options{})
 	addOrders(cloud)
 	h := newHost(t, cloud, wish(modifyMode, ""))
@@ -222,6 +227,7 @@ func TestKilledBetweenPasswordAndEnabling(t *testing.T) {
 // An enabled user without a password of its own has one that must be changed at
 // the next logon. It used to be given another one.
 func TestUsersWhoMustChangeTheirPasswordAreLeftAlone(t *testing.T) {
+	t.Parallel()
 	cloud := newCloud(t, awstest.Options{})
 	addOrders(cloud)
 	h := newHost(t, cloud, wish(modifyMode, ""))

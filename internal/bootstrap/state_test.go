@@ -23,6 +23,7 @@ func openTestState(dir, former string) (*state, error) {
 // in the place of, or may write to, used to be taken: root then wrote where the
 // link led, and believed what stood there.
 func TestStateFolderIsOursAlone(t *testing.T) {
+	t.Parallel()
 	for name, spoil := range map[string]func(t *testing.T, dir string){
 		"a link": func(t *testing.T, dir string) {
 			there := t.TempDir()
@@ -58,6 +59,7 @@ func TestStateFolderIsOursAlone(t *testing.T) {
 // A state file that is a link, a pipe or somebody else's is refused; a pipe used
 // to hang.
 func TestStateFileIsARegularOneOfOurs(t *testing.T) {
+	t.Parallel()
 	for name, put := range map[string]func(path string) error{
 		"a link": func(path string) error { return os.Symlink("/etc/hostname", path) },
 		"a pipe": func(path string) error { return syscall.Mkfifo(path, 0o600) },
@@ -77,6 +79,7 @@ func TestStateFileIsARegularOneOfOurs(t *testing.T) {
 // taken over once: without it a half-made directory would lose its record. What
 // the daemon may have put there says nothing: a forged "joined" rebooted readers.
 func TestStateOfTheFormerPlace(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		put  func(path string) error
 		want bool

@@ -11,6 +11,7 @@ import (
 // What bootstrap made is listed in reverse order, what it did not make is not, and
 // nothing is changed.
 func TestTeardown(t *testing.T) {
+	t.Parallel()
 	commands := func(h *host) (out []string) {
 		t.Helper()
 		before, files := len(h.cloud.Mutations()), h.files()

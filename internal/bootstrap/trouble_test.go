@@ -17,6 +17,7 @@ import (
 
 // What can be wrong with an account, each with its own clear end.
 func TestWhatIsWrong(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name  string
 		edit  func(string) string
@@ -100,6 +101,7 @@ func TestWhatIsWrong(t *testing.T) {
 
 // After new credentials, the next run goes on where the last one stopped.
 func TestGoesOnWithNewCredentials(t *testing.T) {
+	t.Parallel()
 	c := newCloud(t, awstest.Options{})
 	s := scenarios()[4]
 	s.seed(c)
@@ -122,6 +124,7 @@ func TestGoesOnWithNewCredentials(t *testing.T) {
 // A refresh of credentials that cannot get through is tried again; one that is
 // refused ends the run. It used to end at the first dropped packet, hours in.
 func TestRefreshOfCredentials(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		err  error
 		exit Exit
@@ -157,6 +160,7 @@ func TestRefreshOfCredentials(t *testing.T) {
 
 // The membership fails twice and then works: the same request, again.
 func TestJoinFailsTwice(t *testing.T) {
+	t.Parallel()
 	c := newCloud(t, awstest.Options{})
 	s := scenarios()[0]
 	s.seed(c)
@@ -171,6 +175,7 @@ func TestJoinFailsTwice(t *testing.T) {
 // A failover between two reboots: who writes is never rebooted, and nobody twice. The
 // new writer, which was to be rebooted as a reader, has no plugin: it is named.
 func TestFailoverBetweenReboots(t *testing.T) {
+	t.Parallel()
 	c := newCloud(t, awstest.Options{})
 	addOrders(c)
 	h := newHost(t, c, wish(modifyMode, ""))
@@ -193,6 +198,7 @@ func TestFailoverBetweenReboots(t *testing.T) {
 
 // Two hosts: the second one is told who is at it, and finds everything done later.
 func TestTwoHosts(t *testing.T) {
+	t.Parallel()
 	c := newCloud(t, awstest.Options{})
 	s := scenarios()[0]
 	s.seed(c)
@@ -214,6 +220,7 @@ func TestTwoHosts(t *testing.T) {
 
 // A bootstrap that died keeps its lock, until somebody takes it.
 func TestTakeLock(t *testing.T) {
+	t.Parallel()
 	c := newCloud(t, awstest.Options{})
 	s := scenarios()[0]
 	s.seed(c)
@@ -228,6 +235,7 @@ func TestTakeLock(t *testing.T) {
 
 // Ended by the operator while it waits, it says so, gives the lock back and goes on later.
 func TestEndedEarly(t *testing.T) {
+	t.Parallel()
 	c := newCloud(t, awstest.Options{})
 	s := scenarios()[0]
 	s.seed(c)
@@ -251,6 +259,7 @@ func TestEndedEarly(t *testing.T) {
 
 // A directory that is there is taken where that is said, and nothing is made.
 func TestAdopt(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ name, from, to, kind string }{
 		{"by its name", "edition: Standard", "adopt: true", "MicrosoftAD"},
 		{"by its id", "edition: Standard, vpc: vpc-00000001, subnets: [subnet-0000000a, subnet-0000000b]", "id: d-0123456789", "MicrosoftAD"},

@@ -17,6 +17,7 @@ import (
 // the other half are printed and waited for; a half with another password is
 // said to be one; and when it is there, the next run goes on to the login.
 func TestTrustFromEndToEnd(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ configured, direction, powershell, samba string }{
 		{"one-way", "One-Way: Outgoing", "Inbound", "incoming"},
 		{"two-way", "Two-Way", "Bidirectional", "both"},
@@ -91,6 +92,7 @@ func TestTrustFromEndToEnd(t *testing.T) {
 // A conditional forwarder that somebody has changed, or that a trust was made
 // without, is mended; a trust that could not be verified for it, is then.
 func TestForwardersAreMended(t *testing.T) {
+	t.Parallel()
 	for _, action := range []string{"UpdateConditionalForwarder", "CreateConditionalForwarder"} {
 		t.Run(action, func(t *testing.T) {
 			cloud := newCloud(t, awstest.Options{})

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Installs the lab's packages (`programs`, `release`: also those that only the tests of that name need), and unpacks the two KDCs that cannot be installed. No service is started: the lab runs its own daemons in its own namespaces.
+# Installs the lab's packages (`programs`, `release`, `systemd`: also those that only the tests of that name need), and unpacks the two KDCs that cannot be installed. No service is started: the lab runs its own daemons in its own namespaces.
 . "$(dirname -- "${BASH_SOURCE[0]}")/../env.sh"
 lists=("$LAB/packages.txt")
 [ -z "${1:-}" ] || lists+=("$LAB/packages-$1.txt")

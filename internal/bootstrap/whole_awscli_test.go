@@ -1,0 +1,5 @@
+//go:build awscli
+
+package bootstrap
+
+const wholeMatrix = true // see whole_test.go
