@@ -12,7 +12,15 @@ ready() { # NS ADDRESS REALM PIDFILE
   for a in "$2" "$(v6 "$2")"; do
     in_ns "$1" dig +time=1 +tries=1 +short "@$a" "_kerberos._udp.$3" SRV | grep 88 > /dev/null || return 1
     for p in 88 464 389 445; do in_ns "$1" nc -z -w1 "$a" $p || return 1; done
+    kdc_answers "$@" "$a" || return 1
   done
+}
+# It may take connections for a moment before it answers.
+kdc_answers() { # NS ADDRESS REALM PIDFILE KDC
+  local c=$ST/$1/ready.krb5.conf r=${3^^}
+  printf '[libdefaults]\ndns_lookup_kdc = false\nudp_preference_limit = 1\n[realms]\n%s = {\nkdc = [%s]\n}\n' "$r" "$5" > "$c"
+  { KRB5_CONFIG=$c KRB5CCNAME=MEMORY: in_ns "$1" timeout 2 kinit "nobody-is-called-this@$r" < /dev/null 2>&1 || true; } |
+    grep 'not found in Kerberos' > /dev/null
 }
 start() { # NS
   local n=$1 d=$ST/$1 t ip realm

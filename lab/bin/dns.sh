@@ -1,7 +1,7 @@
 #!/bin/bash
 # DNS answers bent on the way: the questions to a server are passed through lab/dnsd in the router.
-#   dns.sh bend HOST[,HOST...] RULE...   HOST is dc1, dc2, on or ns; RULE as lab/dnsd has it: refuse=ZONE servfail=ZONE
-#                                        nxdomain=ZONE set=RR add=RR
+#   dns.sh bend HOST[,HOST...] RULE...   HOST is dc1, dc2, on or ns; RULE as lab/dnsd has it: refuse|servfail|nxdomain|empty|drop|
+#                                        truncate|parent=ZONE, TYPE:VERB=ZONE, set=RR add=RR slow=DURATION
 #   dns.sh clear
 # Whoever asks gets the bent answer, the resolver too.
 . "$(dirname -- "${BASH_SOURCE[0]}")/../env.sh"

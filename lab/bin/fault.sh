@@ -1,15 +1,26 @@
 #!/bin/bash
 # Faults on the path between the client and the servers: rules and routes of the router namespace, or of the client.
 #   fault.sh drop|reject|rst|admin PROTO PORT [WHERE]     silent drop / ICMP port-unreachable / TCP RST / ICMP admin-prohibited
+#   fault.sh icmp KIND PROTO PORT [WHERE]                 refused by ICMP: net, host, proto (IPv4 alone), port, net-prohibited,
+#                                                         host-prohibited, admin, policy (IPv6 alone), reject-route (IPv6 alone)
 #   fault.sh dropreply PROTO PORT [WHERE]                 the request passes, the answer is lost
-#   fault.sh loss PROTO PORT PERCENT [WHERE]              random loss of requests
+#   fault.sh loss|lossreply PROTO PORT PERCENT [WHERE]    random loss of requests, of answers
+#   fault.sh rate PROTO PORT PERSECOND [WHERE]            requests beyond so many packets a second vanish
+#   fault.sh mtu BYTES WHERE                              the path's MTU, either way, as a router that says so by ICMP has it
 #   fault.sh bigdrop PROTO PORT BYTES [WHERE]             packets of more than BYTES (IP length), either way, vanish: MTU or fragment trouble
 #   fault.sh delay PROTO PORT MS [JITTERMS] [LOSS%]       every packet of that port, in both directions, is MS later
+#   fault.sh delayreply PROTO PORT MS [JITTERMS] [LOSS%]  the same for answers alone
 #   fault.sh delay all MS [JITTERMS] [LOSS%]              the same for everything to and from the client (RTT = 2 x MS)
+#                                                         With jitter packets overtake each other: reordering.
+#   fault.sh cut PORT WHERE after BYTES rst|fin|hang      TCP connections end, by RST or FIN, once the server has said BYTES,
+#                                                         or nothing more passes
+#   fault.sh cut PORT WHERE at MS rst|fin|hang            ... MS after they began
+#   fault.sh cut PORT WHERE slow MS                       ... are answered MS late; connecting is not
 #   fault.sh unreach|prohibit|blackhole WHERE             at the route
 #   fault.sh client noroute|unreachable|prohibit|forbid   the client host itself: no default route (ENETUNREACH), one that says
 #                                                         EHOSTUNREACH or EACCES, or a firewall of its own that drops
 #                                                         (UDP sends say EPERM, TCP connects hang)
+#   fault.sh hosts ADDRESS NAME                           a line more in the client's /etc/hosts
 #   fault.sh list | clear
 # PROTO is udp, tcp or any; PORT a number or any. WHERE is the server: dc1 dc2 on db ns mit heim (both its addresses), an
 # address, or v4 or v6 (every server, that family); without it every server, both families.
@@ -69,8 +80,62 @@ case $what in
       rst) v='reject with tcp reset' ;;
     esac
     rules dport "$2" "$3" "${4:-}" counter "$v" ;;
+  icmp)
+    need $n 4
+    case $2 in
+      net) v4=net-unreachable v6=no-route ;;
+      host) v4=host-unreachable v6=addr-unreachable ;;
+      port) v4=port-unreachable v6=port-unreachable ;;
+      admin) v4=admin-prohibited v6=admin-prohibited ;;
+      proto | net-prohibited | host-prohibited) v4=$2 v6=''; [ "$2" != proto ] || v4=prot-unreachable ;;
+      policy) v4='' v6=policy-fail ;;
+      reject-route) v4='' v6=reject-route ;;
+      *) usage 2 ;;
+    esac
+    a=${5:-}
+    case $a in
+      '') at4=v4 at6=v6 ;;
+      v4 | *.*) at4=$a at6='' ;;
+      v6 | *:*) at4='' at6=$a ;;
+      *) at4=$(addr_of "$a") || die "no host $a"; at6=$(v6 "$at4") ;;
+    esac
+    [ -z "$v4" ] || [ -z "$at4" ] || rules dport "$3" "$4" "$at4" counter reject with icmp type "$v4"
+    [ -z "$v6" ] || [ -z "$at6" ] || rules dport "$3" "$4" "$at6" counter reject with icmpv6 type "$v6" ;;
+  rate) need $n 4; rules dport "$2" "$3" "${5:-}" limit rate over "$4/second" burst "$4" packets counter drop ;;
+  mtu)
+    # a route to the server, and for what comes from it one to the client, of a table of their own
+    need $n 3
+    while read -r a; do
+      f=-4 i=$IP_CL/32; if [ "$(family "$a")" = ip6 ]; then f=-6 i=$(v6 $IP_CL)/128; fi
+      if [ $f = -6 ] && [ "$2" -lt 1280 ]; then continue; fi   # IPv6 has no less (RFC 8200 §5)
+      in_ns "$RT" ip $f route replace "$a" dev "$(in_ns "$RT" ip -o $f route get "$a" | sed 's/.* dev \([^ ]*\).*/\1/')" mtu "$2" proto 77
+      in_ns "$RT" ip $f route replace "$i" dev r-cl mtu "$2" table 77
+      in_ns "$RT" ip $f rule add from "$a" lookup 77
+    done < <(addresses "$3") ;;
+  cut)
+    need $n 5
+    h=$(addr_of "$3") || die "no host $3"
+    case $4 in
+      after) need $n 6; how=(-after "$5" -how "$6") ;;
+      at) need $n 6; how=(-at "${5}ms" -how "$6") ;;
+      slow) how=(-slow "${5}ms") ;;
+      *) usage 2 ;;
+    esac
+    b=$(go_tool cutter); q=$((5400 + $(find "$ST" -maxdepth 1 -name 'cutter.*.pid' | wc -l)))
+    daemon "$ST/cutter.$q.pid" "$ST/cutter.$q.log" ip netns exec "$RT" "$b" -listen "${h%.*}.1:$q,[$(v6 "${h%.*}.1")]:$q" -to "$h:$2" "${how[@]}"
+    wait_for 50 grep -q ready "$ST/cutter.$q.log" || { cat "$ST/cutter.$q.log"; die "cutter does not start"; }
+    in_ns "$RT" nft -f - <<N
+add table inet cut
+add chain inet cut pre { type nat hook prerouting priority dstnat; }
+add rule inet cut pre ip daddr $h tcp dport $2 iifname "r-cl" dnat ip to ${h%.*}.1:$q
+add rule inet cut pre ip6 daddr $(v6 "$h") tcp dport $2 iifname "r-cl" dnat ip6 to [$(v6 "${h%.*}.1")]:$q
+N
+    ;;
+  hosts) need $n 3; echo "$2 $3 # fault" >> "/etc/netns/$CL/hosts" ;;
   dropreply) need $n 3; rules sport "$2" "$3" "${4:-}" counter drop ;;
-  loss) need $n 4; rules dport "$2" "$3" "${5:-}" numgen random mod 100 '<' "$4" counter drop ;;
+  loss | lossreply)
+    need $n 4; dir=dport; [ "$what" = loss ] || dir=sport
+    rules $dir "$2" "$3" "${5:-}" numgen random mod 100 '<' "$4" counter drop ;;
   bigdrop)
     need $n 4
     for dir in dport sport; do rules $dir "$2" "$3" "${5:-}" meta length '>' "$4" counter drop; done ;;
@@ -84,7 +149,7 @@ case $what in
       forbid) table "$CL" output; in_ns "$CL" nft 'add rule inet fault path oifname "eth0" counter drop' ;;
       *) usage 2 ;;
     esac ;;
-  delay)
+  delay | delayreply)
     need $n 3
     if [ "$2" = all ]; then
       there=(-i r-cl) back=(-o r-cl); shift 2
@@ -100,7 +165,7 @@ case $what in
     wait_for 50 grep -q ready "$ST/delayq.$q.log" || { cat "$ST/delayq.$q.log"; die "delayq does not start"; }
     # --queue-bypass: should delayq die, packets pass
     for t in iptables ip6tables; do
-      in_ns "$RT" $t -A FORWARD "${there[@]}" -j NFQUEUE --queue-num $q --queue-bypass
+      [ "$what" = delayreply ] || in_ns "$RT" $t -A FORWARD "${there[@]}" -j NFQUEUE --queue-num $q --queue-bypass
       in_ns "$RT" $t -A FORWARD "${back[@]}" -j NFQUEUE --queue-num $q --queue-bypass
     done ;;
   list)
@@ -112,8 +177,16 @@ case $what in
   clear)
     in_ns "$RT" nft flush chain inet fault path
     in_ns "$RT" iptables -F FORWARD; in_ns "$RT" ip6tables -F FORWARD
-    for f in "$ST"/delayq.*.pid; do [ ! -e "$f" ] || stop_pid "$f"; done
+    for f in "$ST"/delayq.*.pid "$ST"/cutter.*.pid; do [ ! -e "$f" ] || stop_pid "$f"; done
+    in_ns "$RT" nft delete table inet cut 2> /dev/null || true
+    if grep -q '# fault$' "/etc/netns/$CL/hosts"; then sed -i '/# fault$/d' "/etc/netns/$CL/hosts"; fi
     for f in -4 -6; do
+      if [ -n "$(in_ns "$RT" ip $f route show proto 77)" ]; then
+        in_ns "$RT" ip $f route flush proto 77; in_ns "$RT" ip $f route flush table 77
+        while in_ns "$RT" ip $f rule del lookup 77 2> /dev/null; do :; done
+        # what hosts have learnt of it (RFC 1191 §6.3 lets them remember it for ten minutes)
+        for h in $HOSTS; do in_ns "${h%%:*}" ip $f route flush cache; done
+      fi
       in_ns "$RT" ip $f route | awk '/^(unreachable|prohibit|blackhole)/ { print $1, $2 }' |
         while read -r t a; do in_ns "$RT" ip $f route del "$t" "$a"; done
     done

@@ -48,8 +48,6 @@ login() { # USER [PRINCIPAL] [ARGS...]
   [ -e "$t/cc.$p" ] || kin $system "$p" "FILE:$t/cc.$p" > /dev/null 2>&1 || true
   KRB5CCNAME=FILE:$t/cc.$p cl timeout 10 mariadb --no-defaults --connect-timeout=2 -h"$RDS" -u"$u" -e 'select current_user()' "$@"
 }
-# an instance of the cluster; of its TLS only that it is there is looked at
-at_instance() { login alice alice --ssl -P$CLUSTERPORT -h"$(db_host "$1")"; }
 tls() { echo | cl openssl s_client -starttls mysql -connect "$RDS:3306" -CAfile "$ST/db/tls/ca.pem" -verify_hostname "$RDS" -verify_return_error 2>&1; }
 expiring() { tls | openssl x509 -noout -checkend 0 && ! tls | openssl x509 -noout -checkend $((7 * 86400)); }
 
@@ -74,6 +72,9 @@ look() { # CODE: is it there?
     dns-srv-stale:dead) says dc9 answer $IP_NS _kerberos._tcp.$zone SRV && not tcp "$(answer $IP_NS dc9.$zone A)" 88 ;;
     kdc-unresolvable) [ "$(code $IP_NS nosuch.$zone A)" = NXDOMAIN ] ;;
     endpoint-unresolvable) not says . answer $IP_NS "nosuch.${RDS#*.}" A ;;
+    dns-filtered) [ -z "$(code $IP_NS _kerberos._tcp.$zone SRV)" ] && says . answer $IP_NS dc1.$zone A ;;
+    server-slow) not udp53 $IP_DC1 && [ -n "$(cl dig +time=3 +tries=1 +short "@$IP_DC1" $zone SOA)" ] ;;
+    names-differ*) says "${IP_DC2%.*}.99" cl getent ahosts dc2.$zone ;;
     ipv6-broken) says . answer $IP_NS "$RDS" AAAA && not tcp "$(v6 $IP_DB)" 3306 && tcp $IP_DB 3306 && not tcp "$(v6 $IP_DC1)" 88 ;;
     kdc-silent) not tcp $IP_DC1 88 && not udp88 && tcp $IP_DC2 88 && tcp $IP_DC1 464 ;;
     kdc-hung) tcp $IP_DC1 88 && not at dc1-tcp alice && at dc2-tcp alice && udp53 $IP_DC1 ;;
@@ -103,17 +104,18 @@ look() { # CODE: is it there?
     preauth-not-required) not says 'Additional pre-authentication required' at dc1-tcp nopreauth.user && at dc1-tcp nopreauth.user ;;
     etype-unsupported) says 'no support for encryption type' kin "$t/mit" camellia MEMORY: ;;
     ticket-rc4) at_kvno default 'kvno' && says 'tkt.: .*arcfour' klist -e "$t/aes" && announces mysql/default.$zone ;;
-    service-unknown) login alice > /dev/null 2>&1; says 'not found in Kerberos database' fresh alice "$SPN" ;;
+    service-unknown*) login alice > /dev/null 2>&1; says 'not found in Kerberos database' fresh alice "$SPN" ;;
     service-realm-unmapped)
       announces "$SPN" && not announces "$SPN@" &&
         says 'not found in Kerberos database' fresh carol@ONPREM.LOCAL "$SPN@ONPREM.LOCAL" "$CAROLPW" && fresh carol@ONPREM.LOCAL "$SPN@CORP.EXAMPLE.COM" "$CAROLPW" ;;
     trust-no-referral) says 'not found in Kerberos database|unable to reach realm' fresh alice@MIT.TEST "$SPN@CORP.EXAMPLE.COM" ;;
     trust-realm-unreachable) says 'Cannot contact any KDC' fresh carol@ONPREM.LOCAL "$SPN@CORP.EXAMPLE.COM" "$CAROLPW" ;;
+    db-silent:frozen) cl nc -z -w1 $IP_DB 3306 && not login alice ;;
     db-silent) says 'timed out' cl nc -zv -w1 $IP_DB 3306 && says 'timed out' cl nc -zv -w1 "$(v6 $IP_DB)" 3306 ;;
+    db-connection-cut*) says 'ERROR (2013|2026|5014)' login alice '' --ssl ;;
+    db-path-mtu) cl nc -z -w1 $IP_DB 3306 && not login alice ;;
+    db-plugin-missing) says 1524 login alice ;;
     db-refused) says refused cl nc -zv -w1 $IP_DB 3306 ;;
-    db-refused:reader) says 'ERROR 2002' at_instance 3 && at_instance 2 ;;
-    db-plugin-missing) says 'ERROR 1524' at_instance 3 && at_instance 1 && at_instance 2 ;;
-    reader-unlike-writer) says 'ERROR 1105' at_instance 3 && at_instance 1 && at_instance 2 ;;
     db-host-blocked) says 1129 login alice ;;
     db-host-denied) says 1130 login alice ;;
     db-too-many-connections) says 1040 login alice ;;

@@ -2,7 +2,7 @@
 # What can happen to an account of CORP. Written into both DCs' databases at once, so nothing waits for replication.
 #   user.sh unlock NAME...        after wrong passwords (three lock an account)
 #   user.sh expiring [DAYS]       the password of expiring.user ends in DAYS days (5)
-#   user.sh spn drop|restore      the database's service principal: nobody has it / svc-mysql has it
+#   user.sh spn drop|move|twice|restore   the database's service principal: nobody has it; svc-default has it; both; svc-mysql
 #   user.sh delegated [NAME PASSWORD]   OU=Users,OU=CORP, as AWS Managed Microsoft AD has it, and NAME (kerb.admin), who may
 #                                 make users below OU=CORP and nowhere else; on DC1
 #   user.sh apart                 DC2 hears no more of what DC1 has, until the next spread or heal
@@ -23,16 +23,19 @@ replace() { # NAME ATTRIBUTE VALUE [ATTRIBUTE VALUE]...
   while [ $# -gt 0 ]; do printf 'replace: %s\n%s: %s\n-\n' "$1" "$1" "$2"; shift 2; done
   echo
 }
-has_spn() { in_dc "$1" ldbsearch -H "$ST/$1/private/sam.ldb" "(servicePrincipalName=$SPN)" dn | grep '^dn: CN=svc-mysql' > /dev/null; } # not -q: what writes on would die of it
-spn_is() { # add|delete DC: it is so already
-  if has_spn "$2"; then [ "$1" = add ]; else [ "$1" = delete ]; fi
+has_spn() { in_dc "$1" ldbsearch -H "$ST/$1/private/sam.ldb" "(servicePrincipalName=$SPN)" dn 2> /dev/null | grep "^dn: CN=$2," > /dev/null; } # not -q: what writes on would die of it
+spn_is() { # add|delete DC ACCOUNT: it is so already
+  if has_spn "$2" "$3"; then [ "$1" = add ]; else [ "$1" = delete ]; fi
 }
-spn() { # add|delete, on each DC that has not heard of it from the other meanwhile
-  local n out
+spn() { # add|delete ACCOUNT, on each DC that has not heard of it from the other meanwhile
+  local n out db
   for n in "$DC1" "$DC2"; do
-    if spn_is "$1" "$n"; then continue; fi
-    out=$(printf 'dn: CN=svc-mysql,%s\nchangetype: modify\n%s: servicePrincipalName\nservicePrincipalName: %s\n-\n' "$base" "$1" "$SPN" |
-      in_dc "$n" ldbmodify -H "$ST/$n/private/sam.ldb" 2>&1) || spn_is "$1" "$n" || die "spn $1 on $n: $out"
+    if spn_is "$1" "$n" "$2"; then continue; fi
+    # Beneath Samba's modules: they refuse a second account with one SPN, and then any change of it. A directory gets there by
+    # two controllers that each took one.
+    if [ "$2" = svc-mysql ]; then db=$ST/$n/private/sam.ldb; else db=tdb://$ST/$n/private/sam.ldb.d/DC=CORP,DC=EXAMPLE,DC=COM.ldb; fi
+    out=$(printf 'dn: CN=%s,%s\nchangetype: modify\n%s: servicePrincipalName\nservicePrincipalName: %s\n-\n' "$2" "$base" "$1" "$SPN" |
+      in_dc "$n" ldbmodify -H "$db" 2>&1) || spn_is "$1" "$n" "$2" || die "spn $1 on $n: $out"
   done
 }
 inbound() { # -|+: what DC2 pulls, by itself or when told to
@@ -48,9 +51,11 @@ case $cmd in
       -s @dir/etc/smb.conf < /dev/null ;;
   spn)
     case ${1:-} in
-      drop) : > "$ST/.spn-dropped"; spn delete ;;
-      restore) spn add; rm -f "$ST/.spn-dropped" ;;
-      *) die "user spn drop|restore" ;;
+      drop) : > "$ST/.spn-dropped"; spn delete svc-mysql ;;
+      move) : > "$ST/.spn-dropped"; spn delete svc-mysql; spn add svc-default ;;
+      twice) : > "$ST/.spn-dropped"; spn add svc-default ;;
+      restore) spn delete svc-default; spn add svc-mysql; rm -f "$ST/.spn-dropped" ;;
+      *) die "user spn drop|move|twice|restore" ;;
     esac ;;
   delegated)
     tool() { in_dc "$DC1" samba-tool "$@" -s "$ST/$DC1/etc/smb.conf"; }

@@ -7,9 +7,14 @@
 //
 // A rule is one of
 //
-//	refuse=ZONE  servfail=ZONE  nxdomain=ZONE   every name in that zone gets this code
+//	refuse=ZONE  servfail=ZONE  nxdomain=ZONE  empty=ZONE   every name in that zone gets this code, or no records
+//	drop=ZONE                                   no question for it is answered
 //	set=RR                                      the answer for RR's name and type is RR (repeat it for more)
 //	add=RR                                      RR stands in the answer beside what is there
+//	TYPE:VERB=ZONE                              one of the first five, for questions of that type alone (SRV:drop=corp.example.com)
+//	parent=ZONE                                 the SOA of that zone is its parent's: it is no zone of its own
+//	slow=DURATION                               every answer comes so much later
+//	truncate=ZONE                               no answer over UDP, but the word to ask over TCP
 //
 // RR is in zone file notation: "_kerberos._tcp.corp.example.com. 600 IN SRV 0 100 88 dc9.corp.example.com.".
 package main
@@ -19,6 +24,7 @@ import (
 	"fmt"
 	"log"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -42,7 +48,7 @@ func handler(zone, upstream string, rules []string) (dns.Handler, error) {
 	if zone != "" {
 		return readZone(zone)
 	}
-	b := &bender{upstream: upstream, codes: map[string]int{}}
+	b := &bender{upstream: upstream}
 	for _, r := range rules {
 		if err := b.rule(r); err != nil {
 			return nil, err
@@ -73,18 +79,44 @@ func serve(addresses []string, h dns.Handler) error {
 // bender passes questions on and bends the answers.
 type bender struct {
 	upstream string
-	codes    map[string]int // zone to response code
+	verdicts []verdict
+	slow     time.Duration
 	set, add []dns.RR
 }
 
-func (b *bender) rule(text string) error {
+// verdict is what questions for a zone get, of one type or (0) of all.
+type verdict struct {
+	zone  string
+	qtype uint16
+	verb  string
+}
+
+func (v verdict) meets(q dns.Question) bool {
+	return dns.IsSubDomain(v.zone, dns.CanonicalName(q.Name)) && (v.qtype == 0 || v.qtype == q.Qtype)
+}
+
+func codes() map[string]int {
+	return map[string]int{"refuse": dns.RcodeRefused, "servfail": dns.RcodeServerFailure, "nxdomain": dns.RcodeNameError, "empty": dns.RcodeSuccess}
+}
+
+func (b *bender) rule(text string) (err error) {
 	verb, what, ok := strings.Cut(text, "=")
-	code, isCode := map[string]int{"refuse": dns.RcodeRefused, "servfail": dns.RcodeServerFailure, "nxdomain": dns.RcodeNameError}[verb]
-	switch {
-	case !ok:
+	if !ok {
 		return fmt.Errorf("no rule: %q", text)
-	case isCode:
-		b.codes[dns.CanonicalName(what)] = code
+	}
+	v := verdict{zone: dns.CanonicalName(what), verb: verb}
+	if of, verb, typed := strings.Cut(verb, ":"); typed {
+		if v.qtype, v.verb = dns.StringToType[of], verb; v.qtype == 0 {
+			return fmt.Errorf("no type: %q", text)
+		}
+	}
+	_, isCode := codes()[v.verb]
+	switch {
+	case verb == "slow":
+		b.slow, err = time.ParseDuration(what)
+		return err
+	case isCode, v.verb == "drop", v.verb == "truncate", v.verb == "parent":
+		b.verdicts = append(b.verdicts, v)
 		return nil
 	case verb != "set" && verb != "add":
 		return fmt.Errorf("no rule: %q", text)
@@ -103,12 +135,10 @@ func (b *bender) rule(text string) error {
 
 // ServeDNS implements dns.Handler.
 func (b *bender) ServeDNS(w dns.ResponseWriter, r *dns.Msg) {
+	time.Sleep(b.slow)
 	q := r.Question[0]
-	for zone, code := range b.codes {
-		if dns.IsSubDomain(zone, dns.CanonicalName(q.Name)) {
-			reply(w, new(dns.Msg).SetRcode(r, code))
-			return
-		}
+	if i := slices.IndexFunc(b.verdicts, func(v verdict) bool { return v.meets(q) }); i >= 0 && b.judge(w, r, b.verdicts[i]) {
+		return
 	}
 	if rrs := matching(b.set, q); len(rrs) > 0 {
 		m := new(dns.Msg).SetReply(r)
@@ -126,6 +156,31 @@ func (b *bender) ServeDNS(w dns.ResponseWriter, r *dns.Msg) {
 		m.Rcode, m.Authoritative, m.Answer = dns.RcodeSuccess, true, append(m.Answer, rrs...)
 	}
 	reply(w, m)
+}
+
+// judge reports whether that was all there is to say.
+func (b *bender) judge(w dns.ResponseWriter, r *dns.Msg, v verdict) bool {
+	m := new(dns.Msg).SetReply(r)
+	switch v.verb {
+	case "drop":
+		return true
+	case "truncate":
+		if m.Truncated = true; w.LocalAddr().Network() != "udp" {
+			return false
+		}
+	case "parent":
+		if r.Question[0].Qtype != dns.TypeSOA || dns.CanonicalName(r.Question[0].Name) != v.zone {
+			return false
+		}
+		_, parent, _ := strings.Cut(v.zone, ".")
+		m.Authoritative = true
+		head := dns.RR_Header{Name: parent, Rrtype: dns.TypeSOA, Class: dns.ClassINET, Ttl: 600}
+		m.Ns = []dns.RR{&dns.SOA{Hdr: head, Ns: "ns." + parent, Mbox: "admin." + parent, Serial: 1, Refresh: 900, Retry: 600, Expire: 86400, Minttl: 600}}
+	default:
+		m.Rcode = codes()[v.verb]
+	}
+	reply(w, m)
+	return true
 }
 
 func matching(rrs []dns.RR, q dns.Question) (found []dns.RR) {

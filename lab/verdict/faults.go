@@ -54,100 +54,12 @@ func drawSet(seed uint64) set {
 	r := rand.New(rand.NewPCG(seed, 2026))
 	s := set{seed: seed}
 	for range []int{0, 1, 1, 1, 2, 2, 2, 3, 3, 3}[r.IntN(10)] {
-		s.faults = append(s.faults, pick(r, onPath, onPath, onPath, inDNS, inDNS, ofController, ofDatabase, ofLogin)(r))
+		s.faults = append(s.faults, pick(r, onPath, onPath, onPath, inDNS, inDNS, inDNS, ofController, ofDatabase, ofDatabase, ofLogin)(r))
 	}
 	return s
 }
 
 func pick[T any](r *rand.Rand, all ...T) T { return all[r.IntN(len(all))] }
-
-// address of a host of the lab, and its IPv6 one.
-func addresses(host string) (v4, v6 string) {
-	switch host {
-	case "dc1":
-		return "10.77.0.10", "fd77::10"
-	case "dc2":
-		return "10.77.1.11", "fd77:0:0:1::11"
-	case "on":
-		return "10.77.2.10", "fd77:0:0:2::10"
-	case "db":
-		return "10.77.3.20", "fd77:0:0:3::20"
-	}
-	return "10.77.4.2", "fd77:0:0:4::2" // ns
-}
-
-// placesOf returns the addresses as a probe's ID has them.
-func placesOf(host, port string) []string {
-	v4, v6 := addresses(host)
-	if strings.Contains(host, ".") {
-		v4, v6 = host, ""
-	}
-	if port == "any" {
-		return []string{v4 + ":", "[" + v6 + "]:"}
-	}
-	return []string{v4 + ":" + port, "[" + v6 + "]:" + port}
-}
-
-// codesOf are the codes by which trouble on the way to a service is named.
-func codesOf(port string) []string {
-	all := []string{"server-down", "host-offline", "ipv6-broken", "path-lossy", "server-slow"}
-	dns := []string{"dns-server-silent", "dns-udp-blocked", "dns-tcp-blocked", "dns-filtered", "dns-zone-missing", "dns-refused", "endpoint-unresolvable", "names-differ"}
-	kdc := []string{"kdc-silent", "kdc-hung", "kdc-refused", "kdc-tcp-blocked", "kdc-udp-blocked", "kdc-large-messages-lost", "realm-unreachable", "trust-realm-unreachable",
-		"dns-srv-stale"}
-	db := []string{"db-silent", "db-refused", "db-connection-cut", "db-auth-timeout", "db-path-mtu"}
-	switch port {
-	case "53":
-		return append(all, dns...)
-	case "88":
-		return append(append(all, kdc...), "db-auth-timeout")
-	case "464":
-		return append(all, "kpasswd-blocked")
-	case "3306":
-		return append(all, db...)
-	}
-	return slices.Concat(all, dns, kdc, db, []string{"kpasswd-blocked"})
-}
-
-// onPath is something on the way to a server.
-func onPath(r *rand.Rand) fault {
-	host := pick(r, "dc1", "dc1", "dc2", "on", "db", "db", "ns")
-	port := map[string][]string{"dc1": {"88", "88", "53", "464", "any"}, "dc2": {"88", "88", "53", "464", "any"}, "on": {"88", "88", "53", "464", "any"},
-		"db": {"3306"}, "ns": {"53"}}[host]
-	p := pick(r, port...)
-	proto := pick(r, "any", "udp", "tcp", "tcp")
-	if host == "db" {
-		proto = "tcp"
-	}
-	where := host
-	if v4, v6 := addresses(host); r.IntN(4) == 0 {
-		where = pick(r, v4, v6)
-	}
-	f := fault{codes: codesOf(p), places: placesOf(host, p)}
-	switch r.IntN(11) {
-	case 0, 1:
-		f.do = [][]string{{"fault", "drop", proto, p, where}}
-	case 2:
-		f.do = [][]string{{"fault", "reject", proto, p, where}}
-	case 3:
-		f.do = [][]string{{"fault", "admin", proto, p, where}}
-	case 4:
-		f.do = [][]string{{"fault", "rst", "tcp", p, where}}
-	case 5:
-		f.do = [][]string{{"fault", "dropreply", proto, p, where}}
-	case 6, 7:
-		f.do = [][]string{{"fault", "loss", proto, p, fmt.Sprint(5 * (1 + r.IntN(10))), where}}
-	case 8:
-		f.do = [][]string{{"fault", "bigdrop", proto, p, fmt.Sprint(pick(r, 140, 600, 1000, 1300, 1450)), where}}
-	case 9:
-		f.do = [][]string{{"fault", pick(r, "unreach", "prohibit", "blackhole"), host}}
-		f.codes, f.places = codesOf("any"), placesOf(host, "any")
-	case 10:
-		port := pick(r, "53", "88", "3306")
-		f.do = [][]string{{"fault", "delay", pick(r, "udp", "tcp", "tcp"), port, fmt.Sprint(pick(r, 60, 400, 1000, 2000))}}
-		f.codes, f.places = codesOf(port), []string{":" + port}
-	}
-	return f
-}
 
 const (
 	corp     = "corp.example.com"
@@ -155,7 +67,7 @@ const (
 	database = "mycluster.cluster-abc123." + rds
 )
 
-// inDNS is something that DNS servers say.
+// inDNS is something that DNS servers say, or that the client's hosts file does.
 func inDNS(r *rand.Rand) fault {
 	zone := pick(r, corp, corp, "onprem.local", rds, database)
 	host := pick(r, "ns", "ns", "dc1", "dc2", "dc1,dc2")
@@ -165,57 +77,108 @@ func inDNS(r *rand.Rand) fault {
 	if zone == "onprem.local" && host != "ns" {
 		host = "on"
 	}
-	realms := []string{"dns-zone-missing", "realm-not-in-dns", "dns-refused", "dns-servers-disagree", "dns-srv-missing", "dns-srv-stale", "dns-filtered",
-		"kdc-unresolvable", "endpoint-unresolvable", "names-differ", "kdc-silent", "kdc-refused", "db-silent", "db-refused"}
-	f := fault{codes: realms, bends: map[string][]string{}, places: append(placesOf("ns", "53"), "unresolved")}
+	f := fault{bends: map[string][]string{}, places: append(placesOf("ns", "53"), "unresolved"), codes: []string{"dns-zone-missing", "realm-not-in-dns",
+		"dns-refused", "dns-servers-disagree", "dns-srv-missing", "dns-srv-stale", "dns-filtered", "kdc-unresolvable", "endpoint-unresolvable", "names-differ",
+		"kdc-silent", "kdc-refused", "kdc-wrong-realm", "db-silent", "db-refused", "db-not-mysql", "ipv6-broken", "server-down", "host-offline", "login-slow"}}
 	var rule string
-	switch r.IntN(8) {
+	switch r.IntN(12) {
 	case 0, 1:
-		rule = pick(r, "nxdomain", "servfail", "refuse") + "=" + zone
+		rule = pick(r, "nxdomain", "servfail", "refuse", "empty", "drop") + "=" + zone
 	case 2:
-		rule = "nxdomain=" + pick(r, "_udp."+corp, "_tcp."+corp, "_kerberos._udp."+corp, "_kerberos._tcp."+corp, "_kpasswd._udp."+corp)
+		rule = pick(r, "nxdomain=", "drop=") + pick(r, "_udp."+corp, "_tcp."+corp, "_kerberos._udp."+corp, "_kerberos._tcp."+corp, "_kpasswd._udp."+corp)
 	case 3:
 		rule = "add=_kerberos._" + pick(r, "udp", "tcp") + "." + corp + ". 600 IN SRV 0 100 88 dc9." + corp + "."
-	case 4: // a record that is stale
-		rule = "set=" + pick(r, "dc1", "dc2") + "." + corp + ". 600 IN A 10.77.0.99"
-		f.places = append(f.places, "10.77.0.99:")
-	case 5:
-		rule = "add=" + pick(r, "dc1", "dc2") + "." + corp + ". 600 IN A 10.77.0.99"
-		f.places = append(f.places, "10.77.0.99:")
-	case 6: // the database has a dead address, too or alone
-		host, rule = "ns", pick(r, "add", "set")+"="+database+". 600 IN A 10.77.3.99"
-		f.places = append(f.places, "10.77.3.99:")
+	case 4, 5: // a record that is stale, or of another machine, alone or beside the right one
+		name, to := pick(r, "dc1", "dc2")+"."+corp+".", deadOrOther(r, "10.77.0.99", "fd77::99")
+		rule = pick(r, "set=", "add=") + name + " 600 IN " + to
+		f.places = append(f.places, addressIn(to)+":")
+	case 6:
+		to := deadOrOther(r, "10.77.3.99", "fd77:0:0:3::99")
+		host, rule = "ns", pick(r, "add", "set")+"="+database+". 600 IN "+to
+		f.places = append(f.places, addressIn(to)+":")
 	case 7:
-		rule = "servfail=" + pick(r, "dc1.", "dc2.") + corp
+		rule = pick(r, "servfail=", "empty=", "drop=") + pick(r, "dc1.", "dc2.") + corp
+	case 8: // one type of record is filtered
+		rule = pick(r, "SRV", "SRV", "SOA", "AAAA", "A") + ":" + pick(r, "drop", "refuse", "empty", "servfail") + "=" + zone
+	case 9:
+		rule = "slow=" + pick(r, "300ms", "2s", "4s", "6s")
+		f.codes = append(f.codes, "server-slow", "dns-server-silent")
+	case 10:
+		rule = pick(r, "parent=", "truncate=") + zone
+	case 11:
+		a := pick(r, "10.77.0.99", "10.77.0.10", "10.77.1.11", "10.77.2.10", "fd77::99")
+		name := pick(r, "dc1."+corp, "dc2."+corp)
+		if r.IntN(3) == 0 {
+			a, name = pick(r, "10.77.3.99", "10.77.3.20", "10.77.0.10", "fd77:0:0:3::99"), database
+		}
+		f.do, f.places = [][]string{{"fault", "hosts", a, name}}, append(f.places, bracketed(a)+":")
+		return f
 	}
-	for _, h := range strings.Split(host, ",") {
+	for h := range strings.SplitSeq(host, ",") {
 		f.bends[h] = append(f.bends[h], rule)
 		f.places = append(f.places, placesOf(h, "53")...)
 	}
 	return f
 }
 
+// deadOrOther is the type and the data of an address record: where nothing is, or of a machine that is something else.
+func deadOrOther(r *rand.Rand, dead4, dead6 string) string {
+	return pick(r, "A "+dead4, "A "+dead4, "A 10.77.2.10", "A 10.77.5.10", "AAAA "+dead6)
+}
+
+func addressIn(record string) string {
+	_, a, _ := strings.Cut(record, " ")
+	return bracketed(a)
+}
+
+func bracketed(a string) string {
+	if strings.Contains(a, ":") {
+		return "[" + a + "]"
+	}
+	return a
+}
+
 // ofController is a state of a domain controller.
 func ofController(r *rand.Rand) fault {
 	host := pick(r, "dc1", "dc2", "on")
+	asked := append(placesOf(host, "any"), append(placesOf("ns", "53"), "unresolved")...) // the resolver asks it
 	switch r.IntN(4) {
 	case 0:
 		return fault{do: [][]string{{"dc", "freeze", host}}, codes: append(codesOf("88"), "kpasswd-blocked"), places: placesOf(host, "any")}
 	case 1:
-		return fault{do: [][]string{{"dc", "stop", host}}, codes: codesOf("any"), places: placesOf(host, "any")}
+		return fault{do: [][]string{{"dc", "stop", host}}, codes: codesOf("any"), places: asked}
 	}
-	return fault{do: [][]string{{"dc", "skew", fmt.Sprint(pick(r, 600, -600, 120)), host}}, codes: []string{"clock-skew", "clock-skew-one-kdc"}, places: placesOf(host, "any")}
+	return fault{do: [][]string{{"dc", "skew", fmt.Sprint(pick(r, 600, -600, 120)), host}}, codes: []string{"clock-skew", "clock-skew-one-kdc"},
+		places: placesOf(host, "any")}
 }
 
-// ofDatabase is a state of the database.
+// ofDatabase is a state of the database, its certificate, its accounts or its service principal.
 func ofDatabase(r *rand.Rand) fault {
-	f := func(code string, do ...string) fault {
-		return fault{do: [][]string{do}, codes: []string{code}, places: placesOf("db", "3306")}
+	f := func(codes string, do ...[]string) fault {
+		return fault{do: do, codes: strings.Fields(codes), places: placesOf("db", "3306")}
 	}
+	do := func(args ...string) []string { return args }
+	who := pick(r, "alice", "carol")
+	sql := func(statement string) []string { return do("db", "sql", fmt.Sprintf(statement, who)) }
 	return pick(r,
-		f("db-tls-untrusted", "db", "cert", "expired"), f("db-tls-untrusted", "db", "cert", "othername"), f("db-tls-untrusted", "db", "cert", "otherca"),
-		f("db-certificate-expiring", "db", "cert", "expiring"), f("db-ticket-rejected", "db", "keytab", "wrong"), f("db-host-denied", "db", "deny"),
-		f("db-refused", "db", "stop"), f("db-host-blocked", "db", "block"), f("service-unknown", "user", "spn", "drop"))
+		f("db-tls-untrusted", do("db", "cert", pick(r, "expired", "othername", "otherca"))),
+		f("db-tls-untrusted", do("db", "cert", pick(r, "expired", "othername", "otherca"))),
+		f("db-certificate-expiring", do("db", "cert", "expiring")),
+		f("db-ticket-rejected", do("db", "keytab", "wrong")),
+		f("db-host-denied", do("db", "deny")),
+		f("db-refused", do("db", "stop")),
+		f("db-host-blocked", do("db", "block")),
+		f("db-silent", do("db", "freeze")),
+		f("db-too-many-connections", do("db", "full")),
+		f("db-tls-required", do("db", "conf", "skip-ssl")),
+		f("ticket-rc4", do("db", "keytab", "default"), do("db", "conf", "gssapi_principal_name=mysql/default."+corp+"@CORP.EXAMPLE.COM")),
+		f("db-account-locked", sql("ALTER USER '%s'@'%%' ACCOUNT LOCK")),
+		f("db-account-unknown db-access-denied", sql("DROP USER '%s'@'%%'")),
+		f("db-account-unknown db-access-denied", sql("ALTER USER '%s'@'%%' IDENTIFIED BY 'Other-1'")),
+		f("db-access-denied", sql("ALTER USER '%s'@'%%' IDENTIFIED VIA gssapi USING 'somebody.else@CORP.EXAMPLE.COM'")),
+		f("service-unknown", do("user", "spn", "drop")),
+		f("db-ticket-rejected", do("user", "spn", "move")),
+		f("service-duplicate service-unknown", do("user", "spn", "twice")))
 }
 
 // ofLogin is a state of the account or of the secret.

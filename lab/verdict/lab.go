@@ -15,15 +15,17 @@ import (
 	"time"
 )
 
-// lab is the running lab, and a folder for what a set leaves.
+// lab is a running lab, and a folder for what a set leaves.
 type lab struct {
 	name, state, dir, agent string
-	restarted               bool // a controller was, or is to be by healing
+	now                     map[string][]string // what is wrong there, by what heals it; nil: not known
 }
 
-func newLab(ctx context.Context, agent string) (*lab, error) {
-	l := &lab{name: cmp.Or(os.Getenv("LAB_NAME"), "lab"), agent: agent}
-	l.state = cmp.Or(os.Getenv("LAB_STATE"), "/var/tmp/krb-"+l.name)
+func newLab(ctx context.Context, name, agent string) (*lab, error) {
+	l := &lab{name: name, agent: agent, state: "/var/tmp/krb-" + name}
+	if name == os.Getenv("LAB_NAME") {
+		l.state = cmp.Or(os.Getenv("LAB_STATE"), l.state)
+	}
 	dir, err := os.MkdirTemp("", "verdict-")
 	if err != nil {
 		return nil, err
@@ -34,7 +36,7 @@ func newLab(ctx context.Context, agent string) (*lab, error) {
 	}
 	// The host was healthy before: kerbagent knows the secrets of its logins as accepted.
 	if r, err := l.check(ctx, set{}, filepath.Join(dir, "healthy")); err != nil || r.Verdict != "ok" {
-		return nil, fmt.Errorf("the healthy lab: verdict %q, %v, %w", r.Verdict, r.Findings, err)
+		return nil, fmt.Errorf("the healthy lab %s: verdict %q, %v, %w", name, r.Verdict, r.Findings, err)
 	}
 	return l, nil
 }
@@ -46,6 +48,7 @@ func (l *lab) sh(ctx context.Context, args ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "lab/lab.sh", args...)
+	cmd.Env = append(os.Environ(), "LAB_NAME="+l.name, "LAB_STATE="+l.state)
 	cmd.WaitDelay = time.Second
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("lab.sh %s: %w\n%s", strings.Join(args, " "), err, out)
@@ -53,38 +56,97 @@ func (l *lab) sh(ctx context.Context, args ...string) error {
 	return nil
 }
 
-func (l *lab) heal(ctx context.Context) error { return l.sh(ctx, "heal") }
-
-// make puts the lab into the state of a set. Only what is dirty takes time to undo.
-func (l *lab) make(ctx context.Context, s set) error {
-	if err := l.heal(ctx); err != nil {
+func (l *lab) heal(ctx context.Context) error {
+	l.now = nil
+	if err := l.sh(ctx, "heal"); err != nil {
 		return err
 	}
-	if l.restarted { // its KDC may take connections before it answers
-		l.restarted = false
-		for range 10 {
-			if r, err := l.check(ctx, set{}, filepath.Join(l.dir, "state")); err == nil && r.Verdict == "ok" {
-				break
-			}
-		}
-	}
-	bends := map[string][]string{}
+	l.now = map[string][]string{}
+	return nil
+}
+
+// parts are the kinds of faults in the order in which they are made: what is made
+// with the network's help comes before what spoils the network.
+func parts() []string { return []string{"db", "user", "dc", "dns", "fault"} }
+
+// wanted are the commands that make a set, by their part.
+func wanted(s set) map[string][][]string {
+	out, bends := map[string][][]string{}, map[string][]string{}
 	for _, f := range s.faults {
 		for _, c := range f.do {
-			l.restarted = l.restarted || c[0] == "dc"
-			if err := l.sh(ctx, c...); err != nil {
-				return err
-			}
+			out[c[0]] = append(out[c[0]], c)
 		}
 		for h, rules := range f.bends {
 			bends[h] = append(bends[h], rules...)
 		}
 	}
 	for _, h := range slices.Sorted(maps.Keys(bends)) {
-		if err := l.sh(ctx, append([]string{"dns", "bend", h}, bends[h]...)...); err != nil {
+		out["dns"] = append(out["dns"], append([]string{"dns", "bend", h}, bends[h]...))
+	}
+	return out
+}
+
+// make puts the lab into the state of a set. A part that is as it should be stays as it is:
+// a domain controller takes seconds to start.
+func (l *lab) make(ctx context.Context, s set) error {
+	if l.now == nil {
+		if err := l.heal(ctx); err != nil {
 			return err
 		}
 	}
+	want := wanted(s)
+	anew := false // what is made later is made again
+	for _, part := range parts() {
+		var now []string
+		for _, c := range want[part] {
+			now = append(now, strings.Join(c, "\x00"))
+		}
+		if slices.Equal(now, l.now[part]) && (!anew || len(now) == 0) {
+			continue
+		}
+		if err := l.part(ctx, part, now, want[part]); err != nil {
+			l.now = nil
+			return err
+		}
+		anew = anew || len(now) > 0
+	}
+	return nil
+}
+
+// part heals a part, where something is wrong with it, and then makes what is wanted.
+func (l *lab) part(ctx context.Context, part string, now []string, commands [][]string) error {
+	if was := l.now[part]; len(was) > 0 {
+		if err := l.clear(ctx, part); err != nil {
+			return err
+		}
+	}
+	if len(now) > 0 { // what spoils the network would be in the way
+		for _, later := range parts()[slices.Index(parts(), part)+1:] {
+			if len(l.now[later]) > 0 {
+				if err := l.clear(ctx, later); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	for _, c := range commands {
+		if err := l.sh(ctx, c...); err != nil {
+			return err
+		}
+	}
+	l.now[part] = now
+	return nil
+}
+
+func (l *lab) clear(ctx context.Context, part string) error {
+	verb := "heal"
+	if part == "dns" || part == "fault" {
+		verb = "clear"
+	}
+	if err := l.sh(ctx, part, verb); err != nil {
+		return err
+	}
+	l.now[part] = nil
 	return nil
 }
 
@@ -148,7 +210,7 @@ const spn = "mysql/" + database + "@CORP.EXAMPLE.COM"
 
 // programs logs a user in with MIT's and MariaDB's programs.
 func (l *lab) programs(ctx context.Context, u user, n int) (f fate) {
-	env := []string{"KRB5CCNAME=FILE:" + filepath.Join(l.dir, fmt.Sprintf("cc-%s-%d", strings.ReplaceAll(u.principal, "/", "_"), n)), "LC_ALL=C"}
+	env := []string{"KRB5CCNAME=FILE:" + filepath.Join(l.dir, fmt.Sprintf("cc-%s-%d", u.principal, n)), "LC_ALL=C"}
 	name, _, _ := strings.Cut(u.principal, "@")
 	kinit, password := []string{"kinit", u.principal}, ""
 	if u.keytab != "" {
@@ -156,9 +218,8 @@ func (l *lab) programs(ctx context.Context, u user, n int) (f fate) {
 	} else if b, err := os.ReadFile(u.secret); err == nil {
 		password = string(b) + "\n"
 	}
-	steps := [][]string{kinit, {"kvno", spn},
-		{"mariadb", "--no-defaults", "--connect-timeout=10", "-h", database, "-u", name, "--ssl-ca=" + filepath.Join(l.state, "db", "tls", "ca.pem"), "--ssl-verify-server-cert",
-			"-e", "SELECT CURRENT_USER()"}}
+	steps := [][]string{kinit, {"kvno", spn}, {"mariadb", "--no-defaults", "--connect-timeout=10", "-h", database, "-u", name,
+		"--ssl-ca=" + filepath.Join(l.state, "db", "tls", "ca.pem"), "--ssl-verify-server-cert", "-e", "SELECT CURRENT_USER()"}}
 	for i, step := range steps {
 		stdin := ""
 		if i == 0 {
