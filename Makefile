@@ -197,8 +197,13 @@ bench: programs lab-up ## kerbagent against the guide by hand, kinit + mariadb, 
 	@lab/lab.sh bench
 
 .PHONY: bench-fleet
-bench-fleet: ## what 2,000 and 10,000 hosts ask of each server: always, when all start at once, when a controller dies
+bench-fleet: ## what 2,000 and 10,000 hosts ask of each server: always, when all start or reload at once, when a controller dies
 	@for hosts in 2000 10000; do go test -count=1 -v -run '^TestFleet$$' ./internal/plan -fleet $$hosts | sed -n 's/^ *fleet_test.go:[0-9]*: //p;/^--- FAIL/p;/^FAIL/p'; done
+
+.PHONY: bench-prometheus
+bench-prometheus: programs ## Debian's Prometheus with 500 hosts: memory, CPU, samples a second, rules, each dashboard's slowest query
+	@go test -count=1 -v -tags prometheus -run '^TestPrometheusFleet$$' ./dashboards -fleet-hosts 500 -fleet-every 15s -fleet-for 4m | \
+	  sed -n 's/^ *fleet_prometheus_test.go:[0-9]*: //p;/^--- FAIL/p;/^FAIL/p'
 
 # How long the daemon is soaked, and how often check is asked: healthy a hundred times, then every fault made, found and healed.
 SOAK ?= 1h

@@ -88,25 +88,35 @@ func newHost(t *testing.T, name string, fault diagnose.Code, level metrics.Optio
 // round climbs the ladder once, as the daemon does all the time.
 func (h *host) round(t *testing.T) {
 	t.Helper()
+	h.show(h.metrics, h.look(t))
+}
+
+// look asks everything once.
+func (h *host) look(t *testing.T) []probe.Result {
+	t.Helper()
 	results := check.Run(t.Context(), h.world.Config(), h.env)
-	results = append(results, probe.Begin(probe.ID{Kind: probe.Krb5Conf, Target: "/etc/krb5.conf"}, h.env.Now).OK())
+	return append(results, probe.Begin(probe.ID{Kind: probe.Krb5Conf, Target: "/etc/krb5.conf"}, h.env.Now).OK())
+}
+
+// show hands to metrics what the daemon of a host with these results hands them.
+func (h *host) show(m *metrics.Metrics, results []probe.Result) {
 	var targets []probe.Target
 	for _, r := range results {
 		targets = append(targets, probe.Target{ID: r.ID, Facts: r.Facts})
 	}
-	h.metrics.Track(targets)
+	m.Track(targets)
 	for _, r := range results {
-		h.metrics.Observe(r)
+		m.Observe(r)
 	}
-	h.metrics.Findings(check.Explain(h.world.Config(), results, h.env.Now()).Findings)
+	m.Findings(check.Explain(h.world.Config(), results, h.env.Now()).Findings)
 	for _, l := range h.world.Config().Logins {
-		h.metrics.Breaker(l.User+"@"+l.Realm, false)
+		m.Breaker(l.User+"@"+l.Realm, false)
 	}
 	for _, d := range h.world.Config().Databases {
-		h.metrics.Unfinished(d.Name, 0)
+		m.Unfinished(d.Name, 0)
 	}
-	h.metrics.Krb5Conf(true)
-	h.metrics.Reloaded(true, h.env.Now())
+	m.Krb5Conf(true)
+	m.Reloaded(true, h.env.Now())
 }
 
 // server is a running Prometheus.

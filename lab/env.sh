@@ -30,6 +30,8 @@ SVCPW='Svc-Passw0rd1'       # service accounts
 DBPW='Pw-User1'             # database users with a password
 RDS=mycluster.cluster-abc123.us-east-1.rds.amazonaws.com   # the database's name as an RDS endpoint would have it
 SPN=mysql/$RDS              # and its service principal, held by svc-mysql in CORP
+ZONE=abc123.${RDS#*.cluster-abc123.}                       # what an instance's name ends with
+CLUSTERPORT=3310            # where the same names lead to a cluster of three: mycluster-1, -2 and -3
 
 # Network namespaces: router, client, DCs of CORP, DC of ONPREM, database, VPC resolver, MIT's and Heimdal's KDC.
 RT=$N-rt CL=$N-cl DC1=$N-dc1 DC2=$N-dc2 ON=$N-on DB=$N-db NS=$N-ns MIT=$N-mit HEIM=$N-heim
@@ -49,6 +51,13 @@ addr_of() {
   for h in $HOSTS; do if [ "${h%%:*}" = "$N-$1" ]; then echo "${h##*:}"; return 0; fi; done
   return 1
 }
+
+# The instances of the cluster: 1 is the database itself, 2 and 3 are MariaDBs beside it.
+db_dir() { if [ "$1" = 1 ]; then echo "$ST/db"; else echo "$ST/db$1"; fi; }
+db_addr() { echo "${IP_DB%.*}.$((19 + $1))"; }             # .20, .21, .22
+db_host() { echo "mycluster-$1.$ZONE"; }
+# each announces a service of its own; the first by the cluster's name
+db_spn() { if [ "$1" = 1 ]; then echo "$SPN"; else echo "mysql/$(db_host "$1")"; fi; }
 
 # etc_locked FUNCTION: what labs side by side share in /etc is changed by one of them at a time
 etc_locked() { { flock 9; "$1"; } 9< /etc; }

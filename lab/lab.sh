@@ -12,11 +12,11 @@
 #   lab.sh break CODE          makes what this finding code is about, and prints the flags that `kerbagent check` is to be
 #                              run with, one a line; `break none` for the healthy lab, `break --list` for the codes
 #   lab.sh heal                puts everything right again
-#   lab.sh fault|dns|dc|db|user ...     single faults; without an argument each prints how
+#   lab.sh fault|dns|dc|db|cluster|user ...     single faults; without an argument each prints how
 #   lab.sh extra systemd|mysqld97       a systemd container on the client's network; Oracle's mysqld 9.7 on the database host
 #   lab.sh sd CMD...           runs CMD inside the systemd container
 #   lab.sh mysql97 CMD...      runs a program of Oracle MySQL 9.7 on the client host (extra mysqld97 makes its root)
-#   lab.sh tool delayq|dnsd    builds a helper on first use and prints its path
+#   lab.sh tool delayq|dnsd|front    builds a helper on first use and prints its path
 set -euo pipefail
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)
 usage() { sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; }
@@ -31,7 +31,7 @@ locked() { exec flock -o -w 600 "$ST/.lock" "$@"; }
 case $cmd in
   install) exec "$LAB/bin/install.sh" "$@" ;;
   up | down | smoke | extra) locked "$LAB/bin/$cmd.sh" "$@" ;;
-  smoke-faults | bench | status | break | heal | fault | dns | dc | db | user | sd | mysql97) exec "$LAB/bin/$cmd.sh" "$@" ;;
+  smoke-faults | bench | status | break | heal | fault | dns | dc | db | cluster | user | sd | mysql97) exec "$LAB/bin/$cmd.sh" "$@" ;;
   cl) exec ip netns exec "$CL" "$@" ;;
   tool) [ -d "$LAB/${1:?name of a helper}" ] || die "no helper $1"; go_tool "$1" ;;
   *) usage >&2; exit 2 ;;

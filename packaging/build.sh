@@ -10,6 +10,7 @@ set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 NFPM=github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.0 # the newest whose dependencies can all be had
 
+die() { echo "build: $*" >&2; exit 1; }
 out=$(mkdir -p "${1:-dist}" && cd "${1:-dist}" && pwd -P)
 if [ -z "${STAGE:-}" ]; then STAGE=$(mktemp -d); trap 'rm -rf "$STAGE"' EXIT; fi
 export STAGE CGO_ENABLED=0
@@ -23,6 +24,8 @@ package_version() {
   local v
   v=$(go version -m "$1" | awk '$1 == "mod" { print $3 }')
   v=${v#v}
+  # Go looks for a directory .git: of a worktree (git worktree add) or an unpacked archive it knows no version.
+  [[ $v =~ ^[0-9]+\. ]] || die "Go cannot tell the version here: build in a clone (git clone), not in a worktree or an unpacked archive"
   case $v in *-*) v=${v%%-*}~$(tr - . <<< "${v#*-}") ;; esac
   echo "$v"
 }

@@ -92,7 +92,7 @@ type Daemon struct {
 	sched     *schedule.Scheduler
 	users     *users
 	notes     notes
-	seldom    seldom
+	turns     *turns
 	status    status
 	reloading sync.Mutex // one reload at a time
 }
@@ -110,7 +110,7 @@ func newDaemon(o Options) (*Daemon, error) {
 		o.perHour = config.MaxLoginsAnHour
 	}
 	d := &Daemon{o: o, started: o.Now(), results: results.New(o.Now), record: guard.OnDisk(o.StateDir, recordClock, o.perHour)}
-	d.guard = guard.New(d.record, guard.Options{Repeats: true, Host: o.Host, Now: o.Now, Clock: o.clock, Delayed: d.delayed})
+	d.guard = guard.New(d.record, guard.Options{Repeats: true, Host: o.Host, Now: o.Now, Clock: o.clock, Delayed: func(user string, wait time.Duration) { d.turns.ofUser(user, wait) }})
 	cfg, err := o.Load()
 	if err != nil {
 		return nil, err
@@ -129,6 +129,7 @@ func newDaemon(o Options) (*Daemon, error) {
 	d.explainer = explain.New(explain.Options{Log: d.o.Log, Results: d.results, Metrics: d.metrics, Recorder: d.recorder,
 		Settings: d.settings, Headline: d.status.show, Recorded: func(err error) { d.notes.set(noteRecord, err) }})
 	d.planning = &planning{setup: first, known: d.names.Known, apply: d.apply}
+	d.turns = &turns{host: o.Host, planning: d.planning, names: &d.names, results: d.results, sched: d.sched}
 	d.metrics.Reloaded(true, o.Now())
 	return d, nil
 }

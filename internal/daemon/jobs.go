@@ -79,7 +79,7 @@ func (d *Daemon) apply(s *setup, before, jobs []plan.Job) {
 	d.sched.Set(scheduled)
 	for _, t := range tasks {
 		if len(t.Asks) == 0 && d.results.Due(t.Key) {
-			d.soon(plan.Pull{Key: t.Key, Within: s.planner.FirstNames()}) // what the others wait for: who is to be asked
+			d.turns.soon(plan.Pull{Key: t.Key, Within: s.planner.FirstNames()}) // what the others wait for: who is to be asked
 		}
 	}
 	for _, j := range jobs {
@@ -89,7 +89,7 @@ func (d *Daemon) apply(s *setup, before, jobs []plan.Job) {
 			d.sched.Soon(j.Key)
 		}
 	}
-	d.start(s, before, jobs)
+	d.turns.start(s, before, jobs)
 	d.explainer.Soon()
 }
 
@@ -106,23 +106,6 @@ func (d *Daemon) pending(jobs []plan.Job) (out []probe.Result) {
 		}
 	}
 	return out
-}
-
-// start pulls forward the jobs that are new, so that the first round is over soon.
-func (d *Daemon) start(s *setup, before, jobs []plan.Job) {
-	had := map[string]bool{}
-	for _, j := range before {
-		had[j.Key] = true
-	}
-	for _, p := range s.planner.First(jobs) {
-		if !had[p.Key] {
-			time.AfterFunc(p.At(d.o.Host), func() {
-				if d.results.Due(p.Key) { // its beat has not come first
-					d.sched.Soon(p.Key)
-				}
-			})
-		}
-	}
 }
 
 // ended takes note that a job has run.
@@ -193,7 +176,7 @@ func (d *Daemon) do(ctx context.Context, s *setup, j plan.Job) {
 	j.Ask(ctx, d.o.Now, due, nil, func(res probe.Result) {
 		d.guard.Heard(res, j.Beat, j.OddPort)
 		if s.keeper.Observe(res) {
-			d.lookAtKrb5ConfSoon()
+			d.turns.krb5Conf()
 		}
 		d.put(ctx, res, j.EveryOf(slices.IndexFunc(j.Targets, func(t probe.Target) bool { return t.ID == res.ID })))
 	})
@@ -234,14 +217,4 @@ func (d *Daemon) putWhole(ctx context.Context, res probe.Result, parts []probe.R
 		d.put(ctx, r, every)
 	}
 	return true
-}
-
-// lookAtKrb5ConfSoon runs the job of the krb5.conf out of turn.
-func (d *Daemon) lookAtKrb5ConfSoon() {
-	_, jobs := d.planning.plan()
-	for _, j := range jobs {
-		if _, is := j.Probes[0].(krb5file.Probe); is {
-			d.sched.Soon(j.Key)
-		}
-	}
 }

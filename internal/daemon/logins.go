@@ -123,18 +123,6 @@ func askedForPassword(res probe.Result) bool {
 	return res.Outcome == probe.Failed && res.Reason == probe.ReasonDBOtherPlugin && res.Facts[probe.FactFailedAt] == probe.AtDatabase
 }
 
-// delayed runs a user's logins once a changed secret may be tried.
-func (d *Daemon) delayed(user string, wait time.Duration) {
-	time.AfterFunc(wait, func() {
-		_, jobs := d.planning.plan()
-		for _, j := range jobs {
-			if j.Login.User != "" && j.Instance == "" && j.Login.Principal() == user {
-				d.sched.Soon(j.Key)
-			}
-		}
-	})
-}
-
 // countUnfinished shows how many handshakes with a database are held against this host.
 func (d *Daemon) countUnfinished(ctx context.Context, s *setup, db config.Database) {
 	endpoint, _ := s.cfg.Database(db.Name)

@@ -84,6 +84,7 @@ func may() map[string][]string {
 		"krb5/client":                   {"krb5/der", "krb5/kdcwire", "krb5/keys"},
 		"krb5/krb5test":                 {"krb5/kdcwire", "krb5/keys"},
 		"lab/":                          {"lab/"},
+		"lab/front":                     {"internal/bootstrap/mysqlfront"},
 		"lab/bench":                     {"lab/capture", "mysql", "mysql/kerberos", "krb5/client", "probe", "probe/", "internal/diagnose", "internal/results", "internal/metrics", "internal/schedule"},
 
 		"internal/bootstrap/aduser/ldaptest": {"krb5/krb5test"},

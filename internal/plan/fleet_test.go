@@ -241,20 +241,29 @@ func (f *fleet) asks(a netip.Addr, at time.Duration) {
 	}
 }
 
-// run counts what one host asks, from its start on. A machine is dead from a moment
-// on, where dead is valid.
-func (f *fleet) run(host string, starts, ends time.Duration, dead netip.Addr, dies time.Duration) {
+// life is a part of a host's time with one plan.
+type life struct {
+	from, to time.Duration
+	// anew: nothing is known at first, as after a start, or a reload that changes every
+	// realm. Otherwise the names are known, and each job waits for its beat.
+	anew bool
+	dead netip.Addr // a machine that is dead from a moment on, where valid
+	dies time.Duration
+}
+
+// run counts what one host asks in a part of its time.
+func (f *fleet) run(host string, l life) {
 	after := map[string]time.Duration{} // when each key was last pulled, as the daemon's seldom
 	failed := map[probe.ID]bool{}
 	var ask func(j Job, at time.Duration, n int)
 	ask = func(j Job, at time.Duration, n int) {
 		for i, one := range j.Probes {
-			if k, is := one.(kdc.Probe); is && k.Large && (at >= dies && k.Address.Addr() == dead || n%int(j.EveryOf(i)/j.Beat) != 0) {
+			if k, is := one.(kdc.Probe); is && k.Large && (at >= l.dies && k.Address.Addr() == l.dead || n%int(j.EveryOf(i)/j.Beat) != 0) {
 				continue
 			}
 			id := j.Targets[i].ID
 			f.asks(id.Address.Addr(), at)
-			if id.Address.Addr() != dead || at < dies || failed[id] {
+			if id.Address.Addr() != l.dead || at < l.dies || failed[id] {
 				continue
 			}
 			failed[id] = true
@@ -277,27 +286,28 @@ func (f *fleet) run(host string, starts, ends time.Duration, dead netip.Addr, di
 		first[pull.Key] = pull.At(host)
 	}
 	lookUp := func(s discover.Search) time.Duration { return Pull{Key: s.Key(), Within: f.p.FirstNames()}.At(host) }
-	names := lookUp(f.costs[0].Search) // whoever is to be asked is known from then on
+	known := l.from // since when it is known who is to be asked
+	if l.anew {
+		known += lookUp(f.costs[0].Search)
+	}
 	for _, j := range f.jobs {
 		if j.Every != j.Beat || !j.Targets[0].ID.Address.IsValid() {
 			continue // logins and databases
 		}
-		place := schedule.Place(host, j.Key, j.Beat)
-		if at := starts + names + first[j.Key]; starts >= 0 && place > at-starts {
-			ask(j, at, 0)
+		at := beat(host, j.Key, j.Beat, known)
+		if pulled := known + first[j.Key]; l.anew && pulled < at && pulled < l.to {
+			ask(j, pulled, 0)
 		}
-		for n := int((starts - place) / j.Beat); place+time.Duration(n)*j.Beat < ends; n++ {
-			if at := place + time.Duration(n)*j.Beat; at >= starts+names {
-				ask(j, at, n+int(schedule.Place(host, "large"+j.Key, 1000)))
-			}
+		for ; at < l.to; at += j.Beat {
+			ask(j, at, int(at/j.Beat)+int(schedule.Place(host, "large"+j.Key, 1000)))
 		}
 	}
 	for _, c := range f.costs {
-		at := starts + lookUp(c.Search)
-		if starts < 0 {
-			at = schedule.Place(host, c.Search.Key(), c.Every) - c.Every
+		at := beat(host, c.Search.Key(), c.Every, l.from)
+		if l.anew { // what is found is used for as long
+			at = l.from + lookUp(c.Search)
 		}
-		for ; at < ends; at += c.Every {
+		for ; at < l.to; at += c.Every {
 			for _, server := range c.At {
 				for range c.Requests {
 					f.asks(server.Addr(), at)
@@ -305,6 +315,15 @@ func (f *fleet) run(host string, starts, ends time.Duration, dead netip.Addr, di
 			}
 		}
 	}
+}
+
+// beat returns when a job's next beat is, from a moment on.
+func beat(host, key string, every, from time.Duration) time.Duration {
+	wait := (schedule.Place(host, key, every) - from) % every
+	if wait < 0 {
+		wait += every
+	}
+	return from + wait
 }
 
 // figures returns the mean of a server's requests a second, the 99th percentile and
@@ -318,22 +337,29 @@ func figures(s []int) (mean float64, p99, most int) {
 	return float64(sum) / float64(len(s)), sorted[len(sorted)*99/100], sorted[len(sorted)-1]
 }
 
-// A fleet's beats are spread over each second; and where all hosts begin at once, or a
-// controller dies under all of them, no server gets more than twice the mean in any second.
+// A fleet's beats are spread over each second; and where all hosts begin or reload at
+// once, or a controller dies under all of them, no server gets more than twice the mean in
+// any second.
 func TestFleet(t *testing.T) {
-	const long = 20 * time.Minute
+	const long, change = 20 * time.Minute, 5 * time.Minute
 	hosts := *fleetHosts
-	nobody := netip.Addr{}
-	p, known := usual(t, fmt.Sprintf("fleet: {hosts: %d}\n", hosts), false)
-	steady := newFleet(p, known, int(long/time.Second))
-	begins := newFleet(p, known, int(long/time.Second))
-	dies := newFleet(p, known, int(long/time.Second))
-	first := netip.MustParseAddr("10.0.0.1")
+	setUp := func(text string) *fleet {
+		p, known := usual(t, fmt.Sprintf("fleet: {hosts: %d}\n%s", hosts, text), false)
+		return newFleet(p, known, int(long/time.Second))
+	}
+	steady, begins, reloads, dies := setUp(""), setUp(""), setUp(""), setUp("")
+	before, faster := setUp("probes: {interval: 100s}\n"), setUp("")
+	faster.counts = before.counts
+	const hour = time.Hour // since when they run
 	for n := range hosts {
 		host := fmt.Sprintf("host-%d.fleet.test", n)
-		steady.run(host, -time.Hour, long, nobody, 0)
-		begins.run(host, 0, long, nobody, 0)
-		dies.run(host, -time.Hour, long, first, 5*time.Minute)
+		steady.run(host, life{from: -hour, to: long})
+		begins.run(host, life{to: long, anew: true})
+		reloads.run(host, life{from: -hour, to: change})
+		reloads.run(host, life{from: change, to: long, anew: true})
+		before.run(host, life{from: -hour, to: change})
+		faster.run(host, life{from: change, to: long})
+		dies.run(host, life{from: -hour, to: long, dead: netip.MustParseAddr("10.0.0.1"), dies: change})
 	}
 	for _, a := range []string{"10.0.0.1", "10.0.0.2", "10.0.0.9"} {
 		addr := netip.MustParseAddr(a)
@@ -342,7 +368,8 @@ func TestFleet(t *testing.T) {
 		if share := 0.11 * float64(hosts); mean > 1.005*share {
 			t.Errorf("%s gets %.1f a second, more than %.1f", a, mean, share)
 		}
-		for what, f := range map[string]*fleet{"all start at once": begins, "10.0.0.1 dies": dies} {
+		for what, f := range map[string]*fleet{"all start at once": begins, "all reload at once, and each realm is another": reloads,
+			"all reload at once, to half the interval": faster, "10.0.0.1 dies": dies} {
 			_, p99, most := figures(f.counts[addr])
 			t.Logf("%d hosts, %s, %s: p99 %d, most %d (%.2f of the mean)", hosts, a, what, p99, most, float64(most)/mean)
 			if float64(most) > 2*mean+4*noise(mean, hosts) {

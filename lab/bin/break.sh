@@ -20,6 +20,7 @@ check() {
   for f in "${base[@]}"; do case $names in *" ${f%%=*} "*) ;; *) echo "$f" ;; esac; done
   [ $# = 0 ] || printf '%s\n' "$@"
 }
+cluster() { check "--database=$RDS:$CLUSTERPORT" --instances; }
 user() { check --user="$1@CORP.EXAMPLE.COM" "${@:2}"; }
 carol() { check --realm=CORP.EXAMPLE.COM --realm=ONPREM.LOCAL --user=carol@ONPREM.LOCAL --password-file="$ST/secrets/carol"; }
 both() { ./fault.sh "$@" dc1; ./fault.sh "$@" dc2; }   # DCs of CORP
@@ -105,7 +106,6 @@ case ${1:-} in
   db-connection-cut) check; ./fault.sh cut 3306 db after 200 rst ;;
   db-connection-cut:fin) check; ./fault.sh cut 3306 db after 200 fin ;;
   db-path-mtu) check; ./fault.sh bigdrop tcp 3306 600 db ;;
-  db-plugin-missing) check; ./db.sh sql "UNINSTALL SONAME 'auth_gssapi'" ;;
   db-host-blocked) check; ./db.sh block ;;
   db-host-denied) check; ./db.sh deny ;;
   db-too-many-connections) check; ./db.sh full ;;
@@ -127,6 +127,10 @@ case ${1:-} in
   db-access-denied) user mismatch ;;
   db-account-locked) user db.locked ;;
   # the KDC's answers take longer than the server waits for the client
+  # of the cluster: its last reader
+  db-refused:reader) cluster; ./db.sh 3 stop ;;
+  db-plugin-missing) cluster; ./db.sh 3 sql "UNINSTALL SONAME 'auth_gssapi'" ;;
+  reader-unlike-writer) cluster; ./db.sh 3 keytab wrong ;;
   db-auth-timeout) check --probe-timeout=20s --timeout=60s; ./db.sh set connect_timeout=2; ./fault.sh delay tcp 88 1500 ;;
 
   *) die "break CODE (break --list)" ;;

@@ -5,7 +5,8 @@
 . "$(dirname -- "${BASH_SOURCE[0]}")/../env.sh"
 mkdir -p "$ST/db/tls"; cd "$ST/db/tls"
 ca() { [ -s "$1.pem" ] || openssl req -x509 -newkey rsa:2048 -nodes -days 3650 -subj "/CN=$2" -keyout "$1.key" -out "$1.pem"; }
-names=DNS:$RDS,DNS:db1.corp.example.com,IP:$IP_DB,IP:$(v6 $IP_DB)
+# an instance of RDS has the cluster's names in its certificate too
+names="DNS:$RDS,DNS:db1.corp.example.com,IP:$IP_DB,IP:$(v6 $IP_DB),DNS:*.cluster-ro-$ZONE,DNS:*.cluster-custom-$ZONE,DNS:*.$ZONE"
 cert() { # NAME CA DAYS SUBJECTALTNAMES [OPENSSL CA ARGS...]
   local n=$1 ca=$2 days=$3 san=$4; shift 4
   openssl req -newkey rsa:2048 -nodes -keyout "$n.key" -out "$n.csr" -subj "/CN=lab database"
@@ -15,8 +16,8 @@ cert() { # NAME CA DAYS SUBJECTALTNAMES [OPENSSL CA ARGS...]
 {
   ca ca "Lab RDS Root CA"
   ca other-ca "Somebody else's Root CA"
-  # the good one again where an older lab's has no IPv6 address in it
-  openssl x509 -in srv.pem -noout -ext subjectAltName 2> /dev/null | grep -i "FD77:0:0:3" > /dev/null || cert srv ca 825 "$names"
+  # the good one again where an older lab's lacks names
+  openssl x509 -in srv.pem -noout -ext subjectAltName 2> /dev/null | grep -F "*.$ZONE" > /dev/null || cert srv ca 825 "$names"
   [ -s expired.pem ] || cert expired ca 1 "$names" faketime -f -10d
   [ -n "$(find . -name expiring.pem -mmin -1440)" ] || cert expiring ca 5 "$names"
   [ -s othername.pem ] || cert othername ca 825 DNS:other.example.com

@@ -11,7 +11,7 @@ for n in "$DC1" "$DC2" "$ON"; do
   [ ! -e "$ST/$n/.frozen" ] || "$LAB/bin/dc.sh" thaw "${n#"$N"-}"
   rm -f "$ST/$n/.skewed"
 done
-for f in mysqld97 fakemysql $MIT/dnsd $HEIM/dnsd $MIT/kdc $MIT/kadmind $HEIM/kdc $HEIM/kpasswdd db/mariadbd \
+for f in mysqld97 fakemysql $MIT/dnsd $HEIM/dnsd $MIT/kdc $MIT/kadmind $HEIM/kdc $HEIM/kpasswdd db/mariadbd db2/mariadbd db3/mariadbd db/front db2/front db3/front \
   $DC2/run/samba $ON/run/samba $DC1/run/samba; do stop_pid "$ST/$f.pid" & done
 wait
 stop_pid "$ST/ns/pid"

@@ -6,4 +6,7 @@ cd "$LAB/bin"
 ./dns.sh clear
 ./dc.sh heal
 ./user.sh heal
-./db.sh heal
+heals=()
+for i in 1 2 3; do ./db.sh $i heal & heals+=($!); done
+for p in "${heals[@]}"; do wait "$p"; done
+./cluster.sh heal

@@ -26,6 +26,7 @@ for h in $HOSTS; do
   ip -n "$RT" addr replace "$g/24" dev "$r"; ip -n "$RT" addr replace "$(v6 "$g")/64" dev "$r" nodad; ip -n "$RT" link set "$r" up
   ip -n "$n" route replace default via "$g"; ip -n "$n" -6 route replace default via "$(v6 "$g")"
 done
+for i in 2 3; do ip -n "$DB" addr replace "$(db_addr $i)/24" dev eth0; ip -n "$DB" addr replace "$(v6 "$(db_addr $i)")/64" dev eth0 nodad; done
 etc() { # NS RESOLVER SEARCH REALM ADDRESS NAMES...
   local n=$1 ns=$2 search=$3 realm=$4 a=$5; shift 5
   printf 'search %s\nnameserver %s\n' "$search" "$ns" > "/etc/netns/$n/resolv.conf"

@@ -24,7 +24,7 @@ server=/onprem.local/$IP_ON
 server=/mit.test/$IP_MIT
 server=/heim.test/$IP_HEIM
 server=/0.77.10.in-addr.arpa/$IP_DC1
-host-record=$RDS,$IP_DB,$(v6 $IP_DB)
+addn-hosts=$d/cluster
 cname=db-alias.example.internal,$RDS
 host-record=ip-10-77-9-100.ec2.internal,$IP_CL,$(v6 $IP_CL)
 local=/9.77.10.in-addr.arpa/
@@ -33,6 +33,7 @@ local=/ec2.internal/
 local=/rds.amazonaws.com/
 local=/example.internal/
 K
+[ -s "$d/cluster" ] || "$LAB/bin/cluster.sh" names
 # one that runs with other settings (an older lab's) is started anew
 if alive "$d/pid"; then
   if cmp -s "$d/dnsmasq.conf" "$d/dnsmasq.conf.new"; then rm "$d/dnsmasq.conf.new"; echo "resolver is up"; exit 0; fi

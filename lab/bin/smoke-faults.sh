@@ -48,6 +48,8 @@ login() { # USER [PRINCIPAL] [ARGS...]
   [ -e "$t/cc.$p" ] || kin $system "$p" "FILE:$t/cc.$p" > /dev/null 2>&1 || true
   KRB5CCNAME=FILE:$t/cc.$p cl timeout 10 mariadb --no-defaults --connect-timeout=2 -h"$RDS" -u"$u" -e 'select current_user()' "$@"
 }
+# an instance of the cluster; of its TLS only that it is there is looked at
+at_instance() { login alice alice --ssl -P$CLUSTERPORT -h"$(db_host "$1")"; }
 tls() { echo | cl openssl s_client -starttls mysql -connect "$RDS:3306" -CAfile "$ST/db/tls/ca.pem" -verify_hostname "$RDS" -verify_return_error 2>&1; }
 expiring() { tls | openssl x509 -noout -checkend 0 && ! tls | openssl x509 -noout -checkend $((7 * 86400)); }
 
@@ -114,8 +116,10 @@ look() { # CODE: is it there?
     db-silent) says 'timed out' cl nc -zv -w1 $IP_DB 3306 && says 'timed out' cl nc -zv -w1 "$(v6 $IP_DB)" 3306 ;;
     db-connection-cut*) says 'ERROR (2013|2026|5014)' login alice '' --ssl ;;
     db-path-mtu) cl nc -z -w1 $IP_DB 3306 && not login alice ;;
-    db-plugin-missing) says 1524 login alice ;;
     db-refused) says refused cl nc -zv -w1 $IP_DB 3306 ;;
+    db-refused:reader) says 'ERROR 2002' at_instance 3 && at_instance 2 ;;
+    db-plugin-missing) says 'ERROR 1524' at_instance 3 && at_instance 1 && at_instance 2 ;;
+    reader-unlike-writer) says 'ERROR 1105' at_instance 3 && at_instance 1 && at_instance 2 ;;
     db-host-blocked) says 1129 login alice ;;
     db-host-denied) says 1130 login alice ;;
     db-too-many-connections) says 1040 login alice ;;

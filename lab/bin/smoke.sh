@@ -55,6 +55,8 @@ ok "ticket for the database" spn "$a" "$RDS"
 ok "ticket across the trust" spn "$c" db1.corp.example.com
 no "unknown SPN" "not found" spn "$a" nosuch.corp.example.com
 ok "MariaDB: alice" db "$a" -ualice -e 'select current_user()'
+for i in 1 2 3; do ok "mycluster-$i" db "$a" -h"$(db_host $i)" -P$CLUSTERPORT --ssl -ualice -e 'select current_user()'; done
+ok "three instances" db "$a" -P$CLUSTERPORT --ssl -ualice -e 'select max(server_id), @@aurora_server_id from information_schema.replica_host_status having max(server_id) = "mycluster-3"'
 ok "MariaDB: IPv6" db "$a" -h"$(v6 $IP_DB)" -ualice -e 'select current_user()'
 ok "MariaDB: carol, across the trust" db "$c" -ucarol -e 'select current_user()'
 ok "MariaDB: TLS, verified" db "$a" -ualice_tls --ssl-ca="$ST/db/tls/ca.pem" --ssl-verify-server-cert -e 'select 1'

@@ -10,6 +10,8 @@ show "DC1 of CORP" "$DC1/run/samba.pid" core
 show "DC2 of CORP" "$DC2/run/samba.pid" core
 show "DC of ONPREM" "$ON/run/samba.pid" core
 show "MariaDB" db/mariadbd.pid core
+show "  as mycluster-1" db/front.pid core
+for i in 2 3; do show "MariaDB mycluster-$i" db$i/mariadbd.pid core; show "  its front" db$i/front.pid core; done
 show "fake MySQL" fakemysql.pid core
 show "MIT KDC" "$MIT/kdc.pid" core
 show "MIT kadmind" "$MIT/kadmind.pid" core

@@ -95,10 +95,17 @@ L
   corp user setpassword stale.keytab --newpassword="$USERPW-2"
   # the service principal whose tickets are RC4, with the others in one keytab
   cp "$KEYTABS/mysql.keytab" "$KEYTABS/default.keytab"; export_key default mysql/default.corp.example.com
-  # a keytab with the right principal and a key that nobody has
+}
+
+# The services of the cluster's second and third instance, and a keytab with the right principals and a key that nobody has.
+third() {
+  local i p
+  for i in 2 3; do p=$(db_spn $i); corp spn add "$p" svc-mysql; export_key mysql "$p"; done
   rm -f "$KEYTABS/wrong.keytab"
-  printf 'addent -password -p %s -k 2 -e aes256-cts-hmac-sha1-96\nnot-the-key\nwkt %s\n' "$SPN@CORP.EXAMPLE.COM" "$KEYTABS/wrong.keytab" |
-    ktutil > /dev/null
+  for i in 1 2 3; do
+    printf 'addent -password -p %s -k 2 -e aes256-cts-hmac-sha1-96\nnot-the-key\nwkt %s\n' "$(db_spn $i)@CORP.EXAMPLE.COM" "$KEYTABS/wrong.keytab" |
+      ktutil > /dev/null
+  done
 }
 
 step() { # NAME: each once; .users is the name of the first one in older labs
@@ -107,16 +114,18 @@ step() { # NAME: each once; .users is the name of the first one in older labs
 }
 step .users first
 step .users-2 second
+step .users-3 third
 # Both DCs must know them now, not when they next get round to it.
 both_know() {
   local n
   for n in "$DC1" "$DC2"; do
     in_dc "$n" ldbsearch -H "$ST/$n/private/sam.ldb" '(cn=stale.keytab)' msDS-KeyVersionNumber | grep 'KeyVersionNumber: [3-9]' > /dev/null || return 1
+    in_dc "$n" ldbsearch -H "$ST/$n/private/sam.ldb" "(servicePrincipalName=$(db_spn 3))" dn | grep '^dn: CN=svc-mysql' > /dev/null || return 1
   done
 }
-if [ ! -s "$ST/.users-on-dc2" ]; then
+if [ ! -s "$ST/.users-3-on-dc2" ]; then
   "$LAB/bin/replicate.sh" dc2 dc1
   wait_for 100 both_know || die "the users have not come to DC2"
-  date > "$ST/.users-on-dc2"
+  date > "$ST/.users-3-on-dc2"
 fi
 lap "$t" "users and keytabs"

@@ -2,7 +2,8 @@
 // free server knows authentication_kerberos. It takes the statements that the
 // guide has, writes them down, and makes the twin account, which logs in with
 // MariaDB's gssapi. Every other packet passes as it is. What it cannot show is
-// whether Aurora takes a statement.
+// whether Aurora takes a statement. The lab's cluster uses [Relay] with statements
+// of its own.
 package mysqlfront
 
 import (
@@ -75,6 +76,7 @@ const (
 	clientSSL = 1 << 11 // capability flag
 	comQuery  = 3
 	comStmt   = 22 // COM_STMT_PREPARE
+	errPacket = 0xff
 	maxPacket = 1 << 20
 )
 
@@ -84,7 +86,7 @@ func (f *Front) serve(ctx context.Context, c net.Conn) {
 	if err == nil {
 		defer up.Close()
 		defer context.AfterFunc(ctx, func() { c.Close(); up.Close() })()
-		err = f.relay(c, up)
+		err = Relay(c, up, f.tls, f.translate)
 	}
 	if err != nil && ctx.Err() == nil {
 		f.mu.Lock()
@@ -93,13 +95,17 @@ func (f *Front) serve(ctx context.Context, c net.Conn) {
 	}
 }
 
-// relay brings the greeting over with TLS offered, ends TLS here, and passes on
-// all that follows. Numbers of packets are one less towards MariaDB until the
-// login is through: it sees no request for TLS.
-func (f *Front) relay(c, up net.Conn) error {
+// Relay brings MariaDB's greeting to a client with TLS offered, ends TLS here, and
+// passes on all that follows, statements as translate returns them. Numbers of
+// packets are one less towards MariaDB until the login is through: it sees no
+// request for TLS.
+func Relay(c, up net.Conn, secured *tls.Config, translate func(statement string) string) error {
 	greeting, err := readPacket(up)
 	if err != nil {
 		return fmt.Errorf("reading MariaDB's greeting: %w", err)
+	}
+	if greeting.body[0] == errPacket { // it takes no connection, and says so
+		return greeting.write(c, 0)
 	}
 	if err := offerTLS(greeting.body); err != nil {
 		return err
@@ -110,7 +116,7 @@ func (f *Front) relay(c, up net.Conn) error {
 	if _, err := readPacket(c); err != nil { // the request for TLS
 		return nil
 	}
-	secure := tls.Server(c, f.tls)
+	secure := tls.Server(c, secured)
 	defer secure.Close()
 	response, err := readPacket(secure)
 	if err != nil {
@@ -139,7 +145,7 @@ func (f *Front) relay(c, up net.Conn) error {
 		if !loggedIn.Load() {
 			shift = -1
 		} else if p.number == 0 && len(p.body) > 1 && (p.body[0] == comQuery || p.body[0] == comStmt) {
-			p.body = append(p.body[:1:1], f.translate(string(p.body[1:]))...)
+			p.body = append(p.body[:1:1], translate(string(p.body[1:]))...)
 		}
 		if err := p.write(up, shift); err != nil {
 			return nil

@@ -5,12 +5,18 @@ package strict
 
 import (
 	"bytes"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	apps "k8s.io/api/apps/v1"
 	core "k8s.io/api/core/v1"
@@ -147,25 +153,107 @@ func TestKerbagentUnderstandsThem(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-C", "../../..", "-o", program, "./cmd/kerbagent").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for _, object := range documents(t) {
-		c, ok := object.(*core.ConfigMap)
-		if !ok {
-			continue
-		}
-		dir := t.TempDir()
-		for name, text := range map[string]string{"kerbagent.yaml": c.Data["kerbagent.yaml"], "probe.pw": "secret"} {
-			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if out, err := exec.Command(program, "config", "check", "--config", filepath.Join(dir, "kerbagent.yaml")).CombinedOutput(); err != nil {
-			t.Errorf("config check: %v\n%s", err, out)
+	for name, pod := range templates(t) {
+		config := filepath.Join(mounted(t, pod, "/etc/kerbagent"), "kerbagent.yaml")
+		if out, err := exec.Command(program, "config", "check", "--config", config).CombinedOutput(); err != nil {
+			t.Errorf("%s: config check: %v\n%s", name, err, out)
 		}
 	}
 	for name, pod := range templates(t) {
 		args := append(slices.Clone(pod.Spec.Containers[0].Args), "--help")
 		if out, err := exec.Command(program, args...).CombinedOutput(); err != nil || !strings.Contains(string(out), "kerbagent run") {
 			t.Errorf("%s: kerbagent %s: %v\n%s", name, strings.Join(args, " "), err, out)
+		}
+	}
+}
+
+// mounted lays out what a pod has at a path, as the kubelet does. What config.yaml says to
+// make by hand, the CA and the Secret, is made here.
+func mounted(t *testing.T, pod core.PodTemplateSpec, path string) string {
+	t.Helper()
+	maps := map[string]map[string]string{"kerbagent-ca": {"rds.pem": authority(t)}, "kerbagent": {"probe.pw": "secret"}}
+	for _, object := range documents(t) {
+		if c, ok := object.(*core.ConfigMap); ok {
+			for key, text := range c.Data {
+				maps[c.Name][key] = text
+			}
+		}
+	}
+	dir := t.TempDir()
+	put := func(name string, items []core.KeyToPath, mode *int32) {
+		for _, i := range items {
+			text, is := maps[name][i.Key]
+			if !is {
+				t.Errorf("%s has no %s", name, i.Key)
+			}
+			if err := os.WriteFile(filepath.Join(dir, i.Path), []byte(text), os.FileMode(*mode)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, m := range pod.Spec.Containers[0].VolumeMounts {
+		for _, v := range pod.Spec.Volumes {
+			if m.MountPath != path || m.Name != v.Name {
+				continue
+			}
+			for _, source := range v.Projected.Sources {
+				if source.ConfigMap != nil {
+					put(source.ConfigMap.Name, source.ConfigMap.Items, v.Projected.DefaultMode)
+				} else {
+					put(source.Secret.Name, source.Secret.Items, v.Projected.DefaultMode)
+				}
+			}
+		}
+	}
+	return dir
+}
+
+// authority makes a certificate that may stand in a bundle of CAs.
+func authority(t *testing.T) string {
+	t.Helper()
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+}
+
+// Who selects the pods and their ports by name selects what is there: of the policy and of
+// the monitor a wrong name is no error anywhere, and nothing is scraped.
+func TestPortsAndLabelsAreThePods(t *testing.T) {
+	for name, pod := range templates(t) {
+		ports := map[string]bool{}
+		for _, p := range pod.Spec.Containers[0].Ports {
+			ports[p.Name] = true
+		}
+		for _, object := range documents(t) {
+			switch o := object.(type) {
+			case *networking.NetworkPolicy:
+				selects(t, &o.Spec.PodSelector, pod)
+				for _, rule := range o.Spec.Ingress {
+					for _, p := range rule.Ports {
+						if !ports[p.Port.StrVal] {
+							t.Errorf("%s: the policy lets in port %s, which the pod has not", name, p.Port)
+						}
+					}
+				}
+			case *podMonitor:
+				selects(t, &o.Spec.Selector, pod)
+				for _, e := range o.Spec.PodMetricsEndpoints {
+					if !ports[e.Port] {
+						t.Errorf("%s: port %s is scraped, which the pod has not", name, e.Port)
+					}
+				}
+				if _, is := pod.Labels[o.Spec.JobLabel]; !is {
+					t.Errorf("%s: the pod has no label %s, which the job is named after", name, o.Spec.JobLabel)
+				}
+			}
 		}
 	}
 }
