@@ -78,7 +78,7 @@ func namesDifferRule() Rule {
 func namesDiffer(v *view) []match {
 	var out []match
 	for _, k := range v.kdcs {
-		if k.facts[probe.FactHostOnly] == "" {
+		if k.facts[probe.FactHostOnly] == "" || v.refusedBesideSilent(k) {
 			continue
 		}
 		rs := present(k.udp, k.tcp)
@@ -94,6 +94,26 @@ func namesDiffer(v *view) []match {
 		out = append(out, m)
 	}
 	return out
+}
+
+// refusedBesideSilent reports whether a machine refuses at the address that this host alone
+// has, and none is heard at those of the realm's own DNS for the same name: then it is
+// the realm's record that is the old one.
+func (v *view) refusedBesideSilent(k *kdcAddr) bool {
+	silent := 0
+	for _, o := range v.kdcsOf(k.facts[probe.FactRealm]) {
+		if o.target != k.target || o.facts[probe.FactHostOnly] != "" {
+			continue
+		}
+		for _, r := range o.results() {
+			if answered(r) || !lostOnTheWay(r) {
+				return false
+			}
+		}
+		silent++
+	}
+	refused := func(r *probe.Result) bool { return reason(r, probe.ReasonRefused) }
+	return silent > 0 && slices.ContainsFunc(k.results(), refused)
 }
 
 func hostOffline(v *view) []match {

@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -41,7 +42,7 @@ func loginSlow(v *view) []match {
 	byPlaces := map[string]int{}
 	for _, l := range v.logins {
 		late, places := l.Samples[probe.SampleProgramWait], l.Facts[probe.FactPassed]
-		if l.Outcome != probe.OK || late < slowLogin || places == "" {
+		if l.Outcome != probe.OK || late < slowLogin || places == "" || v.byChance(l.Facts.List(probe.FactPassedAt)) {
 			continue
 		}
 		if i, have := byPlaces[places]; have {
@@ -59,6 +60,27 @@ func loginSlow(v *view) []match {
 		}
 	}
 	return out
+}
+
+// byChance reports whether a login passed over nothing but KDCs that answer every probe
+// in time: an answer was lost once, and the next login does not wait there.
+func (v *view) byChance(passed []string) bool {
+	slow := v.slowServers()
+	for _, p := range passed {
+		addr, err := netip.ParseAddrPort(p)
+		fine := err == nil && !slow[addr]
+		asked := 0
+		for _, r := range v.at[addr.Addr()] {
+			if r.ID.Kind == probe.KDC && r.ID.Address == addr {
+				asked++
+				fine = fine && answered(r)
+			}
+		}
+		if !fine || asked == 0 {
+			return false
+		}
+	}
+	return len(passed) > 0
 }
 
 // failedAt returns what was not answered on the path at any of the addresses, or only late.

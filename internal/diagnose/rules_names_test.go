@@ -30,6 +30,34 @@ func TestNamesDiffer(t *testing.T) {
 	}
 }
 
+// The realm's own DNS has an old address, and this host's resolver the real one of a
+// machine that refuses: it is not the resolver's record that is wrong.
+func TestAnOldAddressInTheRealmsOwnDNS(t *testing.T) {
+	here := at(kdcResult("10.0.0.11:88", probe.TCP, probe.ReasonRefused), probe.KDC, "dc2.r.test", "10.0.0.11:88", "R.TEST")
+	here.Facts[probe.FactHostOnly] = "true"
+	old := at(kdcResult("10.0.0.99:88", probe.TCP, probe.ReasonConnectTimeout), probe.KDC, "dc2.r.test", "10.0.0.99:88", "R.TEST")
+	fine := kdcResult("10.0.0.10:88", probe.TCP, "")
+	if got := codesOf(Explain(Snapshot{Now: testNow, Results: []probe.Result{fine, here, old}})); slices.Contains(got, "names-differ") || len(got) == 0 {
+		t.Errorf("%v", got)
+	}
+}
+
+// A login that once got no answer from a KDC which answers every probe is no news, beside
+// a KDC that answers no probe it is part of what is said of that one.
+func TestALoginThatPassedOverAKDCByChance(t *testing.T) {
+	late := loginResult("", "")
+	late.Outcome = probe.OK
+	late.Samples = probe.Samples{probe.SampleProgramWait: 4}
+	late.Facts[probe.FactPassed], late.Facts[probe.FactPassedAt] = "KDC 10.0.0.1:88: no answer", "10.0.0.1:88"
+	other := at(kdcResult("10.0.0.2:88", probe.TCP, ""), probe.KDC, "dc2.r.test", "10.0.0.2:88", "R.TEST")
+	for reason, want := range map[probe.Reason][]Code{"": nil, probe.ReasonConnectTimeout: {"kdc-silent"}} {
+		one := at(kdcResult("10.0.0.1:88", probe.TCP, reason), probe.KDC, "dc1.r.test", "10.0.0.1:88", "R.TEST")
+		if got := codesOf(Explain(Snapshot{Now: testNow, Results: []probe.Result{one, other, late}})); !slices.Equal(got, want) {
+			t.Errorf("the KDC's probe ends with %q: %v, want %v", reason, got, want)
+		}
+	}
+}
+
 // A KDC that does not take the ticket of another one yet (33) has a clock that is off:
 // the login over the trust once was "please report".
 func TestTicketNotYetValidIsAClock(t *testing.T) {

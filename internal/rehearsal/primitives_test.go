@@ -86,7 +86,7 @@ func pathCodes(kind probe.Kind) []diagnose.Code {
 		probe.DNS:      {"dns-server-silent", "dns-udp-blocked", "dns-tcp-blocked", "dns-filtered"},
 		probe.Database: {"db-silent", "db-refused", "db-not-mysql", "db-connection-cut", "db-path-mtu"},
 	}
-	return append(slices.Clone(all[kind]), "server-down", "host-offline", "ipv6-broken", "path-lossy", "server-slow", "login-slow")
+	return append(slices.Clone(all[kind]), "server-down", "host-offline", "ipv6-broken", "path-lossy", "server-slow")
 }
 
 // pathFault is something on the way to a machine, the resolver or the database.

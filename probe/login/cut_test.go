@@ -62,6 +62,19 @@ func TestConnectionEndedWhileTheKDCIsSlow(t *testing.T) {
 	}
 }
 
+// A server that waits for the ticket, however long that takes, and cuts the connection
+// when it has the token, has not run out of patience.
+func TestConnectionCutAfterALateToken(t *testing.T) {
+	r := newRig(t)
+	r.faults.Set(krb5test.Script{AnswerDelay: map[krb5test.Kind]time.Duration{krb5test.KindTGS: 700 * time.Millisecond}})
+	if err := r.db.SetFaults(mysqltest.Faults{CutAt: mysqltest.AtToken}); err != nil {
+		t.Fatal(err)
+	}
+	if res := r.probe("alice", password).Run(t.Context()); res.Reason != probe.ReasonDBCut {
+		t.Errorf("%s: %v", res.Reason, res.Err)
+	}
+}
+
 // A reset that comes before connect(2) returns is one of a connection: the server may
 // have counted it. It was a refusal, and not counted, now and then.
 func TestAResetWhileConnectingCounts(t *testing.T) {

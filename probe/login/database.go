@@ -16,9 +16,9 @@ import (
 	"github.com/kerbagent/kerbagent/probe/database"
 )
 
-// patience is how long a ticket must have taken for the end of the connection to be
-// the server's connect_timeout, which is two seconds at the least (MySQL) and ten by
-// default. A server that restarts or is cut off ends it at any moment.
+// patience is how long a ticket must have taken for the end of the connection, which
+// came before the token was sent, to be the server's connect_timeout: two seconds at the
+// least (MySQL) and ten by default. A server that restarts or is cut off ends it at any moment.
 const patience = 500 * time.Millisecond
 
 // cutOr: a conversation that had begun and was ended by the server's side was cut.

@@ -288,7 +288,7 @@ func (a *attempt) logIn(ctx context.Context, server database.Server, unresolved 
 		}})
 	switched := time.Now()
 	token, err := auth.Start(ctx, sw.Plugin, sw.Data)
-	slow := time.Since(switched) >= patience
+	gaveUp := time.Since(switched) >= patience && !conn.Quiet()
 	a.recordTicket(auth)
 	if err != nil {
 		f := a.noTicket(ctx, auth, err)
@@ -298,7 +298,7 @@ func (a *attempt) logIn(ctx context.Context, server database.Server, unresolved 
 	second, cancel := probe.Limit(ctx, a.p.Timeout)
 	defer cancel()
 	if f := a.authenticate(second, conn, auth, token); f != nil {
-		if f.reason == probe.ReasonDBCut && slow && !auth.Proven {
+		if f.reason == probe.ReasonDBCut && gaveUp && !auth.Proven {
 			f.reason = probe.ReasonDBAuthTimeout
 		}
 		finished = conn.Finished()
