@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"fmt"
 	"os"
@@ -13,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/kerbagent/kerbagent/internal/audit/audittest"
 	"github.com/kerbagent/kerbagent/lab/labtest"
 )
 
@@ -22,22 +22,7 @@ func runningApp(t *testing.T, env ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "/usr/bin/python3", "-c", "import ctypes\nctypes.CDLL('libgssapi_krb5.so.2')\nprint('running', flush=True)\ninput()")
 	cmd.Env = append([]string{"PATH=/usr/bin:/bin"}, env...)
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { in.Close(); _ = cmd.Wait() })
-	if line, _ := bufio.NewReader(out).ReadString('\n'); line != "running\n" {
-		t.Fatalf("the program says %q", line)
-	}
-	return fmt.Sprint(cmd.Process.Pid)
+	return fmt.Sprint(audittest.Running(t, cmd))
 }
 
 // A check in an application's place goes by its krb5.conf: what is wrong there is

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
@@ -14,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/kerbagent/kerbagent/internal/audit/audittest"
 	"github.com/kerbagent/kerbagent/internal/rehearsal"
 )
 
@@ -114,20 +114,5 @@ func waiting(t *testing.T, env ...string) int {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "/bin/sh", "-c", "echo running; read x")
 	cmd.Env = append([]string{"PATH=/usr/bin:/bin"}, env...)
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { in.Close(); _ = cmd.Wait() })
-	if line, _ := bufio.NewReader(out).ReadString('\n'); line != "running\n" {
-		t.Fatalf("the program says %q", line)
-	}
-	return cmd.Process.Pid
+	return audittest.Running(t, cmd)
 }

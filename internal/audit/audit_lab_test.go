@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/kerbagent/kerbagent/config"
+	"github.com/kerbagent/kerbagent/internal/audit/audittest"
 	"github.com/kerbagent/kerbagent/lab/labtest"
 )
 
@@ -60,28 +61,7 @@ func (a app) start(t *testing.T) (pid int) {
 		lib = []string{"libmariadb.so.3", "libgssapi_krb5.so.2"}
 	}
 	load := fmt.Sprintf("import ctypes\nfor l in %q.split(): ctypes.CDLL(l)\nprint('running', flush=True)\ninput()", strings.Join(lib, " "))
-	return running(t, a.command(t, "/usr/bin/python3", "-c", load))
-}
-
-// running starts a program that says when it runs, and ends it with the test.
-func running(t *testing.T, cmd *exec.Cmd) (pid int) {
-	t.Helper()
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { fmt.Fprintln(in); in.Close(); _ = cmd.Wait() })
-	if line, _ := bufio.NewReader(out).ReadString('\n'); line != "running\n" {
-		t.Fatalf("the program says %q", line)
-	}
-	return cmd.Process.Pid
+	return audittest.Running(t, a.command(t, "/usr/bin/python3", "-c", load))
 }
 
 func labOptions() Options {

@@ -3,7 +3,6 @@
 package audit
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -20,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kerbagent/kerbagent/config"
+	"github.com/kerbagent/kerbagent/internal/audit/audittest"
 )
 
 // program starts a program that waits, with an environment of its own and as
@@ -31,22 +31,7 @@ func program(t *testing.T, attr *syscall.SysProcAttr, env []string, wrap ...stri
 	cmd.Env = append([]string{"PATH=/usr/bin:/bin:/usr/sbin:/sbin", "PASSWORD=" + planted}, env...)
 	cmd.SysProcAttr = attr
 	cmd.Dir = "/"
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { in.Close(); _ = cmd.Wait() })
-	if line, _ := bufio.NewReader(out).ReadString('\n'); line != "running\n" {
-		t.Fatalf("the program says %q", line)
-	}
-	return cmd.Process.Pid
+	return audittest.Running(t, cmd)
 }
 
 // planted is a secret that no output may show.

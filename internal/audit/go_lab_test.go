@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/kerbagent/kerbagent/internal/audit/audittest"
 	"github.com/kerbagent/kerbagent/lab/labtest"
 )
 
@@ -76,7 +77,7 @@ func brokenAndMended(t *testing.T, program []string, cases []brokenApp, healthy 
 			if out, err := run(c.broken, "ask").CombinedOutput(); !errors.As(err, new(*exec.ExitError)) {
 				t.Fatalf("this is not broken: %v: %s", err, out)
 			}
-			a := audited(t, o, running(t, run(c.broken, "wait")))
+			a := audited(t, o, audittest.Running(t, run(c.broken, "wait")))
 			if got := firstLine(a); got != c.code {
 				t.Errorf("%v, want %s first; it reads %s as %s", got, c.code, a.Facts.Krb5Conf, a.Facts.Reader)
 			}
@@ -85,7 +86,7 @@ func brokenAndMended(t *testing.T, program []string, cases []brokenApp, healthy 
 	if out, err := run(healthy, "ask").CombinedOutput(); err != nil {
 		t.Fatalf("this is not mended: %v\n%s", err, out)
 	}
-	a := audited(t, o, running(t, run(healthy, "wait")))
+	a := audited(t, o, audittest.Running(t, run(healthy, "wait")))
 	if got := codes(a); len(got) > 0 {
 		t.Errorf("mended, and the audit says %v", got)
 	}

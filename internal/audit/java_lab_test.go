@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kerbagent/kerbagent/internal/audit/audittest"
 	"github.com/kerbagent/kerbagent/lab/labtest"
 )
 
@@ -57,7 +58,7 @@ func TestLabBrokenJava(t *testing.T) {
 			if out, err := c.broken.command(t, "ask", labtest.Endpoint).CombinedOutput(); err == nil {
 				t.Fatalf("this is not broken: %s", out)
 			}
-			a := audited(t, o, running(t, c.broken.command(t, "wait")))
+			a := audited(t, o, audittest.Running(t, c.broken.command(t, "wait")))
 			if got := errorsOf(a, Error); len(got) == 0 || got[0] != c.code {
 				t.Errorf("%v, want %s first; reads %s as %s", got, c.code, a.Facts.Krb5Conf, a.Facts.Reader)
 			}
@@ -66,7 +67,7 @@ func TestLabBrokenJava(t *testing.T) {
 	if out, err := healthy.command(t, "ask", labtest.Endpoint).CombinedOutput(); err != nil {
 		t.Fatalf("this is not mended: %v\n%s", err, out)
 	}
-	pid := running(t, healthy.command(t, "wait"))
+	pid := audittest.Running(t, healthy.command(t, "wait"))
 	if got := errorsOf(audited(t, o, pid), Error, Warning); len(got) > 0 {
 		t.Errorf("mended, and the audit says %v", got)
 	}
