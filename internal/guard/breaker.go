@@ -3,6 +3,7 @@ package guard
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/kerbagent/kerbagent/internal/ledger"
@@ -65,6 +66,22 @@ func (b Breaker) Proven(secret []byte) bool {
 	l, err := b.guard.record.Ledger()
 	return err == nil && l.Account(b.user).Proven(secret)
 }
+
+// Unheard keeps that a KDC of the user's realm answered over UDP, and not what followed
+// over TCP. Without a record the next login tries it again.
+func (b Breaker) Unheard() {
+	if l, err := b.guard.record.Ledger(); err == nil {
+		_ = l.SetUnheard(b.realm())
+	}
+}
+
+// Careful reports whether that was within a day.
+func (b Breaker) Careful() bool {
+	l, err := b.guard.record.Ledger()
+	return err == nil && l.Unheard(b.realm())
+}
+
+func (b Breaker) realm() string { return b.user[strings.LastIndexByte(b.user, '@')+1:] }
 
 // Open reports whether the breaker of a login's user is open after a run of it.
 // told is false where the run says nothing about that.

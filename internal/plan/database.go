@@ -110,7 +110,7 @@ func (p *Planner) loginProbe(l config.Login, at place) login.Probe {
 		AllowSPN: p.allowSPN(db), Dialer: p.world.Dialer, Timeout: p.cfg.Probes.Timeout, Now: p.world.Now, Facts: facts,
 		Account:    p.world.Guard.Account(l.Principal()),
 		Handshakes: p.world.Guard.Logins(db, l.Principal()), Path: p.world.Guard.Handshakes(db, l.Principal()),
-		SPNHosts: p.spnHosts(at), AllowRC4: realm.AllowRC4, Salted: isAD(realm.Kind),
+		SPNHosts: p.spnHosts(at), Services: p.world.Guard.Services(db, l.Realm), Way: p.way(l.Realm, db.Realm), AllowRC4: realm.AllowRC4, Salted: isAD(realm.Kind),
 		IsInstance: func(id string) bool { _, ok := db.InstanceHost(id); return ok },
 	}
 	if p.world.Tickets != nil && at.instance.ID == "" {
@@ -172,6 +172,30 @@ func (p *Planner) allowSPN(db config.Database) func(client.Principal) bool {
 		_, ours := p.cfg.Realm(spn.Realm)
 		return ok && host != "" && ours && slices.ContainsFunc(db.AllowedServices, func(s string) bool { return strings.EqualFold(s, service) })
 	}
+}
+
+// way returns the realms that trusts lead through from one realm to another, without the
+// first: the shortest way of the configuration. nil where it has none.
+func (p *Planner) way(from, to string) []string {
+	before := map[string]string{from: ""}
+	for queue := []string{from}; len(queue) > 0; queue = queue[1:] {
+		realm, _ := p.cfg.Realm(queue[0])
+		for _, next := range realm.TrustedBy {
+			if _, seen := before[next]; !seen {
+				before[next] = queue[0]
+				queue = append(queue, next)
+			}
+		}
+	}
+	var way []string
+	for at := to; at != from; at = before[at] {
+		if _, reached := before[at]; !reached {
+			return nil
+		}
+		way = append(way, at)
+	}
+	slices.Reverse(way)
+	return way
 }
 
 // spnHosts reports of which hosts a database's announced service may be.

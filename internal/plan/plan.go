@@ -29,6 +29,8 @@ type Guard interface {
 	// FirstHost returns the host that a database first announced a service of:
 	// this one, where there was none before.
 	FirstHost(db config.Database, host string) (string, error)
+	// Services remembers which service a database announces to users of a realm.
+	Services(db config.Database, realm string) login.Services
 }
 
 // Tickets keeps the tickets that logins get. The logins at a cluster's instances use

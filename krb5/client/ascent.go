@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/netip"
 	"os"
 	"slices"
@@ -28,77 +27,56 @@ func (w *ascent) fail(step string, addr netip.AddrPort, err error) error {
 }
 
 func (w *ascent) question(transport string) question {
-	return question{w.realm(), StepAS, msgASRep, w.request, transport}
+	return question{realm: w.realm(), step: StepAS, msgType: msgASRep, request: w.request, transport: transport}
 }
 
-// datagram is what came of the addresses over UDP.
-type datagram struct {
-	won attempt
-	err error
-}
-
-// decides reports whether libkrb5 ends with this answer: an error about the user, or
-// what is no Kerberos at all.
-func (d datagram) decides() bool {
-	if d.err != nil {
-		return false
-	}
-	_, err := parseReply(d.won.reply, msgASRep)
-	var krb *kdcwire.KRBError
-	return err != nil && !(errors.As(err, &krb) && krb.Code == codePreauthRequired)
-}
-
-// firstAnswer asks without credentials, over UDP as well where programs begin with
-// that. What ends a program over UDP ends the login; otherwise the first answer over TCP
-// is taken, since the request with credentials is sent once and a datagram is easily
-// lost, and the one over UDP only where nothing answers over TCP.
+// firstAnswer asks without credentials, over UDP beside the connects over TCP, which
+// saves a round trip: the request with credentials then goes to the address that was
+// heard over UDP, on a connection that nothing was asked on. Where programs begin with
+// UDP, what ends them there ends the login. Otherwise an answer over UDP that cannot be
+// gone on with counts for nothing, and the same is asked over TCP; one that came over UDP
+// alone is taken only where programs begin with UDP.
 func (w *ascent) firstAnswer(ctx context.Context) (attempt, error) {
-	if len(w.request) > w.c.UDPLimit {
+	programs := len(w.request) <= w.c.UDPLimit
+	if !w.c.Beside && !programs {
 		return w.c.race(ctx, ctx, w.question(kdcwire.TCP), w.addrs)
 	}
 	tcp, stop := context.WithCancel(ctx)
 	defer stop()
 	udp, end := context.WithCancel(ctx)
 	defer end()
-	quiet := *w.c
-	quiet.Observe = nil // it hears from this goroutine alone
-	heard := make(chan datagram, 1)
+	d := &datagrams{done: make(chan struct{})}
 	go func() {
-		var d datagram
-		defer func() {
-			if v := recover(); v != nil { // beyond the recover of whoever logs in
-				d.won.close()
-				d = datagram{err: w.fail(StepAS, netip.AddrPort{}, fmt.Errorf("panic: %v", v))}
-			}
-			heard <- d
-		}()
-		d.won, d.err = quiet.race(udp, ctx, w.question(kdcwire.UDP), w.addrs)
-		if d.decides() {
+		defer close(d.done)
+		d.ask(udp, ctx, w)
+		if programs && d.decides() {
 			stop()
 		}
 	}()
 	began := time.Now()
-	won, err := w.c.race(tcp, ctx, w.question(kdcwire.TCP), w.addrs)
-	longest := hedge
-	if err != nil {
-		longest = w.c.timeout()
+	q := w.question(kdcwire.TCP)
+	if w.c.Beside {
+		q.beside = d
 	}
-	var d datagram
+	won, err := w.c.race(tcp, ctx, q, w.addrs)
+	longest := time.Duration(0)
+	switch {
+	case programs && err != nil:
+		longest = w.c.timeout()
+	case programs && !won.fresh:
+		longest = hedge
+	}
 	select {
-	case d = <-heard:
+	case <-d.done:
 	case <-time.After(max(0, longest-time.Since(began))):
 		end()
-		d = <-heard
+		<-d.done
 	}
-	switch {
-	case d.err != nil:
-		return won, err
-	case err == nil && !d.decides():
+	if d.err != nil || !programs || err == nil && !d.decides() {
 		d.won.close()
-		return won, nil
-	case err == nil:
-		won.close()
+		return won, err
 	}
+	won.close()
 	w.c.observe(d.won.steps...)
 	return d.won, nil
 }
@@ -122,8 +100,8 @@ func (w *ascent) goOn(ctx context.Context, won attempt, before func() error) (*S
 	return w.c.session(t, w.realm(), won.conn), nil
 }
 
-// preauthenticate does the exchange that counts against the account: over the
-// winner's spare connection, or with a datagram where nothing answers over TCP.
+// preauthenticate does the exchange that counts against the account: over a TCP
+// connection that nothing was asked on, or with a datagram where nothing answers over TCP.
 func (w *ascent) preauthenticate(ctx context.Context, won attempt, required *kdcwire.KRBError, before func() error) (*Session, error) {
 	addr := won.conn.Addr()
 	request, err := w.as.Preauthenticated(required, w.secret)
@@ -131,8 +109,11 @@ func (w *ascent) preauthenticate(ctx context.Context, won attempt, required *kdc
 		won.close()
 		return nil, w.fail(StepPreauth, addr, err)
 	}
-	q, conn := question{w.realm(), StepPreauth, msgASRep, request, kdcwire.UDP}, won.conn
-	if won.spare != nil {
+	q, conn := question{realm: w.realm(), step: StepPreauth, msgType: msgASRep, request: request, transport: kdcwire.UDP}, won.conn
+	switch {
+	case won.fresh:
+		q.transport = kdcwire.TCP
+	case won.spare != nil:
 		_ = won.conn.Close()
 		var connect Step
 		if conn, connect, err = won.spare.take(); err != nil {
@@ -150,7 +131,15 @@ func (w *ascent) preauthenticate(ctx context.Context, won attempt, required *kdc
 		return w.c.FromTicket(t), nil
 	}
 	_ = conn.Close()
+	if won.fresh && unanswered(err) && !errors.Is(ctx.Err(), context.Canceled) && w.c.Unheard != nil {
+		w.c.Unheard()
+	}
 	return w.second(ctx, addr, err)
+}
+
+// unanswered reports whether a request got no answer.
+func unanswered(err error) bool {
+	return errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) || closedByPeer(err)
 }
 
 func (w *ascent) proveOnce(ctx context.Context, conn *kdcwire.Conn, q question, before func() error) (*Ticket, error) {
@@ -175,9 +164,8 @@ func (w *ascent) proveOnce(ctx context.Context, conn *kdcwire.Conn, q question, 
 // request with credentials. BeforeSecond decides whether the account bears that; lost is the error of the
 // first, which stays where nothing comes of it.
 func (w *ascent) second(ctx context.Context, silent netip.AddrPort, lost error) (*Session, error) {
-	unanswered := errors.Is(lost, os.ErrDeadlineExceeded) || errors.Is(lost, context.DeadlineExceeded) || closedByPeer(lost)
 	rest := slices.DeleteFunc(slices.Clone(w.addrs), func(a netip.AddrPort) bool { return a == silent })
-	if w.c.BeforeSecond == nil || !unanswered || ctx.Err() != nil || len(rest) == 0 {
+	if w.c.BeforeSecond == nil || !unanswered(lost) || ctx.Err() != nil || len(rest) == 0 {
 		return nil, lost
 	}
 	if same := w.c.SameHost; same != nil {

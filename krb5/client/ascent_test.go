@@ -93,8 +93,8 @@ func (b both) DialContext(ctx context.Context, network, address string) (net.Con
 	return b.tcp.DialContext(ctx, network, address)
 }
 
-// datagrams answers each datagram with the same bytes.
-func datagrams(reply []byte) behaviour {
+// answering answers each datagram with the same bytes.
+func answering(reply []byte) behaviour {
 	return func(c net.Conn) {
 		b := make([]byte, 1<<16)
 		for {
@@ -120,18 +120,18 @@ func TestUDPDecides(t *testing.T) {
 		not   bool // what ends it is no Kerberos
 		took  time.Duration
 	}{
-		{"the user is locked", datagrams(krbError(t, 18)), 1465, 18, false, 0},
-		{"something else answers", datagrams([]byte("HTTP/1.1 400")), 1465, 0, true, 0},
-		{"the answer is too large", datagrams(krbError(t, 52)), 1465, 0, false, 0},
+		{"the user is locked", answering(krbError(t, 18)), 1465, 18, false, 0},
+		{"something else answers", answering([]byte("HTTP/1.1 400")), 1465, 0, true, 0},
+		{"the answer is too large", answering(krbError(t, 52)), 1465, 0, false, 0},
 		{"it is silent", silent, 1465, 0, false, hedge},
-		{"it is not asked", datagrams(krbError(t, 18)), 1, 0, false, 0},
+		{"it is not asked", answering(krbError(t, 18)), 1, 0, false, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				n := &network{servers: map[string]behaviour{}}
 				n.servers[first] = n.kdc(tr, first)
 				c, secret := loginWith(t, n, tr, addresses(first))
-				c.Dialer = both{n, &network{servers: map[string]behaviour{first: tt.udp}}}
+				c.Dialer = both{n, &network{udp: true, servers: map[string]behaviour{first: tt.udp}}}
 				c.UDPLimit = tt.limit
 				start := time.Now()
 				session, err := c.TGT(t.Context(), Principal{"alice", "CORP.EXAMPLE.COM"}, secret)
@@ -154,6 +154,61 @@ func TestUDPDecides(t *testing.T) {
 				if session != nil {
 					session.Close()
 				}
+			})
+		})
+	}
+}
+
+// The first question goes over UDP beside the connect over TCP, and the one with credentials
+// follows on that connection at once. Whatever else comes over UDP, or from another
+// address than the one that connects, is no answer: the same is asked over TCP.
+func TestTheFirstAnswerOverUDP(t *testing.T) {
+	tr := loadTranscript(t, "samba-password")
+	for _, tt := range []struct {
+		name  string
+		udp   map[string]behaviour
+		tcp   string // the address that connects over TCP; the other one does not
+		limit int
+		asked int // requests without credentials over TCP
+		took  time.Duration
+	}{
+		{"it asks for a proof", map[string]behaviour{first: answering(tr.packets[1])}, first, 1, 0, 0},
+		{"where programs begin with UDP", map[string]behaviour{first: answering(tr.packets[1])}, first, 1465, 0, 0},
+		{"the user is unknown there", map[string]behaviour{first: answering(krbError(t, 6))}, first, 1, 1, 0},
+		{"it offers no key", map[string]behaviour{first: answering(krbError(t, 25))}, first, 1, 1, 0},
+		{"the ticket itself", map[string]behaviour{first: answering(tr.packets[3])}, first, 1, 1, 0},
+		{"no Kerberos", map[string]behaviour{first: answering([]byte("HTTP/1.1 400"))}, first, 1, 1, 0},
+		{"silence", map[string]behaviour{first: silent}, first, 1, 1, leastGrace},
+		{"it refuses", nil, first, 1, 1, 0},
+		{"only the other address connects", map[string]behaviour{first: answering(tr.packets[1])}, second, 1, 1, hedge},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := &network{servers: map[string]behaviour{first: nil, second: nil}}
+				n.servers[tt.tcp] = n.kdc(tr, tt.tcp)
+				udp := &network{udp: true, servers: tt.udp}
+				c, secret := loginWith(t, n, tr, addresses(first, second))
+				c.Dialer, c.UDPLimit, c.Beside = both{n, udp}, tt.limit, true
+				var steps []string
+				c.Observe = func(s Step) { steps = append(steps, s.Name) }
+				start := time.Now()
+				session, err := c.TGT(t.Context(), Principal{"alice", "CORP.EXAMPLE.COM"}, secret)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer session.Close()
+				if took := time.Since(start); took != tt.took {
+					t.Errorf("took %v, want %v", took, tt.took)
+				}
+				if want := []string{"kdc-connect", "as", "as-preauth"}; !slices.Equal(steps, want) {
+					t.Errorf("steps %v, want %v", steps, want)
+				}
+				if sent := n.asked(); !slices.Equal(sent, []string{tt.tcp}) || len(udp.asked()) > 0 || n.without != tt.asked {
+					t.Errorf("credentials were sent to %v; %d requests without over TCP, want %d", sent, n.without, tt.asked)
+				}
+				session.Close()
+				n.closed(t)
+				udp.closed(t)
 			})
 		})
 	}

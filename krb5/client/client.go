@@ -34,12 +34,17 @@ type Client struct {
 	// Timeout where it is 0. The context bounds the whole.
 	Timeout, Patience time.Duration
 	// UDPLimit is the size in bytes up to which a request goes over UDP first, as
-	// libkrb5's udp_preference_limit; with 0 nothing goes over UDP.
+	// libkrb5's udp_preference_limit; with 0 nothing does but for Beside.
 	UDPLimit int
 	// TimeSync is that of ASOptions, and holds for tickets from elsewhere as well.
 	TimeSync bool
 	// AllowRC4 and Salted are those of ASOptions.
 	AllowRC4, Salted bool
+	// Beside sends the first AS-REQ, which has no credentials, over UDP beside the connect
+	// over TCP, whatever UDPLimit is: the one with credentials then follows a round trip earlier, over TCP.
+	// Unheard is called where a KDC has answered the first one so, and not the second; it may be nil.
+	Beside  bool
+	Unheard func()
 	// BeforePreauth is called right before the one AS-REQ with credentials
 	// goes out. Its error stops the login, and TGT's error wraps it.
 	BeforePreauth func() error

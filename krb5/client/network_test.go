@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 
 	"github.com/jcmturner/gokrb5/v8/messages"
+	"github.com/kerbagent/kerbagent/krb5/kdcwire"
 )
 
 // behaviour is how the server at one address treats a connection; nil does
@@ -21,15 +22,26 @@ type behaviour func(c net.Conn)
 // requests with credentials.
 type network struct {
 	servers map[string]behaviour
+	udp     bool // the servers are asked over UDP alone; otherwise over TCP alone
 
 	mu      sync.Mutex
-	preauth []string // addresses that were sent one
-	open    int      // connections that the client has not closed
+	preauth []string       // addresses that were sent one
+	dialled map[string]int // how often each address was
+	without int            // requests for a first ticket without one, over TCP
+	open    int            // connections that the client has not closed
 }
 
-func (n *network) DialContext(ctx context.Context, _, address string) (net.Conn, error) {
+func (n *network) DialContext(ctx context.Context, transport, address string) (net.Conn, error) {
+	n.mu.Lock()
+	if n.dialled == nil {
+		n.dialled = map[string]int{}
+	}
+	if n.udp == (transport == kdcwire.UDP) {
+		n.dialled[address]++
+	}
 	serve, ok := n.servers[address]
-	if !ok {
+	n.mu.Unlock()
+	if !ok || n.udp != (transport == kdcwire.UDP) {
 		return nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
 	}
 	if serve == nil {
@@ -72,12 +84,14 @@ func (n *network) kdc(tr *transcript, address string) behaviour {
 			var as messages.ASReq
 			if as.Unmarshal(request) == nil {
 				reply = tr.packets[1]
+				n.mu.Lock()
 				if len(as.PAData) > 0 {
 					reply = tr.packets[3]
-					n.mu.Lock()
 					n.preauth = append(n.preauth, address)
-					n.mu.Unlock()
+				} else {
+					n.without++
 				}
+				n.mu.Unlock()
 			}
 			if writeFrame(c, reply) != nil {
 				return

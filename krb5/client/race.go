@@ -26,7 +26,8 @@ const (
 type attempt struct {
 	index int
 	conn  *kdcwire.Conn // open, where err is nil
-	spare *spare        // likewise, of an AS exchange
+	spare *spare        // likewise, of an AS exchange over TCP
+	fresh bool          // conn is over TCP and nothing was asked on it: the reply came over UDP
 	reply []byte
 	steps []Step
 	err   error // why this address is of no use; a *StepError
@@ -47,6 +48,8 @@ type question struct {
 	msgType     uint8
 	request     []byte
 	transport   string
+	ready       *kdcwire.Conn // a connection to the first address; nil where there is none yet
+	beside      *datagrams    // the same question over UDP, asked beside the connects over TCP; nil where it is not
 }
 
 // sweep is how long it takes at most until every address is asked.
@@ -119,10 +122,23 @@ func (c *Client) attempt(ctx, outer context.Context, q question, addr netip.Addr
 			a = attempt{steps: a.steps, err: panicked(v, q.step, q.realm, addr)}
 		}
 	}()
+	if q.ready != nil && q.ready.Addr() == addr && q.transport == kdcwire.TCP {
+		a.conn = q.ready
+		var asked Step
+		a.reply, asked, a.err = c.exchange(ctx, a.conn, q)
+		if !closedByPeer(a.err) { // it may have been idle for too long
+			return a.after(asked)
+		}
+		_ = a.conn.Close()
+	}
 	conn, connect, err := c.connect(ctx, q.transport, q.realm, addr)
 	a = attempt{conn: conn, steps: []Step{connect}}
-	if err != nil {
+	if err != nil || q.step == StepConnect {
 		a.err = err
+		return a
+	}
+	if reply, asked, ok := q.beside.wait(ctx, addr, connect.Duration); ok {
+		a.reply, a.fresh, a.steps = reply, true, append(a.steps, asked)
 		return a
 	}
 	if q.step == StepAS && q.transport == kdcwire.TCP {
@@ -130,6 +146,11 @@ func (c *Client) attempt(ctx, outer context.Context, q question, addr netip.Addr
 	}
 	var asked Step
 	a.reply, asked, a.err = c.exchange(ctx, conn, q)
+	return a.after(asked)
+}
+
+// after adds the step that ends the attempt.
+func (a attempt) after(asked Step) attempt {
 	a.steps = append(a.steps, asked)
 	if a.err != nil {
 		a.close()

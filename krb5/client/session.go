@@ -19,6 +19,10 @@ type Session struct {
 	conns map[string]*kdcwire.Conn // one connection per realm; it may have ended
 
 	shared *Shared // nil where no other session shares the ticket
+
+	ahead        *ahead // what goes on ahead; nil where nothing does
+	refusedAhead *kdcwire.KRBError
+	reach        *Reach // connections to realms on the way; may be nil
 }
 
 // Hop is one TGS exchange of a walk.
@@ -52,6 +56,8 @@ func (s *Session) String() string { return "session with " + s.tgt.String() }
 
 // Close ends the connections.
 func (s *Session) Close() {
+	s.endAhead()
+	s.reach.Close()
 	for _, conn := range s.conns {
 		_ = conn.Close()
 	}
@@ -66,9 +72,9 @@ func (s *Session) Close() {
 // several; the hops before it are returned with it.
 func (s *Session) ServiceTicket(ctx context.Context, service Principal) (*Ticket, []Hop, error) {
 	if s.shared == nil {
-		return s.walk(ctx, service)
+		return s.get(ctx, service)
 	}
-	return s.shared.ticket(ctx, service, s.c.now().Add(s.tgt.Ahead), func() (*Ticket, []Hop, error) { return s.walk(ctx, service) })
+	return s.shared.ticket(ctx, service, s.c.now().Add(s.tgt.Ahead), func() (*Ticket, []Hop, error) { return s.get(ctx, service) })
 }
 
 // walk asks for the ticket, realm by realm.
@@ -138,7 +144,7 @@ func (s *Session) ask(ctx context.Context, tgt *Ticket, realm string, server Pri
 }
 
 func (s *Session) exchange(ctx context.Context, realm string, request []byte) (*kdcwire.Conn, []byte, error) {
-	q := question{realm, StepTGS, msgTGSRep, request, kdcwire.TCP}
+	q := question{realm: realm, step: StepTGS, msgType: msgTGSRep, request: request, transport: kdcwire.TCP}
 	if conn := s.conns[realm]; conn != nil {
 		if conn.Reusable() {
 			reply, step, err := s.c.exchange(ctx, conn, q)
@@ -158,6 +164,13 @@ func (s *Session) exchange(ctx context.Context, realm string, request []byte) (*
 	if err != nil {
 		return nil, nil, err
 	}
+	if one := s.reach.take(ctx, realm); one != nil {
+		s.c.observe(one.steps...)
+		if one.err != nil {
+			return nil, nil, one.err
+		}
+		q.ready, addrs = one.won.conn, firstAt(one.won.conn.Addr(), addrs)
+	}
 	won, err := s.c.race(ctx, ctx, q, addrs)
 	if err != nil && len(request) <= s.c.UDPLimit && ctx.Err() == nil {
 		q.transport = kdcwire.UDP
@@ -167,6 +180,9 @@ func (s *Session) exchange(ctx context.Context, realm string, request []byte) (*
 		}
 	}
 	if err != nil {
+		if q.ready != nil { // the race may not have begun
+			_ = q.ready.Close()
+		}
 		return nil, nil, err
 	}
 	s.conns[realm] = won.conn

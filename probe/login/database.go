@@ -153,6 +153,7 @@ func (a *attempt) recordTicket(auth *kerberos.Authenticator) {
 	a.rec.Fact(probe.FactSPN, auth.Announcement.Raw)
 	a.rec.Fact(probe.FactSPNRealm, auth.Announcement.UserRealm)
 	if t := auth.Ticket; t != nil {
+		a.service = auth.Service
 		a.rec.Fact(probe.FactTicketType, fmt.Sprint(t.EType))
 		a.rec.Fact(probe.FactTicketKVNO, fmt.Sprint(t.KVNO))
 		a.rec.Sample(probe.SampleTicketEnd, float64(t.EndTime.Unix()))

@@ -46,11 +46,16 @@ type Probe struct {
 	// without one; nil: the user's.
 	ServiceRealm func(host string) string
 	SPNHosts     kerberos.Hosts // the hosts that the announced service may have
-	Dialer       probe.Dialer
-	Timeout      time.Duration // how long each half may take: until TGT and switch are there, and from then on
-	Now          func() time.Time
-	Facts        probe.Facts
-	Account      Account
+	// Services remembers what the database announces; nil: no ticket is asked for ahead of the
+	// announcement. Way is the realms that the configuration leads through from the user's to the database's,
+	// without the user's own.
+	Services Services
+	Way      []string
+	Dialer   probe.Dialer
+	Timeout  time.Duration // how long each half may take: until TGT and switch are there, and from then on
+	Now      func() time.Time
+	Facts    probe.Facts
+	Account  Account
 	// AllowRC4 and Salted are the client's: which proofs of a password are made.
 	AllowRC4, Salted bool
 	Handshakes       database.Guard // the guard of the logins' handshakes
@@ -113,6 +118,8 @@ type attempt struct {
 
 	session  *client.Session
 	tgtErr   error
+	guess    client.Principal // the service that a ticket is asked for ahead; zero for none
+	service  client.Principal // the announced one, once there is a ticket for it
 	lastKDC  netip.AddrPort
 	told     map[netip.AddrPort]bool // KDCs that failed at once: they cost a program nothing
 	passed   []string                // addresses of the database that did not connect, in words
@@ -202,9 +209,7 @@ func (a *attempt) run(ctx context.Context) probe.Result {
 	go a.getTGT(ctx)
 	f := a.logIn(ctx, server, unresolved)
 	<-a.tgt
-	if a.session != nil {
-		a.session.Close()
-	}
+	a.endSession()
 	var held *probe.HeldBack
 	switch {
 	case errors.As(a.tgtErr, &held): // between Paused and Begin another process was faster

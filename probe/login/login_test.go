@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -88,6 +89,7 @@ type accountLog struct {
 	noRecord error
 	ends     []string
 	attempts int
+	unheard  bool // a KDC answered over UDP alone
 	unproven bool // the secret was not accepted so far
 	most     int  // attempts that are allowed; 0: any number
 }
@@ -95,6 +97,10 @@ type accountLog struct {
 func (a *accountLog) Paused([]byte) error { return a.paused }
 
 func (a *accountLog) Proven([]byte) bool { return !a.unproven }
+
+func (a *accountLog) Unheard() { a.unheard = true }
+
+func (a *accountLog) Careful() bool { return a.unheard }
 
 func (a *accountLog) Begin([]byte) (login.Attempt, error) {
 	a.mu.Lock()
@@ -185,7 +191,7 @@ func TestEveryEndIsHarmless(t *testing.T) {
 		{name: "locked account", prepare: func(r *rig) { r.realm.Change("alice", krb5test.Locked) }, reason: probe.ReasonKRBRevoked, at: probe.AtPreauth, tries: 1, end: "refused: krb-revoked"},
 		{name: "no such user", user: "bob", reason: probe.ReasonKRBClientUnknown, at: probe.AtAS},
 		{name: "the answer to the one try is lost", kdc: krb5test.Script{SwallowReply: true}, reason: probe.ReasonTCPSilent, at: probe.AtPreauth, tries: 1, end: "unanswered"},
-		{name: "hung KDC", kdc: krb5test.Script{SilentTCP: true}, reason: probe.ReasonTCPSilent, at: probe.AtAS},
+		{name: "hung KDC", kdc: krb5test.Script{SilentTCP: true, SilentUDP: true}, reason: probe.ReasonTCPSilent, at: probe.AtAS},
 		{name: "clock", kdc: krb5test.Script{ClockOffset: time.Hour}, noSync: true, reason: probe.ReasonKRBSkew, at: probe.AtPreauth, tries: 1, end: "withdrawn"},
 		{name: "unknown service", prepare: func(r *rig) { r.realm.Remove(spn) }, reason: probe.ReasonKRBServerUnknown, at: probe.AtTGS, tries: 1, end: "accepted"},
 		{name: "password account", user: "passwd", prepare: func(r *rig) { r.realm.AddUser("passwd", password) }, reason: probe.ReasonDBOtherPlugin, at: probe.AtDatabase, tries: 1, end: "accepted"},
@@ -235,6 +241,29 @@ func TestEveryEndIsHarmless(t *testing.T) {
 				t.Errorf("the database counts %d unfinished, we %d", s.Unfinished, r.shakes.unfinished)
 			}
 		})
+	}
+}
+
+// The proof follows the first answer over UDP on a connection that has only been made. Where
+// nothing is answered there, that is one attempt without an answer; from then on the
+// first question goes over TCP, and no further attempt is lost.
+func TestAKDCThatAnswersOverUDPAlone(t *testing.T) {
+	r := newRig(t)
+	r.faults.Set(krb5test.Script{SilentTCP: true})
+	for i, at := range []string{probe.AtPreauth, probe.AtAS, probe.AtAS} {
+		p := r.probe("alice", password)
+		p.Timeout = 300 * time.Millisecond
+		res := p.Run(t.Context())
+		if res.Reason != probe.ReasonTCPSilent || res.Facts[probe.FactFailedAt] != at {
+			t.Errorf("login %d: %s at %q, want it at %s: %v", i+1, res.Reason, res.Facts[probe.FactFailedAt], at, res.Err)
+		}
+	}
+	if !slices.Equal(r.account.ends, []string{"unanswered"}) {
+		t.Errorf("attempts: %v", r.account.ends)
+	}
+	r.faults.Set(krb5test.Script{})
+	if res := r.probe("alice", password).Run(t.Context()); res.Outcome != probe.OK {
+		t.Error(res.Reason, res.Err)
 	}
 }
 

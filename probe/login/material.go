@@ -13,6 +13,10 @@ type Account interface {
 	Begin(secret []byte) (Attempt, error)
 	// Proven reports whether the directory has accepted the secret since it last changed.
 	Proven(secret []byte) bool
+	// Unheard takes note that a KDC answered over UDP, and not what followed over TCP. Careful
+	// reports whether that was lately: the first question then goes over TCP.
+	Unheard()
+	Careful() bool
 }
 
 // Attempt is one that was recorded. Its first end counts.
@@ -44,3 +48,15 @@ func (e *MaterialError) Error() string { return e.Err.Error() }
 
 // Unwrap returns the error of reading the secret.
 func (e *MaterialError) Unwrap() error { return e.Err }
+
+// Services remembers which service a database announces, so that its ticket can be asked
+// for ahead of the announcement. What was announced decides all the same.
+type Services interface {
+	// Guess returns the service that will probably be announced; zero for none.
+	Guess() client.Principal
+	// Announced takes note of the service that was announced, and that the KDC gave a ticket for.
+	Announced(client.Principal)
+	// Refused takes note that the KDC refused a ticket for what Guess returned: it is no guess
+	// any more.
+	Refused(client.Principal)
+}

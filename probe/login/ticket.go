@@ -23,7 +23,7 @@ const (
 )
 
 // getTGT is the directory's half: it runs beside the database's first stages.
-func (a *attempt) getTGT(ctx context.Context) {
+func (a *attempt) getTGT(outer context.Context) {
 	defer close(a.tgt)
 	defer func() {
 		if v := recover(); v != nil { // it is on a goroutine of its own, beyond probe.Safely
@@ -34,7 +34,7 @@ func (a *attempt) getTGT(ctx context.Context) {
 	if a.p.Trail != nil {
 		limit = walkPatience * a.p.Timeout
 	}
-	ctx, cancel := probe.Limit(ctx, limit)
+	ctx, cancel := probe.Limit(outer, limit)
 	defer cancel()
 	c := &client.Client{Dialer: a.p.Dialer, Locator: a.p.Locator, Now: a.p.Now, Timeout: a.p.Timeout, Observe: a.observe,
 		AllowRC4: a.p.AllowRC4, Salted: a.p.Salted, SameHost: a.p.SameHost}
@@ -45,15 +45,27 @@ func (a *attempt) getTGT(ctx context.Context) {
 	if a.p.UDPLimit != nil {
 		c.UDPLimit = a.p.UDPLimit()
 	}
-	switch {
-	case a.mat.Shared != nil:
+	if a.mat.Shared != nil { // with the ticket for the service, in most cases
 		a.session = c.FromShared(a.mat.Shared)
 		return
-	case a.mat.TGT != nil:
+	}
+	reach := c.Reach(outer, a.way()...)
+	defer func() {
+		if a.session == nil {
+			reach.Close()
+			return
+		}
+		a.session.Along(reach)
+		if a.guess != (client.Principal{}) {
+			a.session.Ahead(outer, a.guess)
+		}
+	}()
+	if a.mat.TGT != nil {
 		a.session = c.FromTicket(a.mat.TGT)
 		a.share()
 		return
 	}
+	c.Beside, c.Unheard = !a.p.Account.Careful(), a.p.Account.Unheard
 	var recorded Attempt
 	c.BeforePreauth = func() (err error) {
 		recorded, err = a.p.Account.Begin(a.mat.Identity)

@@ -1,0 +1,80 @@
+package guard
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/kerbagent/kerbagent/config"
+	"github.com/kerbagent/kerbagent/krb5/client"
+)
+
+// The guess is what the database announced last, else the endpoint's own name; one that a
+// KDC has refused is not made again, by no process, until it is announced.
+func TestServices(t *testing.T) {
+	dir := t.TempDir()
+	db := config.Database{Name: "orders", Host: "db.example.com", Port: 3306, Realm: "CORP.EXAMPLE.COM", AllowedServices: []string{"mysql", "mariadb"}}
+	of := func(db config.Database, realm string) Services { // a process of its own each time
+		return New(OnDisk(dir, nil, 0), Options{}).Services(db, realm).(Services)
+	}
+	guess := func(want string) {
+		t.Helper()
+		got := of(db, "CORP.EXAMPLE.COM").Guess()
+		if got == (client.Principal{}) && want == "" {
+			return
+		}
+		if got.String() != want {
+			t.Errorf("guess %q, want %q", got, want)
+		}
+	}
+	own := client.Principal{Name: "mysql/db.example.com", Realm: "CORP.EXAMPLE.COM"}
+	announced := client.Principal{Name: "mariadb/real.example.com", Realm: "CORP.EXAMPLE.COM"}
+	guess(own.String())
+	of(db, "CORP.EXAMPLE.COM").Refused(own)
+	guess("")
+	if other := of(db, "ONPREM.LOCAL").Guess(); other != own {
+		t.Errorf("another realm's users: %q", other)
+	}
+	of(db, "CORP.EXAMPLE.COM").Announced(announced)
+	guess(announced.String())
+	of(db, "CORP.EXAMPLE.COM").Refused(announced)
+	guess("")
+	of(db, "CORP.EXAMPLE.COM").Announced(announced)
+	guess(announced.String())
+
+	files, err := filepath.Glob(filepath.Join(dir, "service-*.json"))
+	if err != nil || len(files) != 1 {
+		t.Fatal(files, err)
+	}
+	if err := os.WriteFile(files[0], []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	guess("") // nobody knows what was refused
+	of(db, "CORP.EXAMPLE.COM").Announced(announced)
+	guess(announced.String())
+
+	db.Host = "192.0.2.7"
+	guess("")
+	db.Host, db.AllowedServices = "other.example.com", []string{"mariadb"}
+	guess("")
+}
+
+// After a KDC that answered over UDP alone, logins of its realm are careful for a day.
+func TestUnheard(t *testing.T) {
+	dir, now := t.TempDir(), time.Now()
+	of := func(user string) Breaker {
+		return Breaker{guard: New(OnDisk(dir, func() time.Time { return now }, 0), Options{}), user: user}
+	}
+	if of("alice@A").Careful() {
+		t.Error("careful from the start")
+	}
+	of("alice@A").Unheard()
+	if !of("bob@A").Careful() || of("carol@B").Careful() {
+		t.Errorf("careful: %v in the realm, %v elsewhere", of("bob@A").Careful(), of("carol@B").Careful())
+	}
+	now = now.Add(25 * time.Hour)
+	if of("alice@A").Careful() {
+		t.Error("careful a day later")
+	}
+}

@@ -1,0 +1,49 @@
+package login
+
+import (
+	"slices"
+
+	"github.com/kerbagent/kerbagent/krb5/client"
+	"github.com/kerbagent/kerbagent/mysql/kerberos"
+)
+
+// way returns the realms whose KDCs the login will probably come to after the user's own,
+// and decides which service a ticket is asked for ahead of the announcement: only one
+// that may be announced.
+func (a *attempt) way() []string {
+	realms := slices.Clone(a.p.Way)
+	if a.p.Services == nil {
+		return realms
+	}
+	guess := a.p.Services.Guess()
+	if guess == (client.Principal{}) || !a.p.AllowSPN(guess) {
+		return realms
+	}
+	hosts := a.p.SPNHosts
+	hosts.Remember = nil
+	if _, err := hosts.Check((kerberos.Announcement{SPN: guess}).Host(), nil); err != nil {
+		return realms
+	}
+	a.guess = guess
+	if guess.Realm != a.p.User.Realm && !slices.Contains(realms, guess.Realm) {
+		realms = append(realms, guess.Realm)
+	}
+	return realms
+}
+
+// endSession closes the session, and remembers what was learned of the database's service.
+func (a *attempt) endSession() {
+	if a.session == nil {
+		return
+	}
+	a.session.Close()
+	if a.p.Services == nil {
+		return
+	}
+	if a.session.RefusedAhead() != nil {
+		a.p.Services.Refused(a.guess)
+	}
+	if a.service != (client.Principal{}) {
+		a.p.Services.Announced(a.service)
+	}
+}

@@ -1,0 +1,124 @@
+package login_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/kerbagent/kerbagent/krb5/client"
+	"github.com/kerbagent/kerbagent/krb5/krb5test"
+	"github.com/kerbagent/kerbagent/mysql"
+	"github.com/kerbagent/kerbagent/mysql/mysqltest"
+	"github.com/kerbagent/kerbagent/probe"
+)
+
+// memory is a Services that keeps what it is told.
+type memory struct {
+	guess     client.Principal
+	announced []client.Principal
+	refused   []client.Principal
+}
+
+func (m *memory) Guess() client.Principal      { return m.guess }
+func (m *memory) Announced(s client.Principal) { m.announced = append(m.announced, s) }
+func (m *memory) Refused(s client.Principal)   { m.refused = append(m.refused, s) }
+
+// stagesOf returns the names of a result's stages, in order.
+func stagesOf(res probe.Result) (names []string) {
+	for _, s := range res.Stages {
+		names = append(names, s.Name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// A ticket that was asked for ahead of the announcement is the login's where the
+// announcement is the same. Otherwise it was never there: no stage, fact, sample, reason
+// or outcome of the login is another than without it.
+func TestATicketAheadOfTheAnnouncement(t *testing.T) {
+	right := client.Principal{Name: spn, Realm: realmName}
+	other := client.Principal{Name: "mysql/other.corp.example.com", Realm: realmName}
+	for _, tt := range []struct {
+		name    string
+		guess   client.Principal
+		prepare func(*rig)
+		tgs     []string // what the KDC is asked for, at most
+		refused bool
+	}{
+		{name: "none", tgs: []string{spn}},
+		{name: "the announced one", guess: right, tgs: []string{spn}},
+		{name: "another one", guess: other, prepare: func(r *rig) { r.realm.AddService(other.Name) }, tgs: []string{other.Name, spn}},
+		{name: "one that does not exist", guess: other, tgs: []string{other.Name, spn}, refused: true},
+		{name: "a service that is not allowed", guess: client.Principal{Name: "ldap/dc1.corp.example.com", Realm: realmName}, tgs: []string{spn}},
+		{name: "a realm that is not allowed", guess: client.Principal{Name: spn, Realm: "OTHER.TEST"}, tgs: []string{spn}},
+	} {
+		for _, c := range []struct {
+			name  string
+			spoil func(*testing.T, *rig)
+			asks  bool // the login comes to ask for a ticket
+		}{
+			{"healthy", func(*testing.T, *rig) {}, true},
+			{"the service is unknown", func(_ *testing.T, r *rig) { r.realm.Remove(spn) }, true},
+			{"the database says no", func(t *testing.T, r *rig) { setFaults(t, r, mysqltest.Faults{RejectToken: true}) }, true},
+			{"the database is full", func(t *testing.T, r *rig) {
+				setFaults(t, r, mysqltest.Faults{Greeting: &mysql.ServerError{Number: 1040, Message: "Too many connections"}})
+			}, false},
+		} {
+			t.Run(tt.name+", "+c.name, func(t *testing.T) {
+				run := func(guess client.Principal) (probe.Result, *memory, []string) {
+					r, m := newRig(t), &memory{guess: guess}
+					if tt.prepare != nil {
+						tt.prepare(r)
+					}
+					c.spoil(t, r)
+					p := r.probe("alice", password)
+					p.Services = m
+					res := p.Run(t.Context())
+					return res, m, r.kdc.Requests().Services
+				}
+				without, _, _ := run(client.Principal{})
+				res, m, asked := run(tt.guess)
+				if res.Outcome != without.Outcome || res.Reason != without.Reason || !slices.Equal(stagesOf(res), stagesOf(without)) {
+					t.Errorf("%s %s %v; without a guess %s %s %v", res.Outcome, res.Reason, stagesOf(res), without.Outcome, without.Reason, stagesOf(without))
+				}
+				for k, v := range without.Facts {
+					if res.Facts[k] != v && k != probe.FactKDC && k != probe.FactCertNotAfter {
+						t.Errorf("fact %s: %q, without a guess %q", k, res.Facts[k], v)
+					}
+				}
+				for _, s := range asked {
+					if !slices.ContainsFunc(tt.tgs, func(n string) bool { return n+"@"+realmName == s }) && !(c.name == "the database is full" && s == tt.guess.String()) {
+						t.Errorf("a ticket for %s was asked for", s)
+					}
+				}
+				if c.asks && (len(asked) == 0 || asked[len(asked)-1] != right.String() || len(asked) > len(tt.tgs)) {
+					t.Errorf("tickets were asked for %v", asked)
+				}
+				if got := c.name != "the service is unknown" && c.asks; got != slices.Equal(m.announced, []client.Principal{right}) || len(m.announced) > 1 {
+					t.Errorf("remembered: %v", m.announced)
+				}
+				if tt.refused != slices.Equal(m.refused, []client.Principal{tt.guess}) {
+					t.Errorf("refused: %v", m.refused)
+				}
+			})
+		}
+	}
+}
+
+func setFaults(t *testing.T, r *rig, f mysqltest.Faults) {
+	t.Helper()
+	if err := r.db.SetFaults(f); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A KDC that takes its time over the guess does not hold up the announced service.
+func TestASlowGuessIsLeft(t *testing.T) {
+	r := newRig(t)
+	r.faults.Set(krb5test.Script{AnswerDelay: map[krb5test.Kind]time.Duration{krb5test.KindTGS: 200 * time.Millisecond}})
+	p := r.probe("alice", password)
+	p.Services = &memory{guess: client.Principal{Name: "mysql/other.corp.example.com", Realm: realmName}}
+	if res := p.Run(t.Context()); res.Outcome != probe.OK || res.Facts[probe.FactReferral] != "" {
+		t.Errorf("%s: %v", res.Reason, res.Err)
+	}
+}
