@@ -6,7 +6,6 @@ import (
 
 	"github.com/kerbagent/kerbagent/config"
 	"github.com/kerbagent/kerbagent/internal/ledger"
-	"github.com/kerbagent/kerbagent/krb5/client"
 	"github.com/kerbagent/kerbagent/probe/login"
 )
 
@@ -25,41 +24,40 @@ func (g *Guard) Services(db config.Database, realm string) login.Services {
 
 // Guess returns the service that was announced last or, where none was, the one of the
 // endpoint's own name; none where a KDC refused that, and where there is no record.
-func (s Services) Guess() client.Principal {
+func (s Services) Guess() string {
 	d, err := s.record()
 	if err != nil {
-		return client.Principal{}
+		return ""
 	}
 	known, err := d.Service(s.realm)
 	if err != nil {
-		return client.Principal{}
+		return ""
 	}
-	name := known.Announced
-	if _, err := netip.ParseAddr(s.db.Host); name == "" && err != nil && slices.Contains(s.db.AllowedServices, "mysql") {
-		name = client.Principal{Name: "mysql/" + s.db.Host, Realm: s.db.Realm}.String()
+	guess := known.Announced
+	if _, err := netip.ParseAddr(s.db.Host); guess == "" && err != nil && slices.Contains(s.db.AllowedServices, "mysql") {
+		guess = "mysql/" + s.db.Host + "@" + s.db.Realm
 	}
-	guess, err := client.ParsePrincipal(name)
-	if err != nil || name == known.Refused {
-		return client.Principal{}
+	if guess == known.Refused {
+		return ""
 	}
 	return guess
 }
 
 // Announced keeps the service. Without a record there is no guess the next time.
-func (s Services) Announced(service client.Principal) {
+func (s Services) Announced(service string) {
 	if d, err := s.record(); err == nil {
-		_ = d.SetService(s.realm, ledger.Service{Announced: service.String()})
+		_ = d.SetService(s.realm, ledger.Service{Announced: service})
 	}
 }
 
 // Refused keeps that a ticket for the service was refused.
-func (s Services) Refused(service client.Principal) {
+func (s Services) Refused(service string) {
 	d, err := s.record()
 	if err != nil {
 		return
 	}
 	known, _ := d.Service(s.realm) // one that cannot be read is replaced
-	known.Refused = service.String()
+	known.Refused = service
 	_ = d.SetService(s.realm, known)
 }
 

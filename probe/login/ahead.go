@@ -15,8 +15,8 @@ func (a *attempt) way() []string {
 	if a.p.Services == nil {
 		return realms
 	}
-	guess := a.p.Services.Guess()
-	if guess == (client.Principal{}) || !a.p.AllowSPN(guess) {
+	guess, err := client.ParsePrincipal(a.p.Services.Guess())
+	if err != nil || !a.p.AllowSPN(guess) { // an empty one is none
 		return realms
 	}
 	hosts := a.p.SPNHosts
@@ -41,9 +41,9 @@ func (a *attempt) endSession() {
 		return
 	}
 	if a.session.RefusedAhead() != nil {
-		a.p.Services.Refused(a.guess)
+		a.p.Services.Refused(a.guess.String())
 	}
 	if a.service != (client.Principal{}) {
-		a.p.Services.Announced(a.service)
+		a.p.Services.Announced(a.service.String())
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/kerbagent/kerbagent/krb5/client"
 	"github.com/kerbagent/kerbagent/krb5/krb5test"
 	"github.com/kerbagent/kerbagent/mysql"
 	"github.com/kerbagent/kerbagent/mysql/mysqltest"
@@ -14,14 +13,14 @@ import (
 
 // memory is a Services that keeps what it is told.
 type memory struct {
-	guess     client.Principal
-	announced []client.Principal
-	refused   []client.Principal
+	guess     string
+	announced []string
+	refused   []string
 }
 
-func (m *memory) Guess() client.Principal      { return m.guess }
-func (m *memory) Announced(s client.Principal) { m.announced = append(m.announced, s) }
-func (m *memory) Refused(s client.Principal)   { m.refused = append(m.refused, s) }
+func (m *memory) Guess() string      { return m.guess }
+func (m *memory) Announced(s string) { m.announced = append(m.announced, s) }
+func (m *memory) Refused(s string)   { m.refused = append(m.refused, s) }
 
 // stagesOf returns the names of a result's stages, in order.
 func stagesOf(res probe.Result) (names []string) {
@@ -36,21 +35,21 @@ func stagesOf(res probe.Result) (names []string) {
 // announcement is the same. Otherwise it was never there: no stage, fact, sample, reason
 // or outcome of the login is another than without it.
 func TestATicketAheadOfTheAnnouncement(t *testing.T) {
-	right := client.Principal{Name: spn, Realm: realmName}
-	other := client.Principal{Name: "mysql/other.corp.example.com", Realm: realmName}
+	right := spn + "@" + realmName
+	other := "mysql/other.corp.example.com@" + realmName
 	for _, tt := range []struct {
 		name    string
-		guess   client.Principal
+		guess   string
 		prepare func(*rig)
 		tgs     []string // what the KDC is asked for, at most
 		refused bool
 	}{
 		{name: "none", tgs: []string{spn}},
 		{name: "the announced one", guess: right, tgs: []string{spn}},
-		{name: "another one", guess: other, prepare: func(r *rig) { r.realm.AddService(other.Name) }, tgs: []string{other.Name, spn}},
-		{name: "one that does not exist", guess: other, tgs: []string{other.Name, spn}, refused: true},
-		{name: "a service that is not allowed", guess: client.Principal{Name: "ldap/dc1.corp.example.com", Realm: realmName}, tgs: []string{spn}},
-		{name: "a realm that is not allowed", guess: client.Principal{Name: spn, Realm: "OTHER.TEST"}, tgs: []string{spn}},
+		{name: "another one", guess: other, prepare: func(r *rig) { r.realm.AddService("mysql/other.corp.example.com") }, tgs: []string{"mysql/other.corp.example.com", spn}},
+		{name: "one that does not exist", guess: other, tgs: []string{"mysql/other.corp.example.com", spn}, refused: true},
+		{name: "a service that is not allowed", guess: "ldap/dc1.corp.example.com@" + realmName, tgs: []string{spn}},
+		{name: "a realm that is not allowed", guess: spn + "@OTHER.TEST", tgs: []string{spn}},
 	} {
 		for _, c := range []struct {
 			name  string
@@ -65,7 +64,7 @@ func TestATicketAheadOfTheAnnouncement(t *testing.T) {
 			}, false},
 		} {
 			t.Run(tt.name+", "+c.name, func(t *testing.T) {
-				run := func(guess client.Principal) (probe.Result, *memory, []string) {
+				run := func(guess string) (probe.Result, *memory, []string) {
 					r, m := newRig(t), &memory{guess: guess}
 					if tt.prepare != nil {
 						tt.prepare(r)
@@ -76,7 +75,7 @@ func TestATicketAheadOfTheAnnouncement(t *testing.T) {
 					res := p.Run(t.Context())
 					return res, m, r.kdc.Requests().Services
 				}
-				without, _, _ := run(client.Principal{})
+				without, _, _ := run("")
 				res, m, asked := run(tt.guess)
 				if res.Outcome != without.Outcome || res.Reason != without.Reason || !slices.Equal(stagesOf(res), stagesOf(without)) {
 					t.Errorf("%s %s %v; without a guess %s %s %v", res.Outcome, res.Reason, stagesOf(res), without.Outcome, without.Reason, stagesOf(without))
@@ -87,17 +86,17 @@ func TestATicketAheadOfTheAnnouncement(t *testing.T) {
 					}
 				}
 				for _, s := range asked {
-					if !slices.ContainsFunc(tt.tgs, func(n string) bool { return n+"@"+realmName == s }) && !(c.name == "the database is full" && s == tt.guess.String()) {
+					if !slices.ContainsFunc(tt.tgs, func(n string) bool { return n+"@"+realmName == s }) && !(c.name == "the database is full" && s == tt.guess) {
 						t.Errorf("a ticket for %s was asked for", s)
 					}
 				}
-				if c.asks && (len(asked) == 0 || asked[len(asked)-1] != right.String() || len(asked) > len(tt.tgs)) {
+				if c.asks && (len(asked) == 0 || asked[len(asked)-1] != right || len(asked) > len(tt.tgs)) {
 					t.Errorf("tickets were asked for %v", asked)
 				}
-				if got := c.name != "the service is unknown" && c.asks; got != slices.Equal(m.announced, []client.Principal{right}) || len(m.announced) > 1 {
+				if got := c.name != "the service is unknown" && c.asks; got != slices.Equal(m.announced, []string{right}) || len(m.announced) > 1 {
 					t.Errorf("remembered: %v", m.announced)
 				}
-				if tt.refused != slices.Equal(m.refused, []client.Principal{tt.guess}) {
+				if tt.refused != slices.Equal(m.refused, []string{tt.guess}) {
 					t.Errorf("refused: %v", m.refused)
 				}
 			})
@@ -117,7 +116,7 @@ func TestASlowGuessIsLeft(t *testing.T) {
 	r := newRig(t)
 	r.faults.Set(krb5test.Script{AnswerDelay: map[krb5test.Kind]time.Duration{krb5test.KindTGS: 200 * time.Millisecond}})
 	p := r.probe("alice", password)
-	p.Services = &memory{guess: client.Principal{Name: "mysql/other.corp.example.com", Realm: realmName}}
+	p.Services = &memory{guess: "mysql/other.corp.example.com@" + realmName}
 	if res := p.Run(t.Context()); res.Outcome != probe.OK || res.Facts[probe.FactReferral] != "" {
 		t.Errorf("%s: %v", res.Reason, res.Err)
 	}

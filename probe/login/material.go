@@ -50,13 +50,13 @@ func (e *MaterialError) Error() string { return e.Err.Error() }
 func (e *MaterialError) Unwrap() error { return e.Err }
 
 // Services remembers which service a database announces, so that its ticket can be asked
-// for ahead of the announcement. What was announced decides all the same.
+// for ahead of the announcement. What was announced decides all the same. Services are name@REALM.
 type Services interface {
-	// Guess returns the service that will probably be announced; zero for none.
-	Guess() client.Principal
+	// Guess returns the service that will probably be announced; empty for none.
+	Guess() string
 	// Announced takes note of the service that was announced, and that the KDC gave a ticket for.
-	Announced(client.Principal)
+	Announced(service string)
 	// Refused takes note that the KDC refused a ticket for what Guess returned: it is no guess
 	// any more.
-	Refused(client.Principal)
+	Refused(service string)
 }
