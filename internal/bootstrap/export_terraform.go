@@ -2,6 +2,7 @@ package bootstrap
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -29,12 +30,46 @@ func literals(list []string) string {
 // line is an argument; arguments without a value are left out.
 func (h *terraformFile) resource(kind, name, id string, lines ...string) {
 	fmt.Fprintf(h, "import {\n  to = %s.%s\n  id = %s\n}\n\nresource %q %q {\n", kind, name, literal(id), kind, name)
-	for _, l := range lines {
-		if l != "" {
-			h.WriteString("  " + strings.ReplaceAll(l, "\n", "\n  ") + "\n")
-		}
+	for _, l := range aligned(lines) {
+		h.WriteString("  " + strings.ReplaceAll(l, "\n", "\n  ") + "\n")
 	}
 	h.WriteString("}\n\n")
+}
+
+// aligned returns the lines that are not empty, as `terraform fmt` has them: the equals
+// signs of arguments that follow each other, each in one line, stand in one column.
+func aligned(lines []string) []string {
+	var out []string
+	name := func(l string) int {
+		if strings.Contains(l, "\n") {
+			return -1
+		}
+		at := 0
+		if strings.HasPrefix(l, `"`) { // a tag, whose key may have anything in it
+			for at = 1; l[at] != '"'; at++ {
+				if l[at] == '\\' {
+					at++
+				}
+			}
+		}
+		return at + strings.Index(l[at:], " = ")
+	}
+	lines = slices.DeleteFunc(lines, func(l string) bool { return l == "" })
+	for i := 0; i < len(lines); {
+		end, widest := i, 0
+		for ; end < len(lines) && name(lines[end]) >= 0; end++ {
+			widest = max(widest, name(lines[end]))
+		}
+		for _, l := range lines[i:end] {
+			at := name(l)
+			out = append(out, l[:at]+strings.Repeat(" ", widest-at)+l[at:])
+		}
+		if i = end; i < len(lines) {
+			out = append(out, lines[i])
+			i++
+		}
+	}
+	return out
 }
 
 // set is an argument whose value is a text, "" where there is none.
@@ -52,12 +87,8 @@ func (h *terraformFile) variable(name, of string) string {
 }
 
 func (b *belongings) tagBlock() string {
-	var out strings.Builder
-	out.WriteString("tags = {\n")
-	for _, t := range tagList(b.tags(), func(key, value *string) [2]string { return [2]string{*key, *value} }) {
-		fmt.Fprintf(&out, "  %s = %s\n", literal(t[0]), literal(t[1]))
-	}
-	return out.String() + "}"
+	lines := tagList(b.tags(), func(key, value *string) string { return literal(*key) + " = " + literal(*value) })
+	return "tags = {\n  " + strings.Join(aligned(lines), "\n  ") + "\n}"
 }
 
 // unread are arguments that an import cannot read; without this block the next apply

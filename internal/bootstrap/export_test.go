@@ -6,9 +6,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclparse"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/hashicorp/hcl/v2/hclwrite"
 
 	"github.com/kerbagent/kerbagent/internal/bootstrap/awstest"
 )
@@ -22,6 +24,9 @@ type exported struct {
 
 func readTerraform(t *testing.T, text string) exported {
 	t.Helper()
+	if canonical := string(hclwrite.Format([]byte(text))); canonical != text {
+		t.Errorf("terraform fmt would change it: %s", cmp.Diff(canonical, text))
+	}
 	f, problems := hclparse.NewParser().ParseHCL([]byte(text), "kerberos.tf")
 	if problems.HasErrors() {
 		t.Fatalf("%v in\n%s", problems, text)
@@ -80,7 +85,7 @@ func TestExportTerraform(t *testing.T) {
 	const odd = `a "quoted" ${template} %{if} \ tag`
 	cloud := newCloud(t, awstest.Options{})
 	cloud.OtherSide("onprem.local", trustPassword)
-	h := newHost(t, cloud, strings.Replace(wish(createMode, withTrust), "{team: database}", "{team: '"+odd+"'}", 1))
+	h := newHost(t, cloud, strings.Replace(wish(createMode, withTrust), "{team: database}", "{team: '"+odd+"', 'cost = center': a = b}", 1))
 	if _, err := Export(t.Context(), h.options(), Terraform); problem("", err).Exit != ExitFailed {
 		t.Errorf("before: %v", err)
 	}
@@ -107,7 +112,7 @@ func TestExportTerraform(t *testing.T) {
 	if len(got.imports) != len(want) || len(got.resources) != len(want) {
 		t.Errorf("%d imports and %d resources in\n%s", len(got.imports), len(got.resources), text)
 	}
-	if a := got.resources["aws_iam_role.aurora"]; a["assume_role_policy"] != role.Trust || a["tags.team"] != odd || a["tags."+ourTag] != "corp.example.com" {
+	if a := got.resources["aws_iam_role.aurora"]; a["assume_role_policy"] != role.Trust || a["tags.team"] != odd || a["tags.cost = center"] != "a = b" || a["tags."+ourTag] != "corp.example.com" {
 		t.Errorf("the role has %q", a)
 	}
 	if a := got.resources["aws_rds_cluster.kerberos"]; a["engine_version"] != "8.0.mysql_aurora.3.04.0" || a["db_subnet_group_name"] != "databases" {

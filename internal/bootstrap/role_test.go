@@ -207,14 +207,7 @@ func TestThePrintedPolicyCannotBeUsedToEscalate(t *testing.T) {
 				}
 				_, err := k.CreateRole(ctx, &iam.CreateRoleInput{RoleName: aws.String("another"), AssumeRolePolicyDocument: mine})
 				try("make a role of another name", err)
-				for _, p := range []awstest.Permission{
-					{Action: "iam:PassRole", Resource: "arn:aws:iam::123456789012:role/" + roleName, Context: map[string]string{"iam:PassedToService": "ec2.amazonaws.com"}},
-					{Action: "iam:PassRole", Resource: "arn:aws:iam::123456789012:role/stronger", Context: map[string]string{"iam:PassedToService": "rds.amazonaws.com"}},
-					{Action: "iam:DeleteRolePermissionsBoundary", Resource: "arn:aws:iam::123456789012:role/" + roleName, Context: map[string]string{"iam:PermissionsBoundary": boundary}},
-					{Action: "iam:CreateServiceLinkedRole", Resource: "arn:aws:iam::123456789012:role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS", Context: map[string]string{"iam:AWSServiceName": "ecs.amazonaws.com"}},
-					{Action: "iam:CreatePolicyVersion", Resource: "arn:aws:iam::123456789012:policy/limit"},
-					{Action: "sts:AssumeRole", Resource: "arn:aws:iam::123456789012:role/stronger"},
-				} {
+				for _, p := range knownWays(boundary) {
 					if cloud.Allows(accessKey, p) {
 						ways = append(ways, fmt.Sprint(p))
 					}
@@ -229,6 +222,43 @@ func TestThePrintedPolicyCannotBeUsedToEscalate(t *testing.T) {
 			}
 		})
 	}
+}
+
+// knownWays are requests by which somebody has gained more than was granted, as lists of
+// the privilege escalations of IAM have them: another service that takes the role, the
+// policy that bounds it, users, groups, keys and sessions.
+func knownWays(boundary string) []awstest.Permission {
+	const account = "arn:aws:iam::123456789012:"
+	own, bounded := account+"role/"+roleName, map[string]string{"iam:PermissionsBoundary": boundary}
+	out := []awstest.Permission{
+		{Action: "iam:PassRole", Resource: account + "role/stronger", Context: map[string]string{"iam:PassedToService": "rds.amazonaws.com"}},
+		{Action: "iam:CreateServiceLinkedRole", Resource: account + "role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS", Context: map[string]string{"iam:AWSServiceName": "ecs.amazonaws.com"}},
+	}
+	for _, service := range []string{"ec2", "lambda", "ecs-tasks", "glue", "cloudformation", "sagemaker", "datapipeline", "codebuild", "states", "ssm", "export.rds", "monitoring.rds"} {
+		out = append(out, awstest.Permission{Action: "iam:PassRole", Resource: own, Context: map[string]string{"iam:PassedToService": service + ".amazonaws.com"}})
+	}
+	for resource, actions := range map[string]string{
+		own:                            "iam:DeleteRolePermissionsBoundary iam:UpdateRole iam:DetachRolePolicy iam:DeleteRolePolicy iam:DeleteRole iam:UntagRole sts:AssumeRole sts:TagSession",
+		account + "role/stronger":      "sts:AssumeRole iam:UpdateAssumeRolePolicy iam:PutRolePermissionsBoundary",
+		boundary:                       "iam:CreatePolicyVersion iam:SetDefaultPolicyVersion iam:DeletePolicyVersion iam:DeletePolicy",
+		account + "policy/new":         "iam:CreatePolicy",
+		account + "user/operator":      "iam:PutUserPolicy iam:AttachUserPolicy iam:DeleteUserPermissionsBoundary iam:PutUserPermissionsBoundary iam:DetachUserPolicy",
+		account + "user/root-like":     "iam:CreateUser iam:CreateAccessKey iam:CreateLoginProfile iam:UpdateLoginProfile iam:DeactivateMFADevice iam:ResetServiceSpecificCredential",
+		account + "group/admins":       "iam:PutGroupPolicy iam:AttachGroupPolicy iam:AddUserToGroup iam:CreateGroup",
+		account + "instance-profile/x": "iam:AddRoleToInstanceProfile iam:CreateInstanceProfile",
+		account + "saml-provider/x":    "iam:CreateSAMLProvider iam:UpdateSAMLProvider",
+		"arn:aws:lambda:us-east-1:123456789012:function:x":                           "lambda:CreateFunction lambda:UpdateFunctionCode lambda:InvokeFunction",
+		"arn:aws:ec2:us-east-1:123456789012:instance/i-1":                            "ec2:RunInstances ec2:AssociateIamInstanceProfile",
+		"arn:aws:cloudformation:us-east-1:123456789012:stack/x/1":                    "cloudformation:CreateStack cloudformation:UpdateStack",
+		"arn:aws:secretsmanager:us-east-1:123456789012:secret:somebody-elses-AbCdEf": "secretsmanager:GetSecretValue secretsmanager:PutSecretValue secretsmanager:PutResourcePolicy secretsmanager:DeleteSecret",
+		"arn:aws:kms:us-east-1:123456789012:key/x":                                   "kms:Decrypt kms:CreateGrant kms:PutKeyPolicy",
+	} {
+		for action := range strings.FieldsSeq(actions) {
+			out = append(out, awstest.Permission{Action: action, Resource: resource}, awstest.Permission{Action: action, Resource: resource, Context: bounded})
+		}
+	}
+	// The boundary that the file names may be put on its own role; any other would lift it.
+	return append(out, awstest.Permission{Action: "iam:PutRolePermissionsBoundary", Resource: own, Context: map[string]string{"iam:PermissionsBoundary": account + "policy/other"}})
 }
 
 func find(roles []awstest.Role, name string) awstest.Role {

@@ -192,13 +192,15 @@ func describeTrusts(r *request) (any, error) {
 	if err := r.decode(&in); err != nil {
 		return nil, err
 	}
-	if in.DirectoryID == "" {
-		if err := r.allow("ds:DescribeTrusts", "*"); err != nil {
-			return nil, err
-		}
-	} else if d, err := r.directory("DescribeTrusts", in.DirectoryID); err != nil {
+	// The action knows no resource (Service Authorization Reference, AWS Directory Service).
+	if err := r.allow("ds:DescribeTrusts", "*"); err != nil {
 		return nil, err
-	} else if d.Type != "MicrosoftAD" {
+	}
+	switch d := r.Directories[in.DirectoryID]; {
+	case in.DirectoryID == "":
+	case d == nil:
+		return nil, bad("EntityDoesNotExistException", "Directory %s in region %s does not exist.", in.DirectoryID, r.cloud.options.Region)
+	case d.Type != "MicrosoftAD":
 		return nil, bad("UnsupportedOperationException", "DescribeTrusts is not supported for directory %s.", d.ID)
 	}
 	list, missing := chosen(r.Trusts, in.TrustIDs)
