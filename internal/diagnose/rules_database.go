@@ -31,7 +31,7 @@ func databaseRules() []Rule {
 		Means: "The connection is established and the server's small greeting arrives, but a step that needs full-size packets gets no answer: the server's certificate in the TLS handshake, or the ticket. Packets are too big for a link on the way, and the ICMP message that would say so is filtered; or a firewall drops them because of their content.",
 		Cause: "{where}: {seen}.",
 		Remedy: do("Let ICMP \"fragmentation needed\" (type 3 code 4; ICMPv6 type 2) through in security groups and network ACLs, and clamp the MSS on the VPN or transit gateway; or lower this host's MTU.",
-			"ip route get {host}", "ping -M do -c 3 -s 1472 {host}", "ping -M do -c 3 -s 1372 {host}", "tracepath -n {host}", again),
+			"ip route get {ip}", "ping -M do -c 3 -s 1472 {host}", "ping -M do -c 3 -s 1372 {host}", "tracepath -n {host}", again),
 		DependsOn: causes,
 		match:     dbMatch(largeLost),
 	}, {

@@ -84,7 +84,7 @@ func dnsRules() []Rule {
 	}, {
 		Code: "dns-srv-missing", Severity: Warning,
 		Title: "no SRV records in {domain}: {short}",
-		Means: "The realm's zone lacks `_kerberos` or `_kpasswd` SRV records. Clients that look for KDCs in DNS do not find them there, or fall back to the domain's own addresses.",
+		Means: "The realm's zone lacks `_kerberos` or `_kpasswd` SRV records. Clients that look for KDCs in DNS do not find them there, or fall back to the domain's own addresses. libkrb5 needs `_kerberos._tcp` as soon as an answer is too large for UDP, as those of Active Directory are.",
 		Cause: "No server that knows {domain} has {names}.",
 		Remedy: do("Have a domain controller register its records again.", "nltest /dsregdns  # Windows", "samba_dnsupdate --verbose --all-names  # Samba",
 			"dig @{ip} -p {port} _kerberos._tcp.{domain} SRV"),

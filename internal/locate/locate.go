@@ -9,9 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net/netip"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -56,6 +54,7 @@ type found struct {
 	hosts    map[netip.AddrPort]string // whose each KDC's address is
 	passed   []string
 	passedAt []netip.AddrPort // the servers among them
+	noTCP    error            // a program finds KDCs for datagrams alone
 	lack     error            // a program finds nothing
 	err      error            // and neither does kerbagent
 	before   *found           // the look-up whose time was over, for logins that went by that one
@@ -240,71 +239,21 @@ func (p *Programs) findKDCs(ctx context.Context, f *found, realm string) time.Du
 			servers = append(servers, dns.Service{Host: k.Host, Port: uint16(k.Port)})
 		}
 	}
+	rooted := ""
 	if len(servers) == 0 {
+		// libkrb5 asks for the names of SRV records with the dot of the root, which no line of /etc/hosts has.
+		rooted = "."
 		if why := file.CannotFind(realm); why != "" {
 			f.lack = errors.New("krb5.conf: " + why)
 			return shortest
 		}
 		servers, ttl, f.lack = p.services(ctx, f, realm)
 	}
-	return min(ttl, p.resolveAll(ctx, f, servers))
-}
-
-// services asks for the realm's SRV records, for UDP and then for TCP (libkrb5's locate_kdc.c).
-func (p *Programs) services(ctx context.Context, f *found, realm string) ([]dns.Service, time.Duration, error) {
-	r, err := p.Host()
-	if err != nil {
-		return nil, 0, err
-	}
-	f.glue = map[string][]netip.Addr{}
-	var out []dns.Service
-	var answers [2]host.Answer
-	var services [2][]dns.Service
-	var glue [2]map[string][]netip.Addr
-	var wg sync.WaitGroup
-	for i, proto := range []string{"_udp", "_tcp"} {
-		wg.Go(func() {
-			defer spoils(&answers[i])
-			services[i], glue[i], answers[i] = r.Services(ctx, "_kerberos."+proto+"."+realm)
-		})
-	}
-	wg.Wait()
-	ttl := longest
-	for i, a := range answers {
-		f.note(a)
-		if a.Err == nil {
-			ttl = min(ttl, a.TTL)
-		}
-		maps.Copy(f.glue, glue[i])
-		for _, s := range services[i] {
-			same := func(o dns.Service) bool { return o.Host == s.Host && o.Port == s.Port }
-			if s.Usable() && !slices.ContainsFunc(out, same) {
-				out = append(out, s)
-			}
-		}
-	}
-	if len(out) == 0 { // libkrb5 asks for URI records first (MIT Kerberos 1.15); who publishes both publishes the same
-		uris, more, a := uris(ctx, r, realm)
-		f.note(a)
-		maps.Copy(f.glue, more)
-		ttl = min(ttl, a.TTL)
-		out = slices.DeleteFunc(uris, func(s dns.Service) bool { return !s.Usable() })
-	}
-	if len(out) == 0 {
-		return nil, 0, answers[0].Err
-	}
-	const most = 64
-	return out[:min(len(out), most)], ttl, nil
-}
-
-// uris asks for a realm's URI records. A bug there costs these records alone.
-func uris(ctx context.Context, r *host.Resolver, realm string) (found []dns.Service, glue map[string][]netip.Addr, a host.Answer) {
-	defer spoils(&a)
-	return r.URIs(ctx, "_kerberos."+realm)
+	return min(ttl, p.resolveAll(ctx, f, servers, rooted))
 }
 
 // resolveAll resolves the names of servers, side by side; libkrb5 does so one after the other.
-func (p *Programs) resolveAll(ctx context.Context, f *found, servers []dns.Service) time.Duration {
+func (p *Programs) resolveAll(ctx context.Context, f *found, servers []dns.Service, rooted string) time.Duration {
 	answers := make([]host.Answer, len(servers))
 	var wg sync.WaitGroup
 	r, err := p.Host()
@@ -313,13 +262,13 @@ func (p *Programs) resolveAll(ctx context.Context, f *found, servers []dns.Servi
 		return shortest
 	}
 	for i, s := range servers {
-		if came := f.glue[s.Host]; len(came) > 0 && r.Decides(s.Host) {
+		if came := f.glue[s.Host]; len(came) > 0 && r.Decides(s.Host+rooted) {
 			answers[i] = host.Answer{Addrs: r.Sort(came)}
 			continue
 		}
 		wg.Go(func() {
 			defer spoils(&answers[i])
-			answers[i] = r.LookUp(ctx, s.Host)
+			answers[i] = r.LookUp(ctx, s.Host+rooted)
 		})
 	}
 	wg.Wait()

@@ -14,7 +14,7 @@ import (
 func (p *Programs) Trail(name string, realms []string, kdc netip.AddrPort, told func(netip.AddrPort) bool) login.Trail {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	var t login.Trail
+	t := login.Trail{NoTCP: map[string]error{}}
 	last := func(key string) *found {
 		f := p.found[key]
 		if f != nil && f.until.IsZero() { // another login is looking it up anew
@@ -37,6 +37,9 @@ func (p *Programs) Trail(name string, realms []string, kdc netip.AddrPort, told 
 		add(f, realm)
 		if f == nil {
 			continue
+		}
+		if f.noTCP != nil {
+			t.NoTCP[realm] = f.noTCP
 		}
 		i := max(0, slices.Index(f.addrs, kdc))
 		silent := slices.DeleteFunc(slices.Clone(f.addrs[:i]), told)

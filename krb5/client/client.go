@@ -21,6 +21,7 @@ type Step struct {
 	Addr     netip.AddrPort
 	Start    time.Time // the time of the start, by Client.Now
 	Duration time.Duration
+	Size     int // of the reply, in bytes
 	Err      error
 }
 

@@ -237,7 +237,7 @@ func (c *Client) exchange(ctx context.Context, conn *kdcwire.Conn, q question) (
 		answered, err = judge(b, q.msgType)
 		answered = answered || q.transport == kdcwire.UDP && errors.Is(err, kdcwire.ErrNotKerberos)
 	}
-	s.Duration, s.Err = c.now().Sub(s.Start), err
+	s.Duration, s.Size, s.Err = c.now().Sub(s.Start), len(b), err
 	if !answered {
 		return nil, s, &StepError{Step: q.step, Realm: q.realm, Addr: conn.Addr(), Err: err}
 	}

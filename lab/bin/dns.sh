@@ -8,7 +8,7 @@
 close_fds
 clear_all() {
   local f
-  in_ns "$RT" nft delete table inet bend 2> /dev/null || true
+  if in_ns "$RT" nft delete table inet bend 2> /dev/null; then in_ns "$RT" "$(go_tool forget)"; fi
   for f in "$ST"/dnsd.*.pid; do [ ! -e "$f" ] || stop_pid "$f"; done
 }
 bend() { # HOST RULE...

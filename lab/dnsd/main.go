@@ -161,6 +161,7 @@ func (b *bender) ServeDNS(w dns.ResponseWriter, r *dns.Msg) {
 // judge reports whether that was all there is to say.
 func (b *bender) judge(w dns.ResponseWriter, r *dns.Msg, v verdict) bool {
 	m := new(dns.Msg).SetReply(r)
+	m.RecursionAvailable = true // without it glibc takes an answer that has nothing in it for a lame server's
 	switch v.verb {
 	case "drop":
 		return true

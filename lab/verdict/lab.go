@@ -208,8 +208,8 @@ type fate struct {
 
 const spn = "mysql/" + database + "@CORP.EXAMPLE.COM"
 
-// programs logs a user in with MIT's and MariaDB's programs.
-func (l *lab) programs(ctx context.Context, u user, n int) (f fate) {
+// programs logs a user in with MIT's and MariaDB's programs, until it is known that they get beyond a step.
+func (l *lab) programs(ctx context.Context, u user, n, beyond int) (f fate) {
 	env := []string{"KRB5CCNAME=FILE:" + filepath.Join(l.dir, fmt.Sprintf("cc-%s-%d", u.principal, n)), "LC_ALL=C"}
 	name, _, _ := strings.Cut(u.principal, "@")
 	kinit, password := []string{"kinit", u.principal}, ""
@@ -229,6 +229,10 @@ func (l *lab) programs(ctx context.Context, u user, n int) (f fate) {
 		f.took += took
 		if err != nil {
 			f.at, f.says = i, lastLine(out)+" ("+err.Error()+")"
+			return f
+		}
+		if i == beyond {
+			f.at = i + 1
 			return f
 		}
 	}

@@ -75,13 +75,20 @@ func (l *lab) check(ctx context.Context, s set, state string) (r report, err err
 
 // truth lets both users log in, each as often as n says, side by side.
 func (l *lab) truth(ctx context.Context, s set, n int) [2][]fate {
+	return l.until(ctx, s, n, [2]int{never, never})
+}
+
+const never = -1
+
+// until is truth, which ends for a user once it is known that programs get beyond a step.
+func (l *lab) until(ctx context.Context, s set, n int, beyond [2]int) [2][]fate {
 	l.unlock(ctx, s)
 	var fates [2][]fate
 	var wg sync.WaitGroup
 	for i, u := range []user{l.user(s), l.carol()} {
 		fates[i] = make([]fate, n)
 		for j := range n {
-			wg.Go(func() { fates[i][j] = l.programs(ctx, u, j) })
+			wg.Go(func() { fates[i][j] = l.programs(ctx, u, j, beyond[i]) })
 		}
 	}
 	wg.Wait()
@@ -206,7 +213,13 @@ func (l *lab) undo(ctx context.Context, sc *score) error {
 			if err := l.make(ctx, less); err != nil {
 				return err
 			}
-			further = gets(sc.fates, l.truth(ctx, less, 1))
+			var beyond [2]int
+			for i, of := range sc.fates {
+				if beyond[i] = never; slices.ContainsFunc(of, func(f fate) bool { return !f.works }) {
+					beyond[i] = slices.MinFunc(of, func(a, b fate) int { return a.at - b.at }).at
+				}
+			}
+			further = gets(sc.fates, l.until(ctx, less, 1, beyond))
 		}
 		helps, named = helps || further, named || further && f.names(first)
 		if further && !covered {

@@ -88,6 +88,20 @@ type Trail struct {
 	At        []netip.AddrPort // the servers among it
 	Lack      error            // a program does not find a server that the login found otherwise
 	LackRealm string           // whose KDCs those are; empty: the database
+	NoTCP     map[string]error // realms of which a program knows KDCs for datagrams alone
+}
+
+// datagram is the longest reply that a KDC sends over UDP: Samba's limit. Active Directory's
+// is 1,465 bytes; tickets with a PAC are longer than either.
+const datagram = 1400
+
+// withoutTCP sets what a program lacks of the realms on the way, whose replies were so long.
+func (t *Trail) withoutTCP(realms []string, largest map[string]int) {
+	for _, realm := range realms {
+		if t.Lack == nil && t.NoTCP[realm] != nil && largest[realm] > datagram {
+			t.Lack, t.LackRealm = t.NoTCP[realm], realm
+		}
+	}
 }
 
 // comesFirst reports whether a program ends at what it does not find before it comes to
@@ -125,6 +139,7 @@ type attempt struct {
 	passed   []string                // addresses of the database that did not connect, in words
 	passedAt []netip.AddrPort
 	waited   time.Duration
+	largest  map[string]int // of the replies of a realm's KDCs, in bytes
 }
 
 // failure is how a run ends: the first of the two halves to be told.
@@ -138,7 +153,7 @@ type failure struct {
 // Run tries once. A login that only kerbagent's own knowledge made possible has failed:
 // no program gets as far.
 func (p Probe) Run(ctx context.Context) probe.Result {
-	a := &attempt{p: p, rec: probe.Begin(p.ID(), p.Now), tgt: make(chan struct{}), told: map[netip.AddrPort]bool{}}
+	a := &attempt{p: p, rec: probe.Begin(p.ID(), p.Now), tgt: make(chan struct{}), told: map[netip.AddrPort]bool{}, largest: map[string]int{}}
 	res := a.run(ctx)
 	if p.Trail == nil || res.Outcome == probe.Skipped {
 		return res
@@ -150,6 +165,7 @@ func (p Probe) Run(ctx context.Context) probe.Result {
 		}
 	}
 	t := p.Trail(realms, a.lastKDC, func(kdc netip.AddrPort) bool { return a.told[kdc] })
+	t.withoutTCP(realms, a.largest)
 	if passed := append(a.passed, t.Passed...); len(passed) > 0 {
 		res.Facts[probe.FactPassed] = strings.Join(passed, "; ")
 	}

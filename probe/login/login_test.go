@@ -43,7 +43,12 @@ type rig struct {
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	r := &rig{t: t, realm: krb5test.NewRealm(realmName, krb5test.Options{}), faults: krb5test.NewFaults(krb5test.Script{})}
+	return newRigOf(t, krb5test.Samba)
+}
+
+func newRigOf(t *testing.T, dialect krb5test.Dialect) *rig {
+	t.Helper()
+	r := &rig{t: t, realm: krb5test.NewRealm(realmName, krb5test.Options{Dialect: dialect}), faults: krb5test.NewFaults(krb5test.Script{})}
 	r.realm.AddUser("alice", password)
 	r.realm.AddService(spn)
 	var err error
@@ -451,6 +456,22 @@ func TestASecondKDCOnlyForAProvenSecret(t *testing.T) {
 		first, other := r.kdc.Requests().Preauth["alice"], second.Requests().Preauth["alice"]
 		if first != 1 || other != c.proofs || strings.Join(r.account.ends, " ") != c.ends && !strings.HasPrefix(strings.Join(r.account.ends, " "), c.ends) || (res.Outcome == probe.OK) != (c.proofs == 1) {
 			t.Errorf("%s: %d and %d proofs, %s, %s %v", name, first, other, r.account.ends, res.Outcome, res.Err)
+		}
+	}
+}
+
+// Where programs know KDCs for datagrams alone, they end at the first reply that fits none:
+// one with a PAC. A KDC without PACs serves them all the same.
+func TestALongReplyNeedsAKDCForTCP(t *testing.T) {
+	none := errors.New("no records for TCP")
+	for dialect, fails := range map[krb5test.Dialect]bool{krb5test.Samba: true, krb5test.MIT: false} {
+		r := newRigOf(t, dialect)
+		p := r.probe("alice", password)
+		p.Trail = func([]string, netip.AddrPort, func(netip.AddrPort) bool) login.Trail {
+			return login.Trail{NoTCP: map[string]error{realmName: none}}
+		}
+		if res := p.Run(t.Context()); (res.Outcome == probe.Failed) != fails || errors.Is(res.Err, none) != fails {
+			t.Errorf("%v: %s %v", dialect, res.Outcome, res.Err)
 		}
 	}
 }

@@ -161,6 +161,7 @@ func (a *attempt) observe(s client.Step) {
 	if s.Addr.IsValid() {
 		a.lastKDC = s.Addr
 		a.told[s.Addr] = s.Err != nil && s.Duration < quick
+		a.largest[s.Realm] = max(a.largest[s.Realm], s.Size)
 	}
 	a.rec.Past(s.Name, s.Start, s.Duration, s.Err)
 }
