@@ -24,8 +24,8 @@ const (
 // The keys of kerbagent.yaml, object by object: what fields reads and what
 // schema.json describes.
 func topKeys() []string {
-	return []string{"realms", "databases", "logins", "applications", "krb5_conf", "probes", "fleet", "warn", "resolver", "hide_users",
-		"bootstrap"}
+	return []string{"realms", "databases", "logins", "applications", "krb5_conf", "probes", "fleet", "warn", "aws", "resolver",
+		"hide_users", "bootstrap"}
 }
 func realmKeys() []string {
 	return []string{"kind", "dns_servers", "kdcs", "kpasswd_servers", "srv_ports", "trusted_by", "allow_rc4"}
@@ -52,6 +52,7 @@ func (d *document) config(root value, dir string) *Config {
 		Probes: d.probes(top["probes"]),
 		Fleet:  d.fleet(top["fleet"]),
 		Warn:   d.warn(top["warn"]),
+		AWS:    d.aws(top["aws"]),
 		Resolver: readAll(top["resolver"], "10.0.0.2", func(s string) (netip.AddrPort, error) {
 			return parseAddrPort(s, PortDNS)
 		}),

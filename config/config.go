@@ -53,6 +53,7 @@ type Config struct {
 	Probes       Probes
 	Fleet        Fleet
 	Warn         Warn
+	AWS          AWS
 	Resolver     []netip.AddrPort // this host's DNS servers; empty for those of /etc/resolv.conf, which the agent reads
 	HideUsers    bool             // no output shows a user's name
 	Bootstrap    []byte           // the whole file where it has a bootstrap part, nil otherwise; that part is not looked into here, and its reader needs the lines of the rest to point at its own

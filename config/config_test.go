@@ -136,6 +136,7 @@ func TestEveryKey(t *testing.T) {
 		Probes:       Probes{Interval: time.Minute, Timeout: 2500 * time.Millisecond},
 		Fleet:        Fleet{Hosts: 3, Requests: 2.5},
 		Warn:         Warn{PasswordExpiry: 48 * time.Hour, CertificateExpiry: 24 * time.Hour},
+		AWS:          AWS{Observe: true, Region: "us-east-1", Profile: "observer"},
 		Resolver:     addrs("10.0.0.2:53", "127.0.0.1:5353"), HideUsers: true,
 	}
 	got := parseFile(t, "every-key.yaml")

@@ -44,6 +44,10 @@ func (c *Config) Notes() []string {
 			notes = append(notes, fmt.Sprintf("database %s: with tls.mode %s its certificate is not checked", d.Name, d.TLS.Mode))
 		}
 	}
+	if every := c.ObserveInterval(); c.AWS.Observe && every > DefaultObserveInterval {
+		notes = append(notes, fmt.Sprintf("aws.observe: %d hosts share the account's API limits, so each asks AWS only every %s; "+
+			"set it on a few hosts alone", c.Fleet.Hosts, short(every)))
+	}
 	if f := c.Fleet; f.Stretch > 0 {
 		found := c.Probes.Interval + 2*c.Probes.Timeout
 		notes = append(notes,

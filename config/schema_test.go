@@ -160,6 +160,7 @@ func TestSchemaHasTheKeys(t *testing.T) {
 		"krb5_conf":   {krb5ConfKeys(), keys(doc.Defs["krb5_conf"])},
 		"probes":      {probesKeys(), keys(doc.Defs["probes"])},
 		"warn":        {warnKeys(), keys(doc.Defs["warn"])},
+		"aws":         {awsKeys(), keys(doc.Defs["aws"])},
 
 		"bootstrap":               {bootstrapKeys(), keys(doc.Defs["bootstrap"])},
 		"bootstrap directory":     {bootstrapDirectoryKeys(), keys(doc.Defs["bootstrap_directory"])},

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/kerbagent/kerbagent/config"
+	"github.com/kerbagent/kerbagent/internal/awsview"
 	"github.com/kerbagent/kerbagent/internal/bootstrap"
 	"github.com/kerbagent/kerbagent/internal/check"
 	"github.com/kerbagent/kerbagent/internal/diagnose"
@@ -115,11 +116,18 @@ func (o *bootstrapOptions) applyVerb(s streams) *cobra.Command {
 		}}
 }
 
+// forObserve is the policy of who reads what AWS reports.
+const forObserve = "observe"
+
 func (o *bootstrapOptions) policy(s streams) *cobra.Command {
 	var readOnly bool
 	var account, purpose string
 	c := &cobra.Command{Use: "policy", Short: "Print the IAM policy that the configuration needs; calls nothing", Args: noArgs,
 		RunE: func(*cobra.Command, []string) error {
+			if purpose == forObserve { // of check --aws and aws.observe: it is the same for every configuration
+				_, err := fmt.Fprintln(s.out, bootstrap.ReadPolicy(awsview.Actions()))
+				return err
+			}
 			cfg, err := o.load()
 			if err != nil {
 				return err
@@ -129,7 +137,7 @@ func (o *bootstrapOptions) policy(s streams) *cobra.Command {
 			}
 			if !slices.Contains([]bootstrap.Purpose{bootstrap.ForApply, bootstrap.ForStatus, bootstrap.ForRotate, bootstrap.ForClient},
 				bootstrap.Purpose(purpose)) {
-				return fmt.Errorf("--for %q is none of apply, status, rotate and client", purpose)
+				return fmt.Errorf("--for %q is none of apply, status, rotate, client and observe", purpose)
 			}
 			account = cmp.Or(account, cfg.Account)
 			region := cmp.Or(cfg.Region, o.region, os.Getenv("AWS_REGION"))
@@ -143,7 +151,7 @@ func (o *bootstrapOptions) policy(s streams) *cobra.Command {
 			return err
 		}}
 	c.Flags().StringVar(&purpose, "for", string(bootstrap.ForApply),
-		"what the policy is for: `apply`, status (plan and status change nothing), rotate, or client")
+		"what the policy is for: `apply`, status (plan and status change nothing), rotate, client, or observe (check --aws and aws.observe; needs no file)")
 	c.Flags().BoolVar(&readOnly, "read-only", false, "the same as --for status")
 	c.Flags().StringVar(&account, "account", "", "`number` of the AWS account (default: bootstrap.account, else the policy is valid in any)")
 	return c

@@ -22,6 +22,7 @@ import (
 	"github.com/kerbagent/kerbagent/internal/recorder"
 	"github.com/kerbagent/kerbagent/internal/rehearsal"
 	"github.com/kerbagent/kerbagent/internal/report"
+	"github.com/kerbagent/kerbagent/probe"
 	"github.com/kerbagent/kerbagent/probe/exchange"
 )
 
@@ -33,6 +34,7 @@ type checkOptions struct {
 	stateDir      string
 	ignoreBreaker bool
 	instances     bool
+	aws           bool
 	rehearsal     string
 	only          only
 	app           asApp
@@ -63,6 +65,9 @@ the application's cache or keytab. Both need the right to look at that process.
 
   kerbagent check --as-app orders.service
 
+With --aws it also shows what AWS reports of the databases' clusters, read with this
+host's AWS credentials: it explains what the probes found, and never replaces it.
+
 A password that the directory refuses is not tried again, in this run or a later
 one, until its file changes.
 
@@ -75,7 +80,8 @@ EXIT STATUS
   2  failed: a login is broken or is paused because it was refused, or a path that
      every login needs is broken
   3  unknown: nothing could be asked (usage, configuration, internal error), the
-     run was interrupted or --timeout was reached, or a login was not tried`,
+     run was interrupted or --timeout was reached, or a login was not tried, or AWS
+     was not read although --aws asked for it and all else is well`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return o.run(c, s) },
 	}
@@ -100,6 +106,7 @@ EXIT STATUS
 		"CAUTION: this can lock the account. Retry a secret although the directory refused it before")
 	f.BoolVar(&o.instances, "instances", false,
 		"log in to every instance of the database's cluster too, with the ticket of the login by its endpoint; without it each is asked only whether it would take the login")
+	f.BoolVar(&o.aws, "aws", false, "show also what AWS's own API reports of cluster, instances, directory and security groups (read only; docs/aws.md)")
 	o.only.register(c)
 	o.app.register(c)
 	f.StringVar(&o.rehearsal, "rehearsal", "", "check the realm that kerbagent rehearse --serve serves in this `directory`")
@@ -168,7 +175,12 @@ func (o *checkOptions) run(c *cobra.Command, s streams) error {
 	if o.ignoreBreaker {
 		fmt.Fprintln(s.err, "kerbagent: --ignore-breaker: a secret that was refused before is tried again; this can lock the account")
 	}
-	return climb(c.Context(), cfg, env, cmp.Or(o.stateDir, defaultStateDir()), o.flags.Timeout, o.output, s)
+	stateDir := cmp.Or(o.stateDir, defaultStateDir())
+	var more func() []probe.Result
+	if o.aws {
+		more = askAWS(c.Context(), cfg, stateDir)
+	}
+	return climb(c.Context(), cfg, env, stateDir, o.flags.Timeout, more, o.output, s)
 }
 
 // hostEnv is the world as this host has it.
@@ -188,8 +200,10 @@ func hostEnv(cfg *config.Config, stateDir string, o ledger.Options) (check.Env, 
 }
 
 // climb runs the ladder once and prints what it saw, and since when it fails by
-// a daemon's records in stateDir, where there are any.
-func climb(ctx context.Context, cfg *config.Config, env check.Env, stateDir string, timeout time.Duration, o output, s streams) error {
+// a daemon's records in stateDir, where there are any. more returns results that the
+// ladder has not; it may be nil.
+func climb(ctx context.Context, cfg *config.Config, env check.Env, stateDir string, timeout time.Duration, more func() []probe.Result,
+	o output, s streams) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("--timeout of %v reached", timeout))
 	defer cancel()
 	live := o.live(s.err, cfg.HideUsers)
@@ -203,6 +217,9 @@ func climb(ctx context.Context, cfg *config.Config, env check.Env, stateDir stri
 	}
 	if err := only(env.Only).answered(results); err != nil {
 		return o.unknown(s, err)
+	}
+	if more != nil {
+		results = append(results, more()...)
 	}
 	found := check.Explain(cfg, results, env.Now())
 	only(env.Only).unexplained(found.Findings)

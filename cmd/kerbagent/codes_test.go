@@ -115,6 +115,10 @@ func unrehearsed() map[diagnose.Code]string {
 		"secret-malformed": "Give it a password with a line end, with the realm, database and user of a login of yours; nothing is tried with it.\n" +
 			"  echo wrong > /tmp/password\n  kerbagent check --realm <realm> --database <host> --user <user> --password-file /tmp/password",
 		"login-record-impossible": "Give it a state directory that cannot be written.\n  kerbagent check --state-dir /proc/none",
+		"aws-membership":          "It needs an AWS account. Modify a cluster to join a directory, and look meanwhile.\n  kerbagent check --aws",
+		"aws-directory":           "It needs an AWS account, and a directory that is being made or restored.\n  kerbagent check --aws",
+		"aws-security-group":      "It needs an AWS account, and a host in the cluster's VPC that its security groups do not admit.\n  kerbagent check --aws",
+		"aws-view-incomplete":     "Take the credentials away.\n  AWS_PROFILE=none AWS_EC2_METADATA_DISABLED=true kerbagent check --aws",
 		"login-failed":            "It cannot be rehearsed: it is for what no other code describes.",
 		"probe-failed":            "It cannot be rehearsed: it is for what no other code describes.",
 		"krb5conf-missing":        "Name a file that is not there.\n  kerbagent krb5conf lint --path /nonexistent",

@@ -65,7 +65,7 @@ check against them. It needs no servers, no account and no root.
 			}
 			env := check.Env{Dialer: world.Dialer(), Now: world.Now(), Resolver: []netip.AddrPort{world.Resolver()}}
 			env.Ledger, env.LedgerErr = ledger.Open(world.StateDir(), ledger.Options{})
-			return climb(c.Context(), world.Config(), env, world.StateDir(), rehearseTimeout, o, s)
+			return climb(c.Context(), world.Config(), env, world.StateDir(), rehearseTimeout, nil, o, s)
 		},
 	}
 	o.register(c)

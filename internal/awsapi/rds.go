@@ -14,24 +14,28 @@ import (
 
 // Calls of RDS and Directory Service.
 type (
-	DescribeDBClusters        = Call[rds.DescribeDBClustersInput, rds.DescribeDBClustersOutput, rds.Options]
-	DescribeDBInstances       = Call[rds.DescribeDBInstancesInput, rds.DescribeDBInstancesOutput, rds.Options]
-	DescribeEvents            = Call[rds.DescribeEventsInput, rds.DescribeEventsOutput, rds.Options]
-	DescribeDirectories       = Call[directoryservice.DescribeDirectoriesInput, directoryservice.DescribeDirectoriesOutput, directoryservice.Options]
+	DescribeDBClusters  = Call[rds.DescribeDBClustersInput, rds.DescribeDBClustersOutput, rds.Options]
+	DescribeDBInstances = Call[rds.DescribeDBInstancesInput, rds.DescribeDBInstancesOutput, rds.Options]
+	DescribeEvents      = Call[rds.DescribeEventsInput, rds.DescribeEventsOutput, rds.Options]
+	DescribeDirectories = Call[directoryservice.DescribeDirectoriesInput, directoryservice.DescribeDirectoriesOutput,
+		directoryservice.Options]
 	DescribeDomainControllers = Call[directoryservice.DescribeDomainControllersInput, directoryservice.DescribeDomainControllersOutput,
 		directoryservice.Options]
 )
 
-// maxPages is how many pages of a list are read: with AWS's 100 items a page, far
-// above what an account has of anything that is listed here.
-const maxPages = 50
+// maxPages and maxItems are how much of a list is read: with AWS's 100 items a page,
+// far above what an account has of anything that is listed here.
+const (
+	maxPages = 50
+	maxItems = 5000
+)
 
 // TooManyError reports that a list has more pages than are read.
 type TooManyError struct{ What string }
 
 // Error names the list.
 func (e *TooManyError) Error() string {
-	return fmt.Sprintf("%s: AWS's list does not end within %d pages", e.What, maxPages)
+	return fmt.Sprintf("%s: AWS's list does not end within %d pages or %d items", e.What, maxPages, maxItems)
 }
 
 // pages reads a list to its end. A list that goes on, or in circles, is cut off with a
@@ -47,6 +51,9 @@ func pages[T any](what string, page func(token *string) ([]T, *string, error)) (
 		all = append(all, items...)
 		if aws.ToString(next) == "" {
 			return all, nil
+		}
+		if len(all) > maxItems {
+			break
 		}
 		token = next
 	}

@@ -49,6 +49,15 @@ func Policy(cfg *config.Bootstrap, region, account string, purpose Purpose) stri
 	return policyText(compile(all))
 }
 
+// ReadPolicy returns the IAM policy for actions that only read.
+func ReadPolicy(actions []string) string {
+	var all []permission
+	for _, a := range actions {
+		all = append(all, watch(a, "*"))
+	}
+	return policyText(compile(all))
+}
+
 // PolicyWarnings returns what whoever grants the policy should know: how its
 // holder could get more than it is for.
 func PolicyWarnings(cfg *config.Bootstrap) []string {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/kerbagent/kerbagent/internal/audit"
+	"github.com/kerbagent/kerbagent/internal/awsview"
 	"github.com/kerbagent/kerbagent/internal/discover"
 	"github.com/kerbagent/kerbagent/internal/krb5file"
 	"github.com/kerbagent/kerbagent/internal/plan"
@@ -35,7 +36,7 @@ func (d *Daemon) tasks(s *setup, jobs []plan.Job) []task {
 			func(ctx context.Context) { d.search(ctx, s, of) }})
 	}
 	for _, j := range jobs {
-		t := task{results.Job{Key: j.Key, Beat: j.Beat, Limit: j.Limit, Slow: !j.Prompt || j.Beat > s.cfg.Probes.Interval, Leads: j.Leads, Gone: j.Gone}, func(ctx context.Context) { d.do(ctx, s, j) }}
+		t := task{results.Job{Key: j.Key, Beat: j.Beat, Limit: j.Limit, Slow: !j.Prompt || j.Beat > s.cfg.Probes.Interval, Leads: j.Leads, Gone: j.Gone, Aside: j.Aside}, func(ctx context.Context) { d.do(ctx, s, j) }}
 		for _, target := range j.Targets {
 			t.Asks = append(t.Asks, target.ID)
 		}
@@ -61,7 +62,7 @@ func (d *Daemon) apply(s *setup, before, jobs []plan.Job) {
 	var targets []probe.Target
 	asked := map[netip.AddrPort]bool{}
 	for _, j := range jobs {
-		if !j.AsksNobody() {
+		if !j.AsksNobody() && !j.Aside {
 			targets = append(targets, j.Targets...)
 		}
 		asked[j.Targets[0].ID.Address] = true
@@ -75,6 +76,9 @@ func (d *Daemon) apply(s *setup, before, jobs []plan.Job) {
 	}
 	if len(s.cfg.Applications) == 0 {
 		d.metrics.Applications(nil, nil)
+	}
+	if !s.cfg.AWS.Observe {
+		d.metrics.AWS(nil)
 	}
 	d.sched.Set(scheduled)
 	for _, t := range tasks {
@@ -153,6 +157,15 @@ func (d *Daemon) do(ctx context.Context, s *setup, j plan.Job) {
 		res := probe.Safely(ctx, p)
 		if d.putWhole(ctx, res, seen, j.Every) {
 			d.metrics.Applications(s.cfg.Units(), seen)
+		}
+		return
+	}
+	if p, is := j.Probes[0].(awsview.Probe); is {
+		var seen []probe.Result
+		p.Parts = func(parts []probe.Result) { seen = parts }
+		res := probe.Safely(ctx, p)
+		if d.putWhole(ctx, res, seen, j.Every) {
+			d.metrics.AWS(seen)
 		}
 		return
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/kerbagent/kerbagent/config"
 	"github.com/kerbagent/kerbagent/internal/audit"
+	"github.com/kerbagent/kerbagent/internal/awsview"
 	"github.com/kerbagent/kerbagent/internal/discover"
 	"github.com/kerbagent/kerbagent/internal/keeper"
 	"github.com/kerbagent/kerbagent/internal/krb5file"
@@ -121,6 +122,9 @@ func (d *Daemon) world(s *setup) plan.World {
 	}
 	if len(s.cfg.Applications) > 0 {
 		w.Applications = audit.Probe{Path: d.o.AuditReport, Now: d.o.Now}
+	}
+	if s.cfg.AWS.Observe {
+		w.AWS = awsview.Probe{Reader: awsview.Reader{Config: s.cfg, Now: d.o.Now, Addresses: awsview.HostAddresses}, Cache: awsview.CacheIn(d.o.StateDir, d.o.Now)}
 	}
 	return w
 }

@@ -48,8 +48,9 @@ func Explain(s Snapshot) Report {
 	return report
 }
 
-// Untried returns what was to be done and was not: logins that were not tried, and
-// the probes of databases that were asked at none of their addresses.
+// Untried returns what was to be done and was not: logins that were not tried,
+// the probes of databases that were asked at none of their addresses, and a reading of
+// AWS that somebody asked for.
 func Untried(results []probe.Result) (out []probe.ID) {
 	asked := map[string]bool{}
 	for _, r := range results {
@@ -58,6 +59,9 @@ func Untried(results []probe.Result) (out []probe.ID) {
 		}
 	}
 	for _, r := range results {
+		if r.ID.Kind == probe.AWS && r.Outcome == probe.Skipped && r.Facts[probe.FactAsked] != "" {
+			out = append(out, r.ID)
+		}
 		if r.Facts[probe.FactInstance] != "" { // the login by the endpoint was, or is reported itself
 			continue
 		}
@@ -177,6 +181,7 @@ func (f *found) finding(v *view) Finding {
 	for _, s := range f.says {
 		out.Cause += " " + s + "."
 	}
+	out.Cause += v.awsSays(f)
 	if len(f.m.affects) > 0 {
 		if at := f.m.affects[0].Facts[probe.FactRefusedAt]; at != "" {
 			out.Title += " (refused at " + at + ", not tried again since)"

@@ -79,7 +79,7 @@ func fill(template string, w words) string {
 func Catalogue() []Rule {
 	var all []Rule
 	for _, group := range [][]Rule{hostRules(), serverRules(), dnsRules(), kdcRules(), clockRules(), kpasswdRules(),
-		databaseRules(), secretRules(), accountRules(), proofRules(), databaseAccountRules(), clusterRules(), serviceRules(), acceptRules(), loginRules(), fileRules(), applicationRules(), lastRules()} {
+		databaseRules(), secretRules(), accountRules(), proofRules(), databaseAccountRules(), clusterRules(), serviceRules(), acceptRules(), loginRules(), fileRules(), applicationRules(), awsRules(), lastRules()} {
 		all = append(all, group...)
 	}
 	return all

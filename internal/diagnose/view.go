@@ -20,6 +20,7 @@ type view struct {
 	logins []*probe.Result
 	// clusters is what is known of the databases' clusters: nobody was asked for it.
 	clusters []*probe.Result
+	aws      []*probe.Result // what AWS reports: no packet was sent for it
 
 	// The same by what is looked up: a configuration may have thousands of servers.
 	kdcAt map[kdcKey]*kdcAddr
@@ -76,6 +77,10 @@ func newView(s Snapshot) *view {
 		r := &s.Results[i]
 		if r.ID.Kind == probe.Database && r.ID.Variant == variantInstances {
 			v.clusters = append(v.clusters, r)
+			continue
+		}
+		if r.ID.Kind == probe.AWS {
+			v.aws = append(v.aws, r)
 			continue
 		}
 		v.all = append(v.all, r)

@@ -68,6 +68,7 @@ Beside them: the usual ` + "`process_*`, and of `go_*`" + ` what tells of a leak
 | ` + "`user`, `database`" + ` | ` + "`user@REALM`" + ` and the database's name, as configured |
 | ` + "`kdc`" + ` | the KDC's name; several addresses may stand behind one |
 | ` + "`application`" + ` | the systemd unit, as configured under ` + "`applications:`" + ` |
+| ` + "`region`" + ` | the AWS Region, of a database's name or as configured |
 
 What a peer says never becomes a label. With user names turned off, users are ` + "`user-1`, `user-2`, …" + ` in the order of the configuration, in
 ` + "`user`" + ` and in a login's ` + "`target`" + ` (` + "`user-1@orders`" + `). The series of a target go with it.

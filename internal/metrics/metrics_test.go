@@ -123,6 +123,8 @@ func full(o Options) *Metrics {
 	issue.ID.Variant = "ticket-expiring"
 	m.Observe(ran(issue, probe.OK, "", probe.Samples{probe.SampleTicketEnd: 1.8e9}))
 	m.Applications([]string{"orders.service"}, seen("orders.service", "orders.service", 1.8e9, diagnose.Warning))
+	m.AWS([]probe.Result{{ID: probe.ID{Kind: probe.AWS, Target: "us-east-1"}, Outcome: probe.OK, Started: noon},
+		{ID: probe.ID{Kind: probe.AWS, Target: "orders", Variant: probe.AWSCluster}, Outcome: probe.OK, Started: noon}})
 	m.Breaker("etl@ONPREM.LOCAL", true)
 	m.Unfinished("orders", 3)
 	m.Krb5Conf(false)

@@ -118,7 +118,7 @@ func Table() []Row {
 		{buildInfo, TypeGauge, []string{"version", "goversion"},
 			"Always 1, with kerbagent's version and that of Go.",
 			`count by (version) (kerbagent_build_info)`},
-	}, applicationRows())
+	}, applicationRows(), awsRows())
 }
 
 // Lean returns how a metric differs at the lean level: its labels there, and what is

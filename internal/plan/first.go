@@ -24,6 +24,9 @@ func (p *Planner) First(jobs []Job) []Pull {
 	interval := p.cfg.Probes.Interval
 	var out []Pull
 	for _, j := range jobs {
+		if j.Aside && p.cfg.Fleet.Hosts > 1 { // a fleet that begins as one would ask AWS as one
+			continue
+		}
 		within := min(interval, firstRound)
 		if p.cfg.Fleet.Hosts > 1 {
 			if within = fleetRest * interval; j.Leads {

@@ -40,6 +40,7 @@ type Job struct {
 	Prompt  bool           // run out of turn when something changes about the realm or database: it harms nobody
 	Gone    bool           // DNS has let go of its address
 	OddPort bool           // only an SRV record names the port
+	Aside   bool           // it is about no rung: the first round does not wait for it
 
 	Login    config.Login    // the login that is tried; zero for none
 	Instance string          // the instance of the database's cluster that is asked; empty: the endpoint
@@ -215,6 +216,17 @@ type members struct {
 	id    probe.ID
 	facts probe.Facts
 	now   func() time.Time
+}
+
+// observeLimit is how long AWS may take for a whole reading.
+const observeLimit = 30 * time.Second
+
+// aboutAWS reads what AWS reports, on a beat of its own that nothing waits for.
+func (p *Planner) aboutAWS() Job {
+	j := p.job(p.world.AWS)
+	j.Beat = max(j.Beat, p.cfg.ObserveInterval())
+	j.Every, j.Limit, j.Prompt, j.Aside = j.Beat, min(observeLimit, j.Beat), false, true
+	return j
 }
 
 // AsksNobody reports whether a job tells what is known of a cluster.

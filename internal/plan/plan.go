@@ -55,6 +55,7 @@ type World struct {
 	Tickets      Tickets                                    // of logins, for those at the instances of their databases; nil: none is made there
 	Krb5Conf     probe.Probe                                // the probe of this host's krb5.conf; nil where it is not checked
 	Applications probe.Probe                                // of the report on this host's applications; nil where none is configured
+	AWS          probe.Probe                                // of what AWS reports; nil where it is not asked
 	PerHour      int                                        // attempts an hour and account; 0: config.MaxLoginsAnHour
 }
 
@@ -131,6 +132,9 @@ func (p *Planner) Jobs(known discover.Known) []Job {
 	}
 	if p.world.Applications != nil {
 		l.add(p.job(p.world.Applications))
+	}
+	if p.world.AWS != nil {
+		l.add(p.aboutAWS())
 	}
 	p.pace(l.jobs)
 	return l.jobs

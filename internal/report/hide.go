@@ -30,8 +30,10 @@ type Hider struct {
 // replaced.
 func HideUsers(text string, users []string) string { return NewHider(users).Text(text) }
 
-// hidden returns in with every user name replaced, where that is asked for.
+// hidden returns in with every user name replaced, where that is asked for, and with
+// what AWS reports apart.
 func hidden(in Input) Input {
+	in = apart(in)
 	if !in.HideUsers {
 		return in
 	}

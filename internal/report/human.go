@@ -53,6 +53,7 @@ func Human(w io.Writer, in Input, o Options) error {
 	if len(in.Results) <= maxResults {
 		p.notAsked(shown)
 	}
+	p.aws(in.aws)
 	if left := omitted(in.Only); len(left) > 0 {
 		p.line("")
 		p.line("Not checked, because of --only: " + join(left))

@@ -30,6 +30,7 @@ type object struct {
 	Only     []probe.Kind  `json:"only,omitempty"`
 	Findings []findingJSON `json:"findings"`
 	Results  []resultJSON  `json:"results"`
+	AWS      []regionJSON  `json:"aws,omitempty"`
 }
 
 type findingJSON struct {
@@ -85,6 +86,7 @@ func JSON(w io.Writer, in Input) error {
 	for _, r := range sorted(in.Results) {
 		o.Results = append(o.Results, resultOf(r))
 	}
+	o.AWS = awsJSON(in.aws)
 	b, err := encode(o, "  ")
 	if err != nil {
 		return fmt.Errorf("writing report: %w", err)

@@ -34,7 +34,7 @@ func Nagios(w io.Writer, in Input) error {
 	case diagnose.VerdictOK:
 		text = covered(in)
 	case diagnose.VerdictUnknown:
-		text = unknown(in.Results) + part("; ", in.Only)
+		text = unknown(slices.Concat(in.Results, in.aws)) + part("; ", in.Only)
 	}
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "KERBEROS %s - %s | %s\n", word, nagiosText(clip(text, maxError/2)), perfdata(in))

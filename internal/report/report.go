@@ -29,6 +29,8 @@ type Input struct {
 	Past      map[string]Past // of failing probes, by ID, with hidden names where they are hidden; never decides the verdict
 	HideUsers bool            // "user-1" in place of each user name, everywhere
 	Users     []string        // the users to hide: the configured users (user@REALM), in the order of their logins
+
+	aws []probe.Result // of Results, what AWS reports; see apart
 }
 
 // ExitCode is the exit code of `kerbagent check` and of a nagios plugin, whose
@@ -60,7 +62,7 @@ func headline(in Input) string {
 	case diagnose.VerdictDegraded:
 		return "DEGRADED: " + firstFinding(in.Report) + "; " + covered(in)
 	case diagnose.VerdictUnknown:
-		return "UNKNOWN: " + unknown(in.Results) + part("; ", in.Only)
+		return "UNKNOWN: " + unknown(slices.Concat(in.Results, in.aws)) + part("; ", in.Only)
 	default:
 		return "FAILED: " + firstFinding(in.Report) + failing(in.Results) + part("; ", in.Only)
 	}
@@ -96,6 +98,9 @@ func unknown(results []probe.Result) string {
 	}
 	if len(left) > 0 {
 		return Terminal(clip(fmt.Sprintf("%d of %d probes are %s: %s", len(left), len(results), errorText(why), places(left, 4)), maxError))
+	}
+	if i := slices.IndexFunc(results, func(r probe.Result) bool { return r.ID.Kind == probe.AWS && r.Outcome == probe.Skipped }); i >= 0 {
+		return Terminal(clip("AWS was not read: "+errorText(results[i].Err), maxError))
 	}
 	return Terminal(clip("not tried: "+places(diagnose.Untried(ordered), 4), maxError))
 }

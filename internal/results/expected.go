@@ -18,6 +18,7 @@ type Job struct {
 	// server over one transport.
 	Leads bool
 	Gone  bool // DNS has let go of its address
+	Aside bool // the first round is over without it
 }
 
 // state is a job, and when it ran. It outlives a plan.
@@ -45,7 +46,7 @@ func (s *Store) Expect(jobs []Job) {
 				s.expected[id] = st
 			}
 		}
-		if st.ran.IsZero() {
+		if st.ran.IsZero() && !st.Aside {
 			s.waiting++
 		}
 	}
@@ -104,7 +105,7 @@ func (s *Store) Ran(key string) (all bool) {
 	if j == nil {
 		return false
 	}
-	if j.ran.IsZero() {
+	if j.ran.IsZero() && !j.Aside {
 		s.waiting--
 	}
 	j.ran = time.Now()

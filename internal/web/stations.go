@@ -70,7 +70,7 @@ func hostStation(s State) station {
 		r := e.Result
 		switch {
 		case r.Outcome == probe.Skipped:
-		case r.ID.Kind == probe.Application: // nothing is sent for it
+		case r.ID.Kind == probe.Application, r.ID.Kind == probe.AWS: // nothing is sent for it
 		case r.ID.Kind == probe.Krb5Conf:
 			files++
 			if r.Outcome == probe.Failed {

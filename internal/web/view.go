@@ -52,6 +52,7 @@ type view struct {
 	Stations      []station
 	Logins        loginPart
 	Applications  applicationPart
+	AWS           []awsRegion
 	Rungs         []rung
 	Notes         []string
 	Failures      []failure
@@ -72,7 +73,7 @@ func newView(s State, records []recorder.Record) view {
 	s = hidden(s)
 	v := view{
 		Host: clean(s.Host, maxName), Version: clean(s.Version, maxName), Now: at(s.Now, s.Now), Started: at(s.Started, s.Now),
-		Stations: stations(s), Logins: logins(s), Applications: applications(s), Rungs: rungs(s), Failures: failures(records, s.Now), Probes: len(s.Entries),
+		Stations: stations(s), Logins: logins(s), Applications: applications(s), AWS: awsRegions(s), Rungs: rungs(s), Failures: failures(records, s.Now), Probes: len(s.Entries),
 	}
 	v.verdict(s)
 	for i, f := range s.Report.Findings {

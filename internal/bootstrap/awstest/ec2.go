@@ -8,6 +8,7 @@ import (
 func ec2Actions() map[string]action {
 	return map[string]action{
 		"AuthorizeSecurityGroupEgress":  {mutating: true, run: authorizeEgress},
+		"DescribeNetworkInterfaces":     {run: describeInterfaces},
 		"DescribeRouteTables":           {run: describeRouteTables},
 		"DescribeSecurityGroupRules":    {run: describeRules},
 		"DescribeSecurityGroups":        {run: describeGroups},
@@ -207,6 +208,39 @@ func describePeerings(r *request) (any, error) {
 	}
 	return struct {
 		Items []item `xml:"vpcPeeringConnectionSet>item"`
+		Next  string `xml:"nextToken,omitempty"`
+	}{items, next}, err
+}
+
+// describeInterfaces writes network interfaces as the API model has them; the filters
+// are those of its reference.
+func describeInterfaces(r *request) (any, error) {
+	list, next, err := selected(r, "DescribeNetworkInterfaces", "NetworkInterfaceId", "InvalidNetworkInterfaceID.NotFound", r.Interfaces,
+		filters[Interface]{
+			"addresses.private-ip-address": func(i *Interface) []string { return []string{i.Address} },
+			"vpc-id":                       func(i *Interface) []string { return []string{i.VPC} },
+		})
+	type group struct {
+		ID   string `xml:"groupId"`
+		Name string `xml:"groupName"`
+	}
+	type item struct {
+		ID      string  `xml:"networkInterfaceId"`
+		VPC     string  `xml:"vpcId"`
+		Address string  `xml:"privateIpAddress"`
+		Status  string  `xml:"status"`
+		Groups  []group `xml:"groupSet>item"`
+	}
+	var items []item
+	for _, i := range list {
+		one := item{ID: i.ID, VPC: i.VPC, Address: i.Address, Status: "in-use"}
+		for _, g := range i.Groups {
+			one.Groups = append(one.Groups, group{g, r.state.Groups[g].Name})
+		}
+		items = append(items, one)
+	}
+	return struct {
+		Items []item `xml:"networkInterfaceSet>item"`
 		Next  string `xml:"nextToken,omitempty"`
 	}{items, next}, err
 }

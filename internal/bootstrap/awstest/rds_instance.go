@@ -76,12 +76,12 @@ func rebootDBInstance(r *request) (any, error) {
 	if r.cloud.options.OnReboot != nil {
 		r.cloud.options.OnReboot(id)
 	}
-	r.Events = append(r.Events, Event{id, r.cloud.options.RebootEvents[0], r.now})
+	r.Events = append(r.Events, Event{Instance: id, Message: r.cloud.options.RebootEvents[0], At: r.now})
 	restarted := r.cloud.options.RebootEvents[1]
 	r.cloud.after(r.now.Add(instanceRebooting), func(st *state, at time.Time) {
-		st.Events = append(st.Events, Event{id, restarted, at})
+		st.Events = append(st.Events, Event{Instance: id, Message: restarted, At: at})
 		i := st.Instances[id]
-		i.Status, i.Plugin = "available", st.Clusters[i.Cluster].Member == memberEnabled
+		i.Status, i.Plugin, i.PendingReboot = "available", st.Clusters[i.Cluster].Member == memberEnabled, false
 	})
 	return instanceAnswer{r.describeInstance(i)}, nil
 }
@@ -105,8 +105,13 @@ type xmlInstance struct {
 	InstanceCreateTime   string
 	PubliclyAccessible   bool
 	PromotionTier        int
-	Tags                 []xmlTag `xml:"TagList>Tag"`
+	ParameterGroups      []xmlParameterGroup `xml:"DBParameterGroups>DBParameterGroup"`
+	Tags                 []xmlTag            `xml:"TagList>Tag"`
 }
+
+// xmlParameterGroup is DBParameterGroupStatus of the API model. Whether a member of a
+// cluster has DomainMemberships of its own is unverified: here it has none.
+type xmlParameterGroup struct{ DBParameterGroupName, ParameterApplyStatus string }
 
 // describeInstance writes one; it has no endpoint before it is there.
 func (r *request) describeInstance(i *Instance) xmlInstance {
@@ -114,6 +119,11 @@ func (r *request) describeInstance(i *Instance) xmlInstance {
 		DBInstanceStatus: i.Status, DBClusterIdentifier: i.Cluster, DBInstanceArn: r.cloud.regional("rds", "db:"+i.ID),
 		DbiResourceId:    i.ResourceID,
 		AvailabilityZone: i.Zone, InstanceCreateTime: instant(i.Created), PubliclyAccessible: i.Public, PromotionTier: 1, Tags: xmlTags(i.Tags)}
+	apply := "in-sync"
+	if i.PendingReboot {
+		apply = "pending-reboot" // RDS user guide, "Working with DB parameter groups"
+	}
+	x.ParameterGroups = []xmlParameterGroup{{"default.aurora-mysql8.0", apply}}
 	if i.Status != "creating" {
 		x.Endpoint = &xmlEndpoint{i.Host, "Z2R2ITUGPM61AM", i.Port}
 	}
@@ -150,7 +160,7 @@ func describeDBInstances(r *request) (any, error) {
 	}{part, marker}, r.form.done()
 }
 
-// describeEvents returns the events of an instance, of the last hour where no time is given.
+// describeEvents returns the events of an instance or a cluster, of the last hour where no time is given.
 func describeEvents(r *request) (any, error) {
 	if err := r.allow("rds:DescribeEvents", "*"); err != nil {
 		return nil, err
@@ -167,8 +177,9 @@ func describeEvents(r *request) (any, error) {
 		}
 	}
 	id := f.text("SourceIdentifier")
-	if t := f.text("SourceType"); t != "db-instance" && (t != "" || id != "") {
-		return nil, bad("InvalidParameterValue", "awstest knows events of instances only")
+	kind := f.text("SourceType")
+	if kind != "db-instance" && kind != "db-cluster" && (kind != "" || id != "") {
+		return nil, bad("InvalidParameterValue", "awstest knows events of instances and clusters only")
 	}
 	type item struct {
 		SourceIdentifier, SourceType, Message, Date, SourceArn string
@@ -176,9 +187,12 @@ func describeEvents(r *request) (any, error) {
 	}
 	var list []item
 	for _, e := range r.Events {
-		if (id == "" || id == e.Instance) && !e.At.Before(from) {
-			list = append(list, item{e.Instance, "db-instance", e.Message, instant(e.At), r.cloud.regional("rds", "db:"+e.Instance),
-				[]string{"availability"}})
+		of, about, arn := e.Instance, "db-instance", "db:"
+		if e.Cluster != "" {
+			of, about, arn = e.Cluster, "db-cluster", "cluster:"
+		}
+		if (id == "" || id == of) && (kind == "" || kind == about) && !e.At.Before(from) {
+			list = append(list, item{of, about, e.Message, instant(e.At), r.cloud.regional("rds", arn+of), []string{"availability"}})
 		}
 	}
 	f.text("MaxRecords")

@@ -119,6 +119,48 @@ func (c *Cloud) AddInstance(id, cluster string) {
 	c.remember()
 }
 
+// AddEvent adds to RDS an event that just happened to an instance or a cluster.
+func (c *Cloud) AddEvent(e Event) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e.At = c.now()
+	c.state.Events = append(c.state.Events, e)
+	c.remember()
+}
+
+// AddInterface adds to a VPC a network interface with a private address.
+func (c *Cloud) AddInterface(vpc, address string, groups ...string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	id := c.newID("eni")
+	c.state.Interfaces[id] = &Interface{id, vpc, address, groups}
+	c.remember()
+}
+
+// SetInstance changes the status of an instance, and whether a reboot is pending.
+func (c *Cloud) SetInstance(id, status string, pendingReboot bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.state.Instances[id].Status, c.state.Instances[id].PendingReboot = status, pendingReboot
+	c.remember()
+}
+
+// SetMember changes the state of a cluster's membership.
+func (c *Cloud) SetMember(cluster, member string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.state.Clusters[cluster].Member = member
+	c.remember()
+}
+
+// SetController changes the status of a directory's n-th domain controller.
+func (c *Cloud) SetController(directory string, n int, status string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.state.Directories[directory].Controllers[n].Status = status
+	c.remember()
+}
+
 // DeleteCluster takes a cluster away and keeps its automated backups. It returns
 // its resource id.
 func (c *Cloud) DeleteCluster(id string) (resource string) {

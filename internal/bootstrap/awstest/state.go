@@ -28,6 +28,7 @@ type state struct {
 	Groups        map[string]*SecurityGroup
 	RouteTables   map[string]*RouteTable
 	Peerings      map[string]*Peering
+	Interfaces    map[string]*Interface
 	OtherSides    map[string]*otherSide
 }
 
@@ -37,7 +38,7 @@ func newState() *state {
 		Gone: map[string]*Cluster{}, Clusters: map[string]*Cluster{}, Instances: map[string]*Instance{}, Snapshots: map[string]*Snapshot{},
 		SubnetGroups: map[string]*SubnetGroup{}, GlobalMembers: map[string][]string{}, Versions: map[string]*EngineVersion{},
 		Secrets: map[string]*Secret{}, VPCs: map[string]*VPC{}, Subnets: map[string]*Subnet{}, Groups: map[string]*SecurityGroup{},
-		RouteTables: map[string]*RouteTable{}, Peerings: map[string]*Peering{}, OtherSides: map[string]*otherSide{},
+		RouteTables: map[string]*RouteTable{}, Peerings: map[string]*Peering{}, Interfaces: map[string]*Interface{}, OtherSides: map[string]*otherSide{},
 	}
 	for _, v := range engineVersions() {
 		st.Versions[v.Version] = &v
@@ -139,14 +140,22 @@ type Instance struct {
 	Public                                                bool
 	Plugin                                                bool // authentication_kerberos is active
 	Reboots                                               int
+	PendingReboot                                         bool // its parameter group was changed
 	Tags                                                  map[string]string
 	Created                                               time.Time
 }
 
-// Event of RDS about an instance.
+// Event of RDS about an instance, or about a cluster.
 type Event struct {
 	Instance, Message string
 	At                time.Time
+	Cluster           string
+}
+
+// Interface of EC2: a network interface with the private address of a host.
+type Interface struct {
+	ID, VPC, Address string
+	Groups           []string
 }
 
 // Snapshot of a cluster.

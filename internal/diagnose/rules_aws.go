@@ -1,0 +1,164 @@
+package diagnose
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/kerbagent/kerbagent/probe"
+)
+
+// awsRules are about what AWS reports. It decides nothing: where it differs from what
+// packets found, both are shown.
+func awsRules() []Rule {
+	const instances = "aws rds describe-db-instances --query 'DBInstances[].[DBInstanceIdentifier,DBInstanceStatus,DomainMemberships]'"
+	const clusters = "aws rds describe-db-clusters --query 'DBClusters[].[DBClusterIdentifier,Status,DomainMemberships]'"
+	return []Rule{{
+		Code: "aws-membership", Severity: Warning, Remark: true,
+		Title: "database {database}: AWS reports {place} as a member of its directory: {membership}",
+		Means: "AWS reports that the cluster, or an instance of it, is not or not yet a member of the directory. It is what AWS " +
+			"knows, and no packet: while logins work, something is about to change or was not noticed by applications yet.",
+		Cause: "AWS's own view, read {age} ago: {membership}.",
+		Remedy: do("While it is pending, wait some minutes. If it has failed, the usual causes are the cluster's IAM role and security "+
+			"groups that do not let it reach the directory; a further modify with the same directory tries again.", clusters, instances),
+		match: awsMembership,
+	}, {
+		Code: "aws-directory", Severity: Warning, Remark: true,
+		Title: "directory {directory}: AWS reports {what}",
+		Means: "AWS reports that the directory, or one of its domain controllers, is not Active. It is what AWS knows, and no packet: " +
+			"the probes say which controllers answer.",
+		Cause: "AWS's own view, read {age} ago: {what}{why}.",
+		Remedy: do("An impaired directory is usually repaired by AWS within 40 minutes; do not restore a snapshot meanwhile. If it lasts "+
+			"longer, or the directory is Inoperable or Failed, ask AWS Support.",
+			"aws ds describe-directories --query 'DirectoryDescriptions[].[DirectoryId,Name,Stage,StageReason]'"),
+		match: awsDirectory,
+	}, {
+		Code: "aws-security-group", Severity: Info, Remark: true,
+		Title: "{place}: no rule of its security groups admits this host to {lacks}",
+		Means: "None of the security groups' rules admits this host's address. Only groups are looked at, neither routes nor network " +
+			"ACLs. A rule that was just added is known here at the next reading.",
+		Cause: "AWS's own view, read {age} ago: {groups} have no rule that admits {from} to {lacks}. {packets}.",
+		Remedy: do("If this host is to reach it, have a rule for its address added. Before that, see which rules there are.",
+			"aws ec2 describe-security-groups --group-ids <group> --query 'SecurityGroups[].IpPermissions'"),
+		match: awsWays,
+	}, {
+		Code: "aws-view-incomplete", Severity: Info, Remark: true,
+		Title: "AWS was not asked for all that it knows in {region}",
+		Means: "kerbagent was to read what AWS reports of the databases' clusters, and could not read all of it: credentials or a " +
+			"permission are missing, AWS's API is not reachable from this host, or a database's name does not tell its cluster. The " +
+			"probes and their findings do not depend on it.",
+		Cause: "{why}.",
+		Remedy: do("Give the credentials the read-only policy that the first command prints, see who they are of, and ask again.",
+			"kerbagent bootstrap policy --for observe", "aws sts get-caller-identity", "kerbagent check --aws"),
+		match: func(v *view) (out []match) {
+			for _, r := range v.aws {
+				why := r.Facts[probe.FactNotSeen]
+				if r.ID.Variant == "" && r.Outcome == probe.Skipped && r.Facts[probe.FactRegion] != "" || r.ID.Target == "region" {
+					why = r.Err.Error()
+				}
+				if why != "" {
+					out = append(out, v.awsMatch(r, words{"why": why, "region": r.ID.Target}))
+				}
+			}
+			return out
+		},
+	}}
+}
+
+func (v *view) awsMatch(r *probe.Result, w words) match {
+	return match{affects: []*probe.Result{r}, words: wordsOf(r).and(words{"age": v.age(r)}).and(w),
+		evidence: evidenceOf(r, probe.FactState, probe.FactStateWhy, probe.FactMembership, probe.FactControllers, probe.FactGroups)}
+}
+
+// age is how old a reading of AWS is, in words.
+func (v *view) age(r *probe.Result) string {
+	switch d := v.snap.Now.Sub(r.Started); {
+	case d < 90e9:
+		return fmt.Sprintf("%d s", max(0, int(d.Seconds())))
+	default:
+		return fmt.Sprintf("%d min", int(d.Minutes()))
+	}
+}
+
+// isMember reports whether AWS's word for a membership says that it is complete. The
+// words are those of the Aurora user guide; CloudFormation knows "joined" too.
+func isMember(state string) bool { return state == "kerberos-enabled" || state == "joined" }
+
+func awsMembership(v *view) (out []match) {
+	add := func(r *probe.Result, place, state string) {
+		m := v.awsMatch(r, words{"place": place, "membership": state})
+		if strings.HasPrefix(state, "pending-") && !strings.Contains(state, "disable") || state == "enabling-kerberos" {
+			m.severity = Info
+		}
+		out = append(out, m)
+	}
+	for _, r := range v.aws {
+		state := r.Facts[probe.FactMembership]
+		switch {
+		case r.ID.Variant == probe.AWSCluster && state == "":
+			add(r, "the cluster "+r.Facts[probe.FactCluster], "none (it is joined to no directory)")
+		case r.ID.Variant == probe.AWSCluster && !isMember(state):
+			add(r, "the cluster "+r.Facts[probe.FactCluster], state)
+		case r.ID.Variant == probe.AWSInstance && state != "" && !isMember(state):
+			add(r, "the instance", state)
+		}
+	}
+	return out
+}
+
+func awsDirectory(v *view) (out []match) {
+	for _, r := range v.aws {
+		if r.ID.Variant != probe.AWSDirectory {
+			continue
+		}
+		var bad []string
+		why := ""
+		if stage := r.Facts[probe.FactState]; stage != "Active" {
+			bad = append(bad, "the directory as "+stage)
+			if text := r.Facts[probe.FactStateWhy]; text != "" {
+				why = " (" + strings.TrimRight(text, ".") + ")"
+			}
+		}
+		for c := range strings.SplitSeq(r.Facts[probe.FactControllers], ", ") {
+			if address, state, _ := strings.Cut(c, " "); c != "" && state != "Active" {
+				bad = append(bad, "the domain controller "+address+" as "+state)
+			}
+		}
+		if len(bad) > 0 {
+			out = append(out, v.awsMatch(r, words{"what": few(bad), "why": why, "directory": r.ID.Target}))
+		}
+	}
+	return out
+}
+
+func awsWays(v *view) (out []match) {
+	for _, r := range v.aws {
+		if r.ID.Variant != probe.AWSWay || r.Facts[probe.FactState] != probe.WayRefused {
+			continue
+		}
+		place := "directory " + r.ID.Target
+		about := func(p *probe.Result) bool {
+			return slices.Contains([]probe.Kind{probe.KDC, probe.Kpasswd}, p.ID.Kind) && p.Facts[probe.FactRealm] == r.Facts[probe.FactRealm]
+		}
+		if db := r.Facts[probe.FactDatabase]; db != "" {
+			place = "database " + db
+			about = func(p *probe.Result) bool { return p.ID.Kind == probe.Database && p.Facts[probe.FactDatabase] == db }
+		}
+		silent, heard := false, false
+		for _, p := range v.all {
+			silent, heard = silent || about(p) && onPath(p), heard || about(p) && answered(p)
+		}
+		packets := "No probe has asked it, so nothing confirms it"
+		switch {
+		case silent && heard:
+			packets = "Some probes get no answer there, others do"
+		case silent:
+			packets = "The probes get no answer there either"
+		case heard:
+			packets = "The probes are answered all the same: another way leads there, or the rules were just changed"
+		}
+		out = append(out, v.awsMatch(r, words{"place": place, "lacks": r.Facts[probe.FactLacks], "from": r.Facts[probe.FactFrom],
+			"groups": r.Facts[probe.FactGroups], "packets": packets}))
+	}
+	return out
+}
