@@ -2,9 +2,11 @@ package metrics
 
 import (
 	"bytes"
+	"compress/gzip"
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -39,15 +41,16 @@ type pages struct {
 	readers  chan struct{}
 	readTime time.Duration
 
-	mu   sync.Mutex
-	kept map[string]*page
+	mu      sync.Mutex
+	kept    map[string]*page
+	squeeze *gzip.Writer // nil until it is needed
 }
 
 // Handler serves the exposition: text, OpenMetrics or, with native histograms,
 // protobuf; gzip where it is asked for.
 func (m *Metrics) Handler() http.Handler {
 	return &pages{
-		render:   promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{EnableOpenMetrics: true}),
+		render:   promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{EnableOpenMetrics: true, DisableCompression: true}),
 		readers:  make(chan struct{}, maxReaders),
 		readTime: readTime,
 		kept:     map[string]*page{},
@@ -86,11 +89,40 @@ func (s *pages) page(r *http.Request) *page {
 	if p := s.kept[asked]; p != nil {
 		return p
 	}
-	p := &page{status: http.StatusOK, header: http.Header{}}
+	p := &page{status: http.StatusOK, header: http.Header{"Vary": {"Accept-Encoding"}}}
 	s.render.ServeHTTP(p, r)
+	if takesGzip(r.Header["Accept-Encoding"]) {
+		s.gzip(p)
+	}
 	p.done = time.Now()
 	if len(s.kept) < maxPages {
 		s.kept[asked] = p
 	}
 	return p
+}
+
+// gzip compresses a page, as fast as can be: more would cost more than it saves. The caller has locked s.
+func (s *pages) gzip(p *page) {
+	plain := bytes.Clone(p.body.Bytes())
+	p.body.Reset()
+	if s.squeeze == nil {
+		s.squeeze, _ = gzip.NewWriterLevel(nil, gzip.BestSpeed) // the level is one that there is
+	}
+	s.squeeze.Reset(&p.body)
+	_, _ = s.squeeze.Write(plain) // a buffer takes all
+	_ = s.squeeze.Close()
+	p.header.Set("Content-Encoding", "gzip")
+}
+
+// takesGzip reports whether a client takes gzip (RFC 9110 §12.5.3).
+func takesGzip(accept []string) bool {
+	for _, coding := range strings.Split(strings.Join(accept, ","), ",") {
+		name, weight, _ := strings.Cut(strings.TrimSpace(coding), ";")
+		_, q, _ := strings.Cut(strings.ReplaceAll(weight, " ", ""), "q=")
+		none, err := strconv.ParseFloat(q, 64)
+		if strings.EqualFold(strings.TrimSpace(name), "gzip") {
+			return err != nil || none > 0
+		}
+	}
+	return false
 }

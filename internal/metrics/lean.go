@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 
 	"github.com/kerbagent/kerbagent/probe"
 )
@@ -16,6 +17,8 @@ type lean struct {
 	stages   *prometheus.HistogramVec
 	failures *prometheus.CounterVec
 	skips    *prometheus.CounterVec
+
+	rows []row // under the metrics' lock
 }
 
 // newLean registers the metrics that are others than at the full level.
@@ -74,52 +77,94 @@ func (l *lean) Describe(to chan<- *prometheus.Desc) {
 	}
 }
 
-// row is a series of probe_success: several probes may share it.
+// row is a series, or two, of what several probes have in common.
 type row struct {
-	known, failed  bool
-	ran, succeeded float64
+	points []*point
+	show   func([]shown, row) []shown // appends what is shown now
+	lines  []line
 }
 
-func (r *row) add(p *point) {
-	r.known = r.known || p.outcome == probe.OK || p.outcome == probe.Failed
-	r.failed = r.failed || p.outcome == probe.Failed
-	r.ran, r.succeeded = max(r.ran, p.ran), max(r.succeeded, p.succeeded)
+// line is a gauge whose labels are made once, not at each scrape.
+type line struct {
+	desc   *prometheus.Desc
+	labels []*dto.LabelPair
+}
+
+// Desc implements [prometheus.Metric].
+func (s line) Desc() *prometheus.Desc { return s.desc }
+
+// shown is a line with its value.
+type shown struct {
+	line
+	value float64
+}
+
+// Write implements [prometheus.Metric].
+func (s shown) Write(to *dto.Metric) error {
+	to.Label, to.Gauge = s.labels, &dto.Gauge{Value: &s.value}
+	return nil
 }
 
 // Collect implements [prometheus.Collector].
 func (l *lean) Collect(to chan<- prometheus.Metric) {
-	success, times := l.rows()
-	gauge := func(name string, at place, v float64) {
-		to <- prometheus.MustNewConstMetric(l.m.descs[name], prometheus.GaugeValue, v, at[:]...)
+	l.m.mu.Lock()
+	samples := make([]shown, 0, 2*len(l.rows))
+	for _, r := range l.rows {
+		samples = r.show(samples, r)
 	}
-	for at, r := range success {
-		if r.known {
-			gauge(probeSuccess, at, number(!r.failed))
-		}
-	}
-	for at, r := range times {
-		if r.ran != 0 {
-			gauge(probeLastRun, at, r.ran)
-		}
-		if r.succeeded != 0 {
-			gauge(probeLastSuccess, at, r.succeeded)
-		}
+	l.m.mu.Unlock()
+	for _, s := range samples {
+		to <- s
 	}
 }
 
-// rows returns what is shown of the probes, and when logins and realms were last asked.
-func (l *lean) rows() (success, times map[place]*row) {
-	success, times = map[place]*row{}, map[place]*row{}
-	of := func(rows map[place]*row, at place) *row {
-		if rows[at] == nil {
-			rows[at] = &row{}
-		}
-		return rows[at]
+// succeeded shows whether all probes of a row that have run were answered.
+func succeeded(out []shown, r row) []shown {
+	known, failed := false, false
+	for _, p := range r.points {
+		known = known || p.outcome == probe.OK || p.outcome == probe.Failed
+		failed = failed || p.outcome == probe.Failed
 	}
-	l.m.mu.Lock()
-	defer l.m.mu.Unlock()
+	if known {
+		out = append(out, shown{r.lines[0], number(!failed)})
+	}
+	return out
+}
+
+// times shows when one of a row's probes last ran, and last succeeded.
+func times(out []shown, r row) []shown {
+	ran, succeeded := 0., 0.
+	for _, p := range r.points {
+		ran, succeeded = max(ran, p.ran), max(succeeded, p.succeeded)
+	}
+	if ran != 0 {
+		out = append(out, shown{r.lines[0], ran})
+	}
+	if succeeded != 0 {
+		out = append(out, shown{r.lines[1], succeeded})
+	}
+	return out
+}
+
+// regroup makes the rows of what is probed: what is shown of the probes, and when logins
+// and realms were last asked. The caller has locked the metrics.
+func (l *lean) regroup(now tracked) {
+	type key struct {
+		at    place
+		times bool
+	}
+	rows := map[key]*row{}
+	add := func(p *point, k key, show func([]shown, row) []shown, names ...string) {
+		if rows[k] == nil {
+			rows[k] = &row{show: show}
+			for _, name := range names {
+				rows[k].lines = append(rows[k].lines, line{l.m.descs[name], prometheus.MakeLabelPairs(l.m.descs[name], k.at[:])})
+			}
+		}
+		rows[k].points = append(rows[k].points, p)
+	}
 	done := map[*point]bool{}
-	for id, p := range l.m.tracked.points {
+	for id, p := range now.points {
 		if done[p] {
 			continue
 		}
@@ -128,13 +173,16 @@ func (l *lean) rows() (success, times map[place]*row) {
 		if id.Kind == probe.DNS {
 			at[1], at[5], at[6] = id.Address.Addr().String(), "", "" // one of a server and transport
 		}
-		of(success, at).add(p)
+		add(p, key{at, false}, succeeded, probeSuccess)
 		switch id.Kind {
 		case probe.Login:
-			of(times, at).add(p)
+			add(p, key{at, true}, times, probeLastRun, probeLastSuccess)
 		case probe.KDC:
-			of(times, place{p.at[0], p.at[6], "", "", "", "", p.at[6]}).add(p)
+			add(p, key{place{p.at[0], p.at[6], "", "", "", "", p.at[6]}, true}, times, probeLastRun, probeLastSuccess)
 		}
 	}
-	return success, times
+	l.rows = l.rows[:0]
+	for _, r := range rows {
+		l.rows = append(l.rows, *r)
+	}
 }

@@ -62,7 +62,7 @@ func New(o Options) *Metrics {
 		breakers: map[string]bool{}, unfinished: map[string]int{},
 	}
 	m.registry.MustRegister(
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		newProcess(),
 		// Of Go's own numbers the few that tell of a leak: goroutines, threads, and the heap below.
 		collectors.NewGoCollector(collectors.WithGoCollectorMemStatsMetricsDisabled(), collectors.WithoutGoCollectorRuntimeMetrics(regexp.MustCompile(".*")),
 			collectors.WithGoCollectorRuntimeMetrics(collectors.GoRuntimeMetricsRule{Matcher: regexp.MustCompile("^/memory/classes/heap/objects:bytes$")})),

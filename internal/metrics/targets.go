@@ -75,6 +75,9 @@ func (m *Metrics) Track(targets []probe.Target) {
 	next := m.newTracked(targets, users)
 	m.sweep(next)
 	m.tracked = next
+	if m.lean != nil {
+		m.lean.regroup(next)
+	}
 	for s := range m.tracked.groups {
 		m.kinds.WithLabelValues(s[0])
 		if m.lean != nil && len(skipsOf(probe.Kind(s[0]))) > 0 {
