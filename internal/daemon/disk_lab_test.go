@@ -102,7 +102,9 @@ func TestLabRunFullDisk(t *testing.T) {
 	if err := l.Healthy(); err != nil {
 		t.Error(err)
 	}
-	if notes := l.State().Notes; !slices.ContainsFunc(notes, func(n string) bool { return strings.Contains(n, "no space left") && strings.Contains(n, "held back") }) {
+	if notes := l.State().Notes; !slices.ContainsFunc(notes, func(n string) bool {
+		return strings.Contains(n, "no space left") && strings.Contains(n, "was not tried")
+	}) {
 		t.Errorf("notes %q", notes)
 	}
 	t.Logf("notes while it is full: %q", l.State().Notes)

@@ -263,11 +263,11 @@ func (l *logins) notes(entries []results.Entry) []string {
 		case r.Facts[probe.FactRefusedAt] != "":
 			out = append(out, fmt.Sprintf("%s is paused: %v", who, r.Err))
 		case r.Outcome == probe.Skipped:
-			out = append(out, fmt.Sprintf("%s is held back: %v", who, r.Err))
+			out = append(out, fmt.Sprintf("%s was not tried: %v", who, r.Err))
 		}
 	}
 	if pending > 0 {
-		out = append(out, fmt.Sprintf("logins that have not had their first turn yet: %d", pending))
+		out = slices.Insert(out, 0, fmt.Sprintf("logins that have not had their first turn yet: %d", pending))
 	}
 	return out
 }

@@ -83,7 +83,7 @@ func formOf(text string) form {
 		s := strings.Trim(raw, " \t\r\n\v\f")
 		if line == 1 {
 			s = strings.TrimPrefix(s, "\ufeff")
-			f.strange = hasAnyPrefix(s, "<", "{", "#!", "---", "```", "%", "\"")
+			f.strange = hasAnyPrefix(s, "<", "{", "#!", "---", "```", "%", "\"", "cat ", "sudo ", "echo ", "tee ")
 		}
 		f.strange = f.strange || strings.HasPrefix(s, "```")
 		if s == "" || s[0] == '#' || s[0] == ';' {

@@ -3,6 +3,7 @@ package lint
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"slices"
 	"strconv"
@@ -171,6 +172,7 @@ func (l *linter) refusals() {
 	type where struct {
 		at, stops conf.Pos
 		what      string
+		create    string // an included file or directory that is missing
 	}
 	var g group[where]
 	first := where{}
@@ -180,7 +182,11 @@ func (l *linter) refusals() {
 		}
 		w := where{at: conf.Pos{File: l.in.Path}, what: r.Err.Error()}
 		var syntax *conf.SyntaxError
-		if errors.As(r.Err, &syntax) {
+		var include *reader.IncludeError
+		switch {
+		case errors.As(r.Err, &include):
+			w = where{at: include.At, what: includeText(include), create: include.Path}
+		case errors.As(r.Err, &syntax):
 			w = where{at: syntax.Pos, what: syntax.What}
 			if !syntax.Origin.IsZero() {
 				w.at, w.stops = syntax.Origin, syntax.Pos
@@ -206,10 +212,28 @@ func (l *linter) refusals() {
 		if w.stops.Line > 0 {
 			cause = fmt.Sprintf("%s Libraries notice on line %d: %s. ", originText(w.what), w.stops.Line, w.what)
 		}
+		remedy := "Rewrite the line in a form that all libraries accept, or have the file generated: kerbagent krb5conf show"
+		switch {
+		case w.create != "":
+			remedy = "Create " + w.create + ", which may be empty, or remove the line"
+		case strings.HasPrefix(l.excerpt(w.at), "<<<<<<< "):
+			cause, remedy = "Here begins a merge conflict that nobody resolved. ", "Keep one of the two versions, and remove the lines with <<<<<<<, ======= and >>>>>>>"
+		}
 		l.add(krb5conf.Issue{Code: CodeUnparsable, Severity: severityFor(readers), Readers: readers, At: w.at,
-			Cause:  cause + consequence(readers),
-			Remedy: "Rewrite the line in a form that all libraries accept, or have the file generated: kerbagent krb5conf show"})
+			Cause: cause + consequence(readers), Remedy: remedy})
 	}
+}
+
+// includeText says what is wrong with an included file or directory.
+func includeText(e *reader.IncludeError) string {
+	what := "the included file " + e.Path
+	if e.Dir {
+		what = "the included directory " + e.Path
+	}
+	if errors.Is(e.Err, fs.ErrNotExist) {
+		return what + " does not exist"
+	}
+	return what + " cannot be read: " + e.Err.Error()
 }
 
 // unclosed is what Heimdal and Java say of a { at the end of the file.

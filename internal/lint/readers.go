@@ -18,9 +18,7 @@ func (l *linter) differences() {
 		return
 	}
 	l.kdcDifferences(mit)
-	for _, r := range l.usable {
-		l.wordDifferences(r)
-	}
+	l.wordDifferences()
 	l.duplicates(mit.Profile)
 	l.inlineComments(mit.Profile)
 	l.flatRealms(mit.Profile)
@@ -125,7 +123,7 @@ func (l *linter) kdcDifferences(mit *reader.Reading) {
 			for _, got := range g.keys {
 				readers := g.readers[got]
 				l.add(krb5conf.Issue{Code: CodeReadersDiffer, Severity: krb5conf.SeverityWarning, Readers: readers, At: k.From,
-					Cause:  fmt.Sprintf("MIT makes %s of this KDC, %s %s.", serverText(k), reader.Titles(readers), got),
+					Cause:  fmt.Sprintf("MIT reads this KDC as %s, %s as %s.", serverText(k), reader.Titles(readers), got),
 					Remedy: "Write one KDC a line, as host, host:port or [IPv6]:port, with nothing behind it"})
 			}
 		}
@@ -163,7 +161,7 @@ func serversAt(servers []reader.Server, at conf.Pos) string {
 
 func serverText(s reader.Server) string {
 	if s.Err != nil {
-		return "nothing that it can use"
+		return "something that it cannot use"
 	}
 	text := fmt.Sprintf("%q port %d", s.Host, s.Port)
 	if s.Transport != "" {
@@ -173,20 +171,34 @@ func serverText(s reader.Server) string {
 }
 
 // wordDifferences reports booleans that a reader does not know.
-func (l *linter) wordDifferences(r *reader.Reading) {
-	for _, s := range []struct {
-		name string
-		set  reader.Setting[bool]
-	}{
-		{"dns_lookup_kdc", r.DNSLookupKDC}, {"dns_lookup_realm", r.DNSLookupRealm}, {"rdns", r.RDNS},
-		{"canonicalize", r.Canonicalize},
-		{"dns_canonicalize_hostname", reader.Setting[bool]{Value: r.CanonicalizeHost.Value == "true", From: r.CanonicalizeHost.From, Text: r.CanonicalizeHost.Text, Err: r.CanonicalizeHost.Err}},
-	} {
-		if s.set.Err == nil {
-			continue
+func (l *linter) wordDifferences() {
+	type word struct {
+		name, text string
+		value      bool
+		at         conf.Pos
+	}
+	var g group[word]
+	for _, r := range l.usable {
+		for _, s := range []struct {
+			name string
+			set  reader.Setting[bool]
+		}{
+			{"dns_lookup_kdc", r.DNSLookupKDC}, {"dns_lookup_realm", r.DNSLookupRealm}, {"rdns", r.RDNS},
+			{"canonicalize", r.Canonicalize},
+			{"dns_canonicalize_hostname", reader.Setting[bool]{Value: r.CanonicalizeHost.Value == "true", From: r.CanonicalizeHost.From, Text: r.CanonicalizeHost.Text, Err: r.CanonicalizeHost.Err}},
+		} {
+			if s.set.Err != nil {
+				g.add(word{s.name, s.set.Text, s.set.Value, s.set.From}, r.Reader)
+			}
 		}
-		l.add(krb5conf.Issue{Code: CodeReadersDiffer, Severity: krb5conf.SeverityWarning, Readers: []reader.Reader{r.Reader}, At: s.set.From,
-			Cause:  fmt.Sprintf("%s does not know the word %q, and goes on with %s = %v.", r.Reader.Title(), s.set.Text, s.name, s.set.Value),
+	}
+	for _, w := range g.keys {
+		verbs := "do not know the word %q, and go on with"
+		if len(g.readers[w]) == 1 {
+			verbs = "does not know the word %q, and goes on with"
+		}
+		l.add(krb5conf.Issue{Code: CodeReadersDiffer, Severity: krb5conf.SeverityWarning, Readers: g.readers[w], At: w.at,
+			Cause:  fmt.Sprintf("%s "+verbs+" %s = %v.", reader.Titles(g.readers[w]), w.text, w.name, w.value),
 			Remedy: "Write true or false, which all libraries know"})
 	}
 }

@@ -15,6 +15,7 @@ func (l *linter) settings() {
 	l.etypes()
 	l.udpLimit()
 	l.canonicalization()
+	l.lifetimes()
 }
 
 func (l *linter) etypes() {
@@ -57,8 +58,12 @@ func (l *linter) etypes() {
 			Remedy: "Remove the line: the defaults are right for Active Directory. Where a list must be, write full names with blanks between them: " + reader.AES256 + " " + reader.AES128})
 	}
 	if s := l.mit().Profile.Boolean("allow_weak_crypto", false); s.Value {
-		l.add(krb5conf.Issue{Code: CodeETypes, Severity: krb5conf.SeverityWarning, At: s.From,
-			Cause:  "allow_weak_crypto lets DES and, in Java, RC4 back in.",
+		severity := krb5conf.SeverityWarning
+		if l.alone() { // every login works with it
+			severity = krb5conf.SeverityInfo
+		}
+		l.add(krb5conf.Issue{Code: CodeETypes, Severity: severity, At: s.From,
+			Cause:  "allow_weak_crypto permits weak encryption types again: DES in old libraries, and RC4 in Java.",
 			Remedy: "Remove the line"})
 	}
 }

@@ -2,6 +2,7 @@ package lint
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/kerbagent/kerbagent/krb5/conf"
@@ -52,12 +53,18 @@ func (l *linter) defaultNowhere() {
 	}
 	e, has := r.Realm(d.Value)
 	why := r.CannotFind(d.Value)
+	if why == "" && !has && !regexp.MustCompile(`^[A-Za-z0-9_.-]+$`).MatchString(d.Value) {
+		why = "it has no entry, and a name with these characters cannot be found in DNS"
+	}
 	if why == "" || e.Err != nil { // badKDCs
 		return
 	}
 	i := krb5conf.Issue{Code: CodeRealmMissing, Severity: krb5conf.SeverityError, Readers: []reader.Reader{reader.MIT}, At: d.From,
-		Cause:  fmt.Sprintf("The default realm %s cannot be found (\"Cannot find KDC for realm\"): %s.", d.Value, why),
+		Cause:  fmt.Sprintf("The default realm %q cannot be found (\"Cannot find KDC for realm\"): %s.", d.Value, why),
 		Remedy: fmt.Sprintf("In [realms]: %s = {, a line kdc = HOST for each KDC, }; or dns_lookup_kdc = true in [libdefaults]", d.Value)}
+	if !has && r.DNSLookupKDC.Value {
+		i.Remedy = "Write default_realm without quotes, commas or comments behind it"
+	}
 	if has {
 		i.At = e.At[0]
 	} else if near := l.nearRealm(d.Value); near != nil {

@@ -21,7 +21,7 @@ func blocks() *regexp.Regexp {
 // $(x), $X), Ruby (#{x}), autoconf (@X@), Python ({x}, %(x)s), sed scripts (__X__,
 // %%X%%, %X%) and people (<kdc>). %{uid} is libkrb5's own, and $1 stands in rules.
 func placeholders() *regexp.Regexp {
-	return regexp.MustCompile(`\$\{[^}]*\}|\$\([^)]*\)|\$[A-Za-z_]\w*|#\{[^}]+\}|@@?[A-Z][A-Z0-9_]*@@?|%\([A-Za-z_]\w*\)s|` +
+	return regexp.MustCompile(`\$\{[^}]*\}|\$\([^)]*\)|\$[A-Za-z_]\w*|#\{[^}]+\}|@@?[A-Z][A-Z0-9_]*@@?|%\([A-Za-z_]\w*\)s|(?:^|[\s:=])%[sdv](?:$|[\s:.])|` +
 		`%%?[A-Z][A-Z0-9_]*%%?|__+[A-Za-z]\w*?__+|<[A-Za-z][^<>]*>|(?:^|[^%$#])\{[A-Za-z0-9_][\w.-]*\}`)
 }
 

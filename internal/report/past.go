@@ -1,6 +1,7 @@
 package report
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -15,14 +16,19 @@ type Past struct {
 }
 
 // past returns the earliest beginning among what a finding affects, with the last
-// success before it.
+// success before it, and all that changed: the probe that failed first may know
+// less of what changed than the login that failed after it.
 func (in Input) past(f diagnose.Finding) (out Past) {
+	var changed []string
 	for _, id := range f.Affects {
 		p, known := in.Past[id.String()]
 		if known && (out.Since.IsZero() || p.Since.Before(out.Since)) {
 			out = p
 		}
+		changed = append(changed, p.Changed...)
 	}
+	slices.Sort(changed)
+	out.Changed = slices.Compact(changed)
 	return out
 }
 

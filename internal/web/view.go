@@ -2,6 +2,7 @@ package web
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -91,6 +92,9 @@ func newView(s State, records []recorder.Record) view {
 	}
 	for _, n := range s.Notes[:min(len(s.Notes), maxNotes)] {
 		v.Notes = append(v.Notes, clean(n, maxText))
+	}
+	if more := len(s.Notes) - maxNotes; more > 0 {
+		v.Notes = append(v.Notes, fmt.Sprintf("and %d more", more))
 	}
 	for _, e := range s.Entries {
 		if stale(e, s.Now) {

@@ -33,8 +33,8 @@ func readMIT(set *conf.Set) *Reading {
 	}
 	r.Profile, r.IncludedDirs = p, dirs
 	r.Err = errors.Join(r.Err, p.initErrors())
-	r.DefaultRealm = p.text("libdefaults", "default_realm")
-	r.CCacheName = p.text("libdefaults", "default_ccache_name")
+	r.DefaultRealm = p.Text("libdefaults", "default_realm")
+	r.CCacheName = p.Text("libdefaults", "default_ccache_name")
 	r.RDNS = p.Boolean("rdns", true)
 	r.CanonicalizeHost = p.canonicalizeHost()
 	r.DNSLookupKDC = p.looseBoolean("dns_lookup_kdc", "dns_fallback", true)
@@ -90,7 +90,8 @@ func (p Profile) refused(name string, at conf.Pos, text string, err error) error
 	return fmt.Errorf("%w: %w", &conf.SyntaxError{Pos: at, What: "value of " + name + " refused", Excerpt: conf.Excerpt(text)}, err)
 }
 
-func (p Profile) text(names ...string) Setting[string] {
+// Text returns the first value of a setting, named by its section and name.
+func (p Profile) Text(names ...string) Setting[string] {
 	e := p.value(names...)
 	if e == nil {
 		return Setting[string]{}

@@ -204,6 +204,20 @@ func (b *profiler) node(n *conf.Node, d *conf.Doc, root, in *Section) error {
 	return nil
 }
 
+// IncludeError is an included file or directory that cannot be read.
+type IncludeError struct {
+	At   conf.Pos // the line that includes it
+	Path string
+	Dir  bool
+	Err  error
+}
+
+// Error names the line and what is wrong.
+func (e *IncludeError) Error() string { return fmt.Sprintf("including at %s: %v", e.At, e.Err) }
+
+// Unwrap returns what is wrong.
+func (e *IncludeError) Unwrap() error { return e.Err }
+
 func (b *profiler) include(name string, pos conf.Pos, root *Section) error {
 	d := b.set.Docs[name]
 	if name == "" {
@@ -220,7 +234,7 @@ func (b *profiler) include(name string, pos conf.Pos, root *Section) error {
 		if errors.As(err, &syntax) || errors.Is(err, conf.ErrIncludeCycle) {
 			return err
 		}
-		return fmt.Errorf("including at %s: %w", pos, err)
+		return &IncludeError{At: pos, Path: name, Err: err}
 	}
 	return nil
 }
@@ -234,7 +248,7 @@ func (b *profiler) includeDir(name string, pos conf.Pos, root *Section) error {
 		return &conf.SyntaxError{Pos: pos, What: "the included directory was not read", Excerpt: conf.Excerpt(name)}
 	}
 	if dir.Err != nil {
-		return fmt.Errorf("including at %s: %w", pos, dir.Err)
+		return &IncludeError{At: pos, Path: name, Dir: true, Err: dir.Err}
 	}
 	b.dirs = append(b.dirs, name)
 	for _, file := range dir.Names {
