@@ -42,6 +42,9 @@ func (s SecretRef) String() string {
 	return ""
 }
 
+// Credential is the name of the systemd credential that holds the secret; empty for another.
+func (s SecretRef) Credential() string { return s.credential }
+
 // Path is the file that holds the secret now. For a credential outside a
 // systemd unit that has any, it is a *SecretError.
 func (s SecretRef) Path() (string, error) {

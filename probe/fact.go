@@ -86,6 +86,8 @@ const (
 	FactKeytabHas     Fact = "keytab-has"     // principals of a keytab that has no key of the user, the likeliest first
 	FactSecretType    Fact = "secret"         // password, keytab or ccache: never the value
 	FactSecretFile    Fact = "secret-file"    // its path, as configured; empty for one that was typed
+	FactSecretUnit    Fact = "secret-unit"    // the unit that has only a copy of that file, made when it started
+	FactSecretChanged Fact = "secret-changed" // RFC 3339: when that file was changed after it had been copied
 	FactSecretProblem Fact = "secret-problem" // a word for what is wrong with it
 	FactFailedAt      Fact = "failed-at"      // the stage group that failed: as, tgs, database
 	FactFailedRealm   Fact = "failed-realm"   // the realm whose KDCs were being asked when it failed

@@ -249,10 +249,15 @@ func (l *logins) notes(entries []results.Entry) []string {
 	var out []string
 	waiting := l.waiting()
 	pending := 0
+	old := map[string]bool{} // files that were changed after the service had been started with a copy
 	for _, e := range entries {
 		r := e.Result
 		if r.ID.Kind != probe.Login || r.ID.Variant != "" { // at an instance: as by the endpoint
 			continue
+		}
+		if file, at := r.Facts[probe.FactSecretFile], r.Facts[probe.FactSecretChanged]; at != "" && !old[file] {
+			old[file] = true
+			out = append(out, fmt.Sprintf("%s was changed at %s, and %s still has the copy from its start: restart the unit to use the new one", file, at, r.Facts[probe.FactSecretUnit]))
 		}
 		who := fmt.Sprintf("login of %s to %s", r.Facts[probe.FactUser], r.Facts[probe.FactDatabase])
 		switch why := waiting[r.ID.Target]; {

@@ -22,6 +22,9 @@ func (f *found) remedyFor() string {
 			}
 		}
 	}
+	if len(f.m.affects) > 0 {
+		remedy = handedOver(f.m.affects[0], remedy)
+	}
 	var out []string
 	for line := range strings.Lines(remedy) {
 		line = strings.TrimSuffix(line, "\n")
@@ -30,6 +33,21 @@ func (f *found) remedyFor() string {
 		}
 	}
 	return strings.Join(out, "\n")
+}
+
+// handedOver adds to a remedy that changes the file of a secret what it takes where the
+// service has only a copy of that file. Where the file was changed already, that is all
+// that there is to do.
+func handedOver(r *probe.Result, remedy string) string {
+	at := r.Facts[probe.FactSecretChanged]
+	switch {
+	case r.Facts[probe.FactSecretUnit] == "" || !strings.Contains(remedy, "{file}"):
+		return remedy
+	case at != "":
+		return do("{file} was changed at "+at+", after {unit} had been started with a copy of it. Restart the unit, which passes the changed file to it.",
+			"systemctl restart {unit}")
+	}
+	return remedy + "\n  systemctl restart {unit}  # passes the changed file to the service"
 }
 
 // fits reports whether a command is one for a kind of directory: its comment says

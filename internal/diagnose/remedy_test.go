@@ -158,3 +158,23 @@ func TestNoRouteIsNotTheSecurityGroups(t *testing.T) {
 		}
 	}
 }
+
+// A remedy once told people to write to the service's own copy of the file, which nobody can.
+func TestTheRemedyForACopiedSecret(t *testing.T) {
+	res := &probe.Result{ID: probe.ID{Kind: probe.Login, Target: "u@R.TEST@orders"}, Outcome: probe.Failed, Reason: probe.ReasonKRBPreauthFailed,
+		Facts: probe.Facts{probe.FactSecretType: "password", probe.FactUser: "u@R.TEST", probe.FactSecretFile: "/etc/kerbagent/probe.pw", probe.FactSecretUnit: "kerbagent.service"}}
+	remedy := func() string {
+		rule, _ := Lookup("password-wrong")
+		f := newFound(rule, match{affects: []*probe.Result{res}, words: loginWords(res)})
+		return f.remedyFor()
+	}
+	got := remedy()
+	if !strings.Contains(got, "> /etc/kerbagent/probe.pw)\n") || !strings.Contains(got, "\n  systemctl restart kerbagent.service  # ") {
+		t.Errorf("the file is not changed yet: %s", got)
+	}
+	res.Facts = res.Facts.With(probe.FactSecretChanged, "2026-11-29T18:05:00Z")
+	got = remedy()
+	if strings.Contains(got, "read -r") || !strings.Contains(got, "was changed at 2026-11-29T18:05:00Z") || !strings.HasSuffix(got, "\n  systemctl restart kerbagent.service") {
+		t.Errorf("the file is changed: %s", got)
+	}
+}

@@ -166,6 +166,9 @@ func wordsOf(r *probe.Result) words {
 		"user": r.Facts[probe.FactUser], "database": r.Facts[probe.FactDatabase],
 		"instance": plain(r.Facts[probe.FactInstance]), "endpoint": plain(r.Facts[probe.FactEndpoint]), "kdc": r.ID.Target, "file": r.Facts[probe.FactSecretFile],
 	}
+	if unit := plain(r.Facts[probe.FactSecretUnit]); unit != "" {
+		w["unit"] = unit
+	}
 	w["account"], _, _ = strings.Cut(w["user"], "@")
 	if i := strings.LastIndexByte(w["endpoint"], ':'); i >= 0 {
 		w["host"], w["port"] = strings.Trim(w["endpoint"][:i], "[]"), w["endpoint"][i+1:]

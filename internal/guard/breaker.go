@@ -129,6 +129,11 @@ func Recall(paused probe.Result, latest *probe.Result) probe.Result {
 	default:
 		return paused
 	}
+	for _, f := range []probe.Fact{probe.FactSecretFile, probe.FactSecretUnit, probe.FactSecretChanged} {
+		if v := paused.Facts[f]; v != "" { // of now: the file may have been changed since
+			was.Facts = was.Facts.With(f, v)
+		}
+	}
 	at := p.Since.UTC().Format(time.RFC3339)
 	was.Started, was.Facts = p.Since, was.Facts.With(probe.FactRefusedAt, at)
 	was.Err = fmt.Errorf("%s at %s; not tried again since", p.Reason, at)

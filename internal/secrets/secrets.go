@@ -6,7 +6,9 @@ import (
 	"crypto/hmac"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
+	"os"
 	"slices"
 	"sync"
 	"time"
@@ -22,6 +24,9 @@ type Store struct {
 	// Prompted returns the password of a login whose secret is asked for on the
 	// terminal; nil where no login needs it.
 	Prompted func(config.Login) ([]byte, error)
+
+	// Root is the root directory, where the units are looked for; nil: this host's.
+	Root fs.FS
 
 	mu      sync.Mutex
 	last    map[config.Login]login.Material
@@ -62,10 +67,12 @@ func (s *Store) Ticket(l config.Login) *client.Shared {
 // was stretched to, which is a third of what a login costs.
 func (s *Store) Material(l config.Login) (login.Material, error) {
 	m, err := s.read(l)
+	m.Handed = handed(l.Secret, s.root())
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	last := s.last[l]
 	if err == nil && l.SecretKind != config.Keytab && m.Secret != nil && last.Secret != nil && hmac.Equal(m.Identity, last.Identity) {
+		last.Handed = m.Handed
 		return last, nil
 	}
 	if s.last == nil {
@@ -81,6 +88,13 @@ func (s *Store) Keep(logins []config.Login) {
 	defer s.mu.Unlock()
 	maps.DeleteFunc(s.last, func(l config.Login, _ login.Material) bool { return !slices.Contains(logins, l) })
 	maps.DeleteFunc(s.tickets, func(l config.Login, _ ticket) bool { return !slices.Contains(logins, l) })
+}
+
+func (s *Store) root() fs.FS {
+	if s.Root == nil {
+		return os.DirFS("/")
+	}
+	return s.Root
 }
 
 // read reads the file at every run, since secrets change.

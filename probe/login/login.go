@@ -194,7 +194,15 @@ func (a *attempt) run(ctx context.Context) probe.Result {
 	p := a.p
 	a.rec.Facts(p.Facts)
 	var err error
-	if a.mat, err = p.Material(); err != nil {
+	a.mat, err = p.Material()
+	if from := a.mat.Handed; from.File != "" {
+		a.rec.Fact(probe.FactSecretFile, from.File)
+		a.rec.Fact(probe.FactSecretUnit, from.Unit)
+		if !from.Changed.IsZero() {
+			a.rec.Fact(probe.FactSecretChanged, from.Changed.UTC().Format(time.RFC3339))
+		}
+	}
+	if err != nil {
 		if held := (*probe.HeldBack)(nil); errors.As(err, &held) {
 			return a.rec.Held(err)
 		}

@@ -1,6 +1,8 @@
 package login
 
 import (
+	"time"
+
 	"github.com/kerbagent/kerbagent/krb5/client"
 )
 
@@ -35,6 +37,14 @@ type Material struct {
 	TGT      *client.Ticket
 	Shared   *client.Shared // a TGT that another login of the user got: this one makes no attempt of its own
 	KVNO     string         // the version number of a keytab's newest key
+	Handed   Handed
+}
+
+// Handed is where a service manager copied a secret from when it started the unit; zero for a
+// secret that is read where it is.
+type Handed struct {
+	File, Unit string
+	Changed    time.Time // when File was changed after it had been copied; zero where it was not
 }
 
 // MaterialError is a secret that cannot be used. Problem says in a word why.
