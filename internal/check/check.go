@@ -203,11 +203,17 @@ func (r *run) do(ctx context.Context, j plan.Job) {
 			r.env.Progress.Started(id)
 		}
 	}
-	j.Ask(ctx, r.env.Now, nil, begins, func(res probe.Result) {
+	tell := func(res probe.Result) {
 		r.add(guard.Recall(whole(ctx, res), nil))
 		if r.env.Progress != nil && asked[res.ID] {
 			r.env.Progress.Finished(res.ID)
 		}
+	}
+	j.Ask(ctx, r.env.Now, nil, begins, func(res probe.Result) {
+		if p, is := r.fetchedAgain(ctx, j, res); is {
+			res = probe.Safely(ctx, p)
+		}
+		tell(res)
 	})
 }
 

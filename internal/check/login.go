@@ -7,9 +7,11 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/kerbagent/kerbagent/config"
 	"github.com/kerbagent/kerbagent/internal/discover"
+	"github.com/kerbagent/kerbagent/internal/guard"
 	"github.com/kerbagent/kerbagent/internal/plan"
 	"github.com/kerbagent/kerbagent/probe"
 	"github.com/kerbagent/kerbagent/probe/login"
@@ -78,4 +80,25 @@ func Login(ctx context.Context, cfg *config.Config, env Env, user, database stri
 		return probe.Result{}, errors.New("the configuration has no login to try: logins is empty")
 	}
 	return probe.Result{}, fmt.Errorf("%s %s is no login of the configuration; those are: %s", user, database, strings.Join(others, ", "))
+}
+
+// fetchAgain is the time from a refusal until a password_command is run once more.
+const fetchAgain = time.Second
+
+// fetchedAgain returns the login that is tried in the place of one whose password was
+// refused: the password may have been changed while its command printed the old one. The
+// command is run once more, and only another password is tried, if the record allows it.
+func (r *run) fetchedAgain(ctx context.Context, j plan.Job, res probe.Result) (login.Probe, bool) {
+	p, is := j.Probes[0].(login.Probe)
+	if !is || j.Instance != "" || res.Outcome != probe.Failed || !guard.Refused(res.Reason) || j.Login.Secret.Command() == nil {
+		return p, false
+	}
+	select {
+	case <-time.After(fetchAgain):
+	case <-ctx.Done():
+		return p, false
+	}
+	m, err := r.store.Material(j.Login)
+	p.OnDatabase = nil // which the first told of
+	return p, err == nil && p.Account.Paused(m.Identity) == nil
 }

@@ -137,5 +137,8 @@ func Recall(paused probe.Result, latest *probe.Result) probe.Result {
 	at := p.Since.UTC().Format(time.RFC3339)
 	was.Started, was.Facts = p.Since, was.Facts.With(probe.FactRefusedAt, at)
 	was.Err = fmt.Errorf("%s at %s; not tried again since", p.Reason, at)
+	if !p.Until.IsZero() && Refused(probe.Reason(p.Reason)) { // another secret, after several were refused
+		was.Err = fmt.Errorf("%w; several secrets were refused, so this one waits until %s", was.Err, p.Until.UTC().Format(time.RFC3339))
+	}
 	return was
 }

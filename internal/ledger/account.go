@@ -21,6 +21,11 @@ const (
 	unansweredWindow = 30 * time.Minute
 )
 
+// maxRefusals is how many different secrets may be refused in a window before the next one
+// waits: a password_command that prints another text each time, or a hand that
+// mistypes, stays below a lockout threshold of three.
+const maxRefusals = 2
+
 // maxRefused caps the refused secrets remembered for an account: more than
 // anybody tries in a row.
 const maxRefused = 32
@@ -68,8 +73,8 @@ type refusal struct {
 
 // Begin records an attempt with a secret and syncs the record; after it has
 // returned nil, one preauthenticated request may be sent. Its errors:
-// *PausedError (a refusal holds until the secret changes, lost answers until
-// Until), *BusyError (at most one attempt in flight for an account on this
+// *PausedError (a refusal holds until the secret changes, lost answers and refusals of
+// several secrets until Until), *BusyError (at most one attempt in flight for an account on this
 // host), and what wraps ErrNoRecord.
 func (a *Account) Begin(secret []byte) (*Attempt, error) {
 	s, err := a.l.store()
@@ -216,6 +221,11 @@ func (r *account) settle(now time.Time) {
 		}
 	}
 	r.Unanswered = slices.DeleteFunc(r.Unanswered, func(f flight) bool { return now.Sub(f.Began) >= unansweredWindow })
+	for id, ref := range r.Refused {
+		if ref.Since.After(now) {
+			r.Refused[id] = refusal{now, ref.Reason}
+		}
+	}
 	for i := range r.Recent {
 		if r.Recent[i].After(now) {
 			r.Recent[i] = now
@@ -229,6 +239,10 @@ func (r *account) paused(id string, now time.Time) *PausedError {
 	if ref, ok := r.Refused[id]; ok {
 		return &PausedError{Since: ref.Since, Reason: ref.Reason}
 	}
+	if others := r.refusedLately(now); len(others) >= maxRefusals && r.Accepted != id {
+		last := others[len(others)-1]
+		return &PausedError{Since: last.Since, Reason: last.Reason, Until: others[len(others)-maxRefusals].Since.Add(unansweredWindow)}
+	}
 	var lost []time.Time
 	for _, f := range r.Unanswered {
 		if f.Secret == id && now.Sub(f.Began) < unansweredWindow {
@@ -241,6 +255,17 @@ func (r *account) paused(id string, now time.Time) *PausedError {
 	slices.SortFunc(lost, time.Time.Compare)
 	last := lost[len(lost)-maxUnanswered:]
 	return &PausedError{Since: lost[len(lost)-1], Reason: ReasonUnanswered, Until: last[0].Add(unansweredWindow)}
+}
+
+// refusedLately returns the refusals of a window, oldest first.
+func (r *account) refusedLately(now time.Time) (out []refusal) {
+	for _, ref := range r.Refused {
+		if ago := now.Sub(ref.Since); ago >= 0 && ago < unansweredWindow {
+			out = append(out, ref)
+		}
+	}
+	slices.SortFunc(out, func(x, y refusal) int { return x.Since.Compare(y.Since) })
+	return out
 }
 
 func (a *Account) lock(s *store) (*os.File, error) {

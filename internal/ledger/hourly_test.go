@@ -85,3 +85,44 @@ func TestRenew(t *testing.T) {
 	must(t, l.Renew())
 	must(t, begin(t, l, "right").Accepted())
 }
+
+// A password_command that printed another text each time was tried twenty times an hour:
+// enough to lock the account.
+func TestSeveralRefusedSecrets(t *testing.T) {
+	l, c, dir := open(t)
+	must(t, begin(t, l, "right").Accepted())
+	tried := 0
+	for n := range 120 { // each minute another one
+		if at, err := limited(t, dir, c, 20).Account("alice@R").Begin([]byte{'w', byte(n)}); err == nil {
+			tried++
+			must(t, at.Refused("krb-preauth-failed"))
+		} else if p := wantPaused(t, err, "krb-preauth-failed"); !p.Until.After(c.at) || p.Until.Sub(c.at) > unansweredWindow {
+			t.Errorf("until %v at %v", p.Until, c.at)
+		}
+		c.pass(time.Minute)
+	}
+	if most := 2 * 120 / 30; tried > most || tried < most-1 {
+		t.Errorf("%d tries in two hours, want %d", tried, most)
+	}
+	must(t, begin(t, l, "right").Withdrawn()) // the one that was accepted last
+	byHand, err := Open(dir, Options{Now: c.now, IgnoreBreaker: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	must(t, begin(t, byHand, "another").Withdrawn())
+}
+
+// A clock that is set ahead does not end the wait.
+func TestSeveralRefusedSecretsAfterAClockThatWasAhead(t *testing.T) {
+	l, c, _ := open(t)
+	c.pass(365 * 24 * time.Hour)
+	for _, s := range []string{"a", "b"} {
+		must(t, begin(t, l, s).Refused("krb-preauth-failed"))
+	}
+	c.pass(-365 * 24 * time.Hour)
+	if _, err := l.Account("alice@R").Begin([]byte("c")); err == nil {
+		t.Error("a third secret is tried")
+	}
+	c.pass(unansweredWindow)
+	must(t, begin(t, l, "c").Withdrawn())
+}

@@ -47,6 +47,9 @@ func (r *account) follow(now *instant) {
 	for i := range r.Recent {
 		r.Recent[i] = r.Recent[i].Add(ahead)
 	}
+	for id, ref := range r.Refused {
+		r.Refused[id] = refusal{ref.Since.Add(ahead), ref.Reason}
+	}
 	for _, f := range []*flight{r.InFlight, r.Waiting} {
 		if f != nil {
 			f.Began = f.Began.Add(ahead)
