@@ -3,7 +3,7 @@
 #   *.deb *.rpm *.tar.gz        for linux amd64 and arm64, the rpm signed
 #   *.cdx.json                  what each is made of (CycloneDX)
 #   apt/ rpm/                   trees for apt and dnf, signed
-#   image/                      an OCI image layout with both architectures: oci:image:VERSION
+#   image/                      an OCI image layout with both architectures: oci:image:VERSION, with - in place of ~
 #   kerbagent.asc               the public key
 #   SHA256SUMS SHA256SUMS.asc   of all files above
 # KEY=FILE is the secret key that signs, as `gpg --export-secret-keys` writes it, without a passphrase. ARCHES, VERSION and
@@ -72,7 +72,8 @@ sign --armor --detach-sign --output "$out/rpm/repodata/repomd.xml.asc" "$out/rpm
 
 programs=()
 for arch in $ARCHES; do programs+=("$arch=$STAGE/kerbagent-$arch"); done
-go run -C packaging/image . -version "$version" -epoch "$SOURCE_DATE_EPOCH" "$out/image" "${programs[@]}"
+# The name of an image has no ~ and no + (OCI distribution spec, "Pulling manifests"): 1.3.0~rc.1 is 1.3.0-rc.1 there.
+go run -C packaging/image . -version "${version//[~+]/-}" -epoch "$SOURCE_DATE_EPOCH" "$out/image" "${programs[@]}"
 
 (
   cd "$out"

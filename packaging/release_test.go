@@ -24,6 +24,7 @@ func TestRelease(t *testing.T) {
 	t.Run("what it is made of", func(t *testing.T) { testSBOM(t, dir) })
 	t.Run("apt", func(t *testing.T) { testApt(t, dir) })
 	t.Run("dnf", func(t *testing.T) { testDnf(t, dir) })
+	t.Run("arm64", func(t *testing.T) { testARM64(t, dir) })
 	t.Run("image", func(t *testing.T) { testImage(t, dir) })
 	t.Run("ansible", func(t *testing.T) { testAnsible(t, dir) })
 }
@@ -136,6 +137,20 @@ func testDnf(t *testing.T, dir string) {
 	}
 }
 
+// testARM64 runs the package's program for the other architecture, by Debian's emulator.
+func testARM64(t *testing.T, dir string) {
+	deb := t.TempDir()
+	run(t, "dpkg-deb", "--extract", only(t, dir, "*_arm64.deb"), deb)
+	out, _ := exec.Command("qemu-aarch64-static", filepath.Join(deb, "usr/bin/kerbagent"), "rehearse", "-q").CombinedOutput()
+	if !strings.HasPrefix(string(out), "ok: ") {
+		t.Errorf("rehearse: %s", out)
+	}
+	out, _ = exec.Command("qemu-aarch64-static", filepath.Join(deb, "usr/bin/kerbagent"), "rehearse", "-q", "--fault", "password-wrong").CombinedOutput()
+	if !strings.HasPrefix(string(out), "FAILED: password-wrong") {
+		t.Errorf("rehearse with a fault: %s", out)
+	}
+}
+
 // testImage runs the image by crun, not root and on a read-only root, on the
 // lab's client host: with everything well, and with a fault.
 func testImage(t *testing.T, dir string) {
@@ -146,7 +161,12 @@ func testImage(t *testing.T, dir string) {
 		return strings.TrimSpace(run(t, "buildah", append([]string{"--storage-driver", "vfs", "--root", store + "/root", "--runroot", store + "/run"}, args...)...))
 	}
 	version := strings.TrimSuffix(strings.TrimPrefix(filepath.Base(only(t, dir, "*-linux-amd64.tar.gz")), "kerbagent-"), "-linux-amd64.tar.gz")
-	container := buildah("from", "oci:"+filepath.Join(dir, "image")+":"+version)
+	name := "oci:" + filepath.Join(dir, "image") + ":" + strings.NewReplacer("~", "-", "+", "-").Replace(version)
+	other := buildah("from", "--arch", "arm64", name)
+	run(t, "dpkg-deb", "--extract", only(t, dir, "*_arm64.deb"), store+"/arm64")
+	run(t, "cmp", buildah("mount", other)+"/usr/bin/kerbagent", store+"/arm64/usr/bin/kerbagent")
+	buildah("rm", other)
+	container := buildah("from", name)
 	t.Cleanup(func() { buildah("rm", container) })
 	bundle := newBundle(t, buildah("mount", container), buildah("inspect", container))
 
