@@ -168,15 +168,11 @@ func (w *ascent) second(ctx context.Context, silent netip.AddrPort, lost error) 
 	if w.c.BeforeSecond == nil || !unanswered(lost) || ctx.Err() != nil || len(rest) == 0 {
 		return nil, lost
 	}
-	if same := w.c.SameHost; same != nil {
-		slices.SortStableFunc(rest, func(a, b netip.AddrPort) int { return rankOf(same(silent, a)) - rankOf(same(silent, b)) })
-	}
 	next := *w
-	next.addrs = rest
 	again := *w.c
 	again.BeforeSecond = nil
 	next.c = &again
-	won, err := again.race(ctx, ctx, next.question(kdcwire.TCP), rest)
+	won, err := next.elsewhere(ctx, silent, rest)
 	if err != nil {
 		return nil, lost
 	}
@@ -195,9 +191,26 @@ func (w *ascent) second(ctx context.Context, silent netip.AddrPort, lost error) 
 	return s, nil
 }
 
-func rankOf(last bool) int {
-	if last {
-		return 1
+// elsewhere asks without credentials again: addresses of the machine that was silent only
+// where no other answers, since there is one try with credentials more, and a slow machine
+// would lose the race for it to the silent one's second address.
+func (w *ascent) elsewhere(ctx context.Context, silent netip.AddrPort, rest []netip.AddrPort) (won attempt, err error) {
+	var others, same []netip.AddrPort
+	for _, a := range rest {
+		if w.c.SameHost != nil && w.c.SameHost(silent, a) {
+			same = append(same, a)
+		} else {
+			others = append(others, a)
+		}
 	}
-	return 0
+	for _, addrs := range [][]netip.AddrPort{others, same} {
+		if len(addrs) == 0 {
+			continue
+		}
+		w.addrs = addrs
+		if won, err = w.c.race(ctx, ctx, w.question(kdcwire.TCP), addrs); err == nil {
+			return won, nil
+		}
+	}
+	return won, err
 }

@@ -49,13 +49,15 @@ func TestSecondKDC(t *testing.T) {
 		name   string
 		before func() error
 		refuse bool // the first KDC refuses the password instead of being silent
+		slow   bool // the other machine takes 2 s for each answer
 		sent   []string
 		works  bool
 	}{
-		{"it may", may, false, []string{first, third}, true},
-		{"nobody says that it may", nil, false, []string{first}, false},
-		{"it may not", func() error { return errors.New("not proven") }, false, []string{first}, false},
-		{"an answer", may, true, nil, false},
+		{"it may", may, false, false, []string{first, third}, true},
+		{"the other machine is slower than the silent one's second address", may, false, true, []string{first, third}, true},
+		{"nobody says that it may", nil, false, false, []string{first}, false},
+		{"it may not", func() error { return errors.New("not proven") }, false, false, []string{first}, false},
+		{"an answer", may, true, false, nil, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -63,6 +65,9 @@ func TestSecondKDC(t *testing.T) {
 				n.servers[first], n.servers[second], n.servers[third] = n.proofLost(tr, first), n.proofLost(tr, second), n.kdc(tr, third)
 				if tt.refuse {
 					n.servers[first] = once(krbError(t, 24))
+				}
+				if tt.slow {
+					n.servers[third] = slow(n.servers[third])
 				}
 				c, secret := loginWith(t, n, tr, addresses(first, second, third))
 				c.nonce = func() uint32 { return tr.nonces[1] } // which the ticket repeats
@@ -79,6 +84,18 @@ func TestSecondKDC(t *testing.T) {
 			})
 		})
 	}
+}
+
+// slow is a server whose answers take 2 s.
+func slow(b behaviour) behaviour {
+	return func(c net.Conn) { b(delayed{c}) }
+}
+
+type delayed struct{ net.Conn }
+
+func (d delayed) Write(p []byte) (int, error) {
+	time.Sleep(2 * time.Second) // of the bubble's time
+	return d.Conn.Write(p)
 }
 
 // both is a network that has servers over UDP as well.
