@@ -77,7 +77,7 @@ func explain(s Snapshot) Report {
 	v := newView(s)
 	var found []*found
 	claimed := map[*probe.Result][]int{} // result → findings that account for it
-	rules := Catalogue()
+	rules := rules()
 	dependsOn := map[Code][]Code{}
 	for _, r := range rules {
 		dependsOn[r.Code] = r.DependsOn

@@ -1,7 +1,9 @@
 package diagnose
 
 import (
+	"slices"
 	"strings"
+	"sync"
 
 	"github.com/kerbagent/kerbagent/probe"
 )
@@ -76,18 +78,19 @@ func fill(template string, w words) string {
 
 // Catalogue returns every rule, deepest cause first: the order in which
 // Explain asks them.
-func Catalogue() []Rule {
-	var all []Rule
-	for _, group := range [][]Rule{hostRules(), serverRules(), dnsRules(), kdcRules(), clockRules(), kpasswdRules(),
-		databaseRules(), secretRules(), accountRules(), proofRules(), databaseAccountRules(), clusterRules(), serviceRules(), acceptRules(), loginRules(), fileRules(), applicationRules(), awsRules(), lastRules()} {
-		all = append(all, group...)
-	}
-	return all
-}
+func Catalogue() []Rule { return slices.Clone(rules()) }
+
+// rules makes the catalogue once, since a daemon explains several times a second. Nobody
+// changes it.
+var rules = sync.OnceValue(func() []Rule {
+	return slices.Concat(hostRules(), serverRules(), dnsRules(), kdcRules(), clockRules(), kpasswdRules(),
+		databaseRules(), secretRules(), accountRules(), proofRules(), databaseAccountRules(), clusterRules(), serviceRules(), acceptRules(), loginRules(),
+		fileRules(), applicationRules(), awsRules(), lastRules())
+})
 
 // Lookup finds a rule by its code.
 func Lookup(c Code) (Rule, bool) {
-	for _, r := range Catalogue() {
+	for _, r := range rules() {
 		if r.Code == c {
 			return r, true
 		}
