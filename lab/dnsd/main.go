@@ -152,6 +152,11 @@ func (b *bender) ServeDNS(w dns.ResponseWriter, r *dns.Msg) {
 		log.Print(q.String(), " ", err)
 		return // as silent as the real one
 	}
+	m.Extra = slices.DeleteFunc(m.Extra, func(rr dns.RR) bool { // addresses beside SRV records: none of a name that is bent
+		h := rr.Header()
+		of := dns.Question{Name: h.Name, Qtype: h.Rrtype}
+		return len(matching(b.set, of))+len(matching(b.add, of)) > 0 || slices.ContainsFunc(b.verdicts, func(v verdict) bool { return v.meets(of) })
+	})
 	if rrs := matching(b.add, q); len(rrs) > 0 {
 		m.Rcode, m.Authoritative, m.Answer = dns.RcodeSuccess, true, append(m.Answer, rrs...)
 	}

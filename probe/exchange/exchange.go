@@ -56,12 +56,16 @@ func (e *Error) Error() string { return e.Err.Error() }
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
+// roundTrip is the longest that a path takes there and back, far beyond what satellites need. An answer
+// that comes later after a second datagram is late itself: no datagram was lost.
+const roundTrip = 400 * time.Millisecond
+
 // Do sends the message and returns the reply, or an *Error. Its steps and a
 // second sending are recorded in rec, which may be nil.
 func (r Request) Do(ctx context.Context, rec *probe.Recorder) (Reply, error) {
-	stage, again := func(_ string, step func() error) error { return step() }, func() {}
+	stage, lost := func(_ string, step func() error) error { return step() }, func() {}
 	if rec != nil {
-		stage, again = rec.Stage, rec.Resends
+		stage, lost = rec.Stage, rec.Resends
 	}
 	now := r.Now
 	if now == nil {
@@ -69,10 +73,8 @@ func (r Request) Do(ctx context.Context, rec *probe.Recorder) (Reply, error) {
 	}
 	var conn Conn
 	var sent time.Time
-	dialer := Resend{Dialer: r.Dialer, Again: func() {
-		again()
-		sent = now() // the reply is taken for the one to the second datagram
-	}}
+	resent := false
+	dialer := Resend{Dialer: r.Dialer, Again: func() { resent, sent = true, now() }} // the reply is taken for the one to the second datagram
 	dial := func() (err error) {
 		conn, err = r.Open(ctx, dialer, r.Transport, r.Address)
 		return err
@@ -94,7 +96,11 @@ func (r Request) Do(ctx context.Context, rec *probe.Recorder) (Reply, error) {
 		defer conn.Close()
 		sent = now()
 		reply.Message, err = conn.Exchange(ctx, r.Message)
-		reply.Halfway = sent.Add(now().Sub(sent) / 2)
+		took := now().Sub(sent)
+		reply.Halfway = sent.Add(took / 2)
+		if resent && (err != nil || took < roundTrip) {
+			lost()
+		}
 		return err
 	})
 	if err != nil {

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/kerbagent/kerbagent/krb5/client"
@@ -51,12 +53,66 @@ func connectFailed(err error) bool {
 // program would wait until the kernel gives up.
 const connectPatience = 2 * time.Second
 
+// half returns how long each half of the database's part may take, and sets how long a connect may. A program waits for
+// each answer anew, so a login as programs do it takes longer with a slow database, and as long as ever with a silent one.
+func (a *attempt) half(server *database.Server) time.Duration {
+	server.Patience = a.p.Timeout
+	if len(server.Others) > 0 {
+		server.Patience = connectPatience
+	}
+	if a.dialer = a.p.Dialer; a.p.Trail == nil {
+		return a.p.Timeout
+	}
+	a.dialer = patient{a.p.Dialer, exchangePatience * a.p.Timeout}
+	return walkPatience * a.p.Timeout
+}
+
+// patient dials connections of which each read has its own time, within the deadline of the connection.
+type patient struct {
+	probe.Dialer
+	each time.Duration
+}
+
+// DialContext dials as Dialer does.
+func (p patient) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := p.Dialer.DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return &patientConn{Conn: conn, each: p.each}, nil
+}
+
+type patientConn struct {
+	net.Conn
+	each     time.Duration
+	mu       sync.Mutex
+	deadline time.Time
+}
+
+// SetDeadline sets the deadline of the connection, as net.Conn has it.
+func (c *patientConn) SetDeadline(t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.deadline = t
+	return c.Conn.SetDeadline(t)
+}
+
+// Read reads, and waits no longer for this one answer.
+func (c *patientConn) Read(b []byte) (int, error) {
+	c.mu.Lock()
+	if mine := time.Now().Add(c.each); c.deadline.IsZero() || mine.Before(c.deadline) {
+		_ = c.Conn.SetReadDeadline(mine) // a connection that was closed says so when it is read
+	}
+	c.mu.Unlock()
+	return c.Conn.Read(b)
+}
+
 // open runs the database's stages and reports them as a result of their own.
 func (a *attempt) open(ctx context.Context, server database.Server) (*mysql.Conn, *mysql.Switch, bool, error) {
 	id := database.Probe{Host: a.p.Host, Server: server}.ID()
 	rec := probe.Begin(id, a.p.Now)
 	rec.Facts(a.p.Facts)
-	conn, sw, finished, err := database.Open(ctx, rec, a.p.Dialer, server, a.p.User.Name)
+	conn, sw, finished, err := database.Open(ctx, rec, a.dialer, server, a.p.User.Name)
 	database.RecordServerError(rec, err)
 	var res probe.Result
 	if err != nil {

@@ -124,11 +124,12 @@ func (p Probe) ID() probe.ID {
 
 // attempt is one run.
 type attempt struct {
-	p     Probe
-	rec   *probe.Recorder
-	shake database.Handshake
-	tgt   chan struct{} // closed when session or tgtErr is there
-	mat   Material
+	p      Probe
+	rec    *probe.Recorder
+	shake  database.Handshake
+	dialer probe.Dialer  // to the database
+	tgt    chan struct{} // closed when session or tgtErr is there
+	mat    Material
 
 	session  *client.Session
 	tgtErr   error
@@ -276,11 +277,9 @@ func (a *attempt) logIn(ctx context.Context, server database.Server, unresolved 
 	finished, loggedIn := false, false
 	defer func() { a.shake.End(finished, loggedIn) }() // a record that cannot be ended stays, and counts
 
-	first, cancel := probe.Limit(ctx, a.p.Timeout+time.Duration(len(server.Others))*connectPatience)
+	half := a.half(&server)
+	first, cancel := probe.Limit(ctx, half+time.Duration(len(server.Others))*connectPatience)
 	defer cancel()
-	if len(server.Others) > 0 {
-		server.Patience = connectPatience
-	}
 	conn, sw, done, err := a.open(first, server)
 	var held error // by the guard, of an address that a program would have gone to
 	for i, next := range server.Others {
@@ -296,7 +295,7 @@ func (a *attempt) logIn(ctx context.Context, server database.Server, unresolved 
 		a.shake.End(done, false)
 		a.shake, server.Address = shake, next
 		if i == len(server.Others)-1 {
-			server.Patience = 0
+			server.Patience = a.p.Timeout
 		}
 		conn, sw, done, err = a.open(first, server)
 	}
@@ -324,7 +323,7 @@ func (a *attempt) logIn(ctx context.Context, server database.Server, unresolved 
 		finished = database.Leave(ctx, a.rec, conn, sw)
 		return f
 	}
-	second, cancel := probe.Limit(ctx, a.p.Timeout)
+	second, cancel := probe.Limit(ctx, half)
 	defer cancel()
 	if f := a.authenticate(second, conn, auth, token); f != nil {
 		if f.reason == probe.ReasonDBCut && gaveUp && !auth.Proven {
