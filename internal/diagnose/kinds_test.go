@@ -59,6 +59,18 @@ func connected(r probe.Result, d time.Duration) probe.Result {
 	return took(r, d)
 }
 
+// greeted is a result of a database whose greeting took so long.
+func greeted(r probe.Result, d time.Duration) probe.Result {
+	r.Stages = []probe.Stage{{Name: "db-greeting", Duration: d}}
+	return took(r, d)
+}
+
+// elsewhere is a question for the database's name.
+func elsewhere(r probe.Result) probe.Result {
+	r.Facts[probe.FactDatabase] = "db"
+	return r
+}
+
 // asked is a question to a DNS server of R.TEST, with its answer.
 func asked(question, answer string, tr probe.Transport, reason probe.Reason) probe.Result {
 	r := probe.Result{ID: probe.ID{Kind: probe.DNS, Target: question, Address: netip.MustParseAddrPort("10.0.0.53:53"), Transport: tr}, Outcome: probe.OK, Started: testNow,
@@ -141,6 +153,14 @@ func TestKindsThatWereWrong(t *testing.T) {
 			[][]probe.Result{ok(one), {asked("A r.test", "10.0.0.1", udp, ""), asked("SRV _kerberos._tcp.r.test", "", udp, probe.ReasonUDPSilent), login}}, []Code{"dns-filtered"}, VerdictDegraded},
 		{"a filter of types that lets no larger answer through either: one finding",
 			[][]probe.Result{ok(one), {asked("A r.test", "10.0.0.1", udp, ""), asked("AAAA r.test", "", udp, probe.ReasonUDPSilent), asked("SRV _kerberos._tcp.r.test", "", udp, probe.ReasonUDPSilent), login}}, []Code{"dns-filtered"}, VerdictDegraded},
+		{"a server drops the realm's names and answers others: a filter",
+			[][]probe.Result{ok(one), {asked("A r.test", "", udp, probe.ReasonUDPSilent), asked("SRV _kerberos._tcp.r.test", "", udp, probe.ReasonUDPSilent),
+				elsewhere(asked("A db.test", "10.0.3.1", udp, "")), login}}, []Code{"dns-filtered"}, VerdictDegraded},
+		{"one type of addresses is dropped: a filter",
+			[][]probe.Result{ok(one), {asked("A r.test", "", udp, probe.ReasonUDPSilent), asked("AAAA r.test", "", udp, probe.ReasonDNSNoData), asked("SRV _kerberos._tcp.r.test", "dc.r.test:88", udp, ""), login}},
+			[]Code{"dns-filtered"}, VerdictDegraded},
+		{"a database that answers late, and logins work", [][]probe.Result{{greeted(database("10.0.3.1:3306", ""), 2*time.Second), login}}, []Code{"server-slow"}, VerdictDegraded},
+		{"a database whose steps are slow together is not", [][]probe.Result{{took(greeted(database("10.0.3.1:3306", ""), 200*time.Millisecond), 2*time.Second), login}}, nil, VerdictOK},
 		{"one of two servers refuses, and the resolver passes on what the first of them answers: no filter, nothing unexplained",
 			[][]probe.Result{ok(one), {from(asked("SOA r.test", "", udp, probe.ReasonDNSServFail), "10.0.0.54:53", probe.RoleRealm), from(asked("A r.test", "", udp, probe.ReasonDNSServFail), "10.0.0.54:53", probe.RoleRealm),
 				asked("SOA r.test", "", udp, ""), asked("A r.test", "10.0.0.1", udp, ""), from(asked("SOA r.test", "", udp, probe.ReasonDNSServFail), "10.0.9.2:53", probe.RoleHost),

@@ -40,8 +40,8 @@ func dnsRules() []Rule {
 	}, {
 		Code: "dns-filtered", Severity: Error,
 		Title:     "DNS server {server} of {whose}: answers other questions, not those for {types} records",
-		Means:     "A server answers one type of question about the realm's names and drops or refuses another type. Usually a firewall or DNS filter allows only address records (A), and not SRV or SOA. Programs that look for KDCs in DNS need SRV records.",
-		Cause:     "{server}: questions for {types}: {seen}. Other questions about {domain} were answered.",
+		Means:     "A server answers one type of question about the realm's names and drops or refuses another type, or drops every question about these names and answers others. Usually a firewall or DNS filter allows only address records (A), and not SRV or SOA, or knows a list of names. Programs that look for KDCs in DNS need SRV records.",
+		Cause:     "{server}: questions for {types}: {seen}. Other questions were answered.",
 		Remedy:    do("Find the filter between this host and {ip}, and allow questions of every type.", "dig @{ip} -p {port} {domain} A", "dig @{ip} -p {port} {domain} SOA", "dig @{ip} -p {port} _kerberos._tcp.{domain} SRV"),
 		DependsOn: serverCauses(),
 		match:     dnsFiltered,

@@ -8,7 +8,7 @@ import (
 )
 
 // filtered returns the questions of those types that d never answers while it
-// answers others about the realm.
+// answers others: about the realm, or, where all of the realm's are lost, at all.
 func (d *dnsServer) filtered() (bad []*probe.Result, types []string) {
 	all := map[string][]*probe.Result{}
 	answers := false
@@ -23,23 +23,21 @@ func (d *dnsServer) filtered() (bad []*probe.Result, types []string) {
 		all[qtype] = append(all[qtype], r)
 		answers = answers || r.Outcome == probe.OK
 	}
+	unheard := refuses
 	if !answers {
-		return nil, nil
+		unheard = onPath
 	}
 	for _, qtype := range sortedKeys(all) {
-		if !slices.ContainsFunc(all[qtype], func(r *probe.Result) bool { return !refuses(r) }) {
+		if !slices.ContainsFunc(all[qtype], func(r *probe.Result) bool { return !unheard(r) }) {
 			bad, types = append(bad, all[qtype]...), append(types, qtype)
 		}
 	}
 	return bad, types
 }
 
-// qtypeOf is the type of record that a question is for; both sorts of addresses are one.
+// qtypeOf is the type of record that a question is for.
 func qtypeOf(r *probe.Result) string {
 	qtype, _, _ := strings.Cut(r.Facts[probe.FactQuestion], " ")
-	if qtype == "AAAA" {
-		return "A"
-	}
 	return qtype
 }
 

@@ -139,3 +139,19 @@ func TestWrappedConnections(t *testing.T) {
 		}
 	}
 }
+
+// An answer that comes long after the question was sent again is late itself: nothing was lost.
+func TestALateAnswerIsNoLostDatagram(t *testing.T) {
+	var asked atomic.Int32
+	server := serve(t, probe.UDP, func(w dns.ResponseWriter, req *dns.Msg) {
+		if asked.Add(1) == 2 {
+			<-time.After(500 * time.Millisecond)
+			raw(func(b []byte) []byte { return b })(w, req)
+		}
+	})
+	p := probeOf(server, probe.UDP, srv)
+	p.Timeout = 1600 * time.Millisecond
+	if res := run(p); res.Outcome != probe.OK || res.Samples[probe.SampleResends] != 0 {
+		t.Errorf("%s: %v, %v", res.Reason, res.Err, res.Samples)
+	}
+}

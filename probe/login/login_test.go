@@ -475,3 +475,49 @@ func TestALongReplyNeedsAKDCForTCP(t *testing.T) {
 		}
 	}
 }
+
+// slowly reads late from one address.
+type slowly struct {
+	to  netip.AddrPort
+	one time.Duration
+}
+
+func (s slowly) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, network, address)
+	if err != nil || address != s.to.String() {
+		return conn, err
+	}
+	return lateConn{conn, s.one}, nil
+}
+
+type lateConn struct {
+	net.Conn
+	by time.Duration
+}
+
+func (c lateConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if err == nil {
+		<-time.After(c.by)
+	}
+	return n, err
+}
+
+// A program waits for each answer of a database anew; a silent one costs a login two timeouts, not five.
+func TestASlowDatabaseIsWaitedForAsProgramsDo(t *testing.T) {
+	r := newRig(t)
+	p := r.probe("alice", password)
+	p.Timeout, p.Dialer = 700*time.Millisecond, slowly{r.db.Addr(), 250 * time.Millisecond}
+	if res := p.Run(t.Context()); res.Outcome != probe.Failed {
+		t.Error("a login to what is configured has one timeout")
+	}
+	p.Trail = func([]string, netip.AddrPort, func(netip.AddrPort) bool) login.Trail { return login.Trail{} }
+	if res := p.Run(t.Context()); res.Outcome != probe.OK {
+		t.Errorf("%s: %v", res.Reason, res.Err)
+	}
+	setFaults(t, r, mysqltest.Faults{Silent: true})
+	p.Dialer = &net.Dialer{}
+	if res := p.Run(t.Context()); res.Outcome != probe.Failed || res.Duration > 4*p.Timeout { // and a second for a goodbye
+		t.Errorf("%s after %s: %v", res.Reason, res.Duration, res.Err)
+	}
+}
