@@ -36,6 +36,12 @@ func ahead(r probe.Result, by time.Duration) probe.Result {
 	return r
 }
 
+// refusedBy is a login whose last KDC was this one.
+func refusedBy(r probe.Result, kdc string) probe.Result {
+	r.Facts = r.Facts.With(probe.FactKDC, kdc)
+	return r
+}
+
 func took(r probe.Result, d time.Duration) probe.Result {
 	r.Duration = d
 	return r
@@ -144,6 +150,10 @@ func TestKindsThatWereWrong(t *testing.T) {
 		{"the KDC's clock is off, and the database's agrees with this host's",
 			[][]probe.Result{{skewed(kdcResult(one, udp, ""), 2*time.Minute), skewed(login, time.Second)}},
 			[]Code{"clock-skew-one-kdc"}, VerdictDegraded},
+		{"a login took the time of its realm's KDC, which is off, and another realm's refuses it",
+			[][]probe.Result{{skewed(kdcResult(one, udp, ""), -10*time.Minute), skewed(at(kdcResult(two, udp, ""), probe.KDC, "dc.s.test", two, "S.TEST"), 0),
+				refusedBy(ahead(loginResult(probe.ReasonKRBSkew, probe.AtTGS), -10*time.Minute), two)}},
+			[]Code{"clock-skew-one-kdc"}, VerdictFailed},
 		{"this host's clock is off, and logins work by the KDC's",
 			[][]probe.Result{{skewed(kdcResult(one, udp, ""), 20*time.Minute), skewed(ahead(login, 20*time.Minute), 20*time.Minute)}},
 			[]Code{"clock-skew"}, VerdictDegraded},

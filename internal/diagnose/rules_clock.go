@@ -174,6 +174,13 @@ func (v *view) skewedLogins() []*probe.Result {
 	})
 }
 
+// tookTime reports whether a login went by the time of a clock that is so far off: whoever
+// was asked after that, a KDC of another realm say, refuses what is right by that clock.
+func tookTime(l *probe.Result, skew float64) bool {
+	ahead := l.Samples[probe.SampleAhead]
+	return off(ahead) && math.Abs(ahead-skew) < skewWarn.Seconds()
+}
+
 // rejectedTickets: with a clock far off, a database refuses even good tickets.
 func (v *view) rejectedTickets(skew float64) []*probe.Result {
 	if math.Abs(skew) < SkewLimit.Seconds() {
@@ -210,7 +217,7 @@ func clockSkewOne(v *view) []match {
 			}
 			m := match{affects: present(k.udp, k.tcp), evidence: map[string]string{"clock_skew_seconds": fmt.Sprintf("%.3f", skew[k])}}
 			for _, l := range append(v.skewedLogins(), v.rejectedTickets(skew[k])...) {
-				if k.asked(l) {
+				if k.asked(l) || tookTime(l, skew[k]) {
 					m.explains = append(m.explains, l)
 				}
 			}
