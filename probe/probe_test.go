@@ -169,6 +169,8 @@ func TestReasonOf(t *testing.T) {
 		{"no route to the host", dial(syscall.EHOSTUNREACH), probe.ReasonUnreachable},
 		{"no route to the network", dial(syscall.ENETUNREACH), probe.ReasonUnreachable},
 		{"the host is down", dial(syscall.EHOSTDOWN), probe.ReasonUnreachable},
+		{"protocol unreachable, by ICMP", dial(syscall.ENOPROTOOPT), probe.ReasonUnreachable},
+		{"parameter problem, by ICMP", dial(syscall.EPROTO), probe.ReasonUnreachable},
 		{"the network is down", dial(syscall.ENETDOWN), probe.ReasonUnreachable},
 		{"no address of that family", dial(syscall.EADDRNOTAVAIL), probe.ReasonUnreachable},
 		{"not permitted", dial(syscall.EPERM), probe.ReasonForbidden},

@@ -16,7 +16,17 @@ func slowRules() []Rule {
 		Remedy:    do("Look at the load of the server, and at what it waits for itself (forwarders, its database); and at the round trip to it.", "ping -c 5 {ip}", "kerbagent check --realm {realm} --probe-timeout 15s"),
 		DependsOn: []Code{"host-offline", "path-lossy"},
 		match:     serverSlow,
+		remedyOf:  slowRemedy,
 	}}
+}
+
+// slowRemedy begins with a question that shows it, where a common tool asks one.
+func slowRemedy(r *probe.Result) string {
+	if r.ID.Kind != probe.DNS {
+		return ""
+	}
+	return do("Look at the load of the server, and at what it waits for itself (forwarders); and at the round trip to it.",
+		"dig @{ip} -p {port} +tries=1 {domain} SOA", "ping -c 5 {ip}", "kerbagent check --realm {realm} --probe-timeout 15s")
 }
 
 // slow is from when on a server is slow: libkrb5 waits a second for a datagram.
