@@ -132,6 +132,7 @@ type BootstrapCluster struct {
 	Wait            time.Duration   // how long one run waits for a restore
 
 	ParameterGroup     string // DB cluster parameter group of a new cluster; empty: the source's, or the engine's default
+	AnyCase            bool   // database users match the directory's in any case: a cluster parameter
 	DeletionProtection bool   // whether a new cluster has deletion protection
 	BackupRetention    int    // days, of a cluster that is created; 0: AWS's default, one
 	NoExtendedSupport  bool   // a new cluster leaves RDS Extended Support, which is billed after the version's standard support

@@ -10,7 +10,7 @@ import (
 
 // clusterKeys are the keys that each mode knows.
 func clusterKeys(mode ClusterMode) []string {
-	keys := []string{"mode", "identifier", "primary_user", "primary_password", "ca_file", "directory_ports"}
+	keys := []string{"mode", "identifier", "primary_user", "primary_password", "ca_file", "directory_ports", "case_insensitive_users"}
 	fresh := []string{"instance_class", "instances", "capacity", "subnet_group", "security_groups", "parameter_group", "deletion_protection",
 		"extended_support", "kms_key"}
 	switch mode {
@@ -116,6 +116,10 @@ func (d *document) bootstrapClusterMaking(f map[string]value, c *BootstrapCluste
 		return s, nil
 	})
 	c.ParameterGroup, _ = read(f["parameter_group"], parseAWSName)
+	c.AnyCase = readOr(f["case_insensitive_users"], false, parseBool)
+	if c.AnyCase && strings.HasPrefix(c.ParameterGroup, "default.") {
+		f["parameter_group"].problem("%q is AWS's, and nobody can change it; leave it out to have one made with case_insensitive_users", c.ParameterGroup)
+	}
 	c.KMSKey, _ = read(f["kms_key"], parseAWSName)
 	c.DeletionProtection = readOr(f["deletion_protection"], false, parseBool)
 	c.NoExtendedSupport = !readOr(f["extended_support"], true, parseBool)

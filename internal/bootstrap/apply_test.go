@@ -48,6 +48,7 @@ func scenarios() []scenario {
 			addOrders(c)
 			c.OtherSide("onprem.local", trustPassword)
 		}},
+		{"with names in any case", wish(strings.Replace(modifyMode, "mode: modify", "mode: modify, case_insensitive_users: true", 1), ""), addOrders},
 		{"with the guide's inline policy", wish(modifyMode, "  role: {name: aurora, policy: inline}\n"), addOrders},
 	}
 }

@@ -110,6 +110,9 @@ func (b *belongings) left() []string {
 	if len(b.Config.DatabaseUsers) > 0 {
 		out = append(out, "the database users: kerbagent bootstrap still creates them")
 	}
+	if b.Config.Cluster.AnyCase {
+		out = append(out, "the DB cluster parameter group "+b.ownGroup()+" or the one that the cluster has, with "+anyCase)
+	}
 	if b.joined != nil {
 		out = append(out, fmt.Sprintf("the cluster %s, which kerbagent did not create: in your own code for it, set the domain to %s and the "+
 			"domain's IAM role name to %s",

@@ -55,6 +55,9 @@ type rdsCalls struct {
 	modifyDBCluster               call[rds.ModifyDBClusterInput, rds.ModifyDBClusterOutput, rds.Options]
 	restoreDBClusterFromSnapshot  call[rds.RestoreDBClusterFromSnapshotInput, rds.RestoreDBClusterFromSnapshotOutput, rds.Options]
 	restoreDBClusterToPointInTime call[rds.RestoreDBClusterToPointInTimeInput, rds.RestoreDBClusterToPointInTimeOutput, rds.Options]
+	describeDBClusterParameters   call[rds.DescribeDBClusterParametersInput, rds.DescribeDBClusterParametersOutput, rds.Options]
+	createDBClusterParameterGroup call[rds.CreateDBClusterParameterGroupInput, rds.CreateDBClusterParameterGroupOutput, rds.Options]
+	modifyDBClusterParameterGroup call[rds.ModifyDBClusterParameterGroupInput, rds.ModifyDBClusterParameterGroupOutput, rds.Options]
 	createDBInstance              call[rds.CreateDBInstanceInput, rds.CreateDBInstanceOutput, rds.Options]
 	rebootDBInstance              call[rds.RebootDBInstanceInput, rds.RebootDBInstanceOutput, rds.Options]
 }

@@ -119,7 +119,7 @@ func (s *clusterStep) create(ctx context.Context, password Secret, from origin) 
 		return s.rds.createDBCluster(ctx, newCluster{
 			id: want.Identifier, version: want.EngineVersion, subnetGroup: want.SubnetGroup, groups: want.SecurityGroups,
 			domain: s.directory.id, role: s.Config.Role.Name, primary: want.PrimaryUser, password: password, tags: s.tags(),
-			parameterGroup: want.ParameterGroup, kmsKey: want.KMSKey, least: want.CapacityLeast, most: want.CapacityMost,
+			parameterGroup: from.parameterGroup, kmsKey: want.KMSKey, least: want.CapacityLeast, most: want.CapacityMost,
 			backupDays: want.BackupRetention, protect: want.DeletionProtection, noExtended: want.NoExtendedSupport,
 		})
 	case config.ClusterRestoreSnapshot:
@@ -164,9 +164,17 @@ func (s *clusterStep) capacity() *types.ServerlessV2ScalingConfiguration {
 // origin is what a new cluster takes from where it comes from.
 type origin struct{ version, parameterGroup string }
 
-// origin reads it, since a restore that is not told gets the engine's defaults: a
-// cluster of another version, or under parameters that it does not start with.
+// origin is what the new cluster gets: its source's, but for a parameter group that it
+// has for itself.
 func (s *clusterStep) origin(ctx context.Context) (origin, error) {
+	out, err := s.source(ctx)
+	out.parameterGroup = s.parameterGroup(out.parameterGroup)
+	return out, err
+}
+
+// source reads it, since a restore that is not told gets the engine's defaults: a
+// cluster of another version, or under parameters that it does not start with.
+func (s *clusterStep) source(ctx context.Context) (origin, error) {
 	want := s.Config.Cluster
 	out := origin{want.EngineVersion, want.ParameterGroup}
 	source := want.Source

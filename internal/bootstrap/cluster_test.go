@@ -67,6 +67,7 @@ func TestRestoresKeepVersionAndParameterGroup(t *testing.T) {
 func TestWhatANewClusterGets(t *testing.T) {
 	t.Parallel()
 	cloud := newCloud(t, awstest.Options{})
+	cloud.AddParameterGroup(lowercase, "aurora-mysql8.0")
 	h := newHost(t, cloud, wish(createMode, ""))
 	rep, err := Plan(t.Context(), h.options())
 	if err != nil {

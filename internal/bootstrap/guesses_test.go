@@ -146,6 +146,9 @@ func guesses() []guess {
 					t.Errorf("%s, %v", b, err)
 				}
 			}},
+		{row: "whether a cluster takes another parameter group", options: awstest.Options{ParametersInWindow: true}, file: wish(anyCased(modifyMode), ""), exit: ExitFailed,
+			words: []string{"tried 3 times to give the cluster orders the parameter group", "--apply-immediately, which also makes every change"},
+			check: func(t *testing.T, h *host) { h.unjoined(t) }},
 		{row: "whether the join takes longer", options: awstest.Options{JoinTakes: 2 * time.Hour}, exit: ExitWaiting, words: []string{"join the directory", "run it again"},
 			after: func(h *host) { h.cloud.Advance(2 * time.Hour) }},
 		{row: "whether a trust with selective authentication", file: wish(modifyMode, strings.Replace(withTrust, "direction:", "selective_auth: true, direction:", 1)), exit: ExitFailed,

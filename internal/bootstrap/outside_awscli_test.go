@@ -18,6 +18,7 @@ func TestOtherRequestsAreWhatAWSTakes(t *testing.T) {
 		t.Fatal(err)
 	}
 	cloud := newCloud(t, awstest.Options{})
+	cloud.AddParameterGroup(lowercase, "aurora-mysql8.0")
 	all := strings.Replace(createMode, "instances: 2", "deletion_protection: true, backup_retention: 14, capacity: 0.5-16, kms_key: alias/orders, parameter_group: "+lowercase, 1)
 	newHost(t, cloud, wish(strings.Replace(all, "db.r6g.large", "db.serverless", 1), "")).done()
 	for _, calls := range [][]awstest.Call{h.cloud.Calls(), cloud.Calls()} {

@@ -12,6 +12,10 @@ func (w *world) steps() []step {
 		steps = append(steps, &trustStep{world: w, ds: w.AWS.directory, ec2: w.AWS.ec2, vault: vault})
 	}
 	steps = append(steps, &roleStep{world: w, iam: w.AWS.iam, rds: w.AWS.rds})
+	if w.Config.Cluster.AnyCase {
+		steps = append(steps, &parametersStep{world: w, rds: w.AWS.rds,
+			clusters: &clusterStep{world: w, rds: w.AWS.rds, ec2: w.AWS.ec2, vault: vault}})
+	}
 	if len(w.Config.Users) > 0 {
 		steps = append(steps, &usersStep{world: w, vault: vault})
 	}

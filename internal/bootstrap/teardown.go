@@ -41,7 +41,7 @@ func Teardown(ctx context.Context, o Options) ([]string, error) {
 	for _, part := range []struct {
 		step string
 		add  func(context.Context) error
-	}{{"cluster", t.cluster}, {"users", t.users}, {"role", t.role}, {"trust", t.trust}} {
+	}{{"cluster", t.cluster}, {"parameters", t.parameters}, {"users", t.users}, {"role", t.role}, {"trust", t.trust}} {
 		if err := part.add(ctx); err != nil {
 			return nil, w.problem(part.step, err)
 		}
@@ -91,6 +91,28 @@ func (t *teardown) cluster(ctx context.Context) error {
 	}
 	t.add("the cluster, with ALL ITS DATA but for the snapshot that is made here",
 		"aws rds delete-db-cluster --region %s --db-cluster-identifier %s --final-db-snapshot-identifier %s-final", t.region, id, id)
+	return nil
+}
+
+// parameters are those of the group that is named for the cluster; it is free once no
+// cluster has it.
+func (t *teardown) parameters(ctx context.Context) error {
+	if !t.Config.Cluster.AnyCase {
+		return nil
+	}
+	s := &parametersStep{world: t.world, rds: t.AWS.rds}
+	_, there, err := s.value(ctx, t.ownGroup())
+	if err != nil || !there {
+		return err
+	}
+	if c, err := awsapi.Cluster(ctx, t.AWS.rds.describeDBClusters, t.Config.Cluster.Identifier); err != nil {
+		return err
+	} else if c != nil && !t.Config.Cluster.Fresh() && aws.ToString(c.DBClusterParameterGroup) == t.ownGroup() {
+		t.add("the cluster's names have case again after a reboot", "aws rds modify-db-cluster --region %s --db-cluster-identifier %s "+
+			"--db-cluster-parameter-group-name default.%s", t.region, t.Config.Cluster.Identifier, familyOf(aws.ToString(c.EngineVersion)))
+	}
+	t.add("the parameter group that was made for the cluster", "aws rds delete-db-cluster-parameter-group --region %s "+
+		"--db-cluster-parameter-group-name %s", t.region, t.ownGroup())
 	return nil
 }
 

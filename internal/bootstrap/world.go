@@ -92,6 +92,18 @@ func (w *world) tags() map[string]string {
 	return out
 }
 
+// ownGroup is the DB cluster parameter group that is made for the cluster.
+func (w *world) ownGroup() string { return "kerbagent-" + w.Config.Cluster.Identifier }
+
+// parameterGroup returns the group that the cluster is to have in place of one: its own,
+// where a parameter is to be set and the group is a default one, which nobody can change.
+func (w *world) parameterGroup(has string) string {
+	if w.Config.Cluster.AnyCase && (has == "" || strings.HasPrefix(has, "default.")) {
+		return w.ownGroup()
+	}
+	return has
+}
+
 // tagList returns tags in order, each as the service at hand has them.
 func tagList[T any](tags map[string]string, tag func(key, value *string) T) []T {
 	var out []T

@@ -48,6 +48,9 @@ type Options struct {
 	// NoDomainAtCreation: what makes a cluster ignores the domain that it is given;
 	// unverified what RDS makes of it before there is an instance.
 	NoDomainAtCreation bool
+	// ParametersInWindow: another parameter group waits for the maintenance window where
+	// it is not asked for immediately; unverified, RDS's API reference says at once.
+	ParametersInWindow bool
 	// WriterNeedsReboot: a modification loads the plugin on no instance, the writer
 	// included; unverified, the guide has only the readers rebooted.
 	WriterNeedsReboot bool

@@ -27,6 +27,9 @@ func rdsActions() map[string]action {
 	return map[string]action{
 		"AddTagsToResource":                  {mutating: true, run: addRDSTags},
 		"CreateDBCluster":                    {mutating: true, run: createDBCluster},
+		"CreateDBClusterParameterGroup":      {mutating: true, run: createParameterGroup},
+		"ModifyDBClusterParameterGroup":      {mutating: true, run: modifyParameterGroup},
+		"DescribeDBClusterParameters":        {run: describeParameters},
 		"CreateDBInstance":                   {mutating: true, run: createDBInstance},
 		"ModifyDBCluster":                    {mutating: true, run: modifyDBCluster},
 		"RebootDBInstance":                   {mutating: true, run: rebootDBInstance},
@@ -62,6 +65,9 @@ func (c *Cloud) newCluster(st *state, k *Cluster) {
 	def(&k.SubnetGroup, "default")
 	def(&k.Master, "admin")
 	def(&k.ParameterGroup, "default.aurora-mysql8.0")
+	if !st.hasGroup(k.ParameterGroup) { // of a test
+		st.ParameterGroups[k.ParameterGroup] = &ParameterGroup{Name: k.ParameterGroup, Family: "aurora-mysql8.0", Values: map[string]string{}}
+	}
 	def(&k.ResourceID, "cluster-"+strings.ToUpper(strings.ReplaceAll(c.newID("x"), "-", "")))
 	k.Created = c.now()
 	if len(k.Groups) == 0 {

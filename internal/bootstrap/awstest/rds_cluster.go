@@ -164,6 +164,8 @@ func (r *request) begin(action string, k *Cluster) error {
 		return failing(404, "DBSubnetGroupNotFoundFault", "DB subnet group '%s' does not exist.", k.SubnetGroup)
 	case k.Engine != auroraMySQL || r.Versions[k.Version] == nil:
 		return bad("InvalidParameterCombination", "Cannot find version %s for %s", k.Version, k.Engine)
+	case k.ParameterGroup != "" && !r.hasGroup(k.ParameterGroup):
+		return failing(404, "DBClusterParameterGroupNotFound", "DBClusterParameterGroup not found: %s", k.ParameterGroup)
 	case slices.ContainsFunc(k.Groups, func(g string) bool { return r.Groups[g] == nil || r.Groups[g].VPC != group.VPC }):
 		return bad("InvalidParameterCombination", "The DB instance and EC2 security group are in different VPCs.")
 	}
@@ -207,7 +209,7 @@ func modifyDBCluster(r *request) (any, error) {
 	}
 	now := f.boolean("ApplyImmediately")
 	groups, password := f.list("VpcSecurityGroupIds.VpcSecurityGroupId"), f.text("MasterUserPassword")
-	domain, role := f.text("Domain"), f.text("DomainIAMRoleName")
+	domain, role, parameters := f.text("Domain"), f.text("DomainIAMRoleName"), f.text("DBClusterParameterGroupName")
 	managed, key := f.boolean("ManageMasterUserPassword"), f.text("MasterUserSecretKmsKeyId")
 	switch {
 	case domain == "none":
@@ -216,6 +218,8 @@ func modifyDBCluster(r *request) (any, error) {
 		return nil, bad("InvalidDBClusterStateFault", "DBCluster %s is joining a domain.", k.ID)
 	case managed && password != "":
 		return nil, bad("InvalidParameterCombination", "You can't specify MasterUserPassword with ManageMasterUserPassword.")
+	case parameters != "" && !r.hasGroup(parameters):
+		return nil, failing(404, "DBClusterParameterGroupNotFound", "DBClusterParameterGroup not found: %s", parameters)
 	}
 	if err := f.done(); err != nil {
 		return nil, err
@@ -240,6 +244,12 @@ func modifyDBCluster(r *request) (any, error) {
 	}
 	if len(groups) > 0 {
 		k.Groups = groups
+	}
+	if parameters != "" && parameters != k.ParameterGroup && (now || !r.cloud.options.ParametersInWindow) {
+		// The name changes at once, what it says with the next reboot of each instance (RDS
+		// API reference, ModifyDBCluster).
+		k.ParameterGroup = parameters
+		r.unboot(k)
 	}
 	if password != "" {
 		k.MasterPassword = password

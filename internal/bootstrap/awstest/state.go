@@ -9,27 +9,28 @@ import (
 // can be kept for reads that lag. The maps go by the resource's id or, where AWS
 // has none, by its name.
 type state struct {
-	Directories   map[string]*Directory
-	Trusts        map[string]*Trust
-	Roles         map[string]*Role
-	Policies      map[string]string // customer managed: documents by ARN
-	LinkedRole    bool              // RDS's service-linked role exists
-	Clusters      map[string]*Cluster
-	Gone          map[string]*Cluster // deleted, with automated backups kept; by resource id
-	Instances     map[string]*Instance
-	Snapshots     map[string]*Snapshot
-	SubnetGroups  map[string]*SubnetGroup
-	GlobalMembers map[string][]string // ARNs of clusters by global cluster
-	Versions      map[string]*EngineVersion
-	Events        []Event
-	Secrets       map[string]*Secret
-	VPCs          map[string]*VPC
-	Subnets       map[string]*Subnet
-	Groups        map[string]*SecurityGroup
-	RouteTables   map[string]*RouteTable
-	Peerings      map[string]*Peering
-	Interfaces    map[string]*Interface
-	OtherSides    map[string]*otherSide
+	Directories     map[string]*Directory
+	Trusts          map[string]*Trust
+	Roles           map[string]*Role
+	Policies        map[string]string // customer managed: documents by ARN
+	LinkedRole      bool              // RDS's service-linked role exists
+	Clusters        map[string]*Cluster
+	Gone            map[string]*Cluster // deleted, with automated backups kept; by resource id
+	Instances       map[string]*Instance
+	Snapshots       map[string]*Snapshot
+	SubnetGroups    map[string]*SubnetGroup
+	ParameterGroups map[string]*ParameterGroup // of clusters, without AWS's own
+	GlobalMembers   map[string][]string        // ARNs of clusters by global cluster
+	Versions        map[string]*EngineVersion
+	Events          []Event
+	Secrets         map[string]*Secret
+	VPCs            map[string]*VPC
+	Subnets         map[string]*Subnet
+	Groups          map[string]*SecurityGroup
+	RouteTables     map[string]*RouteTable
+	Peerings        map[string]*Peering
+	Interfaces      map[string]*Interface
+	OtherSides      map[string]*otherSide
 }
 
 func newState() *state {
@@ -37,7 +38,8 @@ func newState() *state {
 		Directories: map[string]*Directory{}, Trusts: map[string]*Trust{}, Roles: map[string]*Role{}, Policies: map[string]string{},
 		Gone: map[string]*Cluster{}, Clusters: map[string]*Cluster{}, Instances: map[string]*Instance{}, Snapshots: map[string]*Snapshot{},
 		SubnetGroups: map[string]*SubnetGroup{}, GlobalMembers: map[string][]string{}, Versions: map[string]*EngineVersion{},
-		Secrets: map[string]*Secret{}, VPCs: map[string]*VPC{}, Subnets: map[string]*Subnet{}, Groups: map[string]*SecurityGroup{},
+		ParameterGroups: map[string]*ParameterGroup{},
+		Secrets:         map[string]*Secret{}, VPCs: map[string]*VPC{}, Subnets: map[string]*Subnet{}, Groups: map[string]*SecurityGroup{},
 		RouteTables: map[string]*RouteTable{}, Peerings: map[string]*Peering{}, Interfaces: map[string]*Interface{}, OtherSides: map[string]*otherSide{},
 	}
 	for _, v := range engineVersions() {
