@@ -115,7 +115,7 @@ func one(arch, file, version string, made time.Time) (v1.Image, error) {
 	return mutate.ConfigFile(image, config)
 }
 
-// layer is the one layer's tar: the program, and the state directory of its user.
+// layer is the one layer's tar: the program, the state directory of its user, and /tmp.
 func layer(program []byte, made time.Time) ([]byte, error) {
 	var out bytes.Buffer
 	w := tar.NewWriter(&out)
@@ -124,6 +124,7 @@ func layer(program []byte, made time.Time) ([]byte, error) {
 	}
 	for _, h := range []tar.Header{
 		dir("etc/", 0o755, 0), dir("etc/kerbagent/", 0o755, 0),
+		dir("tmp/", 0o1777, 0), // for rehearse; on a read-only root the engine mounts a tmpfs there
 		dir("usr/", 0o755, 0), dir("usr/bin/", 0o755, 0),
 		{Typeflag: tar.TypeReg, Name: "usr/bin/kerbagent", Mode: 0o755, Size: int64(len(program))},
 		dir("var/", 0o755, 0), dir("var/lib/", 0o755, 0), dir("var/lib/kerbagent/", 0o700, user),
