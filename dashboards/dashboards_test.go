@@ -84,6 +84,10 @@ func checkPanel(t *testing.T, p dashboardstest.Panel) {
 		if err := json.Unmarshal(p.FieldConfig.Defaults[key], &v); err != nil || v == "" {
 			t.Errorf("%q: no %s", p.Title, key)
 		}
+		// A number's panel shows its text in a number's size.
+		if most := map[bool]int{true: 4, false: 9}[p.Type == "stat"] * p.GridPos.W; key == "noValue" && len(v) > most {
+			t.Errorf("%q: %q does not fit a panel of %d units: %d letters at most", p.Title, v, p.GridPos.W, most)
+		}
 	}
 	if g := p.GridPos; g.X < 0 || g.W < 1 || g.H < 3 || g.X+g.W > 24 {
 		t.Errorf("%q: at %+v", p.Title, g)
