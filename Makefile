@@ -127,7 +127,7 @@ test-browser: programs ## the status page in Debian's Chromium
 
 .PHONY: test-aws
 test-aws: programs ## the fake AWS against botocore and the AWS CLI, bootstrap's requests against AWS's API models
-	@go test -count=1 -tags awscli ./internal/bootstrap/...
+	@go test -count=1 -tags awscli ./internal/bootstrap/... ./internal/awsview
 
 comma := ,
 .PHONY: test-systemd

@@ -57,7 +57,7 @@ func newAccount(t *testing.T, o awstest.Options, rules ...awstest.Rule) *account
 	c.AddSubnet("subnet-0000000b", "vpc-00000001", "10.0.2.0/24", "us-east-1b", "use1-az2")
 	c.AddSecurityGroup("sg-00000001", "vpc-00000001", append(rules, awstest.AllEgress())...)
 	c.AddSubnetGroup("databases", "subnet-0000000a", "subnet-0000000b")
-	d := c.AddDirectory(awstest.Directory{Name: "corp.example.com", VPC: "vpc-00000001", Subnets: []string{"subnet-0000000a", "subnet-0000000b"}})
+	d := c.AddDirectory(awstest.Directory{Name: "corp.example.com", ShortName: "CORP", VPC: "vpc-00000001", Subnets: []string{"subnet-0000000a", "subnet-0000000b"}})
 	c.AddCluster(awstest.Cluster{ID: "orders", SubnetGroup: "databases", Groups: []string{"sg-00000001"}, Domain: d},
 		"orders-1", "orders-2", "orders-3")
 	if err := c.AddUser("observer", key, secret, policy(Actions())); err != nil {

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"encoding/json"
+	"net"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -47,6 +48,16 @@ func TestRunObservesAWS(t *testing.T) {
 		if n := len(c.Calls()); n > 0 || strings.Contains(r.get("/metrics"), "kerbagent_aws_view") || strings.Contains(r.get("/api/v1/report"), `"aws"`) {
 			t.Errorf("nobody asked for it, and AWS got %d calls", n)
 		}
+	})
+	t.Run("an AWS that never answers holds nothing up", func(t *testing.T) {
+		l, err := net.Listen("tcp", "127.0.0.1:0") // the kernel takes connections
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		t.Setenv("AWS_ENDPOINT_URL", "http://"+l.Addr().String())
+		r := start(t, true)
+		r.until("the first round is over", func() bool { return strings.Contains(r.get("/api/v1/report"), `"verdict": "ok"`) })
 	})
 	t.Run("observed", func(t *testing.T) {
 		r := start(t, true)
