@@ -22,6 +22,7 @@ type Bootstrap struct {
 	Account       string            // the AWS account, twelve digits; nothing is changed in another one, or while it is empty
 	Region        string            // empty: the flag's, or the AWS configuration's
 	Tags          map[string]string // tags of every resource that bootstrap creates
+	SecretsKey    string            // KMS key of the secrets that bootstrap creates: id, ARN or alias/NAME; empty: Secrets Manager's own
 	Directory     BootstrapDirectory
 	Trust         *BootstrapTrust // nil: none
 	Role          BootstrapRole

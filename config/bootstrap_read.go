@@ -10,7 +10,7 @@ import (
 
 // The keys of the bootstrap part, object by object.
 func bootstrapKeys() []string {
-	return []string{"account", "region", "tags", "directory", "trust", "role", "users", "cluster", "database_users", "client"}
+	return []string{"account", "region", "tags", "secrets_kms_key", "directory", "trust", "role", "users", "cluster", "database_users", "client"}
 }
 func bootstrapDirectoryKeys() []string {
 	return []string{"id", "name", "short_name", "description", "edition", "vpc", "subnets", "admin_password", "adopt"}
@@ -48,6 +48,7 @@ func (d *document) bootstrap(v value, dir string) *Bootstrap {
 			b.Tags[e.key] = text
 		}
 	}
+	b.SecretsKey, _ = read(f["secrets_kms_key"], parseAWSName)
 	b.Directory = d.bootstrapDirectory(f["directory"], v, dir)
 	b.Trust = d.bootstrapTrust(f["trust"], b.Directory, dir)
 	b.Role = d.bootstrapRole(f["role"])

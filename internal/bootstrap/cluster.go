@@ -76,6 +76,9 @@ func (s *clusterStep) needs() []permission {
 	if s.Config.Cluster.Mode == config.ClusterRestoreSnapshot {
 		out = append(out, watch("rds:DescribeDBClusterSnapshots", "*"))
 	}
+	if key := s.Config.Cluster.KMSKey; key != "" {
+		out = append(out, s.onKey(key, "rds", "DescribeKey", "CreateGrant")...)
+	}
 	if s.Config.Cluster.Mode == config.ClusterCreate && s.Config.Cluster.PrimaryPassword.IsZero() {
 		at := s.arn("secretsmanager", s.region, "secret:rds!cluster-*")
 		out = append(out, act("secretsmanager:CreateSecret", at), act("secretsmanager:TagResource", at),

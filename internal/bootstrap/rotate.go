@@ -291,6 +291,7 @@ func (s *rotateStep) needs() []permission {
 	} else {
 		out = append(out, s.vault.needs(s.Config.Directory.AdminPassword, false)...)
 	}
+	out = append(out, s.onSecretsKey("Decrypt", "GenerateDataKey")...)
 	return append(out, s.onSecret(s.secret.Manager, "GetSecretValue", "DescribeSecret", "PutSecretValue", "UpdateSecretVersionStage")...)
 }
 

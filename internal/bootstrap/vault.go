@@ -25,9 +25,9 @@ func (v vault) needs(ref config.BootstrapSecret, made bool) []permission {
 	case ref.Manager == "":
 		return nil
 	case made && !strings.HasPrefix(ref.Manager, "arn:"):
-		return v.onSecret(ref.Manager, "GetSecretValue", "CreateSecret", "TagResource")
+		return append(v.onSecret(ref.Manager, "GetSecretValue", "CreateSecret", "TagResource"), v.onSecretsKey("Decrypt", "GenerateDataKey")...)
 	}
-	return v.onSecret(ref.Manager, "GetSecretValue")
+	return append(v.onSecret(ref.Manager, "GetSecretValue"), v.onSecretsKey("Decrypt")...)
 }
 
 // vault reads passwords from where the configuration says that they are.
@@ -143,7 +143,7 @@ func (v vault) storage(ref config.BootstrapSecret, whose string, fits func([]byt
 			// The same request is the same token: it cannot make two.
 			sum := sha256.Sum256([]byte(v.state.Lock + "\x00" + ref.Manager))
 			in.ClientRequestToken = aws.String(hex.EncodeToString(sum[:16]))
-			in.Tags = tagList(v.tags(), secretTag)
+			in.Tags, in.KmsKeyId = tagList(v.tags(), secretTag), optional(v.Config.SecretsKey)
 			_, err = v.sm.createSecret(ctx, in)
 			if err != nil && !is[*types.ResourceExistsException](err) {
 				return fmt.Errorf("storing %s: %w", ref, err)

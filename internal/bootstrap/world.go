@@ -92,6 +92,35 @@ func (w *world) tags() map[string]string {
 	return out
 }
 
+// onKey returns KMS actions on a key of the configuration, which a service does in the
+// caller's name. Of an alias a policy knows no key: any that the service uses.
+func (w *world) onKey(key, service string, actions ...string) []permission {
+	suffix := ".amazonaws.com"
+	if w.partition == "aws-cn" {
+		suffix += ".cn"
+	}
+	at := key
+	switch {
+	case strings.HasPrefix(key, "alias/"), strings.Contains(key, ":alias/"):
+		at = w.arn("kms", w.region, "key/*")
+	case !strings.HasPrefix(key, "arn:"):
+		at = w.arn("kms", w.region, "key/"+key)
+	}
+	var out []permission
+	for _, a := range actions {
+		out = append(out, act("kms:"+a, at).when(condition{"StringEquals", "kms:ViaService", service + "." + w.region + suffix}))
+	}
+	return out
+}
+
+// onSecretsKey returns actions on the key of the secrets; none, where it is Secrets Manager's own.
+func (w *world) onSecretsKey(actions ...string) []permission {
+	if w.Config.SecretsKey == "" {
+		return nil
+	}
+	return w.onKey(w.Config.SecretsKey, "secretsmanager", actions...)
+}
+
 // ownGroup is the DB cluster parameter group that is made for the cluster.
 func (w *world) ownGroup() string { return "kerbagent-" + w.Config.Cluster.Identifier }
 

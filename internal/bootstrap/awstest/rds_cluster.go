@@ -169,6 +169,11 @@ func (r *request) begin(action string, k *Cluster) error {
 	case slices.ContainsFunc(k.Groups, func(g string) bool { return r.Groups[g] == nil || r.Groups[g].VPC != group.VPC }):
 		return bad("InvalidParameterCombination", "The DB instance and EC2 security group are in different VPCs.")
 	}
+	if k.KMSKey != "" { // Amazon RDS User Guide, "AWS KMS key management": a customer managed key
+		if err := r.viaService("rds", k.KMSKey, "DescribeKey", "CreateGrant"); err != nil {
+			return err
+		}
+	}
 	return r.wish(k, f.text("Domain"), f.text("DomainIAMRoleName"))
 }
 

@@ -64,6 +64,29 @@ func (st *state) secret(id string) *Secret {
 	return nil
 }
 
+// withKey demands of the caller what Secrets Manager does with a secret's own key in the
+// caller's name (AWS Secrets Manager User Guide, "Secret encryption and decryption").
+// With Secrets Manager's default key nothing is demanded: its policy lets the account in.
+func (r *request) withKey(key string, actions ...string) error {
+	if key == "" {
+		return nil
+	}
+	return r.viaService("secretsmanager", key, actions...)
+}
+
+// viaService demands actions of KMS that a service asks for in the caller's name.
+func (r *request) viaService(service, key string, actions ...string) error {
+	if key = key[strings.LastIndex(key, "/")+1:]; len(key) != 36 { // an alias of some key
+		key = "0b000000-0000-4000-8000-00000000d0f4"
+	}
+	for _, a := range actions {
+		if err := r.allow("kms:"+a, r.cloud.regional("kms", "key/"+key), "kms:ViaService", service+"."+r.cloud.options.Region+".amazonaws.com"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // wanted finds a secret that a call is about and demands the permission for it.
 // Of one that does not exist Secrets Manager knows no ARN: it asks IAM about the
 // bare name, which only a policy for all resources allows (messages of that kind
@@ -120,6 +143,9 @@ func createSecret(r *request) (any, error) {
 	if len(in.ClientRequestToken) < 32 {
 		return nil, bad("InvalidParameterException", "You must provide a ClientRequestToken value.")
 	}
+	if err := r.withKey(in.KmsKeyId, "GenerateDataKey", "Decrypt"); err != nil {
+		return nil, err
+	}
 	s.Description, s.KMSKey, s.Tags = in.Description, in.KmsKeyId, tagMap(in.Tags)
 	out := map[string]any{"ARN": s.ARN, "Name": s.Name}
 	if in.SecretString != "" {
@@ -144,6 +170,9 @@ func putSecretValue(r *request) (any, error) {
 	}
 	if len(in.ClientRequestToken) < 32 {
 		return nil, bad("InvalidParameterException", "You must provide a ClientRequestToken value.")
+	}
+	if err := r.withKey(s.KMSKey, "GenerateDataKey", "Decrypt"); err != nil {
+		return nil, err
 	}
 	if v, again := s.Values[in.ClientRequestToken]; again && v != in.SecretString {
 		return nil, bad("ResourceExistsException", "The operation failed because a version with this token and other content already exists.")
@@ -203,6 +232,9 @@ func getSecretValue(r *request) (any, error) {
 	}
 	s, err := r.wanted("GetSecretValue", in.SecretId)
 	if err != nil {
+		return nil, err
+	}
+	if err := r.withKey(s.KMSKey, "Decrypt"); err != nil {
 		return nil, err
 	}
 	version := s.Current
