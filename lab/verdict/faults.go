@@ -114,6 +114,9 @@ func inDNS(r *rand.Rand) fault {
 		f.do, f.places = [][]string{{"fault", "hosts", a, name}}, append(f.places, bracketed(a)+":")
 		return f
 	}
+	if strings.Contains(rule, "drop=") {
+		f.codes = append(f.codes, "dns-server-silent", "dns-udp-blocked", "dns-tcp-blocked")
+	}
 	for h := range strings.SplitSeq(host, ",") {
 		f.bends[h] = append(f.bends[h], rule)
 		f.places = append(f.places, placesOf(h, "53")...)
