@@ -94,6 +94,7 @@ const (
 	FactRefusedAt     Fact = "refused-at"     // RFC 3339: the login was not tried now; this is when it was refused, and how
 	FactReferral      Fact = "referral"       // what was found out after error 7: "no-trust", "unknown-there", "exists-there"
 	FactHostOnly      Fact = "host-only"      // "true" where this host resolves the name to this address and the realm's own DNS does not
+	FactUnanswered    Fact = "unanswered-kdc" // the KDC that took a proof, or asked for a ticket, and did not answer
 	FactPassedAt      Fact = "passed-at"      // the addresses of those servers
 	FactPassed        Fact = "passed-over"    // what a login went past: servers that were silent, names that were not found
 )

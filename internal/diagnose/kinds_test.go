@@ -29,6 +29,13 @@ func skewed(r probe.Result, by time.Duration) probe.Result {
 	return r
 }
 
+// unanswered is a login that a KDC left without an answer.
+func unanswered(r probe.Result, kdc string) probe.Result {
+	r.Facts = maps.Clone(r.Facts)
+	r.Facts[probe.FactUnanswered] = kdc
+	return r
+}
+
 // ahead is a login that took a KDC's time.
 func ahead(r probe.Result, by time.Duration) probe.Result {
 	r.Samples = maps.Clone(r.Samples)
@@ -154,6 +161,14 @@ func TestKindsThatWereWrong(t *testing.T) {
 			[][]probe.Result{{skewed(kdcResult(one, udp, ""), -10*time.Minute), skewed(at(kdcResult(two, udp, ""), probe.KDC, "dc.s.test", two, "S.TEST"), 0),
 				refusedBy(ahead(loginResult(probe.ReasonKRBSkew, probe.AtTGS), -10*time.Minute), two)}},
 			[]Code{"clock-skew-one-kdc"}, VerdictFailed},
+		{"a KDC that answers every probe, and no proof of a user, hangs: no packet is lost",
+			[][]probe.Result{ok(two), {kdcResult(one, udp, ""), kdcResult(one, tcp, ""), unanswered(loginResult(probe.ReasonTCPSilent, probe.AtPreauth), one)}}, []Code{"kdc-hung"}, VerdictFailed},
+		{"the same, and the login works by another KDC",
+			[][]probe.Result{ok(two), {kdcResult(one, udp, ""), kdcResult(one, tcp, ""), unanswered(login, one)}}, []Code{"kdc-hung"}, VerdictDegraded},
+		{"what needed a second try elsewhere too is loss",
+			[][]probe.Result{ok(two), {late(kdcResult(one, udp, ""), 2), late(kdcResult(one, tcp, ""), 1), unanswered(loginResult(probe.ReasonTCPSilent, probe.AtPreauth), one)}}, []Code{"path-lossy"}, VerdictFailed},
+		{"a resolver refuses IPv6 addresses alone",
+			[][]probe.Result{ok(one), {asked("A r.test", "10.0.0.1", udp, ""), asked("SOA r.test", "", udp, ""), asked("AAAA r.test", "", udp, probe.ReasonDNSRefused), login}}, []Code{"dns-filtered"}, VerdictDegraded},
 		{"this host's clock is off, and logins work by the KDC's",
 			[][]probe.Result{{skewed(kdcResult(one, udp, ""), 20*time.Minute), skewed(ahead(login, 20*time.Minute), 20*time.Minute)}},
 			[]Code{"clock-skew"}, VerdictDegraded},

@@ -41,13 +41,14 @@ func kdcRules() []Rule {
 	}, {
 		Code: "kdc-hung", Severity: Warning,
 		Title: "KDC {place}: takes TCP connections, then stays silent",
-		Means: "TCP connects, but no answer arrives: the KDC is stuck, or a proxy or load balancer accepts connections for a KDC that it cannot reach. libkrb5 waits 10 seconds for it.",
+		Means: "TCP connects, but no answer arrives: the KDC is stuck, or a proxy or load balancer accepts connections for a KDC that it cannot reach. libkrb5 waits 10 seconds for it. " +
+			"A KDC may also answer what needs no credentials, and not a user's proof or the request for a ticket: then what it asks for that (its database, a domain controller that can write) is stuck.",
 		Cause: "{seen}. A SYN proxy in front of a dead KDC looks the same.",
 		Remedy: do("Put {kdc} last in krb5.conf, and see on it whether its KDC service runs and what it logs. CAUTION: restarting the service interrupts everybody who uses that domain controller; do it only if it does not answer there either.",
 			again, "Get-Service kdc  # Windows", "systemctl status samba-ad-dc  # Samba", "systemctl status krb5-kdc  # MIT",
 			"Restart-Service kdc  # Windows", "systemctl restart samba-ad-dc  # Samba", "systemctl restart krb5-kdc  # MIT"),
 		DependsOn: serverCauses(),
-		match:     kdcMatch(func(k *kdcAddr) bool { return reason(k.tcp, probe.ReasonTCPSilent) && !answered(k.udp) }),
+		match:     kdcHung,
 	}, {
 		Code: "kdc-refused", Severity: Warning,
 		Title: "KDC {place}: refuses connections",

@@ -178,7 +178,7 @@ func (v *view) lostAlone(m match) []*probe.Result {
 	for _, l := range v.logins {
 		silent := l.Outcome == probe.Failed && reason(l, probe.ReasonUDPSilent, probe.ReasonConnectTimeout, probe.ReasonTCPSilent)
 		addr, err := netip.ParseAddrPort(l.Facts[probe.FactKDC])
-		if !silent || err != nil || l.Facts[probe.FactFailedAt] == probe.AtDatabase || slices.Contains(m.explains, l) {
+		if !silent || err != nil || l.Facts[probe.FactFailedAt] == probe.AtDatabase || slices.Contains(m.explains, l) || v.unansweredAt(l) != nil {
 			continue
 		}
 		if k := v.kdcAt[kdcKey{addr, l.Facts[probe.FactFailedRealm]}]; k != nil && k.usable() && !v.slowServers()[addr] {

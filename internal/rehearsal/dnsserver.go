@@ -24,9 +24,10 @@ type dnsServer struct {
 
 	mu        sync.Mutex
 	zones     []*zone
-	rcode     int    // what is said to every question, unless 0
-	udpSilent bool   // datagrams get no answer
-	refused   uint16 // questions of this type are REFUSED
+	rcode     int           // what is said to every question, unless 0
+	udpSilent bool          // datagrams get no answer
+	refused   uint16        // questions of this type are REFUSED
+	delay     time.Duration // until an answer goes out
 }
 
 // startDNS binds a free port that UDP and TCP share.
@@ -92,7 +93,7 @@ func (s *dnsServer) heal() {
 	for _, z := range s.healthy {
 		s.zones = append(s.zones, z.clone())
 	}
-	s.rcode, s.refused, s.udpSilent = 0, 0, false
+	s.rcode, s.refused, s.udpSilent, s.delay = 0, 0, false, 0
 }
 
 // edit changes this server's copy of a zone.
@@ -127,6 +128,13 @@ func (s *dnsServer) refuseType(qtype uint16) {
 	s.refused = qtype
 }
 
+// slow makes the server answer so much later.
+func (s *dnsServer) slow(by time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.delay = by
+}
+
 // muteUDP makes the server take datagrams and say nothing.
 func (s *dnsServer) muteUDP() {
 	s.mu.Lock()
@@ -139,11 +147,12 @@ func (s *dnsServer) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
 	_, datagram := w.RemoteAddr().(*net.UDPAddr)
 	s.mu.Lock()
 	reply := s.reply(q)
-	silent := s.udpSilent && datagram
+	silent, delay := s.udpSilent && datagram, s.delay
 	s.mu.Unlock()
 	if silent {
 		return
 	}
+	time.Sleep(delay)
 	size := dns.MaxMsgSize
 	if datagram {
 		size = dns.MinMsgSize

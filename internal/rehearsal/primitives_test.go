@@ -32,6 +32,8 @@ type scene struct {
 	*World
 	rough *rough
 	db    mysqltest.Faults // set once all have had their turn
+	clock time.Duration    // of this host, ahead of the real time
+	hosts map[string]netip.Addr
 }
 
 // at reports whether a probe goes to one of the addresses and, where ports are given, to one of those.
@@ -58,7 +60,8 @@ func pick[T any](r *rand.Rand, all ...T) T { return all[r.IntN(len(all))] }
 
 // draw makes one fault.
 func draw(r *rand.Rand) induced {
-	return pick(r, pathFault, pathFault, pathFault, kdcFault, kdcFault, kdcFault, dnsFault, dnsFault, accountFault, serviceFault, databaseSide, databaseSide)(r)
+	return pick(r, pathFault, pathFault, pathFault, kdcFault, kdcFault, kdcFault, dnsFault, dnsFault, accountFault, serviceFault, databaseSide, databaseSide,
+		hostFault, recordFault, recordFault, cutFault, cutFault)(r)
 }
 
 // port is a service of a machine.
@@ -153,6 +156,10 @@ func pathTo(name, transport, effect string, codes []diagnose.Code, place func(*W
 					rule.delay = 60 * time.Millisecond
 				case "lossy":
 					rule.loss = 0.4
+				case "cut":
+					rule.cut = 70
+				case "deaf":
+					rule.deaf = true
 				}
 				if spoils {
 					s.rough.rules = append(s.rough.rules, rule)

@@ -27,6 +27,9 @@ import (
 type program struct {
 	w    *World
 	dial func(ctx context.Context, network, address string) (net.Conn, error)
+
+	clock time.Duration         // of the host, ahead of the real time
+	hosts map[string]netip.Addr // /etc/hosts
 }
 
 // The program's patience. glibc waits 5 s twice, libkrb5 1 s over UDP and 10 s
@@ -69,13 +72,13 @@ func (p program) login(ctx context.Context, user, password string, kt []byte) (f
 
 func (p program) try(ctx context.Context, user, password string, kt []byte) (at int, err error) {
 	name, realm, _ := strings.Cut(user, "@")
-	krb := &krb5test.Program{Dial: p.dial, KDCs: p.kdcs, Wait: programHedge, Patience: programKDC}
+	krb := &krb5test.Program{Dial: p.dial, KDCs: p.kdcs, Wait: programHedge, Patience: programKDC, Clock: p.clock}
 	tgt, err := krb.Kinit(ctx, name, realm, password, kt)
 	if err != nil {
 		return atKinit, err
 	}
 	host, port, _ := net.SplitHostPort(p.w.endpoint())
-	addrs, err := p.addresses(ctx, host)
+	addrs, err := p.resolve(ctx, host)
 	if err != nil {
 		return atResolve, err
 	}
@@ -146,7 +149,15 @@ func (p program) kdcs(ctx context.Context, realm string) ([]netip.AddrPort, erro
 	return out, nil
 }
 
-// addresses is getaddrinfo: both families, loopback's IPv6 first (RFC 6724).
+// resolve is getaddrinfo with "files" before "dns"; libkrb5 asks DNS alone for the hosts of SRV records.
+func (p program) resolve(ctx context.Context, host string) ([]netip.Addr, error) {
+	if addr, ok := p.hosts[host]; ok {
+		return []netip.Addr{addr}, nil
+	}
+	return p.addresses(ctx, host)
+}
+
+// addresses is getaddrinfo's part in DNS: both families, loopback's IPv6 first (RFC 6724).
 func (p program) addresses(ctx context.Context, host string) ([]netip.Addr, error) {
 	var out []netip.Addr
 	var last error

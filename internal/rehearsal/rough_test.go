@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -30,6 +31,8 @@ type roughRule struct {
 	over      int    // packets with more bytes of payload vanish
 	loss      float64
 	delay     time.Duration // each way
+	cut       int           // a connection is reset after so many bytes of the server's
+	deaf      bool          // nothing of the server's arrives once there is a connection
 }
 
 // tcpRTO is how long a lost segment is missing (RFC 6298 has at least a second
@@ -99,18 +102,19 @@ type roughConn struct {
 
 	mu       sync.Mutex
 	stuck    bool // a segment that never arrives holds back all that follow
+	heard    int  // bytes of the server's
 	deadline time.Time
 	ended    chan struct{}
 	once     sync.Once
 }
 
 // pass reports how long n bytes take, and whether they arrive at all.
-func (c *roughConn) pass(n int) (wait time.Duration, arrives bool) {
+func (c *roughConn) pass(n int, fromServer bool) (wait time.Duration, arrives bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, rule := range c.rules {
 		wait += rule.delay
-		if rule.over > 0 && n > rule.over {
+		if rule.over > 0 && n > rule.over || rule.deaf && fromServer && !c.udp {
 			c.stuck = c.stuck || !c.udp
 			return 0, false
 		}
@@ -124,6 +128,11 @@ func (c *roughConn) pass(n int) (wait time.Duration, arrives bool) {
 	return wait, !c.stuck
 }
 
+// over reports whether the connection has had its bytes.
+func (c *roughConn) over() bool {
+	return !c.udp && slices.ContainsFunc(c.rules, func(r roughRule) bool { return r.cut > 0 && c.heard > r.cut })
+}
+
 func (c *roughConn) sleep(d time.Duration) {
 	if d > 0 {
 		select {
@@ -134,7 +143,7 @@ func (c *roughConn) sleep(d time.Duration) {
 }
 
 func (c *roughConn) Write(b []byte) (int, error) {
-	wait, arrives := c.pass(len(b))
+	wait, arrives := c.pass(len(b), false)
 	if !arrives {
 		return len(b), nil
 	}
@@ -156,7 +165,11 @@ func (c *roughConn) Read(b []byte) (int, error) {
 		if err != nil {
 			return n, err
 		}
-		wait, arrives := c.pass(n)
+		if c.heard += n; c.over() {
+			_ = c.Conn.Close()
+			return 0, &net.OpError{Op: "read", Net: "rough", Err: os.NewSyscallError("read", syscall.ECONNRESET)}
+		}
+		wait, arrives := c.pass(n, true)
 		if arrives {
 			c.mu.Lock()
 			until := c.deadline

@@ -37,6 +37,8 @@ type Program struct {
 	// Wait is how long a KDC may be silent until the next one is tried as well,
 	// and Patience how long the last one may be.
 	Wait, Patience time.Duration
+	// Clock is how far the host's clock is ahead of the real time.
+	Clock time.Duration
 
 	offset time.Duration
 }
@@ -57,7 +59,7 @@ func (e *KRBError) Error() string { return fmt.Sprintf("KDC error %d", e.Code) }
 
 const programETypes = "18 17 23"
 
-func (p *Program) now() time.Time { return time.Now().Add(p.offset) }
+func (p *Program) now() time.Time { return time.Now().Add(p.Clock + p.offset) }
 
 // Kinit gets a ticket-granting ticket with a password or, where the password
 // is empty, with the keytab.
@@ -79,7 +81,7 @@ func (p *Program) Kinit(ctx context.Context, user, realm, password string, kt []
 		return nil, err
 	}
 	if refused != nil {
-		p.offset = time.Until(refused.STime.Add(time.Duration(refused.Susec) * time.Microsecond))
+		p.offset = time.Until(refused.STime.Add(time.Duration(refused.Susec)*time.Microsecond)) - p.Clock
 		q = p.asReq(user, realm)
 		sec, usec := stamp(p.now())
 		proof, err := seal(types.PAEncTSEnc{PATimestamp: sec, PAUSec: usec}, 0, key, keyusage.AS_REQ_PA_ENC_TIMESTAMP, 0)
@@ -105,7 +107,7 @@ func (p *Program) Kinit(ctx context.Context, user, realm, password string, kt []
 	if err != nil {
 		return nil, err
 	}
-	p.offset = time.Until(part.AuthTime)
+	p.offset = time.Until(part.AuthTime) - p.Clock
 	return &Credential{User: user, Realm: realm, Ends: part.EndTime, ticket: rep.Ticket, key: part.Key}, nil
 }
 

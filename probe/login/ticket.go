@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
 
@@ -162,6 +163,9 @@ func (a *attempt) observe(s client.Step) {
 		a.lastKDC = s.Addr
 		a.told[s.Addr] = s.Err != nil && s.Duration < quick
 		a.largest[s.Realm] = max(a.largest[s.Realm], s.Size)
+	}
+	if (s.Name == client.StepPreauth || s.Name == client.StepTGS) && (errors.Is(s.Err, os.ErrDeadlineExceeded) || errors.Is(s.Err, io.EOF)) {
+		a.rec.Fact(probe.FactUnanswered, s.Addr.String())
 	}
 	a.rec.Past(s.Name, s.Start, s.Duration, s.Err)
 }
