@@ -56,7 +56,11 @@ func TestDashboards(t *testing.T) {
 					t.Errorf("two panels have the id %d", p.ID)
 				}
 				ids[p.ID] = true
-				checkPanel(t, p)
+				if p.Type == "row" {
+					checkRow(t, p)
+				} else {
+					checkPanel(t, p)
+				}
 				for _, q := range d.Panels[:i] {
 					a, b := p.GridPos, q.GridPos
 					if a.X < b.X+b.W && b.X < a.X+a.W && a.Y < b.Y+b.H && b.Y < a.Y+a.H {
@@ -65,6 +69,14 @@ func TestDashboards(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// checkRow checks a row that is repeated; an open one has its panels behind it.
+func checkRow(t *testing.T, p dashboardstest.Panel) {
+	t.Helper()
+	if p.Title != "$"+p.Repeat || p.Collapsed == nil || *p.Collapsed || len(p.Panels)+len(p.Targets) > 0 || p.GridPos.W != 24 || p.GridPos.H != 1 {
+		t.Errorf("the row %q: %+v", p.Title, p)
 	}
 }
 

@@ -56,6 +56,19 @@ func expected() map[string]expectation {
 		"auth-health: Paused for safety, or not up to date B":           {quiet, "names"},
 		"auth-health: Paused for safety, or not up to date C":           {quiet, "database"},
 
+		"auth-health: Hosts that fail alike: by first finding": {quiet, "database"},
+		"auth-health: annotation Findings":                     {quiet, "database"},
+
+		"clusters: variable job":            {shows, ""},
+		"clusters: variable database":       {shows, ""},
+		"clusters: annotation Failovers":    {quiet, "controller"},
+		"clusters: Role of each instance":   {shows, ""},
+		"clusters: Logins at each instance": {turns, "controller"},
+
+		"controllers-and-dns: annotation Findings": {quiet, "database"},
+		"host-ladder: annotation Findings":         {quiet, "database"},
+		"login-latency: annotation Findings":       {quiet, "database"},
+
 		"controllers-and-dns: variable job":                                         {shows, ""},
 		"controllers-and-dns: variable server":                                      {shows, ""},
 		"controllers-and-dns: KDCs, port 88 A":                                      {quiet, "controller"},

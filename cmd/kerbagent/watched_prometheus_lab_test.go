@@ -38,20 +38,22 @@ type watched struct {
 // span is the time of one state of the lab.
 type span struct{ from, to time.Time }
 
-// labConfig has what the dashboards show: two realms with a trust, two databases, logins with and without a cache.
+// labConfig has what the dashboards show: two realms with a trust, two databases, a cluster, logins with and without a cache.
 // A password is tried every three minutes at most, a ticket that is there already as often as one likes.
 const labConfig = `realms:
   CORP.EXAMPLE.COM: {dns_servers: [%[1]s, %[2]s], kdcs: [dc1.corp.example.com, dc2.corp.example.com]}
   ONPREM.LOCAL: {dns_servers: [%[3]s], kdcs: [%[3]s], trusted_by: [CORP.EXAMPLE.COM]}
 databases:
   orders: {endpoint: %[4]s, realm: CORP.EXAMPLE.COM, tls: {ca_file: %[5]s}}
-  reporting: {endpoint: db1.corp.example.com, realm: CORP.EXAMPLE.COM, tls: {ca_file: %[5]s}, max_connect_errors: 8}
+  cluster: {endpoint: "%[4]s:3310", realm: CORP.EXAMPLE.COM, tls: {ca_file: %[5]s}}
+  reporting: {endpoint: db1.corp.example.com, realm: CORP.EXAMPLE.COM, tls: {ca_file: %[5]s}, max_connect_errors: 8, spn_hosts: [%[4]s]}
 krb5_conf: {mode: maintain, path: krb5.conf}
 probes: {interval: 2s, timeout: 1s}
 applications:
   - {unit: batch.service, database: orders}
 logins:
   - {user: alice@CORP.EXAMPLE.COM, database: orders, ccache: alice.cc, interval: 3s}
+  - {user: alice@CORP.EXAMPLE.COM, database: cluster, ccache: alice.cc, interval: 3s}
   - {user: carol@ONPREM.LOCAL, database: orders, ccache: carol.cc, interval: 3s}
   - {user: alice@CORP.EXAMPLE.COM, database: reporting, password_file: %[6]s}
 `

@@ -67,6 +67,9 @@ type Datasource struct{ Type, UID string }
 type Panel struct {
 	ID                       int
 	Type, Title, Description string
+	Repeat                   string // of a row: the variable for each of whose values it stands there once
+	Collapsed                *bool  // of a row
+	Panels                   []Panel
 	Datasource               Datasource
 	GridPos                  struct{ X, Y, W, H int }
 	Targets                  []Target
@@ -88,7 +91,7 @@ type Target struct {
 func All(t testing.TB) map[string]Dashboard {
 	t.Helper()
 	names, err := fs.Glob(dashboards.Files(), "grafana/*.json")
-	if err != nil || len(names) != 4 {
+	if err != nil || len(names) != 5 {
 		t.Fatalf("%d dashboards, %v", len(names), err)
 	}
 	out := map[string]Dashboard{}

@@ -183,6 +183,9 @@ func (f *found) finding(v *view) Finding {
 	}
 	out.Cause += v.awsSays(f)
 	if len(f.m.affects) > 0 {
+		if share := v.share(f.m); share != "" && !f.rule.Remark {
+			out.Title += "; it fails " + share
+		}
 		if at := f.m.affects[0].Facts[probe.FactRefusedAt]; at != "" {
 			out.Title += " (refused at " + at + ", not tried again since)"
 		}

@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -32,6 +33,26 @@ func aside(r *probe.Result) bool {
 // askedAt returns where a database was asked: its name, and behind a blank the instance.
 func askedAt(r *probe.Result) string {
 	return strings.TrimSpace(r.Facts[probe.FactDatabase] + " " + r.Facts[probe.FactInstance])
+}
+
+// share says how often a login by a database's endpoint meets what a match is about,
+// where that is so at some of the instances that the endpoint leads to; empty otherwise.
+func (v *view) share(m match) string {
+	met, all := map[string]bool{}, map[string]bool{}
+	for _, r := range m.affects {
+		if r.Facts[probe.FactLeadsTo] == "true" && r.Outcome == probe.Failed {
+			met[askedAt(r)] = true
+		}
+	}
+	for _, r := range slices.Concat(v.logins, v.dbs) {
+		if r.Facts[probe.FactLeadsTo] == "true" && r.Facts[probe.FactDatabase] == m.affects[0].Facts[probe.FactDatabase] {
+			all[askedAt(r)] = true
+		}
+	}
+	if len(met) == 0 || len(met) == len(all) {
+		return ""
+	}
+	return fmt.Sprintf("%d of %d logins by this endpoint", len(met), len(all))
 }
 
 // databasePlaces returns the places of which a match is made. What holds by a database's
@@ -170,12 +191,28 @@ func unlikeOthers(v *view) []match {
 		}
 		m := dbTrouble(byPlace[key])
 		m.spare = aside(r)
+		m.explains = append(m.explains, v.byEndpoint(byPlace[key])...)
 		m.words["differs"] = differs(r)
 		m.words["works"], m.words["versions"] = v.logins[i].Facts[probe.FactEndpoint], " with the same server version"
 		if here, there := r.Facts[probe.FactVersion], v.logins[i].Facts[probe.FactVersion]; here != "" && there != "" && here != there {
 			m.words["versions"] = "; the versions differ, " + here + " here and " + there + " there"
 		}
 		out = append(out, m)
+	}
+	return out
+}
+
+// byEndpoint returns what failed in the same way by the endpoint that led to an instance:
+// at one of its addresses, or a login of the same user, whose address nobody notes.
+func (v *view) byEndpoint(at []*probe.Result) (out []*probe.Result) {
+	for _, r := range slices.Concat(v.logins, v.dbs) {
+		same := func(there *probe.Result) bool {
+			return there.Reason == r.Reason && there.Facts[probe.FactDatabase] == r.Facts[probe.FactDatabase] &&
+				(r.ID.Kind == probe.Login && there.Facts[probe.FactUser] == r.Facts[probe.FactUser] || r.ID.Address.IsValid() && there.ID.Address == r.ID.Address)
+		}
+		if r.Facts[probe.FactInstance] == "" && r.Outcome == probe.Failed && slices.ContainsFunc(at, same) {
+			out = append(out, r)
+		}
 	}
 	return out
 }
@@ -207,16 +244,11 @@ func clusterRules() []Rule {
 	members := "aws rds describe-db-clusters --query 'DBClusters[].[Endpoint,ReaderEndpoint,CustomEndpoints,DBClusterMembers[].[DBInstanceIdentifier,IsClusterWriter]]'  # AWS"
 	return []Rule{{
 		Code: "endpoint-members", Severity: Warning, Remark: true,
-		Title:  "database {database}: the endpoint leads to an instance that the cluster does not list",
-		Means:  "A login by the database's endpoint was answered by an instance that is not in its own cluster's list. The name in DNS, or a proxy or load balancer behind it, leads somewhere else than to this cluster: to a restored copy, a clone, or the cluster of before.",
-		Cause:  "{endpoint} led to {stranger}; the cluster lists {members}.",
-		Remedy: do("Compare the addresses of the endpoint with those of the cluster's instances.", "dig {host} A", members),
-		match: clusterMatch(func(v *view, r *probe.Result) words {
-			if r.Facts[probe.FactStranger] == "" {
-				return nil
-			}
-			return words{"stranger": r.Facts[probe.FactStranger], "members": few(r.Facts.List(probe.FactInstances))}
-		}),
+		Title:  "database {database}: {trouble}",
+		Means:  "A login by the database's endpoint was answered by an instance that is not in its own cluster's list: the name in DNS, or a proxy or load balancer behind it, leads somewhere else than to this cluster, to a restored copy, a clone, or the cluster of before. Or a custom endpoint has no address while the cluster has instances: each of its members was deleted or excluded.",
+		Cause:  "{endpoint} {seen}.",
+		Remedy: do("Compare the addresses of the endpoint with those of the cluster's instances, and a custom endpoint's members with the instances that there are.", "dig {host} A", members),
+		match:  func(v *view) []match { return append(strangers(v), memberless(v)...) },
 	}, {
 		Code: "failover", Severity: Info, Remark: true,
 		Title:  "database {database}: failed over from {before} to {writer}",
@@ -263,4 +295,55 @@ func clusterMatch(holds func(*view, *probe.Result) words) func(*view) []match {
 		}
 		return out
 	}
+}
+
+// strangers finds the endpoints that lead to an instance which the cluster does not list.
+func strangers(v *view) []match {
+	return clusterMatch(func(_ *view, r *probe.Result) words {
+		if r.Facts[probe.FactStranger] == "" {
+			return nil
+		}
+		return words{"trouble": "the endpoint leads to an instance that the cluster does not list",
+			"seen": "led to " + r.Facts[probe.FactStranger] + "; the cluster lists " + few(r.Facts.List(probe.FactInstances))}
+	})(v)
+}
+
+// memberless finds the custom endpoints that have no address while other names of their
+// cluster have one.
+func memberless(v *view) []match {
+	byHost := map[string][]*probe.Result{}
+	for _, r := range v.dbs {
+		if reason(r, probe.ReasonUnresolvable) && r.Facts[probe.FactInstance] == "" && isCustom(r.ID.Target) {
+			byHost[r.ID.Target] = append(byHost[r.ID.Target], r)
+		}
+	}
+	var out []match
+	for _, host := range sortedKeys(byHost) {
+		i := slices.IndexFunc(v.dbs, func(r *probe.Result) bool { return answered(r) && clusterID(r.ID.Target) == clusterID(host) })
+		if i < 0 {
+			continue
+		}
+		r := byHost[host][0]
+		out = append(out, match{affects: byHost[host], evidence: evidenceOf(r), words: wordsOf(r).and(words{"trouble": "the custom endpoint has no members",
+			"seen": "has no address, while " + v.dbs[i].ID.Target + " of the same cluster answers"})})
+	}
+	return out
+}
+
+// isCustom reports whether a host is a cluster's custom endpoint: NAME.cluster-custom-ID.REGION….
+func isCustom(host string) bool {
+	_, rest, _ := strings.Cut(host, ".")
+	return strings.HasPrefix(rest, "cluster-custom-")
+}
+
+// clusterID returns what follows the first label of the names of a cluster's instances; of
+// any other host it is that host's own domain.
+func clusterID(host string) string {
+	_, rest, _ := strings.Cut(host, ".")
+	for _, kind := range []string{"cluster-ro-", "cluster-custom-", "cluster-"} {
+		if id, ok := strings.CutPrefix(rest, kind); ok {
+			return id
+		}
+	}
+	return rest
 }

@@ -31,7 +31,7 @@ var (
 	etl      = login("etl@ONPREM.LOCAL", "orders")
 	// aliceThere is alice's login at one instance.
 	aliceThere = probe.Target{ID: probe.ID{Kind: probe.Login, Target: "alice@CORP.EXAMPLE.COM@orders", Variant: "orders-3"},
-		Facts: probe.Facts{probe.FactUser: "alice@CORP.EXAMPLE.COM", probe.FactDatabase: "orders", probe.FactInstance: "orders-3"}}
+		Facts: probe.Facts{probe.FactUser: "alice@CORP.EXAMPLE.COM", probe.FactDatabase: "orders", probe.FactInstance: "orders-3", probe.FactDBRole: probe.RoleReader}}
 	file = probe.Target{ID: probe.ID{Kind: probe.Krb5Conf, Target: "/etc/krb5.conf"}}
 )
 
@@ -329,4 +329,24 @@ func TestConcurrentUse(t *testing.T) {
 	wg.Wait()
 	m.Track(plans[0])
 	scrape(t, m)
+}
+
+// Which instance is the writer follows the cluster, and goes with the instance.
+func TestTheRolesOfInstances(t *testing.T) {
+	for _, m := range []*Metrics{New(Options{}), New(Options{Lean: true})} {
+		at := func(role string) probe.Target {
+			there := aliceThere
+			there.Facts = there.Facts.With(probe.FactDBRole, role)
+			return there
+		}
+		const name = "kerbagent_instance_writer"
+		m.Track([]probe.Target{alice, at(probe.RoleReader)})
+		same(t, series(t, m, name), `kerbagent_instance_writer{database="orders",db_instance="orders-3"} 0`)
+		m.Track([]probe.Target{alice, at(probe.RoleWriter)})
+		same(t, series(t, m, name), `kerbagent_instance_writer{database="orders",db_instance="orders-3"} 1`)
+		m.Track([]probe.Target{alice, at("")})
+		same(t, series(t, m, name), "")
+		m.Track([]probe.Target{alice})
+		same(t, series(t, m, name), "")
+	}
 }

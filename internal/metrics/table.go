@@ -36,6 +36,7 @@ const (
 	clockSkew         = "kerbagent_kdc_clock_skew_seconds"
 	loginSuccess      = "kerbagent_login_success"
 	instanceLogin     = "kerbagent_instance_login_success"
+	instanceWriter    = "kerbagent_instance_writer"
 	loginBreaker      = "kerbagent_login_breaker_open"
 	passwordExpiry    = "kerbagent_password_expiry_timestamp_seconds"
 	ticketExpiry      = "kerbagent_ticket_expiry_timestamp_seconds"
@@ -61,6 +62,9 @@ func Table() []Row {
 		{instanceLogin, TypeGauge, []string{"user", "database", "db_instance"},
 			"The same for the login at one instance of the database's cluster, which costs the account no attempt. Series go with the instance.",
 			`kerbagent_instance_login_success == 0`},
+		{instanceWriter, TypeGauge, []string{"database", "db_instance"},
+			"1 for the writer of the database's cluster, 0 for its readers, as the cluster last listed them. A failover is where it changes. Series go with the instance.",
+			`changes(kerbagent_instance_writer[1h]) > 0`},
 		{loginBreaker, TypeGauge, []string{"user"},
 			"1 while logins of this user are paused so that the account is not locked; ends when its secret changes.",
 			`kerbagent_login_breaker_open == 1`},

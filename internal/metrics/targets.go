@@ -10,8 +10,8 @@ import (
 // place is the label values of one probe, in the order of the table.
 type place [8]string
 
-// subject is two label values that several series share: probe and target, or
-// KDC and address.
+// subject is two label values that several series share: probe and target, KDC
+// and address, or database and instance.
 type subject [2]string
 
 func (at place) group() subject { return subject{at[0], at[1]} }
@@ -22,6 +22,7 @@ func (at place) kdc() subject { return subject{at[1], at[2]} }
 type tracked struct {
 	users     map[string]string   // user@REALM → label
 	databases map[string][]*point // label → its probes and logins
+	writers   map[subject]bool    // database and instance → whether it is the writer
 	groups    map[subject]*group
 	points    map[probe.ID]*point
 }
@@ -87,6 +88,9 @@ func (m *Metrics) Track(targets []probe.Target) {
 	for user, label := range m.tracked.users {
 		m.gauges[loginBreaker].WithLabelValues(label).Set(number(m.breakers[user]))
 	}
+	for i, writer := range m.tracked.writers {
+		m.gauges[instanceWriter].WithLabelValues(i[:]...).Set(number(writer))
+	}
 	for d := range m.tracked.databases {
 		m.gauges[unfinished].WithLabelValues(d).Set(float64(m.unfinished[d]))
 		m.certificate(d)
@@ -130,7 +134,7 @@ func (m *Metrics) newTracked(targets []probe.Target, users map[string]string) tr
 	for _, p := range m.tracked.points {
 		old[p.at] = p
 	}
-	next := tracked{users: users, databases: map[string][]*point{}, groups: map[subject]*group{}, points: make(map[probe.ID]*point, len(targets))}
+	next := tracked{users: users, databases: map[string][]*point{}, writers: map[subject]bool{}, groups: map[subject]*group{}, points: make(map[probe.ID]*point, len(targets))}
 	fresh := make(map[place]*point, len(targets))
 	for _, t := range targets {
 		if t.ID.Kind == probe.Krb5Conf && t.ID.Variant != "" {
@@ -149,6 +153,9 @@ func (m *Metrics) newTracked(targets []probe.Target, users map[string]string) tr
 		next.points[t.ID] = p
 		if d := t.Facts[probe.FactDatabase]; d != "" && (t.ID.Kind == probe.Login || t.ID.Kind == probe.Database) {
 			next.databases[safe(d)] = append(next.databases[safe(d)], p)
+			if role := t.Facts[probe.FactDBRole]; role != "" {
+				next.writers[subject{safe(d), at[7]}] = role == probe.RoleWriter
+			}
 		}
 	}
 	return next
@@ -247,6 +254,11 @@ func (m *Metrics) sweep(next tracked) {
 		if _, ok := next.users[user]; !ok {
 			m.gauges[loginBreaker].DeleteLabelValues(label)
 			m.gauges[passwordExpiry].DeleteLabelValues(label)
+		}
+	}
+	for i := range m.tracked.writers {
+		if _, ok := next.writers[i]; !ok {
+			m.gauges[instanceWriter].DeleteLabelValues(i[:]...)
 		}
 	}
 	for d := range m.tracked.databases {

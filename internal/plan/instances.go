@@ -34,6 +34,10 @@ func (p *Planner) aboutInstanceLogins(l config.Login, beat time.Duration, known 
 		return nil
 	}
 	for _, i := range known.InstancesOf(db) {
+		// By a custom endpoint the addresses tell whether a login can get to the instance.
+		if kind := db.Kind(); kind != config.WriterEndpoint && kind != config.ReaderEndpoint && !known.At(db, i).Asked {
+			continue
+		}
 		at := instanceOf(db, i, known)
 		j := p.job(p.loginProbe(l, at))
 		j.Beat, j.Every, j.Limit, j.Prompt = beat, beat, min(3*p.cfg.Probes.LoginTimeout(), beat), false

@@ -58,6 +58,29 @@ func (w *World) instanceCAs() []byte {
 	return all
 }
 
+// SetMembers makes a reader or custom endpoint of the cluster lead to these instances; to
+// none, it has no address.
+func (w *World) SetMembers(host string, instances ...string) {
+	w.resolver.edit(rdsZone, func(z *zone) {
+		z.remove(func(rr dns.RR) bool { return rr.Header().Name == dns.CanonicalName(host) })
+		for _, i := range instances {
+			z.add(address(host, w.InstanceAddress(i)))
+		}
+	})
+}
+
+// InstanceAddress returns where an instance listens. Those that have no server of their
+// own are orders-2's.
+func (w *World) InstanceAddress(instance string) netip.Addr {
+	switch instance {
+	case "orders-1":
+		return w.database.Addr().Addr()
+	case readerName(1):
+		return readerAddresses()[1]
+	}
+	return readerAddresses()[0]
+}
+
 // SetCluster gives the cluster another writer, which its name follows to at once, and
 // another number of instances. Those that have no server of their own are orders-2's.
 func (w *World) SetCluster(writer string, instances int) {

@@ -41,10 +41,16 @@ func (h Hosts) Check(host string, certificate *x509.Certificate) (unusual bool, 
 	}
 	is := func(other string) bool { return sameHost(host, other) }
 	own, announced := rdsNameOf(h.Endpoint), rdsNameOf(host)
+	certified := certificate != nil && certificate.VerifyHostname(strings.TrimSuffix(host, ".")) == nil
+	ofCluster := func(other string) bool { return rdsNameOf(other).sameCluster(announced) }
 	switch {
 	case is(h.Endpoint), slices.ContainsFunc(h.Also, is):
 		return false, nil
-	case own.sameCluster(announced): // writer and reader endpoints may both be configured
+	// The writer's and the reader endpoint may both be configured, and be asked at an instance.
+	case own.sameCluster(announced), slices.ContainsFunc(h.Also, ofCluster):
+		return false, nil
+	// A custom endpoint has another name than its cluster, and the certificate both.
+	case own.known() && own.id == announced.id && certified:
 		return false, nil
 	case slices.ContainsFunc(h.Others, is):
 		return false, &HostError{host, "is another configured database's"}
@@ -52,7 +58,7 @@ func (h Hosts) Check(host string, certificate *x509.Certificate) (unusual bool, 
 		return false, &HostError{host, "is of another cluster"}
 	case own.known() && own.id == announced.id:
 		return false, nil
-	case certificate != nil && certificate.VerifyHostname(strings.TrimSuffix(host, ".")) == nil:
+	case certified:
 		return false, nil
 	case h.Strict:
 		return false, &HostError{host, "is neither the endpoint's, nor in the certificate, nor configured"}

@@ -14,6 +14,7 @@ func TestHosts(t *testing.T) {
 		cluster = "orders.cluster-abc123.us-east-1.rds.amazonaws.com"
 		other   = "billing.cluster-abc123.us-east-1.rds.amazonaws.com"
 	)
+	ofCluster := &x509.Certificate{DNSNames: []string{cluster, "orders.cluster-ro-abc123.us-east-1.rds.amazonaws.com", "reports.cluster-custom-abc123.us-east-1.rds.amazonaws.com"}}
 	cert := &x509.Certificate{DNSNames: []string{"db1.corp.example.com", "*.pool.example.com"}}
 	taken, unusual, refused := "taken", "unusual", "refused"
 	for _, c := range []struct {
@@ -35,6 +36,13 @@ func TestHosts(t *testing.T) {
 		{name: "another configured one of the same certificate", endpoint: "db2.corp.example.com", host: "db1.corp.example.com", others: []string{"db1.corp.example.com"}, cert: cert, want: refused},
 		{name: "both endpoints of one cluster are configured", endpoint: cluster, host: "orders.cluster-ro-abc123.us-east-1.rds.amazonaws.com",
 			others: []string{"orders.cluster-ro-abc123.us-east-1.rds.amazonaws.com"}, want: taken},
+		{name: "at an instance, and another endpoint of the cluster is configured", endpoint: "orders-1.abc123.us-east-1.rds.amazonaws.com", host: cluster,
+			also: []string{"orders.cluster-ro-abc123.us-east-1.rds.amazonaws.com"}, others: []string{cluster}, want: taken},
+		{name: "by a custom endpoint, and the cluster is configured", endpoint: "reports.cluster-custom-abc123.us-east-1.rds.amazonaws.com", host: cluster,
+			others: []string{cluster}, cert: ofCluster, want: taken},
+		{name: "by a custom endpoint of who knows which cluster", endpoint: "reports.cluster-custom-abc123.us-east-1.rds.amazonaws.com", host: cluster,
+			others: []string{cluster}, want: refused},
+		{name: "another configured one of the same account, in a certificate of the first alone", endpoint: cluster, host: other, others: []string{other}, cert: ofCluster, want: refused},
 		{name: "configured for it", endpoint: cluster, host: "db.example.org", also: []string{"DB.example.org"}, want: taken, strict: true},
 		{name: "configured for it, and another's", endpoint: cluster, host: other, also: []string{other}, others: []string{other}, want: taken},
 		{name: "in the certificate", endpoint: "db.example.com", host: "db1.corp.example.com", cert: cert, want: taken, strict: true},
