@@ -7,10 +7,13 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/kerbagent/kerbagent/config"
+	"github.com/kerbagent/kerbagent/internal/discover"
 	"github.com/kerbagent/kerbagent/internal/rehearsal"
 	"github.com/kerbagent/kerbagent/probe"
+	"github.com/kerbagent/kerbagent/probe/login"
 )
 
 // A check takes no refusal for final where the command printed the old password a moment
@@ -94,4 +97,31 @@ func commanded(t *testing.T, script string, args ...string) config.SecretRef {
 		t.Fatal(err)
 	}
 	return cfg.Logins[0].Secret
+}
+
+// The finding names the file that was changed, not the service's copy of it: the database's
+// part of a login once put the copy back.
+func TestACopiedSecretIsNamedByItsFile(t *testing.T) {
+	_, w, env := liveWorld(t, "")
+	cfg := *w.Config()
+	cfg.Logins = slices.Clone(cfg.Logins[:1])
+	r := newRun(&cfg, env)
+	read := r.store.Material
+	for _, j := range r.planner.Jobs(discover.Known{}) {
+		p, is := j.Probes[0].(login.Probe)
+		if !is {
+			continue
+		}
+		p.Material = func() (login.Material, error) {
+			m, err := read(j.Login)
+			m.Handed = login.Handed{File: "/etc/kerbagent/probe.pw", Unit: "kerbagent.service", Changed: time.Unix(1790000000, 0)}
+			return m, err
+		}
+		res := probe.Safely(t.Context(), p)
+		if res.Outcome != probe.OK || res.Facts[probe.FactSecretFile] != "/etc/kerbagent/probe.pw" || res.Facts[probe.FactSecretUnit] != "kerbagent.service" || res.Facts[probe.FactSecretChanged] == "" {
+			t.Errorf("%s %v %v", res.Outcome, res.Err, res.Facts)
+		}
+		return
+	}
+	t.Error("no login is planned")
 }

@@ -193,16 +193,10 @@ func (p Probe) Run(ctx context.Context) probe.Result {
 
 func (a *attempt) run(ctx context.Context) probe.Result {
 	p := a.p
-	a.rec.Facts(p.Facts)
 	var err error
 	a.mat, err = p.Material()
-	if from := a.mat.Handed; from.File != "" {
-		a.rec.Fact(probe.FactSecretFile, from.File)
-		a.rec.Fact(probe.FactSecretUnit, from.Unit)
-		if !from.Changed.IsZero() {
-			a.rec.Fact(probe.FactSecretChanged, from.Changed.UTC().Format(time.RFC3339))
-		}
-	}
+	a.p.Facts = a.mat.Handed.in(p.Facts) // also for the database's part
+	a.rec.Facts(a.p.Facts)
 	if err != nil {
 		if held := (*probe.HeldBack)(nil); errors.As(err, &held) {
 			return a.rec.Held(err)

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/kerbagent/kerbagent/krb5/client"
+	"github.com/kerbagent/kerbagent/probe"
 )
 
 // Account keeps account of attempts that could lock an account.
@@ -45,6 +46,18 @@ type Material struct {
 type Handed struct {
 	File, Unit string
 	Changed    time.Time // when File was changed after it had been copied; zero where it was not
+}
+
+// in returns the facts of a plan with what is known of the secret's file.
+func (h Handed) in(facts probe.Facts) probe.Facts {
+	if h.File == "" {
+		return facts
+	}
+	out := facts.With(probe.FactSecretFile, h.File).With(probe.FactSecretUnit, h.Unit)
+	if h.Changed.IsZero() {
+		return out
+	}
+	return out.With(probe.FactSecretChanged, h.Changed.UTC().Format(time.RFC3339))
 }
 
 // MaterialError is a secret that cannot be used. Problem says in a word why.
