@@ -69,16 +69,27 @@ func TestPrometheusFleet(t *testing.T) {
 	if len(rules) == 0 {
 		t.Error("no rule was evaluated")
 	}
+	waited := map[string]string{}
 	for name, took := range rules {
 		group := strings.TrimRight(name[strings.LastIndex(name, ";")+1:], `"}`)
 		slices.Sort(took)
 		median, most := took[len(took)/2], took[len(took)-1]
-		t.Logf("rules of %s: an evaluation takes %.0f ms (median), %.0f ms at most", group, 1000*median, 1000*most)
-		if median > slowestRules.Seconds() {
-			t.Errorf("rules of %s: an evaluation takes %.3f s, more than %s", group, median, slowestRules)
-		}
+		waited[group] = fmt.Sprintf("%.0f ms (median), %.0f ms at most", 1000*median, 1000*most)
 	}
 	close(stop) // what is measured now is Prometheus
+	for _, file := range groups(t) {
+		for _, g := range file {
+			var cpu time.Duration
+			for _, r := range g.Rules {
+				_, one := asked(t, address, "/api/v1/query?", url.Values{"query": {r.Expr}})
+				cpu += one
+			}
+			t.Logf("rules of %s: %d ms of CPU; in that run an evaluation took %s", g.Name, cpu.Milliseconds(), waited[g.Name])
+			if cpu > slowestRules { // the CPU: on a busy machine the time is the others'
+				t.Errorf("rules of %s: an evaluation takes %s, more than %s", g.Name, cpu, slowestRules)
+			}
+		}
+	}
 	for name, d := range dashboardstest.All(t) {
 		what, took, cpu := slowestOf(t, address, d, began)
 		t.Logf("%s: %d ms for the slowest query, %d ms of CPU: %s", name, took.Milliseconds(), cpu.Milliseconds(), what)
@@ -207,21 +218,27 @@ func slowestOf(t *testing.T, address string, d dashboardstest.Dashboard, began t
 			ask.Set("end", fmt.Sprint(time.Now().Unix()))
 			ask.Set("step", fmt.Sprintf("%.3f", time.Since(began).Seconds()/float64(points)))
 		}
-		before, asked := figuresOf(t, address).of[cpuSeconds], time.Now()
-		resp, err := http.Get(address + path + ask.Encode())
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, _ = io.Copy(io.Discard, resp.Body)
-		resp.Body.Close()
-		took := time.Since(asked)
-		cpu := time.Duration((figuresOf(t, address).of[cpuSeconds] - before) * float64(time.Second))
-		if resp.StatusCode != http.StatusOK {
-			t.Errorf("%s: %s: %s", q.Panel, resp.Status, expr)
-		}
+		took, cpu := asked(t, address, path, ask)
 		if cpu > mostCPU {
 			what, most, mostCPU = q.Panel, took, cpu
 		}
 	}
 	return what, most, mostCPU
+}
+
+// asked returns how long a Prometheus takes to answer a query, and its CPU.
+func asked(t *testing.T, address, path string, query url.Values) (took, cpu time.Duration) {
+	t.Helper()
+	before, at := figuresOf(t, address).of[cpuSeconds], time.Now()
+	resp, err := http.Get(address + path + query.Encode())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.Copy(io.Discard, resp.Body)
+	resp.Body.Close()
+	took = time.Since(at)
+	if resp.StatusCode != http.StatusOK {
+		t.Errorf("%s: %s", resp.Status, query.Get("query"))
+	}
+	return took, time.Duration((figuresOf(t, address).of[cpuSeconds] - before) * float64(time.Second))
 }
