@@ -1,6 +1,7 @@
 package login
 
 import (
+	"context"
 	"slices"
 
 	"github.com/kerbagent/kerbagent/krb5/client"
@@ -29,6 +30,20 @@ func (a *attempt) way() []string {
 		realms = append(realms, guess.Realm)
 	}
 	return realms
+}
+
+// lookAhead has the KDCs looked up beside the database's name. The Locator keeps what it finds,
+// and whoever asks it next is told of an error.
+func (a *attempt) lookAhead(ctx context.Context) {
+	if a.mat.Shared != nil || a.p.Locator == nil {
+		return
+	}
+	for _, realm := range append([]string{a.p.User.Realm}, a.p.Way...) {
+		go func() {
+			defer func() { _ = recover() }() // it is met again where the KDCs are needed
+			_, _ = a.p.Locator.KDCs(ctx, realm)
+		}()
+	}
 }
 
 // endSession closes the session, and remembers what was learned of the database's service.

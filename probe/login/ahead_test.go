@@ -1,6 +1,9 @@
 package login_test
 
 import (
+	"context"
+	"errors"
+	"net/netip"
 	"slices"
 	"testing"
 	"time"
@@ -9,6 +12,7 @@ import (
 	"github.com/kerbagent/kerbagent/mysql"
 	"github.com/kerbagent/kerbagent/mysql/mysqltest"
 	"github.com/kerbagent/kerbagent/probe"
+	"github.com/kerbagent/kerbagent/probe/database"
 )
 
 // memory is a Services that keeps what it is told.
@@ -118,6 +122,40 @@ func TestASlowGuessIsLeft(t *testing.T) {
 	p := r.probe("alice", password)
 	p.Services = &memory{guess: "mysql/other.corp.example.com@" + realmName}
 	if res := p.Run(t.Context()); res.Outcome != probe.OK || res.Facts[probe.FactReferral] != "" {
+		t.Errorf("%s: %v", res.Reason, res.Err)
+	}
+}
+
+// signalling is a locator that tells of its being asked.
+type signalling struct {
+	locator
+	asked chan struct{}
+}
+
+func (s signalling) KDCs(ctx context.Context, realm string) ([]netip.AddrPort, error) {
+	select {
+	case s.asked <- struct{}{}:
+	default:
+	}
+	return s.locator.KDCs(ctx, realm)
+}
+
+// The KDCs were looked up only once the database's name was: a round trip more.
+func TestKDCsAreLookedUpBesideTheDatabasesName(t *testing.T) {
+	r := newRig(t)
+	p := r.probe("alice", password)
+	asked := make(chan struct{}, 1)
+	p.Locator = signalling{locator{r.kdc.Addr()}, asked}
+	resolve := p.Endpoint
+	p.Endpoint = func(ctx context.Context) (database.Server, error) {
+		select {
+		case <-asked:
+		case <-time.After(5 * time.Second):
+			return database.Server{}, errors.New("nobody looks up the KDCs meanwhile")
+		}
+		return resolve(ctx)
+	}
+	if res := p.Run(t.Context()); res.Outcome != probe.OK {
 		t.Errorf("%s: %v", res.Reason, res.Err)
 	}
 }

@@ -217,6 +217,7 @@ func (a *attempt) run(ctx context.Context) probe.Result {
 			return a.rec.Held(err)
 		}
 	}
+	a.lookAhead(ctx)
 	server, unresolved := p.Endpoint(ctx)
 	if unresolved == nil {
 		a.shake, err = p.Handshakes.Begin(server.Address)
