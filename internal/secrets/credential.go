@@ -8,8 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
-	"time"
 
 	"github.com/kerbagent/kerbagent/config"
 	"github.com/kerbagent/kerbagent/probe/login"
@@ -35,12 +33,7 @@ func handed(ref config.SecretRef, root fs.FS) login.Handed {
 	if err != nil || !is.Mode().IsRegular() {
 		return h
 	}
-	// By the inode's time: a file that was written long ago may have been moved there just now.
-	at := is.ModTime()
-	if sys, ok := is.Sys().(*syscall.Stat_t); ok {
-		at = time.Unix(sys.Ctim.Unix())
-	}
-	if at.After(was.ModTime()) {
+	if at := changed(is); at.After(was.ModTime()) {
 		h.Changed = at
 	}
 	return h
