@@ -115,5 +115,39 @@ func (d *document) notYAML(err error) {
 	if strings.HasPrefix(message, "unknown anchor") { // which it names: the rest of a value, a password maybe
 		message = "a value that begins with * is an alias, of an anchor that is not there; quote it"
 	}
-	d.add(at, "", "is not YAML: "+strings.Trim(strconv.Quote(message), `"`))
+	line := ""
+	if at != nil && at.Line >= 1 && at.Line <= len(d.lines) {
+		line = d.lines[at.Line-1]
+	}
+	d.add(at, "", "is not YAML: "+strings.Trim(strconv.Quote(message), `"`)+yamlAdvice(message, line))
+}
+
+// yamlAdvice returns what to write, for each kind of thing that the parser says of
+// a line; "" where its own words do.
+func yamlAdvice(message, line string) string {
+	indent := line[:len(line)-len(strings.TrimLeft(line, " \t"))]
+	_, value, _ := strings.Cut(line, ": ")
+	for _, kind := range []struct {
+		says   string
+		also   bool
+		advice string
+	}{
+		{"cannot start any token", strings.Contains(indent, "\t"), "a tab in the indentation; indent with blanks"},
+		{"cannot start any token", true, "put the value in quotes, or write blanks instead of a tab"},
+		{"mapping values are not allowed", strings.Contains(value, ": ") || strings.HasSuffix(strings.TrimSpace(value), ":"), "a value with a colon and a blank in it needs quotes"},
+		{"mapping values are not allowed", true, "the keys of one block begin in the same column; compare with the line above"},
+		{"did not find expected ',' or ']'", true, "a [ near this line is not closed; write the ]"},
+		{"did not find expected ',' or '}'", true, "a { near this line is not closed; write the }"},
+		{"did not find expected node content", true, "a [ or { is opened and not closed"},
+		{"did not find expected key", true, "the keys of one block begin in the same column; compare with the lines above"},
+		{"did not find expected '-' indicator", true, "the items of one list begin with - in the same column"},
+		{"<document start>", true, "the first line is a key, for example realms:"},
+		{"control characters", true, "save the file as plain text"},
+		{"unexpected end of stream", true, "a quote is opened and not closed"},
+	} {
+		if kind.also && strings.Contains(message, kind.says) {
+			return ": " + kind.advice
+		}
+	}
+	return ""
 }

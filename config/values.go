@@ -88,6 +88,15 @@ func parseAddrPort(s string, port uint16) (netip.AddrPort, error) {
 	return netip.AddrPortFrom(addr.Unmap(), hp.Port), nil
 }
 
+// typographic are quotes as word processors write them.
+const typographic = "“”‘’„"
+
+// isNetwork reports whether a text is addresses in CIDR form.
+func isNetwork(s string) bool {
+	_, err := netip.ParsePrefix(s)
+	return err == nil
+}
+
 // checkHost holds a host name to RFC 1123 §2.1, so that no name from
 // configuration can be anything else than a name where it is used later.
 func checkHost(s string) error {
@@ -97,6 +106,10 @@ func checkHost(s string) error {
 		return fmt.Errorf("%q is not a host name: it is empty", s)
 	case len(s) > 253:
 		return fmt.Errorf("%q is not a host name: it is longer than 253 characters", s)
+	case strings.ContainsAny(s, typographic):
+		return fmt.Errorf("%q has typographic quotes; write straight ones (\") or none", s)
+	case isNetwork(s):
+		return fmt.Errorf("%q is a network; write one address, without the / and the number behind it", s)
 	case strings.HasSuffix(s, "."):
 		return fmt.Errorf("%q ends in a dot; write %s", s, strings.TrimRight(s, "."))
 	case strings.Trim(labels[len(labels)-1], "0123456789") == "":
@@ -130,6 +143,9 @@ func isAlnum(c byte) bool {
 // that has a DNS domain to ask. Its case is kept: a KDC says whether it is right.
 func parseRealm(s string) (string, error) {
 	if err := checkHost(s); err != nil {
+		if strings.ContainsAny(s, typographic) {
+			return "", fmt.Errorf("%q has typographic quotes; write straight ones (\") or none", s)
+		}
 		return "", fmt.Errorf("%q is not a realm; write one like CORP.EXAMPLE.COM", s)
 	}
 	return s, nil

@@ -31,9 +31,10 @@ func newAudit(s streams) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "audit",
 		Short: "Show what the applications on this host will do at their next Kerberos login, and what is wrong with it",
-		Long: `audit looks at running programs from outside: which krb5.conf their Kerberos
-library reads, as their user and in their container; the realm that it leads to
-for the database; their credential cache and keytab; and their client plugin.
+		Long: `audit looks at running programs from outside, as their user and in their
+container. It shows which krb5.conf their Kerberos library reads and which realm
+this file leads to for the database. It also shows their credential cache, keytab
+and client plugin.
 It sends nothing (except with --network, which opens connections), uses no credential
 and does not touch the programs.
 

@@ -18,8 +18,8 @@ func (o *bootstrapOptions) rotate(s streams) *cobra.Command {
 		Short: "Set new passwords in the directory: for Admin, or for users of the configuration",
 		Long: `rotate sets a new password for each named account: Admin, or users of bootstrap.users.
 The passwords must be in Secrets Manager. The new value is stored as AWSPENDING, set in
-the directory, verified by one login, and only then becomes AWSCURRENT: whoever reads
-the secret never gets a password that is not valid yet.
+the directory, and verified by one login. Only then it becomes AWSCURRENT, so that no
+reader of the secret gets a password that is not valid yet.
 
 It can be interrupted and run again at any moment: it continues with the same value.
 

@@ -91,8 +91,12 @@ func checkConfig(s streams, path string) (*config.Config, error) {
 		count(len(cfg.Logins), "login"))
 	for _, l := range cfg.Logins {
 		if path, err := l.Secret.Path(); err == nil && path != "" {
-			if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-				fmt.Fprintf(&b, "warning: the login of %s will fail: there is no file %s\n", report.Terminal(l.Principal()), report.Terminal(path))
+			const warning = "warning: the login of %s will fail: %s %s\n"
+			switch info, err := os.Stat(path); {
+			case errors.Is(err, fs.ErrNotExist):
+				fmt.Fprintf(&b, warning, report.Terminal(l.Principal()), "there is no file", report.Terminal(path))
+			case err == nil && info.IsDir():
+				fmt.Fprintf(&b, warning, report.Terminal(l.Principal()), "a directory is no secret:", report.Terminal(path))
 			}
 		}
 	}

@@ -161,8 +161,8 @@ func (o *krb5confOptions) apply(s streams) *cobra.Command {
 	})
 	c.Long = `apply makes the file what it should be: all of it, a block in it, or a snippet
 that it includes, as krb5_conf.style has it. The new text is checked first, by
-MIT's library too where its tools are installed; the old file is kept beside the
-new one; and the change is one rename, so no program sees half of it.
+MIT's library too if its tools are installed. The old file is kept beside the
+new one. The change is one rename, so no program sees half of it.
 
 With krb5_conf.mode maintain the KDCs stay in the order that they have in the
 file; the daemon, which measures them, hands another over by --order.`

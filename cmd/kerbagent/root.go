@@ -54,8 +54,8 @@ func newRoot(s streams) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "kerbagent",
 		Short: "Do Kerberos logins to Aurora MySQL work from this host?",
-		Long: `kerbagent climbs every step of a Kerberos login to Aurora MySQL, at every server
-apart, and names the first one that is broken, why, and what to type next.
+		Long: `kerbagent tests every step of a Kerberos login to Aurora MySQL, at every server
+separately. It reports the first step that is broken, why, and the command that fixes it.
 
 Try it without any server:  kerbagent rehearse`,
 		Version:       version(),

@@ -35,10 +35,10 @@ func newTrace(s streams) *cobra.Command {
 	var o traceOptions
 	c := &cobra.Command{
 		Use:   "trace USER@REALM DATABASE",
-		Short: "Say which line of the krb5.conf decides what about a login",
-		Long: `trace shows, without sending a packet, what each Kerberos library would do for a
-login: the realm, its KDCs and their order, the way to the database's realm, the names and encryption
-types, each with the line that decides it. MIT and gokrb5 are shown in full,
+		Short: "Show which line of the krb5.conf decides each part of a login",
+		Long: `trace shows what each Kerberos library would do for a login, without sending a
+packet: the realm, its KDCs and their order, the way to the database's realm, the
+names and the encryption types. It shows the line that decides each of them. MIT and gokrb5 are shown in full,
 Heimdal and Java where they do something else than MIT.
 
 DATABASE is one of kerbagent.yaml, or a host name. kerbagent's own logins take

@@ -62,7 +62,7 @@ func accountRules() []Rule {
 		Title: "the keytab does not fit the account of {user}",
 		Means: "The KDC refuses the keytab's key, or the keytab has no key of the user, or none of a type that the KDC takes. If the KDC refuses the key, the usual reason is that the account's password was changed after the keytab was written, or that the account was renamed, which changes the salt. kerbagent does not try the keytab again until the file changes.",
 		Cause: "{kdcseen} Key version (kvno) in the keytab: {kvno}. {error}.",
-		Remedy: do("Compare the key version in the keytab with the account's. If the account's is newer, replace the keytab with a copy from whoever changed the keys. Where nobody has a copy, whoever administers the account makes new keys: that resets its password, so every other program that uses the account fails until it has them, too.",
+		Remedy: do("Compare the key version in the keytab with the account's. If the account's is newer, replace the keytab with a copy from the person who changed the keys. If nobody has a copy, the administrator of the account makes new keys. That resets its password, so every other program that uses the account fails until it has the new keys.",
 			"klist -ket {file}", "Get-ADUser -Identity {account} -Properties msDS-KeyVersionNumber  # Windows", "kadmin -q 'getprinc {user}'  # MIT",
 			"samba-tool domain exportkeytab <new file> --principal={user}  # Samba: changes no key"),
 		remedyOf: keytabRemedy,
@@ -79,7 +79,7 @@ func accountRules() []Rule {
 	}, {
 		Code: "principal-unknown", Severity: Error,
 		Title: "the KDC knows no user {user}",
-		Means: "The KDC does not know the user (6), or reports that the user belongs to another realm (68). A KDC of a wrong realm gives the same answer. If only one KDC answers, kerbagent cannot distinguish the two.",
+		Means: "The KDC does not know the user (6), or reports that the user belongs to another realm (68). A KDC of another realm returns the same answer. If only one KDC answers, kerbagent cannot distinguish the two.",
 		Cause: "{kdcseen} If this is no KDC of {realm}, that is the cause.",
 		Remedy: do("Check the name (the sAMAccountName, not the mail address), and that this KDC serves {realm}.", "Get-ADUser -Identity {account}  # Windows", "samba-tool user show {account}  # Samba",
 			"kadmin -q 'getprinc {user}'  # MIT", "dig +short _kerberos._tcp.{domain} SRV"),
@@ -189,7 +189,7 @@ func accountRules() []Rule {
 	return append(rules, Rule{
 		Code: "preauth-not-required", Severity: Warning, Remark: true,
 		Title: "account {user} needs no preauthentication: its password can be guessed offline",
-		Means: "The KDC gives anyone who asks a reply that is encrypted with the user's key, against which passwords can be tried (\"AS-REP roasting\").",
+		Means: "The KDC sends a reply that is encrypted with the user's key to anyone who asks. An attacker can try passwords against this reply (\"AS-REP roasting\").",
 		Cause: "To a request without any proof of the password the KDC answered with a ticket.",
 		Remedy: do("Require preauthentication of the account, then change its password.", "Set-ADAccountControl -Identity {account} -DoesNotRequirePreAuth $false  # Windows",
 			"samba-tool user edit {account}  # Samba: clear 0x400000 in userAccountControl", "kadmin -q 'modprinc +requires_preauth {user}'  # MIT"),
@@ -198,7 +198,7 @@ func accountRules() []Rule {
 		Code: "password-expiring", Severity: Warning, Remark: true,
 		Title:  "the password of {user} expires on {date}",
 		Means:  "The directory says when the password ends, and that is within the configured time (warn: password_expiry).",
-		Cause:  "The KDC gives {date} as the end of the key.",
+		Cause:  "The KDC reports that the key ends at {date}.",
 		Remedy: do("Change the password before then, and put the new one into its file.", "kpasswd {user}", writeSecret),
 		match:  passwordExpiring,
 	})

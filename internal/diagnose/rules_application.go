@@ -90,7 +90,7 @@ func applicationJavaRules() []Rule {
 			"The JVM was started with -Djava.security.auth.login.config, and the file is missing or not readable for the program's user.",
 			"Look at the file with the program's rights.", "sudo -u '#{uid}' head -1 <login.config>"),
 		applicationRule("app-java-etypes", Error, "Java in {program} has no encryption type left",
-			"The lists of encryption types in the krb5.conf leave Java nothing that Active Directory gives: its names are misspelt there, or all of them are switched off as weak.",
+			"The lists of encryption types in the krb5.conf leave Java no type that Active Directory offers: the names are misspelt, or Java has switched all of them off as weak.",
 			"See the lists, and remove them: the defaults suit Active Directory.", "grep -n enctypes <krb5.conf>"),
 		applicationRule("app-java-udp", Info, "Java in {program} asks KDCs over UDP first",
 			"Without udp_preference_limit Java sends each request over UDP and waits, by default 30 seconds, where UDP is blocked.",

@@ -44,9 +44,9 @@ func awsRules() []Rule {
 	}, {
 		Code: "aws-view-incomplete", Severity: Info, Remark: true,
 		Title: "AWS was not asked for all that it knows in {region}",
-		Means: "kerbagent was to read what AWS reports of the databases' clusters, and could not read all of it: credentials or a " +
-			"permission are missing, AWS's API is not reachable from this host, or a database's name does not tell its cluster. The " +
-			"probes and their findings do not depend on it.",
+		Means: "kerbagent is configured to read what AWS reports about the clusters of the databases, but could not read all of it. " +
+			"Credentials or a permission are missing, this host cannot reach AWS's API, or the name of a database does not show " +
+			"which cluster it belongs to. The probes and their findings do not depend on AWS.",
 		Cause: "{why}.",
 		Remedy: do("Give the credentials the read-only policy that the first command prints, see who they are of, and ask again.",
 			"kerbagent bootstrap policy --for observe", "aws sts get-caller-identity", "kerbagent check --aws"),

@@ -233,7 +233,7 @@ func kpasswdRules() []Rule {
 	return []Rule{{
 		Code: "kpasswd-blocked", Severity: Warning,
 		Title: "password change at {place}: no usable answer",
-		Means: "The service that changes passwords (kpasswd, port 464) gives no usable answer over UDP, over TCP, or over both. A user whose password has expired cannot change it from here, and the error message of kinit is confusing.",
+		Means: "The service that changes passwords (kpasswd, port 464) does not answer usably over UDP, over TCP, or over both. A user whose password has expired cannot change it from here, and the error message of kinit is confusing.",
 		Cause: "{seen}.",
 		Remedy: do("Open UDP and TCP from this host to {server}, and check that the service runs there.", "nc -vz -w 3 {ip} {port}",
 			"kerbagent check --realm {realm} --kdc {ip}"),

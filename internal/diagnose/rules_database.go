@@ -37,7 +37,7 @@ func databaseRules() []Rule {
 	}, {
 		Code: "db-connection-cut", Severity: Error,
 		Title: "database {database}: the connection is ended from the other side, {stage}",
-		Means: "The connection was established, and then the database's side closed or reset it in the middle of a step, without an error message: the server restarts, fails over or has crashed; or a proxy, load balancer or firewall on the way ends connections. The KDCs are not involved.",
+		Means: "The connection was established. Then the database's side closed or reset it in the middle of a step, without an error message. Either the server restarts, fails over or has crashed, or a proxy, load balancer or firewall on the way ends connections. The KDCs are not involved.",
 		Cause: "{where} ended the connection {stage}: {error}.",
 		Remedy: do("Look at the events and the error log of the database for that time; where it did not restart, look for what stands between: proxies, load balancers, firewalls that inspect.",
 			"aws rds describe-events --source-type db-instance --duration 60  # AWS", sql("SHOW GLOBAL STATUS WHERE Variable_name IN ('Uptime', 'Aborted_connects')"), again),

@@ -110,7 +110,7 @@ func dnsRules() []Rule {
 	}, {
 		Code: "servers-left-out", Severity: Info,
 		Title:  "DNS names more servers than kerbagent asks: {kdc}",
-		Means:  "DNS decides who serves a realm and where a database is, and whoever answers may list any number of places. kerbagent asks 64 hosts of a realm at most, 8 addresses of a host and 256 addresses of KDCs and kpasswd servers in all; the realms share these equally. The same servers are chosen each time: by the priority of their SRV records, then by name.",
+		Means:  "DNS decides who serves a realm and where a database is, and a DNS answer may list any number of places. kerbagent asks 64 hosts of a realm at most, 8 addresses of a host and 256 addresses of KDCs and kpasswd servers in all; the realms share these equally. The same servers are chosen each time: by the priority of their SRV records, then by name.",
 		Cause:  "{error}.",
 		Remedy: do("In a large forest nothing needs to be done; to choose yourself who is asked, name the KDCs of this host's site (realms: {realm}: kdcs). Where the numbers surprise you, see who answers for the name.", "dig +short _kerberos._tcp.{domain} SRV", "dig {kdc} A"),
 		match: func(v *view) []match {

@@ -66,7 +66,7 @@ func namesDifferRule() Rule {
 	return Rule{
 		Code: "names-differ", Severity: Warning,
 		Title: "this host resolves {kdc} to {ips}, which the DNS of {domain} does not have",
-		Means: "Programs on this host get another address for a name of the realm than the realm's own DNS servers have: by /etc/hosts, or by a DNS server with a copy of its own. Where nothing answers at that address, the record is stale and this is a warning: programs lose time there, or fail. Where a server answers, it is information only: two views of one zone are often meant.",
+		Means: "Programs on this host resolve a name of the realm to an address that the realm's own DNS servers do not have. The address comes from /etc/hosts, or from a DNS server with its own copy of the zone. If nothing answers at that address, the record is stale and this is a warning: programs lose time there, or fail. If a server answers, this is information only, because two views of one zone are often intended.",
 		Cause: "{kdc} is {ips} on this host only: {seen}.",
 		Remedy: do("See which source has the address (/etc/hosts, or the DNS server in /etc/resolv.conf), and correct it there.", "getent ahosts {kdc}", "dig {kdc} A",
 			"grep -n {kdc} /etc/hosts"),

@@ -15,7 +15,7 @@ func proofRules() []Rule {
 	}, {
 		Code: "user-rc4", Severity: Warning,
 		Title: "the KDC offers {user} no encryption type but RC4",
-		Means: "The account has RC4 keys alone, or the realm allows nothing else. RC4 is broken, and Windows is switching it off (CVE-2026-20833): logins that work today will stop working. A password is not proved with RC4 unless the configuration allows it, since whoever hears the proof guesses the password hundreds of times faster, and a server in the KDC's place may offer RC4 alone for that.",
+		Means: "The account has RC4 keys alone, or the realm allows nothing else. RC4 is broken, and Windows is switching it off (CVE-2026-20833): logins that work today will stop working. kerbagent does not use RC4 to prove a password unless the configuration allows it. From such a proof an eavesdropper can guess the password hundreds of times faster, and an attacker in the KDC's place could offer only RC4 to get one.",
 		Cause: "{rc4}.",
 		Remedy: do("Allow AES on the account. It gets AES keys when its password is next set. CAUTION: a new password breaks every program that still has the old one. Where RC4 has to do for now, set realms: {realm}: allow_rc4 to true.",
 			"Get-ADUser -Identity {account} -Properties msDS-SupportedEncryptionTypes,PasswordLastSet  # Windows", "samba-tool user show {account}  # Samba",

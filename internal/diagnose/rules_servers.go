@@ -11,7 +11,7 @@ func serverRules() []Rule {
 	return []Rule{{
 		Code: "trust-realm-unreachable", Severity: Error,
 		Title:     "the trust leads to {realm}, and no KDC there can be used from this host",
-		Means:     "The login continues from the user's realm to another realm over a trust, but no KDC of that realm gives this host a usable answer. A client must reach the domain controllers of both realms itself.",
+		Means:     "The login continues from the user's realm to another realm over a trust, but no KDC of that realm answers this host usably. A client must reach the domain controllers of both realms itself.",
 		Cause:     "{user} was sent on to {realm}. Its KDCs: {seen}.",
 		Remedy:    do("Open TCP and UDP port 88 from this host to the domain controllers of {realm} too.", "dig +short _kerberos._tcp.{domain} SRV", "nc -vz -w 3 {ip} {port}", "kerbagent check --realm {realm}"),
 		DependsOn: []Code{"host-offline", "path-lossy", "server-slow", "ipv6-broken"},
@@ -27,9 +27,9 @@ func serverRules() []Rule {
 	}, {
 		Code: "dns-srv-stale", Severity: Warning,
 		Title: "an SRV record of {domain} names a KDC that cannot be reached: {kdc}",
-		Means: "A `_kerberos` SRV record names a host without an address, or one whose KDC gives no usable answer and that is none of the domain's own addresses: usually a domain controller that was removed. Clients that follow the record wait for a timeout.",
+		Means: "A `_kerberos` SRV record names a host that has no address, or one that is not among the domain's own addresses and whose KDC does not answer usably. Usually this is a domain controller that was removed. Clients that follow the record wait for a timeout.",
 		Cause: "The SRV record names {kdc}: {seen}.",
-		Remedy: do("Ask whoever runs the directory whether {kdc} still exists. If it does, open the way to it or repair it. CAUTION: the last commands delete DNS records; if the domain controller still runs, clients no longer find it. Use them only for one that was removed for good.",
+		Remedy: do("Ask the administrators of the directory whether {kdc} still exists. If it does, open the way to it or repair it. CAUTION: the last commands delete DNS records; if the domain controller still runs, clients no longer find it. Use them only for one that was removed for good.",
 			"dig +short _kerberos._tcp.{domain} SRV", "getent ahosts {kdc}",
 			"nltest /dsderegdns:{kdc}  # Windows", "samba-tool dns delete <server> {domain} _kerberos._tcp SRV '{kdc} <port> <priority> <weight>'  # Samba"),
 		DependsOn: []Code{"host-offline", "path-lossy", "server-slow", "ipv6-broken", "names-differ", "realm-unreachable", "trust-realm-unreachable"},

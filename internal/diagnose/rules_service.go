@@ -16,7 +16,7 @@ func serviceRules() []Rule {
 	}
 	rules := []Rule{{
 		Code: "trust-no-referral", Severity: Error,
-		Title: "the realm of {user} gives no ticket for the realm of the database",
+		Title: "the realm of {user} issues no ticket for the realm of the database",
 		Means: "The user's realm does not know the database's realm (no krbtgt for it): there is no trust between the two, or it points the wrong way. The database's directory has to trust the user's.",
 		Cause: "{kdcseen} Asked for a ticket to the realm of the database, the user's realm said the same.",
 		Remedy: do("Look at the trust from both sides, and make the database's directory trust the user's (in AWS: direction One-Way: Outgoing or Two-Way, state Verified).",
@@ -120,7 +120,7 @@ func acceptRules() []Rule {
 	}, {
 		Code: "db-ticket-rejected", Severity: Error,
 		Title: "database {database}: refuses the ticket of {user}",
-		Means: "The server refused the ticket before it proved its own identity: its key no longer matches the directory's (it was rotated, or has another version), its clock is wrong, or the database account belongs to another principal and the server does not say so.",
+		Means: "The server refused the ticket before it proved its own identity. Its key may no longer match the directory's (it was rotated, or has another version), or its clock may be wrong. The database account may also belong to another principal, which the server does not report.",
 		Cause: "{endpoint} answered ERROR {errno} to a ticket for {spn} (key version {ticketkvno}).",
 		Remedy: do("Run the check again, which gets a new ticket each time; if it stays so, look at the account, and associate the cluster with the directory again.", "kerbagent check", sql("SHOW CREATE USER '{account}'@'%'"),
 			"aws rds describe-db-clusters --query 'DBClusters[].[DBClusterIdentifier,DomainMemberships]'"),
