@@ -481,6 +481,7 @@ func TestAWSNeverMakesTheVerdictFail(t *testing.T) {
 	a.SetMember("orders", "enable-kerberos-failed")
 	a.SetStage(a.directory, "Inoperable", "gone")
 	a.SetInstance("orders-1", "storage-full", true)
+	a.SetController(a.directory, 1, "Impaired")
 	login := probe.Result{ID: probe.ID{Kind: probe.Login, Target: "alice@CORP.EXAMPLE.COM@orders"}, Outcome: probe.OK, Started: time.Now(),
 		Facts: probe.Facts{probe.FactUser: "alice@CORP.EXAMPLE.COM", probe.FactDatabase: "orders"}}
 	for _, results := range [][]probe.Result{{login}, nil} {
@@ -488,5 +489,38 @@ func TestAWSNeverMakesTheVerdictFail(t *testing.T) {
 		if rep.Verdict != diagnose.VerdictDegraded || len(rep.Findings) < 3 {
 			t.Errorf("%s with %d findings", rep.Verdict, len(rep.Findings))
 		}
+		for _, f := range rep.Findings {
+			if strings.ContainsAny(f.Title+f.Cause, "<>{}") {
+				t.Errorf("a word is missing: %s: %s", f.Title, f.Cause)
+			}
+		}
+	}
+}
+
+// No sentence about AWS lacks a word, whichever part of it is bad.
+func TestNoWordIsMissing(t *testing.T) {
+	cfg := newAccount(t, awstest.Options{}).parsed()
+	refused := Way{State: probe.WayRefused, From: netip.MustParseAddr(here), Groups: []string{"sg-1"}, Lacks: []string{"tcp 88"}}
+	for name, v := range map[string]View{
+		"stage":              {Directories: []Directory{{ID: "d-1", Stage: "Impaired"}}},
+		"stage with reason":  {Directories: []Directory{{ID: "d-1", Stage: "Failed", Reason: "no subnet."}}},
+		"controller":         {Directories: []Directory{{ID: "d-1", Stage: "Active", Controllers: []Controller{{netip.MustParseAddr(here), "Failed"}}}}},
+		"way to a directory": {Directories: []Directory{{ID: "d-1", Stage: "Active", Way: refused}}},
+		"way to a database":  {Clusters: []Cluster{{Database: "orders", ID: "orders", Membership: "joined", Way: refused}}},
+		"membership":         {Clusters: []Cluster{{Database: "orders", ID: "orders"}}},
+		"of an instance":     {Clusters: []Cluster{{Database: "orders", ID: "orders", Membership: "joined", Instances: []Instance{{ID: "i", Membership: "failed"}}}}},
+		"notes":              {Notes: []string{"x"}},
+		"refused":            {Refused: "x"},
+	} {
+		v.Region, v.Read = "us-east-1", time.Now()
+		rep := diagnose.Explain(diagnose.Snapshot{Results: Results(cfg, []View{v}, false), Now: time.Now()})
+		if len(rep.Findings) != 1 || strings.ContainsAny(rep.Findings[0].Title+rep.Findings[0].Cause, "<>{}") {
+			t.Errorf("%s: %+v", name, rep.Findings)
+		}
+	}
+	v := View{Read: time.Now(), Refused: "no AWS Region is known"} // of no Region
+	rep := diagnose.Explain(diagnose.Snapshot{Results: Results(cfg, []View{v}, true), Now: time.Now()})
+	if rep.Verdict != diagnose.VerdictUnknown || len(rep.Findings) != 1 {
+		t.Errorf("without a Region: %s, %+v", rep.Verdict, rep.Findings)
 	}
 }

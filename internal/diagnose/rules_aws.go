@@ -27,7 +27,7 @@ func awsRules() []Rule {
 		Title: "directory {directory}: AWS reports {what}",
 		Means: "AWS reports that the directory, or one of its domain controllers, is not Active. It is what AWS knows, and no packet: " +
 			"the probes say which controllers answer.",
-		Cause: "AWS's own view, read {age} ago: {what}{why}.",
+		Cause: "AWS's own view, read {age} ago: {detail}.",
 		Remedy: do("An impaired directory is usually repaired by AWS within 40 minutes; do not restore a snapshot meanwhile. If it lasts "+
 			"longer, or the directory is Inoperable or Failed, ask AWS Support.",
 			"aws ds describe-directories --query 'DirectoryDescriptions[].[DirectoryId,Name,Stage,StageReason]'"),
@@ -125,7 +125,7 @@ func awsDirectory(v *view) (out []match) {
 			}
 		}
 		if len(bad) > 0 {
-			out = append(out, v.awsMatch(r, words{"what": few(bad), "why": why, "directory": r.ID.Target}))
+			out = append(out, v.awsMatch(r, words{"what": few(bad), "detail": clauses(bad) + why, "directory": r.ID.Target}))
 		}
 	}
 	return out
