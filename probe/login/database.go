@@ -64,8 +64,11 @@ func (a *attempt) half(server *database.Server) time.Duration {
 		return a.p.Timeout
 	}
 	a.dialer = patient{a.p.Dialer, exchangePatience * a.p.Timeout}
-	return walkPatience * a.p.Timeout
+	return stepsPatience * a.p.Timeout
 }
+
+// stepsPatience is for the greeting, TLS and the switch, each of which may take two timeouts.
+const stepsPatience = 7
 
 // patient dials connections of which each read has its own time, within the deadline of the connection.
 type patient struct {
