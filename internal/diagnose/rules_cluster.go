@@ -70,12 +70,17 @@ func databasePlaces(by map[string][]*probe.Result) (places []string) {
 }
 
 // named returns the words of a match for its title and cause. Where all of it is of
-// instances, these are named.
+// instances, these are named; an address that the endpoint leads to is the instance's there.
 func named(m match) words {
 	var instances []string
 	for _, r := range m.affects {
 		if r.Facts[probe.FactInstance] == "" {
-			return m.words
+			if !slices.ContainsFunc(m.affects, func(i *probe.Result) bool {
+				return i.Facts[probe.FactInstance] != "" && r.ID.Address.IsValid() && i.ID.Address == r.ID.Address
+			}) {
+				return m.words
+			}
+			continue
 		}
 		instances = appendNew(instances, r.Facts[probe.FactInstance])
 	}
@@ -306,44 +311,4 @@ func strangers(v *view) []match {
 		return words{"trouble": "the endpoint leads to an instance that the cluster does not list",
 			"seen": "led to " + r.Facts[probe.FactStranger] + "; the cluster lists " + few(r.Facts.List(probe.FactInstances))}
 	})(v)
-}
-
-// memberless finds the custom endpoints that have no address while other names of their
-// cluster have one.
-func memberless(v *view) []match {
-	byHost := map[string][]*probe.Result{}
-	for _, r := range v.dbs {
-		if reason(r, probe.ReasonUnresolvable) && r.Facts[probe.FactInstance] == "" && isCustom(r.ID.Target) {
-			byHost[r.ID.Target] = append(byHost[r.ID.Target], r)
-		}
-	}
-	var out []match
-	for _, host := range sortedKeys(byHost) {
-		i := slices.IndexFunc(v.dbs, func(r *probe.Result) bool { return answered(r) && clusterID(r.ID.Target) == clusterID(host) })
-		if i < 0 {
-			continue
-		}
-		r := byHost[host][0]
-		out = append(out, match{affects: byHost[host], evidence: evidenceOf(r), words: wordsOf(r).and(words{"trouble": "the custom endpoint has no members",
-			"seen": "has no address, while " + v.dbs[i].ID.Target + " of the same cluster answers"})})
-	}
-	return out
-}
-
-// isCustom reports whether a host is a cluster's custom endpoint: NAME.cluster-custom-ID.REGION….
-func isCustom(host string) bool {
-	_, rest, _ := strings.Cut(host, ".")
-	return strings.HasPrefix(rest, "cluster-custom-")
-}
-
-// clusterID returns what follows the first label of the names of a cluster's instances; of
-// any other host it is that host's own domain.
-func clusterID(host string) string {
-	_, rest, _ := strings.Cut(host, ".")
-	for _, kind := range []string{"cluster-ro-", "cluster-custom-", "cluster-"} {
-		if id, ok := strings.CutPrefix(rest, kind); ok {
-			return id
-		}
-	}
-	return rest
 }

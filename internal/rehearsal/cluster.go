@@ -100,3 +100,13 @@ func (w *World) SetCluster(writer string, instances int) {
 	})
 	w.cluster.Set(rows...)
 }
+
+// SetInstanceFaults changes what one of the three instances does.
+func (w *World) SetInstanceFaults(instance string, f mysqltest.Faults) error {
+	for i, r := range w.readers {
+		if instance == readerName(i) {
+			return r.SetFaults(f)
+		}
+	}
+	return w.database.SetFaults(f)
+}
