@@ -63,6 +63,7 @@ type BootstrapDirectory struct {
 	Edition       string // Standard or Enterprise
 	VPC           string
 	Subnets       []string // two, or none where ID is set
+	SecurityGroup string   // of its domain controllers, where it is not the one that AWS made for it; sg-…
 	AdminPassword BootstrapSecret
 	Adopt         bool // take a directory of that name in that VPC that we did not make
 }

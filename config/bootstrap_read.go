@@ -13,7 +13,7 @@ func bootstrapKeys() []string {
 	return []string{"account", "region", "tags", "secrets_kms_key", "directory", "trust", "role", "users", "cluster", "database_users", "client"}
 }
 func bootstrapDirectoryKeys() []string {
-	return []string{"id", "name", "short_name", "description", "edition", "vpc", "subnets", "admin_password", "adopt"}
+	return []string{"id", "name", "short_name", "description", "edition", "vpc", "subnets", "security_group", "admin_password", "adopt"}
 }
 func bootstrapTrustKeys() []string {
 	return []string{"domain", "short_name", "direction", "selective_auth", "dns_servers", "networks", "password"}
@@ -83,6 +83,7 @@ func (d *document) bootstrapDirectory(v, parent value, dir string) BootstrapDire
 		}
 		return s, nil
 	})
+	out.SecurityGroup, _ = read(f["security_group"], parseAWSID("sg-", 8, 17))
 	out.Adopt = readOr(f["adopt"], false, parseBool)
 	out.AdminPassword, _ = read(f["admin_password"], func(s string) (BootstrapSecret, error) { return parseBootstrapSecret(s, dir) })
 	if out.ID != "" {

@@ -70,6 +70,9 @@ func (s *clusterStep) paths(ctx context.Context, groups []string) (blocked strin
 		}
 		egress, vpc = append(egress, g.IpPermissionsEgress...), aws.ToString(g.VpcId)
 	}
+	if err := s.named(ctx); err != nil {
+		return "", nil, err
+	}
 	if len(groups) == 0 {
 		return "", []string{"the cluster has no VPC security group, so its way to the directory cannot be judged: Kerberos is for clusters in " +
 			"a VPC only"}, nil
@@ -115,10 +118,27 @@ func (s *clusterStep) paths(ctx context.Context, groups []string) (blocked strin
 	return blocked, notes, nil
 }
 
+// named holds the security group that the file names for the domain controllers to be one
+// of the directory's VPC. That of another account's directory cannot be read.
+func (s *clusterStep) named(ctx context.Context) error {
+	id := s.Config.Directory.SecurityGroup
+	if id == "" || s.directory.shared || s.directory.vpc == "" {
+		return nil
+	}
+	g, err := awsapi.Group(ctx, s.ec2.describeSecurityGroups, id)
+	if awsapi.Code(err) == "InvalidGroup.NotFound" {
+		return advise("correct directory.security_group", "there is no security group %s in %s", id, s.region)
+	}
+	if vpc := aws.ToString(g.VpcId); err == nil && vpc != s.directory.vpc {
+		return advise("correct directory.security_group", "the security group %s is in %s, and the directory in %s", id, vpc, s.directory.vpc)
+	}
+	return err
+}
+
 // admission judges the directory's own security group, which AWS makes so that it
 // admits the directory's VPC and no other. Another account's cannot be read.
 func (s *clusterStep) admission(ctx context.Context, vpc string) (blocked string, err error) {
-	if s.directory.group == "" {
+	if s.directory.group == "" || s.directory.shared {
 		return "", nil
 	}
 	group, err := awsapi.Group(ctx, s.ec2.describeSecurityGroups, s.directory.group)

@@ -1,6 +1,7 @@
 package bootstrap
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -74,6 +75,7 @@ func (s *directoryStep) learn(d *types.DirectoryDescription) error {
 	if f.shortName == "" {
 		f.shortName = s.Config.Directory.ShortName
 	}
+	f.group = cmp.Or(s.Config.Directory.SecurityGroup, f.group)
 	if len(f.addresses) == 0 {
 		return advise("look at it in the console", "the directory %s is Active and has no DNS addresses", f.id)
 	}

@@ -16,7 +16,7 @@ import (
 // directory. Their security group lets them out to themselves only, and then a
 // trust fails as if the other domain did not exist.
 func (s *trustStep) egress(ctx context.Context) (*change, error) {
-	if s.directory.group == "" {
+	if s.directory.group == "" || s.directory.shared {
 		return nil, nil
 	}
 	group, err := awsapi.Group(ctx, s.ec2.describeSecurityGroups, s.directory.group)
