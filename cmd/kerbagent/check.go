@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -116,6 +117,11 @@ EXIT STATUS
 
 func noArgs(c *cobra.Command, args []string) error {
 	if len(args) > 0 {
+		for _, flag := range []string{"path", "config", "fault"} { // the one that most likely was left out
+			if c.Flags().Lookup(flag) != nil && (flag == "fault" || strings.ContainsAny(args[0], "/.")) {
+				return fmt.Errorf("unexpected argument %q: %s takes flags only; did you mean --%s %s?", args[0], c.CommandPath(), flag, args[0])
+			}
+		}
 		return fmt.Errorf("unexpected argument %q: %s takes flags only; see %s --help", args[0], c.CommandPath(), c.CommandPath())
 	}
 	return nil

@@ -64,6 +64,9 @@ Try it without any server:  kerbagent rehearse`,
 	}
 	root.SetVersionTemplate("kerbagent {{.Version}} " + runtime.Version() + "\n")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		if strings.Contains(err.Error(), "missing unit in duration") {
+			return fmt.Errorf("%w: write the unit behind the number, for example 30s or 5m", err)
+		}
 		return fmt.Errorf("%w; see %s --help", err, c.CommandPath())
 	})
 	root.AddCommand(newCheck(s), newRun(s), newRehearse(s), newExplain(s), newTrace(s), newAudit(s), newKrb5Conf(s), newDashboards(s),
