@@ -202,6 +202,8 @@ func (v *view) oneTransport(blocked probe.Transport) []match {
 			if large := d.largeLost(); len(large) > 0 {
 				rs, yes = large, false
 			}
+		} else if cut := d.cutOverTCP(); len(cut) > 0 {
+			rs, yes = cut, false
 		}
 		if asked && !yes && other && noneAnswered(rs) {
 			m := match{affects: rs, words: d.words().and(words{"seen": seen(rs)})}
@@ -215,6 +217,14 @@ func (v *view) oneTransport(blocked probe.Transport) []match {
 		}
 	}
 	return perServer(out)
+}
+
+// cutOverTCP returns the questions whose connection ended without an answer, or in the middle of
+// it, and that were answered over UDP. Packets that are lost do not end a connection.
+func (d *dnsServer) cutOverTCP() []*probe.Result {
+	return slices.DeleteFunc(d.over(probe.TCP), func(r *probe.Result) bool {
+		return !reason(r, probe.ReasonClosed) || d.question(r.Facts[probe.FactQuestion]) == nil
+	})
 }
 
 // largeLost returns the questions whose answers are lost over UDP where small ones

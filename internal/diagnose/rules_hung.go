@@ -29,18 +29,23 @@ func (v *view) deafToUsers() []match {
 }
 
 // unansweredAt returns the KDC that did not answer a login while it answered every probe,
-// each the first time; nil where none is.
+// each the first time; nil where none is. The machine counts: a login may have found it by another port.
 func (v *view) unansweredAt(l *probe.Result) *kdcAddr {
 	addr, err := netip.ParseAddrPort(l.Facts[probe.FactUnanswered])
 	if err != nil {
 		return nil
 	}
-	lost := func(r *probe.Result) bool { return !answered(r) || lostBefore(r) > 0 }
+	lost := func(r *probe.Result) bool {
+		if !answered(r) {
+			return r.ID.Kind == probe.KDC
+		}
+		return lostBefore(r) > 0 // what is dropped on another port is no loss by chance
+	}
 	if slices.ContainsFunc(v.at[addr.Addr()], lost) {
 		return nil
 	}
 	for _, k := range v.kdcs {
-		if k.addr == addr && k.usable() {
+		if k.addr.Addr() == addr.Addr() && k.usable() {
 			return k
 		}
 	}
