@@ -73,8 +73,9 @@ func ReadGrant(s string) (Grant, error) {
 	}
 	var g Grant
 	for p := range strings.SplitSeq(upper[:on], ",") {
-		p = strings.Join(strings.Fields(p), " ")
-		if p == "" || strings.ContainsFunc(p, func(r rune) bool { return r != ' ' && r != '_' && (r < 'A' || r > 'Z') }) {
+		words := strings.Fields(p)
+		p = strings.Join(words, " ")
+		if p == "" || slices.Contains(words, "ON") || strings.ContainsFunc(p, func(r rune) bool { return r != ' ' && r != '_' && (r < 'A' || r > 'Z') }) {
 			return Grant{}, bad
 		}
 		if p == "ALL" {

@@ -247,7 +247,8 @@ kerbagent_certificate_expiry_timestamp_seconds{database="orders"} 1.9e+09
 kerbagent_password_expiry_timestamp_seconds{user="alice@CORP.EXAMPLE.COM"} 1.85e+09
 kerbagent_ticket_expiry_timestamp_seconds{probe="krb5conf",target="/etc/krb5.conf"} 1.7e+09`)
 
-	m.Track([]probe.Target{writer, alice}) // the address with the older certificate is gone
+	m.Track([]probe.Target{writer, alice, aliceThere}) // the address with the older certificate is gone
+	m.Observe(good(aliceThere))                        // with the ticket of the endpoint's login: nothing is said of the password
 	cached := ran(alice, probe.OK, "", probe.Samples{probe.SampleTicketEnd: 1.75e9})
 	cached.Facts[probe.FactSecretType] = "ccache" // no KDC was asked about the password
 	m.Observe(cached)

@@ -101,7 +101,8 @@ func (m *Metrics) login(p *point, r probe.Result) {
 	switch end, ok := r.Samples[probe.SamplePasswordExpiry]; {
 	case ok:
 		m.gauges[passwordExpiry].WithLabelValues(user).Set(end)
-	case r.Outcome == probe.OK && !cached(r): // the KDC had the occasion to say so: it ends no more
+	case r.Outcome == probe.OK && !cached(r) && p.at[7] == "":
+		// It ends no more: the KDC had the occasion to say so, which it has not where an instance gets the ticket of before.
 		m.gauges[passwordExpiry].DeleteLabelValues(user)
 	}
 }
