@@ -106,6 +106,7 @@ func (c *Client) Reach(ctx context.Context, realms ...string) *Reach {
 	for _, realm := range realms {
 		one := &reached{done: make(chan struct{})}
 		r.realms[realm] = one
+		quiet := *c // now: c may be changed for its own login meanwhile
 		go func() {
 			defer close(one.done)
 			defer func() {
@@ -113,7 +114,6 @@ func (c *Client) Reach(ctx context.Context, realms ...string) *Reach {
 					one.err = panicked(v, StepConnect, realm, netip.AddrPort{})
 				}
 			}()
-			quiet := *c
 			quiet.Observe = func(step Step) { one.steps = append(one.steps, step) }
 			var addrs []netip.AddrPort
 			if addrs, one.err = quiet.locate(ctx, realm); one.err == nil {
