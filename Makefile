@@ -71,7 +71,7 @@ gotest:
 # What needs no lab runs while the lab is installed, and before the lab's own tests: beside them both would be starved of two
 # cores, and a starved server of a test looks like a dead one. The lab's tests mostly wait: half of them have a second lab.
 # Most of the time is waiting for answers: hence more tests at once than a small machine has cores.
-test_go = $(gotest) $(RACE) -p 3 -shuffle=on -parallel 4 -timeout 45m ./...
+test_go = $(gotest) $(RACE) -shuffle=on -parallel 4 -timeout 45m ./...
 
 .PHONY: lint
 # Files with a tag are beside the others, none instead of them: with the tags everything is seen.

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"os"
 	"slices"
-	"strconv"
 	"testing"
 
 	"github.com/kerbagent/kerbagent/internal/diagnose"
@@ -77,25 +76,22 @@ func TestWhatIsPlayedHasARule(t *testing.T) {
 }
 
 func TestHealthyWorldHasNoFinding(t *testing.T) {
-	for i := range 20 {
-		t.Run(strconv.Itoa(i), func(t *testing.T) {
-			t.Parallel()
-			r, exit := rehearse(t)
-			if r.Verdict != "ok" || len(r.Findings) > 0 || exit != 0 {
-				t.Fatalf("exit %d, verdict %s, findings %+v", exit, r.Verdict, r.Findings)
+	for range 10 {
+		r, exit := rehearse(t)
+		if r.Verdict != "ok" || len(r.Findings) > 0 || exit != 0 {
+			t.Fatalf("exit %d, verdict %s, findings %+v", exit, r.Verdict, r.Findings)
+		}
+		users := 0
+		for _, x := range r.Results {
+			if x.Outcome == "failed" {
+				t.Errorf("%s failed: %s", x.Probe, x.Reason)
 			}
-			users := 0
-			for _, x := range r.Results {
-				if x.Outcome == "failed" {
-					t.Errorf("%s failed: %s", x.Probe, x.Reason)
-				}
-				if x.Probe == "login" && x.Evidence["current_user()"] != nil {
-					users++
-				}
+			if x.Probe == "login" && x.Evidence["current_user()"] != nil {
+				users++
 			}
-			if users != 3 {
-				t.Errorf("%d logins say who they are, want 3", users)
-			}
-		})
+		}
+		if users != 3 {
+			t.Errorf("%d logins say who they are, want 3", users)
+		}
 	}
 }

@@ -52,7 +52,7 @@ case ${1:-} in
   dns-srv-stale) check; ./dns.sh bend dc1,dc2 "$(srv add tcp dc9)" "$(srv add udp dc9)" ;;
   dns-srv-stale:dead) check; ./dns.sh bend dc1,dc2 "$(srv add tcp dc9)" "$(srv add udp dc9)" "set=dc9.$zone. 600 IN A ${IP_DC1%.*}.99" ;;
   dns-filtered) check; ./dns.sh bend ns SRV:drop=$zone ;;
-  server-slow) check --probe-timeout=3s; ./dns.sh bend dc1 slow=1200ms ;;
+  server-slow) check --probe-timeout=5s; ./dns.sh bend dc1 slow=1200ms ;;
   names-differ) check; ./dns.sh bend ns "set=dc2.$zone. 600 IN A ${IP_DC2%.*}.99" ;;
   names-differ:hosts) check; ./fault.sh hosts "${IP_DC2%.*}.99" dc2.$zone ;;
 

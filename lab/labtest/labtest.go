@@ -101,7 +101,10 @@ func run(args ...string) (string, error) {
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
 	out, err := cmd.Output()
-	return string(out) + errs.String(), err
+	if err != nil {
+		return string(out) + errs.String(), err
+	}
+	return string(out), nil // what is said beside it is for people: a loaded machine says more
 }
 
 // script finds lab/lab.sh from the package folder that a test runs in.
