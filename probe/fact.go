@@ -96,6 +96,7 @@ const (
 	FactHostOnly      Fact = "host-only"      // "true" where this host resolves the name to this address and the realm's own DNS does not
 	FactUnanswered    Fact = "unanswered-kdc" // the KDC that took a proof, or asked for a ticket, and did not answer
 	FactPassedAt      Fact = "passed-at"      // the addresses of those servers
+	FactFileKDCs      Fact = "krb5conf-kdcs"  // the KDCs that the host's krb5.conf names for the realms on the way: realm, server, its addresses or "-", place
 	FactPassed        Fact = "passed-over"    // what a login went past: servers that were silent, names that were not found
 )
 

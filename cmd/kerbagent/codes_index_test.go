@@ -22,7 +22,7 @@ func symptoms() []symptom {
 			"kdc-tcp-blocked", "kdc-silent", "kdc-hung", "kdc-refused", "kdc-large-messages-lost", "server-down", "host-offline", "host-out-of-resources"}},
 		{"`kinit: Cannot find KDC for realm`", []diagnose.Code{"dns-zone-missing", "dns-filtered", "dns-srv-missing", "realm-not-in-dns", "krb5conf-realm-missing", "krb5conf-missing", "krb5conf-template", "krb5conf-not-krb5conf", "krb5conf-unknown-key", "krb5conf-default-realm", "realm-case", "krb5conf-realm-case"}},
 		{"`kinit` works, the same login of an application does not", []diagnose.Code{"krb5conf-overridden", "krb5conf-readers-differ", "krb5conf-include-ignored", "krb5conf-unparsable",
-			"krb5conf-realm-twice", "ccache-unusable", "krb5conf-rdns", "krb5conf-mapping-missing"}},
+			"krb5conf-realm-twice", "krb5conf-kdcs-differ", "ccache-unusable", "krb5conf-rdns", "krb5conf-mapping-missing"}},
 		{"`kinit` works for a person, and a program on the same host gets `GSSAPI error` or `No credentials cache found`", []diagnose.Code{"app-ccache-missing", "app-ccache-foreign", "app-ccache-expired",
 			"app-ccache-expiring", "app-ccache-unusable", "app-private-tmp", "app-krb5conf-unreadable", "app-krb5conf-other", "app-realm-unmapped", "app-env-stale",
 			"app-keytab-unreadable", "app-keytab-no-entry", "app-keytab-stale"}},

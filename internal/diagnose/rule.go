@@ -85,7 +85,7 @@ func Catalogue() []Rule { return slices.Clone(rules()) }
 var rules = sync.OnceValue(func() []Rule {
 	return slices.Concat(hostRules(), serverRules(), dnsRules(), kdcRules(), clockRules(), kpasswdRules(),
 		databaseRules(), secretRules(), accountRules(), proofRules(), databaseAccountRules(), clusterRules(), serviceRules(), acceptRules(), loginRules(),
-		fileRules(), applicationRules(), awsRules(), lastRules())
+		fileRules(), krb5confKDCRules(), applicationRules(), awsRules(), lastRules())
 })
 
 // Lookup finds a rule by its code.

@@ -12,8 +12,8 @@ import (
 const ticketSoon = time.Hour
 
 // fileRules are about the krb5.conf that programs on this host read, and their
-// tickets. kerbagent's own logins do not read that file, so nothing here is a
-// cause or a consequence of what they saw.
+// tickets. Of that file kerbagent's own logins take the KDCs alone, so but for
+// these (krb5confKDCRules) nothing of it is a cause or a consequence of what they saw.
 func fileRules() []Rule {
 	return append(append(krb5confRules(), krb5confValueRules()...), Rule{
 		Code: "ccache-unusable", Severity: Warning,

@@ -104,7 +104,7 @@ const (
 func lastRules() []Rule {
 	var all []Code
 	for _, g := range [][]Rule{hostRules(), dnsRules(), serverRules(), kdcRules(), clockRules(), kpasswdRules(), databaseRules(),
-		secretRules(), accountRules(), proofRules(), databaseAccountRules(), clusterRules(), serviceRules(), acceptRules(), loginRules(), fileRules(), applicationRules()} {
+		secretRules(), accountRules(), proofRules(), databaseAccountRules(), clusterRules(), serviceRules(), acceptRules(), loginRules(), fileRules(), krb5confKDCRules(), applicationRules()} {
 		for _, r := range g {
 			all = append(all, r.Code)
 		}

@@ -17,6 +17,7 @@ import (
 	"github.com/kerbagent/kerbagent/internal/host"
 	"github.com/kerbagent/kerbagent/krb5/conf/reader"
 	"github.com/kerbagent/kerbagent/probe/dns"
+	"github.com/kerbagent/kerbagent/probe/login"
 )
 
 // Names is what kerbagent knows otherwise: by its configuration and the realms' own DNS servers.
@@ -52,6 +53,7 @@ type found struct {
 	udpFirst bool                    // small requests go over UDP first
 	wait     time.Duration
 	hosts    map[netip.AddrPort]string // whose each KDC's address is
+	written  []login.Written           // the KDCs that krb5.conf names
 	passed   []string
 	passedAt []netip.AddrPort // the servers among them
 	noTCP    error            // a program finds KDCs for datagrams alone
@@ -237,6 +239,7 @@ func (p *Programs) findKDCs(ctx context.Context, f *found, realm string) time.Du
 	for _, k := range entry.KDCs {
 		if k.Err == nil && !strings.HasPrefix(k.Transport, "http") {
 			servers = append(servers, dns.Service{Host: k.Host, Port: uint16(k.Port)})
+			f.written = append(f.written, login.Written{Host: k.Host, Port: uint16(k.Port), Place: k.From.String()})
 		}
 	}
 	rooted := ""
@@ -286,7 +289,13 @@ func (p *Programs) resolveAll(ctx context.Context, f *found, servers []dns.Servi
 			ttl = min(ttl, a.TTL)
 		}
 		for _, addr := range a.Addrs {
-			if len(f.addrs) < most && (p.Usable == nil || p.Usable(addr)) {
+			if p.Usable != nil && !p.Usable(addr) {
+				continue
+			}
+			if len(f.written) > 0 {
+				f.written[i].Addrs = append(f.written[i].Addrs, addr)
+			}
+			if len(f.addrs) < most {
 				f.addrs = append(f.addrs, netip.AddrPortFrom(addr, servers[i].Port))
 				f.hosts[f.addrs[len(f.addrs)-1]] = servers[i].Host
 			}

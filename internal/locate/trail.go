@@ -14,7 +14,7 @@ import (
 func (p *Programs) Trail(name string, realms []string, kdc netip.AddrPort, told func(netip.AddrPort) bool) login.Trail {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	t := login.Trail{NoTCP: map[string]error{}}
+	t := login.Trail{NoTCP: map[string]error{}, Written: map[string][]login.Written{}}
 	last := func(key string) *found {
 		f := p.found[key]
 		if f != nil && f.until.IsZero() { // another login is looking it up anew
@@ -37,6 +37,9 @@ func (p *Programs) Trail(name string, realms []string, kdc netip.AddrPort, told 
 		add(f, realm)
 		if f == nil {
 			continue
+		}
+		if len(f.written) > 0 {
+			t.Written[realm] = f.written
 		}
 		if f.noTCP != nil {
 			t.NoTCP[realm] = f.noTCP

@@ -81,42 +81,6 @@ type Probe struct {
 	IsInstance  func(id string) bool
 }
 
-// Trail is how a program on this host finds the servers that a login went to.
-type Trail struct {
-	Wait      time.Duration    // that a program spends on what it passes over
-	Passed    []string         // what that is, in words
-	At        []netip.AddrPort // the servers among it
-	Lack      error            // a program does not find a server that the login found otherwise
-	LackRealm string           // whose KDCs those are; empty: the database
-	NoTCP     map[string]error // realms of which a program knows KDCs for datagrams alone
-}
-
-// datagram is the longest reply that a KDC sends over UDP: Samba's limit. Active Directory's
-// is 1,465 bytes; tickets with a PAC are longer than either.
-const datagram = 1400
-
-// withoutTCP sets what a program lacks of the realms on the way, whose replies were so long.
-func (t *Trail) withoutTCP(realms []string, largest map[string]int) {
-	for _, realm := range realms {
-		if t.Lack == nil && t.NoTCP[realm] != nil && largest[realm] > datagram {
-			t.Lack, t.LackRealm = t.NoTCP[realm], realm
-		}
-	}
-}
-
-// comesFirst reports whether a program ends at what it does not find before it comes to
-// what the login ended with.
-func (t Trail) comesFirst(home string, res probe.Result) bool {
-	at, stage := res.Facts[probe.FactFailedAt], res.Facts[probe.FactDBStage]
-	switch {
-	case res.Outcome == probe.OK, t.LackRealm == home:
-		return true
-	case t.LackRealm == "":
-		return at == probe.AtDatabase || at == probe.AtTGS
-	}
-	return at == probe.AtDatabase && (stage == StageToken || stage == StageQuery) || at == probe.AtTGS && res.Facts[probe.FactFailedRealm] == t.LackRealm
-}
-
 // ID is login and user@REALM@database, and the instance.
 func (p Probe) ID() probe.ID {
 	return probe.ID{Kind: probe.Login, Target: p.User.String() + "@" + p.Database, Variant: p.Instance}
@@ -169,6 +133,9 @@ func (p Probe) Run(ctx context.Context) probe.Result {
 	t.withoutTCP(realms, a.largest)
 	if passed := append(a.passed, t.Passed...); len(passed) > 0 {
 		res.Facts[probe.FactPassed] = strings.Join(passed, "; ")
+	}
+	if written := t.written(realms); written != "" {
+		res.Facts[probe.FactFileKDCs] = written
 	}
 	var at []string
 	for _, s := range append(a.passedAt, t.At...) {
