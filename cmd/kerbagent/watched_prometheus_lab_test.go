@@ -26,9 +26,12 @@ import (
 	"github.com/kerbagent/kerbagent/lab/labtest"
 )
 
-// watched is a daemon in the lab, and a Prometheus that scrapes it with our rules loaded.
+// watched is a daemon in the lab, and a Prometheus that scrapes it with our rules loaded
+// and takes native histograms; classic is one that does not.
 type watched struct {
 	*prometheus
+	classic *prometheus
+
 	d     *daemonProcess
 	dir   string
 	spans map[string]span
@@ -88,8 +91,9 @@ func newWatched(t *testing.T) *watched {
 	t.Cleanup(func() { os.RemoveAll(filepath.Dir(audit.DefaultReport)) })
 	w.configure("")
 	w.krb5conf("apply")
-	w.d = startDaemon(t, filepath.Join(w.dir, "kerbagent.yaml"), filepath.Join(w.dir, "state"))
-	w.prometheus = startPrometheus(t, w.d, rules)
+	w.d = startDaemon(t, filepath.Join(w.dir, "kerbagent.yaml"), filepath.Join(w.dir, "state"), "--metrics-classic")
+	w.classic = startPrometheus(t, w.d, rules)
+	w.prometheus = startPrometheus(t, w.d, rules, "--enable-feature=native-histograms")
 	t.Cleanup(func() {
 		if t.Failed() { // what it waited for in vain
 			for _, query := range []string{"kerbagent_finding > 0", "kerbagent_probe_success == 0", "kerbagent_login_success == 0", "ALERTS"} {
@@ -166,6 +170,13 @@ func (w *watched) during(name string, begin func(), come []string, end func()) {
 type point struct {
 	at    time.Time
 	value float64
+}
+
+// byClassic is w with the Prometheus that does not take native histograms.
+func (w *watched) byClassic() *watched {
+	other := *w
+	other.prometheus = w.classic
+	return &other
 }
 
 // points are those of all series that a query returns over a time, second by second; NaN is none.

@@ -76,6 +76,51 @@ func TestFormats(t *testing.T) {
 	}
 }
 
+// Prometheus that takes native histograms gets them of the lean level too, beside one that
+// does not: a page that was made for one is not served to the other. The headers are what
+// Prometheus 2.42 and 3.5 sent.
+func TestNativeHistogramsBesideText(t *testing.T) {
+	m := New(Options{Version: "test", Lean: true})
+	inUse(m)
+	server := httptest.NewServer(m.Handler())
+	defer server.Close()
+	const text = "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
+	for name, native := range map[string]string{
+		"2.42": "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited," + text,
+		"3.5": "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;escaping=allow-utf-8;q=0.6," +
+			"application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4," +
+			"text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1",
+	} {
+		for range 2 { // the second page is a kept one
+			if resp, _ := get(t, server.URL, text); !strings.HasPrefix(resp.Header.Get("Content-Type"), "application/openmetrics-text") {
+				t.Errorf("%s: text is %s", name, resp.Header.Get("Content-Type"))
+			}
+			resp, body := get(t, server.URL, native)
+			if n := nativeOf(t, probeDuration, expfmt.NewDecoder(body, expfmt.ResponseFormat(resp.Header))); n == 0 {
+				t.Errorf("%s: no native histogram in %s", name, resp.Header.Get("Content-Type"))
+			}
+		}
+	}
+}
+
+// nativeOf counts the native histograms of a name.
+func nativeOf(t *testing.T, name string, d expfmt.Decoder) (n int) {
+	t.Helper()
+	for {
+		var f dto.MetricFamily
+		if err := d.Decode(&f); err == io.EOF {
+			return n
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		for _, one := range f.Metric {
+			if f.GetName() == name && one.Histogram.GetSampleCount() > 0 && len(one.Histogram.GetPositiveSpan()) > 0 {
+				n++
+			}
+		}
+	}
+}
+
 // large is a plan of n hosts, as if each were asked over two transports.
 func large(n int) []probe.Target {
 	var targets []probe.Target
