@@ -68,7 +68,7 @@ func parseAWSID(prefix string, least, most int) func(string) (string, error) {
 // parseAWSName reads what AWS calls a thing: a name, or an ARN.
 func parseAWSName(s string) (string, error) {
 	if s == "" || len(s) > 512 || strings.Trim(s, awsNameRunes+":/_") != "" {
-		return "", fmt.Errorf("%q is not a name that AWS gives", s)
+		return "", fmt.Errorf("%q is not a valid AWS name", s)
 	}
 	return s, nil
 }

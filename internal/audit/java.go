@@ -75,7 +75,7 @@ func (c *inspection) judgeJava(r reader.Reader) {
 	}
 	if weak := !slices.ContainsFunc(c.reading.TicketETypes.IDs, strong); weak || c.reading.TicketETypes.Err != nil {
 		c.add(Issue{Code: "app-java-etypes", Severity: Error, Place: c.reading.TicketETypes.From.String(),
-			Cause: fmt.Sprintf("Of the encryption types that the file lists (%q) Java has none left that a directory gives.",
+			Cause: fmt.Sprintf("The file lists the encryption types %q. Java supports none of them that a directory issues tickets with.",
 				c.reading.TicketETypes.Text),
 			Fix: "remove default_tkt_enctypes, default_tgs_enctypes and permitted_enctypes from the file"})
 	}

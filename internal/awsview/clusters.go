@@ -102,7 +102,7 @@ func (r *reading) readEvents(ctx context.Context, c *Cluster) {
 // find looks for the cluster that a database's name leads to.
 func (r *reading) find(ctx context.Context, db config.Database) *types.DBCluster {
 	name, _, ok := db.RDSName()
-	unknown := "the cluster of the database " + db.Name + " is not known: " + db.Host + " is no name that RDS gives to one"
+	unknown := "the cluster of the database " + db.Name + " is not known: " + db.Host + " does not have the form of a cluster's name at RDS"
 	switch {
 	case !ok:
 		r.view.note(unknown)

@@ -257,9 +257,9 @@ func TestASlowAWS(t *testing.T) {
 // account's is not taken for the database's.
 func TestClustersThatAreNotKnown(t *testing.T) {
 	for name, c := range map[string]struct{ endpoint, more, want string }{
-		"a name of one's own": {"db.example.com", "aws: {region: us-east-1}\n", "is no name that RDS gives"},
+		"a name of one's own": {"db.example.com", "aws: {region: us-east-1}\n", "does not have the form of a cluster's name"},
 		"no Region":           {"db.example.com", "", "no AWS Region is known"},
-		"a proxy":             {"p.proxy-abc123def456.us-east-1.rds.amazonaws.com", "", "is no name that RDS gives"},
+		"a proxy":             {"p.proxy-abc123def456.us-east-1.rds.amazonaws.com", "", "does not have the form of a cluster's name"},
 		"another account":     {"orders.cluster-zzz999zzz999.us-east-1.rds.amazonaws.com", "", "these credentials are of another account"},
 		"no such cluster":     {"none.cluster-abc123def456.us-east-1.rds.amazonaws.com", "", "does not list the cluster none"},
 		"no such instance":    {"none.abc123def456.us-east-1.rds.amazonaws.com", "", "lists no instance none"},

@@ -70,7 +70,7 @@ func (s *rotateStep) look(ctx context.Context) (view, error) {
 	version := s.state.Made[rotation(s.principal())]
 	if s.ended {
 		v.is = "the password of " + s.user + " is a new one, and " + s.secret.String() + " has it"
-		v.notes = []string{"whoever still holds the old password tries it once and is refused: hand out the new one now (a daemon with a " +
+		v.notes = []string{"a program that still has the old password tries it once and is refused: distribute the new one now (a daemon with a " +
 			"credential is restarted)"}
 		return v, nil
 	}

@@ -117,7 +117,7 @@ func (s *usersStep) ends(a Account) []string {
 	if left <= 0 {
 		when = "it has expired"
 	}
-	return []string{fmt.Sprintf("the password of %s expires on %s (%s): kerbagent bootstrap rotate %s gives it a new one", plain(a.Name),
+	return []string{fmt.Sprintf("the password of %s expires on %s (%s): kerbagent bootstrap rotate %s sets a new one", plain(a.Name),
 		a.Expires.Format("2006-01-02"), when, plain(a.Name))}
 }
 
@@ -140,7 +140,7 @@ func (s *usersStep) changes(ctx context.Context, u config.BootstrapUser, a Accou
 		return nil, nil
 	case there && !a.Disabled:
 		return nil, advise("have its password changed, or leave it out of bootstrap.users",
-			"the user %s must change its password at the next logon: it is somebody's, and kerbagent gives it no other", u.Name)
+			"the user %s must change its password at the next logon: the account belongs to a person, and kerbagent does not set its password", u.Name)
 	case there && a.HasPassword && given.After(enabled): // ended between the two
 		return []change{{what: "enable " + u.Name, act: func(ctx context.Context) error { return s.enable(ctx, u) }}}, nil
 	case there && a.HasPassword:

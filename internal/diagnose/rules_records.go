@@ -103,7 +103,7 @@ func dnsDisagree(v *view) []match {
 			continue
 		}
 		if n := len(saw); n > 2 {
-			saw = append(saw[:2], count(n-2)+" more questions likewise")
+			saw = append(saw[:2], count(n-2)+" more questions with the same answer")
 		}
 		var lost []*probe.Result
 		if know, _, _ := v.realmServers(realm); len(know) == 0 || slices.ContainsFunc(affects, hostLacks) {

@@ -219,7 +219,7 @@ func namesOf(r *reader.Reading) (string, conf.Pos) {
 	case r.RDNS.Value:
 		return "a host's name is the one of its address's PTR record", r.RDNS.From
 	}
-	return "a host's name is the one that DNS gives for it", host.From
+	return "a host's name is the one that DNS returns for it", host.From
 }
 
 func typesOf(e reader.ETypes) string {

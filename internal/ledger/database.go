@@ -305,7 +305,7 @@ func (d *Database) flights(s *store, except string) (dead, live []inFlight, err 
 		stamp, _, _ := strings.Cut(strings.TrimPrefix(rest, d.file+"-"), "-")
 		nanos, err := strconv.ParseInt(stamp, 10, 64)
 		if err != nil {
-			return nil, nil, &CorruptError{File: s.path(n), Err: errors.New("not a name that kerbagent gives")}
+			return nil, nil, &CorruptError{File: s.path(n), Err: errors.New("not a name that kerbagent makes")}
 		}
 		f := inFlight{n, time.Unix(0, nanos)}
 		held, err := s.held(n)

@@ -122,7 +122,7 @@ func (l *linter) canonicalization() {
 		i.At = conf.Pos{File: l.in.Path}
 	}
 	if host.Value == "fallback" {
-		i.Cause = "Where the KDC does not know a host as it is named, MIT asks again for the name that DNS gives."
+		i.Cause = "Where the KDC does not know a host by the name that the program uses, MIT asks again for the name that DNS returns."
 	}
 	l.add(i)
 }

@@ -50,7 +50,7 @@ func (e *PasswordError) Error() string {
 	what := "refused"
 	switch e.Result {
 	case PasswordMalformed:
-		what = "request not understood"
+		what = "the server did not understand the request"
 	case PasswordHardError:
 		what = "server failed"
 	case PasswordAuthError:

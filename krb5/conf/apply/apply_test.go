@@ -244,7 +244,7 @@ func TestApplyRefuses(t *testing.T) {
 			more := filepath.Join(filepath.Dir(r.Path), "more")
 			write(t, more, "[domain_realm]\n    .rds.amazonaws.com = B.TEST\n")
 			write(t, r.Path, "include "+more+"\n[libdefaults]\n")
-		}, "the file gives B.TEST", nil},
+		}, "the file maps it to B.TEST", nil},
 		{"snippet that nobody includes", func(t *testing.T, r *Request) {
 			r.Style, r.Main = site.Snippet, filepath.Join(filepath.Dir(r.Path), "main")
 			write(t, r.Main, "[libdefaults]\n")

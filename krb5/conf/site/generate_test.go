@@ -209,11 +209,11 @@ func TestCovers(t *testing.T) {
 	}
 	for name, c := range map[string]struct{ text, want string }{
 		"as generated":     {text, ""},
-		"mapping dropped":  {strings.Replace(text, ".rds.amazonaws.com = ", ".rds.example = ", 1), "database " + rdsUS + ": its realm is CORP.EXAMPLE.COM, the file gives none, so the KDC of the user's own realm is asked"},
+		"mapping dropped":  {strings.Replace(text, ".rds.amazonaws.com = ", ".rds.example = ", 1), "database " + rdsUS + ": its realm is CORP.EXAMPLE.COM, but the file maps it to none, so the KDC of the user's own realm is asked"},
 		"realm dropped":    {strings.NewReplacer("ONPREM.LOCAL = {", "OTHER.LOCAL = {", "dns_lookup_kdc = true", "dns_lookup_kdc = false").Replace(text), "realm ONPREM.LOCAL: it has no entry, and DNS is not asked"},
 		"KDC spoilt":       {strings.Replace(text, "kdc = 192.0.2.53", "kdc = 192.0.2.53:x", 1), "realm ONPREM.LOCAL: the entry cannot be used: not a host that this library takes"},
 		"does not parse":   {text + "}\n", `/etc/krb5.conf:36:1: } without {: "}"`},
-		"mapped elsewhere": {strings.Replace(text, ".rds.amazonaws.com = CORP.EXAMPLE.COM", ".rds.amazonaws.com = ONPREM.LOCAL", 1), "database " + rdsUS + ": its realm is CORP.EXAMPLE.COM, the file gives ONPREM.LOCAL (/etc/krb5.conf:35:5)"},
+		"mapped elsewhere": {strings.Replace(text, ".rds.amazonaws.com = CORP.EXAMPLE.COM", ".rds.amazonaws.com = ONPREM.LOCAL", 1), "database " + rdsUS + ": its realm is CORP.EXAMPLE.COM, but the file maps it to ONPREM.LOCAL (/etc/krb5.conf:35:5)"},
 	} {
 		err := s.Covers(conf.Load(conf.Texts{Files: map[string]string{generatedPath: c.text}}, generatedPath))
 		got := ""

@@ -225,7 +225,7 @@ func (s *Site) Covers(set *conf.Set) error {
 	}
 	for _, d := range s.Databases {
 		if got := r.HostRealm(d.LookupName()); !s.Acceptable(got, d) {
-			errs = append(errs, fmt.Errorf("database %s: its realm is %s, the file gives %s", d.Host, d.Realm, got.Describe()))
+			errs = append(errs, fmt.Errorf("database %s: its realm is %s, but the file maps it to %s", d.Host, d.Realm, got.Describe()))
 		}
 	}
 	return errors.Join(errs...)
