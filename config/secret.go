@@ -149,7 +149,7 @@ func (s SecretRef) Read() ([]byte, error) {
 		return nil, &SecretError{Ref: s, Problem: SecretMissing, Err: err}
 	}
 	if errors.Is(err, syscall.ENXIO) { // a socket
-		return nil, &SecretError{Ref: s, Problem: SecretNotRegular}
+		return nil, &SecretError{Ref: s, Problem: SecretNotRegular, Err: errors.New("it is a socket")}
 	}
 	if err != nil {
 		return nil, &SecretError{Ref: s, Problem: SecretUnreadable, Err: err}
@@ -160,7 +160,7 @@ func (s SecretRef) Read() ([]byte, error) {
 		return nil, &SecretError{Ref: s, Problem: SecretUnreadable, Err: err}
 	}
 	if !info.Mode().IsRegular() {
-		return nil, &SecretError{Ref: s, Problem: SecretNotRegular}
+		return nil, &SecretError{Ref: s, Problem: SecretNotRegular, Err: fmt.Errorf("it is %s", fileKind(info.Mode()))}
 	}
 	b, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
 	switch {
@@ -172,6 +172,17 @@ func (s SecretRef) Read() ([]byte, error) {
 		return nil, &SecretError{Ref: s, Problem: SecretEmpty}
 	}
 	return b, nil
+}
+
+// fileKind returns what stands in the place of a regular file.
+func fileKind(m fs.FileMode) string {
+	switch {
+	case m.IsDir():
+		return "a directory"
+	case m&fs.ModeNamedPipe != 0:
+		return "a named pipe"
+	}
+	return "a device"
 }
 
 // Password returns the secret byte for byte, and a *SecretError where it cannot

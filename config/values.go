@@ -50,12 +50,25 @@ func parseHostPort(s string, port uint16) (HostPort, error) {
 		port = uint16(n)
 	}
 	if a, err := netip.ParseAddr(host); err == nil {
+		if before, last, ok := splitPort(s); ok {
+			return HostPort{}, fmt.Errorf("%q can be an IPv6 address, or one with a port; write [%s]:%s if %s is the port, or [%s] if it is part of the address", s, before, last, last, s)
+		}
 		return HostPort{a.String(), port}, nil
 	}
 	if err := checkHost(host); err != nil {
 		return HostPort{}, err
 	}
 	return HostPort{strings.ToLower(host), port}, nil
+}
+
+// splitPort splits an IPv6 address without brackets whose last group looks like a
+// port of this ladder: the person probably forgot the brackets.
+func splitPort(s string) (before, last string, ok bool) {
+	if i := strings.LastIndexByte(s, ':'); i > 0 && s[0] != '[' {
+		before, last = s[:i], s[i+1:]
+	}
+	a, err := netip.ParseAddr(before)
+	return before, last, err == nil && a.Is6() && slices.Contains([]string{"53", "88", "464", "3306"}, last)
 }
 
 // How a login finds its servers: values of its key "as".

@@ -11,7 +11,10 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
+
+	"github.com/kerbagent/kerbagent/config"
 )
 
 // exitUsage is for what could not start: usage, configuration, internal.
@@ -67,7 +70,7 @@ Try it without any server:  kerbagent rehearse`,
 		if strings.Contains(err.Error(), "missing unit in duration") {
 			return fmt.Errorf("%w: write the unit behind the number, for example 30s or 5m", err)
 		}
-		return fmt.Errorf("%w; see %s --help", err, c.CommandPath())
+		return misspeltFlag(c, err)
 	})
 	root.AddCommand(newCheck(s), newRun(s), newRehearse(s), newExplain(s), newTrace(s), newAudit(s), newKrb5Conf(s), newDashboards(s),
 		newConfig(s), newBundle(s), newBootstrap(s), newVersion(s), newMan())
@@ -87,10 +90,9 @@ func unknownCommand(root *cobra.Command, args []string) error {
 		}
 		i := slices.IndexFunc(c.Commands(), func(sub *cobra.Command) bool { return sub.Name() == arg || sub.HasAlias(arg) })
 		if i < 0 {
-			c.SuggestionsMinimumDistance = 2
 			message := fmt.Sprintf("unknown command %q for %q", arg, c.CommandPath())
-			if near := c.SuggestionsFor(arg); len(near) > 0 {
-				return fmt.Errorf("%s; did you mean %q?", message, near[0])
+			if near := nearestCommand(c, arg); near != "" {
+				return fmt.Errorf("%s; did you mean %q?", message, near)
 			}
 			return fmt.Errorf("%s; see %s --help", message, c.CommandPath())
 		}
@@ -99,6 +101,44 @@ func unknownCommand(root *cobra.Command, args []string) error {
 		}
 	}
 	return nil
+}
+
+// nearestCommand returns the subcommand that was probably meant: one within two
+// slips, else one that sounds alike (cheque, check), which may be three slips away.
+func nearestCommand(c *cobra.Command, arg string) string {
+	var names []string
+	for _, sub := range c.Commands() {
+		if sub.IsAvailableCommand() {
+			names = append(names, sub.Name())
+		}
+	}
+	if near := config.Nearest(arg, names); near != "" {
+		return near
+	}
+	c.SuggestionsMinimumDistance = 3
+	for _, near := range c.SuggestionsFor(arg) {
+		if len(near) >= 5 && len(arg) >= 3 && strings.HasPrefix(strings.ToLower(arg), near[:3]) {
+			return near
+		}
+	}
+	return ""
+}
+
+// misspeltFlag names the flag that was probably meant.
+func misspeltFlag(c *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	if errors.As(err, &unknown) && len(unknown.GetSpecifiedName()) > 2 {
+		var names []string
+		c.Flags().VisitAll(func(f *pflag.Flag) {
+			if !f.Hidden {
+				names = append(names, f.Name)
+			}
+		})
+		if near := config.Nearest(unknown.GetSpecifiedName(), names); near != "" {
+			return fmt.Errorf("%w; did you mean --%s?", err, near)
+		}
+	}
+	return fmt.Errorf("%w; see %s --help", err, c.CommandPath())
 }
 
 // enumerated completes a flag that takes one of a few words.
