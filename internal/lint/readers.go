@@ -183,7 +183,7 @@ func (l *linter) wordDifferences() {
 			name string
 			set  reader.Setting[bool]
 		}{
-			{"dns_lookup_kdc", r.DNSLookupKDC}, {"dns_lookup_realm", r.DNSLookupRealm}, {"rdns", r.RDNS},
+			{"dns_lookup_kdc", r.DNSLookupKDC}, {"dns_lookup_realm", r.DNSLookupRealm}, {"dns_uri_lookup", r.DNSLookupURI}, {"rdns", r.RDNS},
 			{"canonicalize", r.Canonicalize},
 			{"dns_canonicalize_hostname", reader.Setting[bool]{Value: r.CanonicalizeHost.Value == "true", From: r.CanonicalizeHost.From, Text: r.CanonicalizeHost.Text, Err: r.CanonicalizeHost.Err}},
 		} {

@@ -244,13 +244,11 @@ func (p *Programs) findKDCs(ctx context.Context, f *found, realm string) time.Du
 	}
 	rooted := ""
 	if len(servers) == 0 {
-		// libkrb5 asks for the names of SRV records with the dot of the root, which no line of /etc/hosts has.
-		rooted = "."
 		if why := file.CannotFind(realm); why != "" {
 			f.lack = errors.New("krb5.conf: " + why)
 			return shortest
 		}
-		servers, ttl, f.lack = p.services(ctx, f, realm)
+		servers, rooted, ttl, f.lack = p.services(ctx, f, realm)
 	}
 	return min(ttl, p.resolveAll(ctx, f, servers, rooted))
 }

@@ -13,62 +13,100 @@ import (
 	"github.com/kerbagent/kerbagent/probe/dns"
 )
 
-// services asks for the realm's SRV records, for UDP and then for TCP (libkrb5's locate_kdc.c).
-func (p *Programs) services(ctx context.Context, f *found, realm string) ([]dns.Service, time.Duration, error) {
+// published is what a realm's records in DNS say.
+type published struct {
+	services []dns.Service
+	glue     map[string][]netip.Addr
+	answer   host.Answer
+}
+
+// lateURI is how long URI records may come after SRV records. libkrb5 waits for them as
+// long as for any answer, since it asks for them first.
+const lateURI = time.Second
+
+// services asks for the realm's URI records, and for its SRV records for UDP and TCP. libkrb5 (since 1.15) asks for
+// SRV records only where there is no URI record that it can use (locate_kdc.c); here they are asked for side by
+// side. rooted is how it ends the names: those of SRV records with the dot of the root, which no line
+// of /etc/hosts has, and those of URI records as they stand there.
+func (p *Programs) services(ctx context.Context, f *found, realm string) (servers []dns.Service, rooted string, ttl time.Duration, err error) {
 	r, err := p.Host()
 	if err != nil {
-		return nil, 0, err
+		return nil, "", 0, err
 	}
-	f.glue = map[string][]netip.Addr{}
-	var out []dns.Service
-	var answers [2]host.Answer
-	var services [2][]dns.Service
-	var glue [2]map[string][]netip.Addr
+	uris := make(chan published, 1)
+	asking, stop := context.WithCancel(ctx)
+	defer stop()
+	if p.Krb5().DNSLookupURI.Value {
+		go func() { uris <- ask(func() published { return of(r.URIs(asking, "_kerberos."+realm)) }) }()
+	} else {
+		uris <- published{}
+	}
+	var srv [2]published
 	var wg sync.WaitGroup
 	for i, proto := range []string{"_udp", "_tcp"} {
-		wg.Go(func() {
-			defer spoils(&answers[i])
-			services[i], glue[i], answers[i] = r.Services(ctx, "_kerberos."+proto+"."+realm)
-		})
+		wg.Go(func() { srv[i] = ask(func() published { return of(r.Services(ctx, "_kerberos."+proto+"."+realm)) }) })
 	}
 	wg.Wait()
-	ttl := longest
-	for i, a := range answers {
-		f.note(a)
-		if a.Err == nil {
-			ttl = min(ttl, a.TTL)
+	if len(usable(srv[:]...)) > 0 {
+		late := time.AfterFunc(lateURI, stop)
+		defer late.Stop()
+	}
+	uri := <-uris
+	f.note(uri.answer)
+	f.glue = map[string][]netip.Addr{}
+	servers, rooted, ttl = usable(uri), "", uri.answer.TTL
+	from := []published{uri}
+	if len(servers) == 0 {
+		servers, rooted, ttl, from = usable(srv[:]...), ".", longest, srv[:]
+	}
+	for _, s := range from {
+		maps.Copy(f.glue, s.glue)
+		if rooted == "" {
+			continue
 		}
-		maps.Copy(f.glue, glue[i])
-		for _, s := range services[i] {
+		f.note(s.answer)
+		if s.answer.Err == nil {
+			ttl = min(ttl, s.answer.TTL)
+		}
+	}
+	if len(servers) == 0 {
+		return nil, "", 0, srv[0].answer.Err
+	}
+	overTCP := slices.ContainsFunc(servers, func(s dns.Service) bool { return s.Transport == "tcp" })
+	if tcp := srv[1]; !overTCP && len(usable(tcp)) == 0 {
+		// libkrb5 takes KDCs for TCP from these records alone, and ends where an answer fits no datagram (sendto_kdc.c).
+		f.noTCP = fmt.Errorf("there is no SRV record _kerberos._tcp.%s, without which libkrb5 has no KDC to ask over TCP", realm)
+		if tcp.answer.Err != nil {
+			f.noTCP = fmt.Errorf("%w: %w", f.noTCP, tcp.answer.Err)
+		}
+	}
+	const most = 64
+	return servers[:min(len(servers), most)], rooted, ttl, nil
+}
+
+func of(services []dns.Service, glue map[string][]netip.Addr, a host.Answer) published {
+	return published{services, glue, a}
+}
+
+// ask asks for records. A bug there costs these records alone.
+func ask(do func() published) (p published) {
+	defer spoils(&p.answer)
+	return do()
+}
+
+// usable returns the servers that records name, each once.
+func usable(records ...published) (out []dns.Service) {
+	for _, p := range records {
+		for _, s := range p.services {
 			same := func(o dns.Service) bool { return o.Host == s.Host && o.Port == s.Port }
-			if s.Usable() && !slices.ContainsFunc(out, same) {
+			switch i := slices.IndexFunc(out, same); {
+			case !s.Usable():
+			case i < 0:
 				out = append(out, s)
+			case s.Transport == "tcp":
+				out[i].Transport = s.Transport // of both, that decides
 			}
 		}
 	}
-	if len(out) > 0 && !slices.ContainsFunc(services[1], dns.Service.Usable) {
-		// libkrb5 takes KDCs for TCP from these records alone, and ends where an answer fits no datagram (sendto_kdc.c).
-		f.noTCP = fmt.Errorf("there is no SRV record _kerberos._tcp.%s, without which libkrb5 has no KDC to ask over TCP", realm)
-		if answers[1].Err != nil {
-			f.noTCP = fmt.Errorf("%w: %w", f.noTCP, answers[1].Err)
-		}
-	}
-	if len(out) == 0 { // libkrb5 asks for URI records first (MIT Kerberos 1.15); who publishes both publishes the same
-		uris, more, a := uris(ctx, r, realm)
-		f.note(a)
-		maps.Copy(f.glue, more)
-		ttl = min(ttl, a.TTL)
-		out = slices.DeleteFunc(uris, func(s dns.Service) bool { return !s.Usable() })
-	}
-	if len(out) == 0 {
-		return nil, 0, answers[0].Err
-	}
-	const most = 64
-	return out[:min(len(out), most)], ttl, nil
-}
-
-// uris asks for a realm's URI records. A bug there costs these records alone.
-func uris(ctx context.Context, r *host.Resolver, realm string) (found []dns.Service, glue map[string][]netip.Addr, a host.Answer) {
-	defer spoils(&a)
-	return r.URIs(ctx, "_kerberos."+realm)
+	return out
 }

@@ -4,8 +4,10 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -19,39 +21,136 @@ func (s toOne) DialContext(ctx context.Context, network, _ string) (net.Conn, er
 	return new(net.Dialer).DialContext(ctx, network, string(s))
 }
 
+// withRecords is a host whose name server has these records. A line "servfail NAME" or "drop NAME TYPE" is how it answers otherwise.
+func withRecords(t *testing.T, files map[string]string, records ...string) *Programs {
+	t.Helper()
+	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rrs []dns.RR
+	odd := map[string]bool{}
+	for _, text := range records {
+		if f := strings.Fields(text); f[0] == "servfail" || f[0] == "drop" {
+			odd[strings.ToLower(text)] = true
+			continue
+		}
+		rr, err := dns.NewRR(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rrs = append(rrs, rr)
+	}
+	s := &dns.Server{PacketConn: pc, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, r *dns.Msg) {
+		q := r.Question[0]
+		name := strings.ToLower(q.Name)
+		m := new(dns.Msg).SetReply(r)
+		m.Rcode, m.RecursionAvailable = dns.RcodeNameError, true
+		for _, rr := range rrs {
+			if strings.EqualFold(rr.Header().Name, name) {
+				m.Rcode = dns.RcodeSuccess
+				if rr.Header().Rrtype == q.Qtype {
+					m.Answer = append(m.Answer, rr)
+				}
+			}
+			if srv, is := rr.(*dns.SRV); is && q.Qtype == dns.TypeSRV && strings.EqualFold(srv.Hdr.Name, name) {
+				for _, glue := range rrs {
+					if strings.EqualFold(glue.Header().Name, srv.Target) {
+						m.Extra = append(m.Extra, glue)
+					}
+				}
+			}
+		}
+		switch {
+		case odd["drop "+name+" "+strings.ToLower(dns.TypeToString[q.Qtype])]:
+			return
+		case odd["servfail "+name]:
+			m.Rcode, m.Answer = dns.RcodeServerFailure, nil
+		}
+		_ = w.WriteMsg(m)
+	})}
+	go func() { _ = s.ActivateAndServe() }()
+	t.Cleanup(func() { _ = s.Shutdown() })
+	p := programs(t, names(files), elsewhere{})
+	p.Host = func() (*host.Resolver, error) { return host.Read(p.Root, toOne(pc.LocalAddr().String())) }
+	return p
+}
+
+const (
+	udpRecord = "_kerberos._udp.corp.test. 60 IN SRV 0 100 88 dc1.corp.test."
+	tcpRecord = "_kerberos._tcp.corp.test. 60 IN SRV 0 100 88 dc1.corp.test."
+	atDC1     = "dc1.corp.test. 60 IN A 127.0.0.99"
+	atDC9     = "dc9.corp.test. 60 IN A 127.0.0.98"
+)
+
 // libkrb5 takes KDCs for TCP from _kerberos._tcp alone: seen with kinit 1.20, "Cannot find KDC for realm" once
 // the KDC has said that its answer fits no datagram. And it asks for the names in these records with the dot of the
 // root, which glibc finds in no hosts file: seen with kinit 1.20 and glibc 2.36.
 func TestKDCsOfRecordsAreFoundAsLibkrb5FindsThem(t *testing.T) {
-	for records, without := range map[string]bool{"_udp": true, "_tcp": false, "_udp _tcp": false} {
-		pc, err := net.ListenPacket("udp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		s := &dns.Server{PacketConn: pc, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, r *dns.Msg) {
-			m := new(dns.Msg).SetReply(r)
-			m.Rcode = dns.RcodeNameError
-			proto, is := strings.CutSuffix(strings.TrimPrefix(strings.ToLower(r.Question[0].Name), "_kerberos."), ".corp.test.")
-			if is && r.Question[0].Qtype == dns.TypeSRV && strings.Contains(records, proto) {
-				m.Rcode = dns.RcodeSuccess
-				m.Answer = []dns.RR{&dns.SRV{Hdr: dns.RR_Header{Name: r.Question[0].Name, Rrtype: dns.TypeSRV, Class: dns.ClassINET, Ttl: 60}, Weight: 100, Port: 88, Target: "dc1.corp.test."}}
-			}
-			if r.Question[0].Qtype == dns.TypeA && strings.EqualFold(r.Question[0].Name, "dc1.corp.test.") {
-				m.Rcode = dns.RcodeSuccess
-				m.Answer = []dns.RR{&dns.A{Hdr: dns.RR_Header{Name: r.Question[0].Name, Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: 60}, A: net.IPv4(127, 0, 0, 99)}}
-			}
-			m.RecursionAvailable = true
-			_ = w.WriteMsg(m)
-		})}
-		go func() { _ = s.ActivateAndServe() }()
-		t.Cleanup(func() { _ = s.Shutdown() })
-		p := programs(t, names(map[string]string{"etc/nsswitch.conf": "hosts: files dns\n"}), elsewhere{})
-		p.Host = func() (*host.Resolver, error) { return host.Read(p.Root, toOne(pc.LocalAddr().String())) }
+	for _, tt := range []struct {
+		records []string
+		without bool
+	}{{[]string{udpRecord}, true}, {[]string{tcpRecord}, false}, {[]string{udpRecord, tcpRecord}, false}} {
+		p := withRecords(t, map[string]string{"etc/nsswitch.conf": "hosts: files dns\n"}, append(tt.records, atDC1)...)
 		if got, err := p.KDCs(t.Context(), "CORP.TEST"); err != nil || len(got) != 1 || got[0].String() != "127.0.0.99:88" {
-			t.Fatalf("records of %s, and dc1 is 127.0.0.10 in the hosts file: %v, %v", records, got, err)
+			t.Fatalf("records %q, and dc1 is 127.0.0.10 in the hosts file: %v, %v", tt.records, got, err)
 		}
-		if trail := p.Trail("", []string{"CORP.TEST"}, netip.AddrPort{}, nobody); (trail.NoTCP["CORP.TEST"] != nil) != without || trail.Lack != nil {
-			t.Errorf("records of %s: %+v", records, trail)
+		if trail := p.Trail("", []string{"CORP.TEST"}, netip.AddrPort{}, nobody); (trail.NoTCP["CORP.TEST"] != nil) != tt.without || trail.Lack != nil {
+			t.Errorf("records %q: %+v", tt.records, trail)
 		}
+	}
+}
+
+// libkrb5 goes by URI records wherever there is one that it can use, whatever the SRV records say, and resolves the
+// names in them as they stand there: seen with KRB5_TRACE of kinit 1.20, which asks for SRV records of _kerberos._tcp after URI records for UDP alone.
+func TestURIRecordsComeBeforeSRVRecords(t *testing.T) {
+	const uri = "_kerberos.corp.test. 60 IN URI 0 100 "
+	for what, tt := range map[string]struct {
+		conf    string
+		records []string
+		want    []string
+		noTCP   bool
+	}{
+		"a URI record at another KDC":         {"", []string{uri + `"krb5srv:m:tcp:dc9.corp.test"`, udpRecord, tcpRecord}, []string{"127.0.0.98:88"}, false},
+		"with a port":                         {"", []string{uri + `"KRB5SRV::TCP:dc9.corp.test:888"`, udpRecord, tcpRecord}, []string{"127.0.0.98:888"}, false},
+		"its name is in the hosts file":       {"", []string{uri + `"krb5srv:m:tcp:dc1.corp.test"`, udpRecord, tcpRecord}, []string{"127.0.0.10:88"}, false},
+		"for UDP alone":                       {"", []string{uri + `"krb5srv:m:udp:dc9.corp.test"`, udpRecord, tcpRecord}, []string{"127.0.0.98:88"}, false},
+		"for UDP alone, and no SRV":           {"", []string{uri + `"krb5srv:m:udp:dc9.corp.test"`}, []string{"127.0.0.98:88"}, true},
+		"for both, and no SRV":                {"", []string{uri + `"krb5srv:m:udp:dc9.corp.test"`, uri + `"krb5srv:m:tcp:dc9.corp.test"`}, []string{"127.0.0.98:88"}, false},
+		"the file wants none":                 {"[libdefaults]\n dns_uri_lookup = false\n", []string{uri + `"krb5srv:m:tcp:dc9.corp.test"`, udpRecord, tcpRecord}, []string{"127.0.0.99:88"}, false},
+		"what is no boolean changes nothing":  {"[libdefaults]\n dns_uri_lookup = never\n", []string{uri + `"krb5srv:m:tcp:dc9.corp.test"`, tcpRecord}, []string{"127.0.0.98:88"}, false},
+		"one that libkrb5 cannot read":        {"", []string{uri + `"krb5srv:m:sctp:dc9.corp.test"`, udpRecord, tcpRecord}, []string{"127.0.0.99:88"}, false},
+		"the name server fails for URI alone": {"", []string{"servfail _kerberos.corp.test.", udpRecord, tcpRecord}, []string{"127.0.0.99:88"}, false},
+	} {
+		t.Run(what, func(t *testing.T) {
+			files := map[string]string{"etc/nsswitch.conf": "hosts: files dns\n", "etc/krb5.conf": tt.conf}
+			p := withRecords(t, files, append(tt.records, atDC1, atDC9)...)
+			got, err := p.KDCs(t.Context(), "CORP.TEST")
+			var said []string
+			for _, a := range got {
+				said = append(said, a.String())
+			}
+			if err != nil || !slices.Equal(said, tt.want) {
+				t.Errorf("%v, %v; want %v", said, err, tt.want)
+			}
+			if trail := p.Trail("", []string{"CORP.TEST"}, netip.AddrPort{}, nobody); (trail.NoTCP["CORP.TEST"] != nil) != tt.noTCP || trail.Lack != nil {
+				t.Errorf("%+v", trail)
+			}
+		})
+	}
+}
+
+// URI records that no answer comes for hold a login up for a second; a program they cost each name server's
+// timeouts (measured: 10 s a look-up), which is said.
+func TestASilenceAboutURIRecordsIsNotWaitedFor(t *testing.T) {
+	files := map[string]string{"etc/nsswitch.conf": "hosts: files dns\n", "etc/resolv.conf": "nameserver 127.0.0.1\n"}
+	p := withRecords(t, files, "drop _kerberos.corp.test. URI", udpRecord, tcpRecord, atDC1)
+	began := time.Now()
+	got, err := p.KDCs(t.Context(), "CORP.TEST")
+	if took := time.Since(began); err != nil || len(got) != 1 || took > 4*time.Second {
+		t.Errorf("%v, %v after %s", got, err, took)
+	}
+	if trail := p.Trail("", []string{"CORP.TEST"}, got[0], nobody); trail.Lack != nil || trail.Wait < 10*time.Second || len(trail.At) == 0 {
+		t.Errorf("%+v", trail)
 	}
 }

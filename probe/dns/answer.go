@@ -40,6 +40,7 @@ type Service struct {
 	Host             string // lower case, no last dot; escaped, and so no HostName, where the server sent something else
 	Port             uint16
 	Priority, Weight uint16
+	Transport        string // of a URI record: "udp" or "tcp"; of an SRV record it stands in the question
 }
 
 // String returns host:port, one safe word.
@@ -161,7 +162,7 @@ func (a *Answer) take(rr dns.RR) {
 			a.Addrs = append(a.Addrs, addr)
 		}
 	case *dns.SRV:
-		a.Services = append(a.Services, Service{escape(rr.Target), rr.Port, rr.Priority, rr.Weight})
+		a.Services = append(a.Services, Service{Host: escape(rr.Target), Port: rr.Port, Priority: rr.Priority, Weight: rr.Weight})
 	case *dns.URI:
 		a.Services = append(a.Services, uriService(rr))
 	case *dns.SOA:
@@ -189,7 +190,7 @@ func uriService(rr *dns.URI) Service {
 			return s
 		}
 	}
-	s.Host, s.Port = escape(host), uint16(n)
+	s.Host, s.Port, s.Transport = escape(host), uint16(n), strings.ToLower(parts[2])
 	return s
 }
 

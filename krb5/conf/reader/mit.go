@@ -38,6 +38,7 @@ func readMIT(set *conf.Set) *Reading {
 	r.RDNS = p.Boolean("rdns", true)
 	r.CanonicalizeHost = p.canonicalizeHost()
 	r.DNSLookupKDC = p.looseBoolean("dns_lookup_kdc", "dns_fallback", true)
+	r.DNSLookupURI = p.Boolean("dns_uri_lookup", true)
 	r.DNSLookupRealm = p.looseBoolean("dns_lookup_realm", "dns_fallback", false)
 	r.Canonicalize = p.looseBoolean("canonicalize", "", false)
 	r.UDPLimit = p.udpLimit()

@@ -64,6 +64,7 @@ type Reading struct {
 	UDPLimit         Setting[int]  // udp_preference_limit, bytes
 	TimeSync         Setting[bool] // kdc_timesync: the KDC's time is taken where it differs from this host's
 	DNSLookupKDC     Setting[bool]
+	DNSLookupURI     Setting[bool] // dns_uri_lookup; only for MIT, whose KDCs are looked for in URI records before SRV records
 	DNSLookupRealm   Setting[bool]
 	RDNS             Setting[bool]
 	Canonicalize     Setting[bool]   // asks the KDC to canonicalize the user's name
