@@ -1,6 +1,7 @@
 package awsview
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -204,6 +205,16 @@ type limited struct {
 func (l *limited) Do(req *http.Request) (*http.Response, error) {
 	if l.sent.Add(1) > maxRequests {
 		return nil, errBudget
+	}
+	// The SDK closes what it sends as soon as an answer begins. Where that comes sooner than the
+	// end of the request is noticed, net/http takes it for an error of the connection, and the answer is lost.
+	if req.Body != nil {
+		body, err := io.ReadAll(req.Body)
+		if err != nil {
+			return nil, err
+		}
+		req = req.Clone(req.Context())
+		req.Body = io.NopCloser(bytes.NewReader(body))
 	}
 	res, err := l.HTTPClient.Do(req)
 	if res != nil && res.Body != nil {

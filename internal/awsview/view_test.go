@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -353,24 +355,25 @@ func TestHostileAnswers(t *testing.T) {
 	calls := 0
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		calls++
-		_ = r.ParseForm()
-		action := r.Form.Get("Action")
+		body, _ := io.ReadAll(r.Body) // whole, as AWS does
+		form, _ := url.ParseQuery(string(body))
+		action := form.Get("Action")
 		if action == "" {
 			fmt.Fprintf(w, `{"DirectoryDescriptions":[{"DirectoryId":"d-1","Name":"corp.example.com","Type":"MicrosoftAD","Stage":%s,"StageReason":%s}],"NextToken":"again"}`,
 				quoted("Impaired\n"), quoted(bad))
 			return
 		}
-		body := ""
+		answer := ""
 		switch action {
 		case "DescribeDBClusters":
-			body = "<DBClusters><DBCluster><DBClusterIdentifier>orders</DBClusterIdentifier><Status>" + text(bad) +
+			answer = "<DBClusters><DBCluster><DBClusterIdentifier>orders</DBClusterIdentifier><Status>" + text(bad) +
 				"</Status><DomainMemberships><DomainMembership><Domain>d-1</Domain><Status>x</Status></DomainMembership></DomainMemberships></DBCluster></DBClusters>"
 		case "DescribeDBInstances":
-			body = "<DBInstances>" + many.String() + "</DBInstances><Marker>again</Marker>"
+			answer = "<DBInstances>" + many.String() + "</DBInstances><Marker>again</Marker>"
 		case "DescribeEvents":
-			body = "<Events></Events><Marker>again</Marker>"
+			answer = "<Events></Events><Marker>again</Marker>"
 		}
-		fmt.Fprintf(w, "<%[1]sResponse><%[1]sResult>%s</%[1]sResult></%[1]sResponse>", action, body)
+		fmt.Fprintf(w, "<%[1]sResponse><%[1]sResult>%s</%[1]sResult></%[1]sResponse>", action, answer)
 	}))
 	defer s.Close()
 	a := newAccount(t, awstest.Options{})
