@@ -50,7 +50,7 @@ func (e *PasswordError) Error() string {
 	what := "refused"
 	switch e.Result {
 	case PasswordMalformed:
-		what = "the server did not understand the request"
+		what = "the request was malformed"
 	case PasswordHardError:
 		what = "server failed"
 	case PasswordAuthError:
