@@ -28,7 +28,9 @@ const lateURI = time.Second
 // SRV records only where there is no URI record that it can use (locate_kdc.c); here they are asked for side by
 // side. rooted is how it ends the names: those of SRV records with the dot of the root, which no line
 // of /etc/hosts has, and those of URI records as they stand there.
-func (p *Programs) services(ctx context.Context, f *found, realm string) (servers []dns.Service, rooted string, ttl time.Duration, err error) {
+func (p *Programs) services(ctx context.Context, f *found, realm string) (
+	servers []dns.Service, rooted string, ttl time.Duration, err error,
+) {
 	r, err := p.Host()
 	if err != nil {
 		return nil, "", 0, err
