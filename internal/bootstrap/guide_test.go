@@ -29,7 +29,7 @@ func TestTheDocsAnswerTheGuide(t *testing.T) {
 		// Step 1
 		{"two domain controllers, in different subnets, in different zones", "the two subnets"},
 		{"an administrator named Admin, with the password given", "the Admin's password"},
-		{"save the password: it cannot be retrieved", "before the directory exists (it cannot be read back)"},
+		{"save the password: it cannot be retrieved", "before the directory exists, because it cannot be read back"},
 		{"a security group for the directory controllers", "the domain controllers' security group"},
 		{"an OU that has the NetBIOS name", "OU=Users,OU=<short name>"},
 		{"AWS Managed Microsoft AD is the only option", "Aurora MySQL joins AWS Managed Microsoft AD only"},
