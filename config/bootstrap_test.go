@@ -102,6 +102,7 @@ func TestBootstrapProblems(t *testing.T) {
 		{"an engine version that does nothing", "source: shop,", "source: shop, engine_version: 8.0.mysql_aurora.3.04.0,", "bootstrap.cluster.engine_version", "no use in mode restore-time"},
 		{"two sources", "source: shop,", "source: shop, source_resource: cluster-ABC,", "bootstrap.cluster", "either source"},
 		{"a deleted source without its parameter group", "source: shop,", "source_resource: cluster-ABC,", "bootstrap.cluster.source_resource", "parameter_group"},
+		{"a default parameter group that would have to change", "source: shop,", "source: shop, case_insensitive_users: true, parameter_group: default.aurora-mysql8.0,", "bootstrap.cluster.parameter_group", "nobody can change it"},
 		{"a port that is none", "source: shop,", "source: shop, directory_ports: [88],", "bootstrap.cluster.directory_ports[0]", "tcp/88"},
 		{"a copy of itself", "source: shop", "source: orders", "bootstrap.cluster.source", "another name"},
 		{"a statement in a grant", "SELECT, INSERT ON orders.*", "SELECT ON orders.*; DROP", "bootstrap.database_users[0].grants[0]", "is not a grant"},

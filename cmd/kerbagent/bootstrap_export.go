@@ -22,7 +22,12 @@ create-change-set). It reads AWS and changes nothing. No password is in the outp
 
 The output names what is not included. Review the plan of the other tool before you apply
 it: it must only import.`,
-		Args: cobra.ExactArgs(1),
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return fmt.Errorf("name one format: %[1]s terraform, or %[1]s cloudformation", c.CommandPath())
+			}
+			return nil
+		},
 		RunE: func(c *cobra.Command, args []string) error {
 			format := bootstrap.Format(args[0])
 			if format != bootstrap.Terraform && format != bootstrap.CloudFormation {

@@ -25,7 +25,12 @@ It can be interrupted and run again at any moment: it continues with the same va
 
 Each program that still holds the old password tries it once more and is refused.
 Distribute the new one immediately; restart a daemon that has it as a systemd credential.`,
-		Args: cobra.MinimumNArgs(1),
+		Args: func(c *cobra.Command, names []string) error {
+			if len(names) == 0 {
+				return fmt.Errorf("name the accounts that get a new password: %s Admin, or names of users of the configuration", c.CommandPath())
+			}
+			return nil
+		},
 		RunE: func(c *cobra.Command, names []string) error { return o.rotateThem(c.Context(), s, names) },
 	}
 }

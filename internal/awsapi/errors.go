@@ -1,6 +1,7 @@
 package awsapi
 
 import (
+	"cmp"
 	"errors"
 	"regexp"
 	"strings"
@@ -64,19 +65,9 @@ func Text(err error) string {
 // names it, "*" where it does not. AWS names it in most messages; the rest is told
 // by the operation that was refused.
 func Missing(err error) (action, resource string) {
-	resource = "*"
-	var api smithy.APIError
 	var op *smithy.OperationError
-	if errors.As(err, &api) {
-		// The services' common wording, from IAM's troubleshooting page.
-		wording := regexp.MustCompile(`not authorized to perform:? ([a-z0-9-]+:[A-Za-z]+)(?: on resource:? ([^\s"]+))?`)
-		m := wording.FindStringSubmatch(api.ErrorMessage())
-		if m != nil {
-			if at := strings.TrimRight(m[2], "."); at != "" {
-				resource = at
-			}
-			return m[1], resource
-		}
+	if action, resource, ok := Named(err); ok {
+		return action, resource
 	}
 	if errors.As(err, &op) {
 		prefix := map[string]string{"Directory Service": "ds", "Secrets Manager": "secretsmanager"}[op.Service()]
@@ -85,7 +76,23 @@ func Missing(err error) (action, resource string) {
 		}
 		action = prefix + ":" + op.Operation()
 	}
-	return action, resource
+	return action, "*"
+}
+
+// Named is the permission that AWS's own message names, with its resource; false where
+// it names none.
+func Named(err error) (action, resource string, ok bool) {
+	var api smithy.APIError
+	if !errors.As(err, &api) {
+		return "", "", false
+	}
+	// The services' common wording, from IAM's troubleshooting page.
+	wording := regexp.MustCompile(`not authorized to perform:? ([a-z0-9-]+:[A-Za-z]+)(?: on resource:? ([^\s"]+))?`)
+	m := wording.FindStringSubmatch(api.ErrorMessage())
+	if m == nil {
+		return "", "", false
+	}
+	return m[1], cmp.Or(strings.TrimRight(m[2], "."), "*"), true
 }
 
 // Throttled reports whether AWS refused for the number of requests.

@@ -45,7 +45,29 @@ func missing(err error) permission {
 	}
 	var p permission
 	p.action, p.resource = awsapi.Missing(err)
+	if unnamed(err) && strings.HasPrefix(p.action, "rds:") && strings.Contains(awsapi.Text(err), "create a secret") { // in the caller's name
+		p.action = "secretsmanager:CreateSecret"
+	}
 	return p
+}
+
+// unnamed reports whether a refusal names no permission.
+func unnamed(err error) bool {
+	_, _, named := awsapi.Named(err)
+	return slices.Contains(awsapi.DeniedCodes(), awsapi.Code(err)) && !named
+}
+
+// ofKey reports whether a refusal is about the KMS key that a secret or a cluster is
+// encrypted with. Neither Secrets Manager nor RDS passes on what KMS has said: which
+// action it was, and whose policy refuses it.
+func ofKey(err error) bool {
+	return awsapi.Code(err) == "KMSKeyNotAccessibleFault" || unnamed(err) && strings.Contains(awsapi.Text(err), "KMS")
+}
+
+// maybeOfKey reports whether a refusal may be about the key of a secret.
+func maybeOfKey(err error) bool {
+	action, _ := awsapi.Missing(err)
+	return ofKey(err) || unnamed(err) && strings.HasPrefix(action, "secretsmanager:")
 }
 
 // passes reports whether an error is one of those that go away by themselves.

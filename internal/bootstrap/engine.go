@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 )
 
 // engine drives the steps.
@@ -151,7 +152,12 @@ func (e *engine) problem(s step, err error) *Error {
 		}
 		return p
 	}
-	own := slices.DeleteFunc(s.needs(), func(n permission) bool { return n.action != missing(err).action })
+	own := slices.DeleteFunc(s.needs(), func(n permission) bool {
+		return n.action != missing(err).action && !(maybeOfKey(err) && strings.HasPrefix(n.action, "kms:")) || ofKey(err) && !strings.HasPrefix(n.action, "kms:")
+	})
+	if len(own) == 0 && ofKey(err) { // of a secret that somebody else created
+		own = e.onKey("*", "secretsmanager", "Decrypt")
+	}
 	if len(own) > 0 {
 		p.Policy = policyText(compile(own))
 	}

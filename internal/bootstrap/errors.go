@@ -87,6 +87,10 @@ func problem(step string, err error) *Error {
 		e.Exit, e.Next = ExitLocked, "wait for it to end; if it is dead, run it again on that host, or anywhere with --take-lock"
 	case errors.As(err, &credentials), slices.Contains(awsapi.CredentialCodes(), awsapi.Code(err)):
 		e.Exit, e.Next = ExitCredentials, "log in again (aws sso login, or new keys) and run it again: it continues where it stopped"
+	case ofKey(err):
+		e.Exit, e.Text = ExitPermission, "the use of the KMS key is refused: "+e.Text
+		e.Next = "AWS does not say by what: your policy lacks the kms: actions (kerbagent bootstrap policy prints them), or the key's own policy does " +
+			"not admit you, or there is no such key, or it is disabled"
 	case slices.Contains(awsapi.DeniedCodes(), awsapi.Code(err)), is[*linkedRoleError](err):
 		p := missing(err)
 		if !strings.HasPrefix(p.resource, "arn:") {
@@ -95,6 +99,10 @@ func problem(step string, err error) *Error {
 		e.Exit, e.Policy = ExitPermission, policyText(compile([]permission{p}))
 		e.Text = "the permission " + p.action + " is missing: " + e.Text
 		e.Next = "ask for this permission; kerbagent bootstrap policy prints the whole policy"
+		if maybeOfKey(err) {
+			e.Next += ". AWS names no permission: if this one is there, the secret's KMS key refuses (its own policy, or kms:Decrypt and " +
+				"kms:GenerateDataKey in yours)"
+		}
 	case errors.As(err, &secret):
 		e.Exit, e.Next = ExitUsage, secret.Hint()
 	case errors.Is(err, context.Canceled), err == context.DeadlineExceeded: // a connection's timeout is one too, behind its own words

@@ -71,6 +71,14 @@ func guesses() []guess {
 					t.Error("a directory was made with a password that is not stored")
 				}
 			}, after: again},
+		{row: "what Secrets Manager and RDS answer where KMS refuses", file: wish(modifyMode, "  secrets_kms_key: alias/corp\n"), exit: ExitPermission,
+			words: []string{"secretsmanager:CreateSecret", "AWS names no permission", "KMS key refuses", `"kms:GenerateDataKey"`}, seed: func(c *awstest.Cloud, _ *host) {
+				c.Fault(awstest.Match{Action: "CreateSecret", Nth: 2}, awstest.Refuse("AccessDeniedException", "The key is not for you."))
+			}, check: func(t *testing.T, h *host) {
+				if len(h.cloud.Directories()) > 0 {
+					t.Error("a directory was made with a password that is not stored")
+				}
+			}, after: again},
 		{row: "whether AuthFailure and the like", exit: ExitFailed, words: []string{"SessionIsOver", "run it again"},
 			seed: func(c *awstest.Cloud, _ *host) {
 				c.Fault(awstest.Match{Action: "DescribeDirectories", Nth: 7}, awstest.Refuse("SessionIsOver", "too late"))

@@ -48,10 +48,49 @@ func TestKeysOfTheCustomers(t *testing.T) {
 			}
 		})
 	}
-	// Without its permission it is named.
+}
+
+// What KMS refuses, AWS passes on without naming the permission. It was taken for the
+// missing permission of Secrets Manager's own action, which was there.
+func TestARefusedKeyIsNotAMissingPermissionOfTheSecret(t *testing.T) {
+	t.Parallel()
+	const id = "0c000000-0000-4000-8000-00000000d0f4"
+	deny := func(action string) string {
+		return `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"` + action + `","Resource":"*"}]}`
+	}
+	for name, c := range map[string]struct{ file, denied, names string }{
+		"a secret that is made":   {wish(modifyMode, "  secrets_kms_key: "+id+"\n"), "kms:GenerateDataKey", "kms:GenerateDataKey"},
+		"a secret that was there": {strings.Replace(wish(modifyMode, ""), "kerbagent/corp/bob", "theirs", 1), "kms:Decrypt", `"kms:Decrypt"`},
+		"a managed password":      {wish(createMode, ""), "kms:DescribeKey", "kms:DescribeKey"},
+		"a cluster":               {wish(strings.Replace(createMode, "instances: 2", "instances: 2, kms_key: "+id, 1), ""), "kms:CreateGrant", "kms:CreateGrant"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cloud := newCloud(t, awstest.Options{})
+			if strings.Contains(c.file, "mode: modify") {
+				addOrders(cloud)
+			}
+			cloud.AddSecret("theirs", "Their-Secret-4711")
+			cloud.EncryptSecret("theirs", id)
+			h := newHost(t, cloud, c.file)
+			h.as(awstest.Everything, deny(c.denied))
+			e := h.fails(ExitPermission, "the use of the KMS key is refused", "the key's own policy", c.names)
+			if all := e.Text + e.Next + e.Policy; strings.Contains(all, "secretsmanager:") || strings.Contains(all, "rds:CreateDBCluster") {
+				t.Errorf("a permission is said to be missing that is there: %s", all)
+			}
+		})
+	}
+}
+
+// RDS makes the managed password's secret in the caller's name, and its refusal names no
+// permission. The call that was refused was said to be the one that is missing.
+func TestARefusedManagedSecretIsNamed(t *testing.T) {
+	t.Parallel()
 	cloud := newCloud(t, awstest.Options{})
-	addOrders(cloud)
-	h := newHost(t, cloud, wish(modifyMode, "  secrets_kms_key: "+id+"\n"))
-	h.as(awstest.Everything, `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"kms:GenerateDataKey","Resource":"*"}]}`)
-	h.fails(ExitPermission, "kms:GenerateDataKey")
+	h := newHost(t, cloud, wish(createMode, ""))
+	h.as(awstest.Everything, `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"secretsmanager:CreateSecret","Resource":"arn:aws:secretsmanager:us-east-1:123456789012:secret:rds!*"}]}`)
+	e := h.fails(ExitPermission, "the permission secretsmanager:CreateSecret is missing", "isn't authorized to create a secret", "secret:rds!cluster-*")
+	if strings.Contains(e.Policy, "rds:") || strings.Contains(e.Next, "KMS") {
+		t.Errorf("said %s %s", e.Next, e.Policy)
+	}
 }

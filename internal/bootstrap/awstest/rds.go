@@ -132,14 +132,23 @@ func (st *state) defaultGroup(vpc string) []string {
 	return nil
 }
 
+// noKey refuses a KMS key: the API model's KMSKeyNotAccessibleFault, with the text that
+// users of Terraform report.
+func noKey(key string) *apiError {
+	return bad("KMSKeyNotAccessibleFault", "The specified KMS key [%s] does not exist, is not enabled or you do not have permissions to access it.", key)
+}
+
 // manageSecret makes RDS keep the primary user's password in Secrets Manager, with
 // the caller's own permissions.
 func (r *request) manageSecret(k *Cluster, kmsKey string) error {
 	s := r.cloud.newSecret("rds!cluster-" + r.cloud.newUUID())
-	for _, a := range []string{"CreateSecret", "TagResource"} {
-		if err := r.allow("secretsmanager:"+a, s.ARN); err != nil {
-			return err
-		}
+	if err := r.allow("secretsmanager:CreateSecret", s.ARN); err != nil {
+		// No action is named: what owners of clusters with a managed password report.
+		return &apiError{trouble: troubleDenied, message: "The user isn't authorized to create a secret in AWS Secrets Manager. Either grant the user permission " +
+			"to create a secret, or create the secret with a different user that has permission."}
+	}
+	if err := r.allow("secretsmanager:TagResource", s.ARN); err != nil {
+		return err
 	}
 	// With the default key too (Aurora user guide, "Password management with
 	// Secrets Manager", permissions).
@@ -149,7 +158,7 @@ func (r *request) manageSecret(k *Cluster, kmsKey string) error {
 		key = r.cloud.regional("kms", "key/"+key)
 	}
 	if err := r.allow("kms:DescribeKey", key); err != nil {
-		return err
+		return noKey("null") // so even where the default key is meant
 	}
 	s.put(r.cloud.newUUID(), `{"username":"`+k.Master+`","password":"`+r.cloud.newUUID()+`"}`, r.now)
 	s.KMSKey = kmsKey

@@ -171,7 +171,7 @@ func (r *request) begin(action string, k *Cluster) error {
 	}
 	if k.KMSKey != "" { // Amazon RDS User Guide, "AWS KMS key management": a customer managed key
 		if err := r.viaService("rds", k.KMSKey, "DescribeKey", "CreateGrant"); err != nil {
-			return err
+			return noKey(k.KMSKey)
 		}
 	}
 	return r.wish(k, f.text("Domain"), f.text("DomainIAMRoleName"))

@@ -71,7 +71,12 @@ func (r *request) withKey(key string, actions ...string) error {
 	if key == "" {
 		return nil
 	}
-	return r.viaService("secretsmanager", key, actions...)
+	if err := r.viaService("secretsmanager", key, actions...); err != nil {
+		// No action is named (aws-cdk#7677 for CreateSecret, external-secrets#390 for GetSecretValue,
+		// where kms:Decrypt was lacking).
+		return bad("AccessDeniedException", "Access to KMS is not allowed")
+	}
+	return nil
 }
 
 // viaService demands actions of KMS that a service asks for in the caller's name.

@@ -249,6 +249,14 @@ func (c *Cloud) AddSecret(name, value string) (arn string) {
 	return s.ARN
 }
 
+// EncryptSecret encrypts a secret with a customer managed KMS key, of this id.
+func (c *Cloud) EncryptSecret(name, key string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.state.Secrets[name].KMSKey = key
+	c.remember()
+}
+
 // OtherSide makes the other forest's half of a trust: from now on the trust with
 // that domain verifies, where the password is the same and the directory's
 // security group lets it out to the forwarders.
