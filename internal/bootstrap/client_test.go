@@ -6,7 +6,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -17,13 +16,14 @@ import (
 
 // daemon is what systemd would have of it.
 type daemon struct {
-	since    time.Time // zero: it does not run
-	started  int
-	has      map[string]string // credentials that it was started with
-	dropIn   string
-	now      func() time.Time
-	onStart  func()
-	unstarts error
+	since     time.Time // zero: it does not run
+	started   int
+	has       map[string]string // credentials that it was started with
+	dropIn    string
+	now       func() time.Time
+	onStart   func() // before it
+	onStarted func() // when it has started
+	unstarts  error
 }
 
 func (d *daemon) Since(context.Context) (time.Time, bool, error) {
@@ -53,6 +53,9 @@ func (d *daemon) Restart(context.Context) error {
 	}
 	d.started++
 	d.since = d.now()
+	if d.onStarted != nil {
+		d.onStarted()
+	}
 	return nil
 }
 
@@ -129,31 +132,6 @@ func TestClient(t *testing.T) {
 	}
 	if _, err, _ := other.client(); err != nil || d.started != 2 || d.has["bob"] != first.people.passwords["bob"] {
 		t.Errorf("after a rotation: %v, started %d times", err, d.started)
-	}
-}
-
-// Killed at any call, or when the daemon is about to be started, and run again: it
-// runs with the password that counts.
-func TestClientKilled(t *testing.T) {
-	t.Parallel()
-	cloud := newCloud(t, awstest.Options{})
-	addOrders(cloud)
-	first := newHost(t, cloud, wish(modifyMode, ""))
-	first.done()
-	for at := 0; at < 12; at++ {
-		other := newHost(t, cloud, wish(modifyMode, ""))
-		other.people, other.database = first.people, first.database
-		d := other.serves()
-		if other.killAt = at; at == 0 {
-			d.onStart = runtime.Goexit
-		}
-		if _, err, killed := other.client(); !killed && err != nil {
-			t.Fatal(err)
-		}
-		other.killAt, d.onStart = 0, nil
-		if _, err, _ := other.client(); err != nil || d.started != 1 || d.has["bob"] != first.people.passwords["bob"] {
-			t.Errorf("killed at %d: %v, started %d times", at, err, d.started)
-		}
 	}
 }
 

@@ -78,6 +78,7 @@ type host struct {
 
 	killAt     int // the call before which the process is killed; 0: never
 	killAfter  bool
+	killEvent  int    // what is told, at which the process is killed; 0: never
 	killAction string // killed at the first call of this kind
 	cutAt      int    // the call from which on AWS is silent; 0: never
 	mu         sync.Mutex
@@ -159,7 +160,11 @@ func (h *host) options() Options {
 			}
 			return ctx.Err()
 		},
-		Progress: func(e Event) { h.events = append(h.events, e) },
+		Progress: func(e Event) {
+			if h.events = append(h.events, e); len(h.events) == h.killEvent {
+				runtime.Goexit()
+			}
+		},
 		Accounts: func(_ context.Context, at AccountsAt) (Accounts, error) {
 			if h.people.admin = string(at.Password.Reveal()); len(at.Controllers) < 2 || at.Realm != "CORP.EXAMPLE.COM" {
 				return nil, errors.New("not the directory")
