@@ -170,6 +170,17 @@ func TestSecurityGroups(t *testing.T) {
 	}
 }
 
+// A container's network may overlap the VPC's: what is judged is an address that AWS has
+// never seen, so it is shown with the sentence, and AWS's word alone is no failure.
+func TestAnAddressThatAWSDoesNotKnowIsShown(t *testing.T) {
+	a := newAccount(t, awstest.Options{}, tcp("10.0.3.0/24", "", ""))
+	const container = "10.0.99.7" // in the VPC's range, of no interface
+	a.host = []netip.Addr{netip.MustParseAddr(container)}
+	if w := a.read().Clusters[0].Way; w.State != probe.WayRefused || w.From.String() != container {
+		t.Errorf("%+v, want refused from %s", w, container)
+	}
+}
+
 // The printed policy is enough (newAccount's user has no other), and without one of its
 // actions that action is named and the rest is read.
 func TestEachPermissionThatIsMissingIsNamed(t *testing.T) {
