@@ -118,7 +118,8 @@ func (d *document) bootstrapClusterMaking(f map[string]value, c *BootstrapCluste
 	c.ParameterGroup, _ = read(f["parameter_group"], parseAWSName)
 	c.AnyCase = readOr(f["case_insensitive_users"], false, parseBool)
 	if c.AnyCase && strings.HasPrefix(c.ParameterGroup, "default.") {
-		f["parameter_group"].problem("%q is AWS's, and nobody can change it; leave it out to have one made with case_insensitive_users", c.ParameterGroup)
+		f["parameter_group"].problem("%q is AWS's, and nobody can change it; leave it out to have one made with case_insensitive_users",
+			c.ParameterGroup)
 	}
 	c.KMSKey, _ = read(f["kms_key"], parseAWSName)
 	c.DeletionProtection = readOr(f["deletion_protection"], false, parseBool)

@@ -75,7 +75,8 @@ func ReadGrant(s string) (Grant, error) {
 	for p := range strings.SplitSeq(upper[:on], ",") {
 		words := strings.Fields(p)
 		p = strings.Join(words, " ")
-		if p == "" || slices.Contains(words, "ON") || strings.ContainsFunc(p, func(r rune) bool { return r != ' ' && r != '_' && (r < 'A' || r > 'Z') }) {
+		strange := func(r rune) bool { return r != ' ' && r != '_' && (r < 'A' || r > 'Z') }
+		if p == "" || slices.Contains(words, "ON") || strings.ContainsFunc(p, strange) {
 			return Grant{}, bad
 		}
 		if p == "ALL" {

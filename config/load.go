@@ -134,7 +134,8 @@ func yamlAdvice(message, line string) string {
 	}{
 		{"cannot start any token", strings.Contains(indent, "\t"), "a tab in the indentation; indent with blanks"},
 		{"cannot start any token", true, "put the value in quotes, or write blanks instead of a tab"},
-		{"mapping values are not allowed", strings.Contains(value, ": ") || strings.HasSuffix(strings.TrimSpace(value), ":"), "a value with a colon and a blank in it needs quotes"},
+		{"mapping values are not allowed", strings.Contains(value, ": ") || strings.HasSuffix(strings.TrimSpace(value), ":"),
+			"a value with a colon and a blank in it needs quotes"},
 		{"mapping values are not allowed", true, "the keys of one block begin in the same column; compare with the line above"},
 		{"did not find expected ',' or ']'", true, "a [ near this line is not closed; write the ]"},
 		{"did not find expected ',' or '}'", true, "a { near this line is not closed; write the }"},

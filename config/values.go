@@ -51,7 +51,8 @@ func parseHostPort(s string, port uint16) (HostPort, error) {
 	}
 	if a, err := netip.ParseAddr(host); err == nil {
 		if before, last, ok := splitPort(s); ok {
-			return HostPort{}, fmt.Errorf("%q can be an IPv6 address, or one with a port; write [%s]:%s if %s is the port, or [%s] if it is part of the address", s, before, last, last, s)
+			return HostPort{}, fmt.Errorf("%q can be an IPv6 address, or one with a port; write [%s]:%s if %s is the port, or [%s] if it is "+
+				"part of the address", s, before, last, last, s)
 		}
 		return HostPort{a.String(), port}, nil
 	}

@@ -109,7 +109,8 @@ func ReasonOf(err error, silent Reason) Reason {
 		return ReasonNoResources
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return ReasonRefused
-	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTDOWN), errors.Is(err, syscall.ENETDOWN), errors.Is(err, syscall.EADDRNOTAVAIL),
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTDOWN), errors.Is(err,
+		syscall.ENETDOWN), errors.Is(err, syscall.EADDRNOTAVAIL),
 		// what Linux makes of ICMP "protocol unreachable", "source route failed" and "parameter problem"
 		errors.Is(err, syscall.ENOPROTOOPT), errors.Is(err, syscall.EOPNOTSUPP), errors.Is(err, syscall.EPROTO):
 		return ReasonUnreachable

@@ -151,7 +151,8 @@ func (o *bootstrapOptions) policy(s streams) *cobra.Command {
 			return err
 		}}
 	c.Flags().StringVar(&purpose, "for", string(bootstrap.ForApply),
-		"what the policy is for: `apply`, status (plan and status change nothing), rotate, client, or observe (check --aws and aws.observe; needs no file)")
+		"what the policy is for: `apply`, status (plan and status change nothing), rotate, client, or observe (check --aws and aws.observe; "+
+			"needs no file)")
 	c.Flags().BoolVar(&readOnly, "read-only", false, "the same as --for status")
 	c.Flags().StringVar(&account, "account", "", "`number` of the AWS account (default: bootstrap.account, else the policy is valid in any)")
 	return c

@@ -107,7 +107,8 @@ EXIT STATUS
 		"CAUTION: this can lock the account. Retry a secret although the directory refused it before")
 	f.BoolVar(&o.instances, "instances", false,
 		"log in to every instance of the database's cluster too, with the ticket of the login by its endpoint; without it each is asked only whether it would take the login")
-	f.BoolVar(&o.aws, "aws", false, "show also what AWS's own API reports of cluster, instances, directory and security groups (read only; docs/aws.md)")
+	f.BoolVar(&o.aws, "aws", false, "show also what AWS's own API reports of cluster, instances, directory and security groups (read "+
+		"only; docs/aws.md)")
 	o.only.register(c)
 	o.app.register(c)
 	f.StringVar(&o.rehearsal, "rehearsal", "", "check the realm that kerbagent rehearse --serve serves in this `directory`")

@@ -76,7 +76,7 @@ func TestWhatIsPlayedHasARule(t *testing.T) {
 }
 
 func TestHealthyWorldHasNoFinding(t *testing.T) {
-	for range 10 {
+	for range 20 {
 		r, exit := rehearse(t)
 		if r.Verdict != "ok" || len(r.Findings) > 0 || exit != 0 {
 			t.Fatalf("exit %d, verdict %s, findings %+v", exit, r.Verdict, r.Findings)

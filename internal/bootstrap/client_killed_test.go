@@ -101,6 +101,7 @@ func (c *clients) killed(t *testing.T, rotated bool, where string, kill func(*ho
 			t.Errorf("killed %s: %s is neither as it was nor as it should be: %q", where, name, text)
 		}
 	}
+	h.secretIsRoots(where) // at the kill: what it left, temporary files too
 	h.killAt, h.killAfter, h.killEvent, h.onVerify, d.onStart, d.onStarted = 0, false, 0, nil, nil, nil
 	first := h.checks
 	if _, err, _ := h.client(); err != nil {
@@ -118,7 +119,10 @@ func (c *clients) killed(t *testing.T, rotated bool, where string, kill func(*ho
 	if n := len(c.cloud.Mutations()); n != mutations {
 		t.Errorf("killed %s: %d changes at AWS", where, n-mutations)
 	}
-	h.secretsAreRoots(where)
+	h.secretIsRoots(where)
+	if info, err := os.Stat(filepath.Join(h.dir, "credentials")); err != nil || info.Mode().Perm() != 0o700 {
+		h.t.Errorf("killed %s: the folder of the credentials: %v, %v", where, info.Mode(), err)
+	}
 }
 
 // hostFiles returns what a client writes: mode and text of each file, by its path in the host's folder,
@@ -134,18 +138,15 @@ func (h *host) hostFiles() map[string]string {
 	return out
 }
 
-// secretsAreRoots looks for the passwords of Secrets Manager in every file, temporary ones too: only the
+// secretIsRoots looks for the passwords of Secrets Manager in every file, temporary ones too: only the
 // credential has one, and nobody else may read it or see its folder.
-func (h *host) secretsAreRoots(where string) {
+func (h *host) secretIsRoots(where string) {
 	h.t.Helper()
 	h.walk(func(name string, mode fs.FileMode, text []byte) {
 		if bytes.Contains(text, []byte(h.people.passwords["bob"])) && (name != "credentials/bob" || mode != 0o600) {
 			h.t.Errorf("killed %s: %s, mode %o, has a password", where, name, mode)
 		}
 	})
-	if info, err := os.Stat(filepath.Join(h.dir, "credentials")); err != nil || info.Mode().Perm() != 0o700 {
-		h.t.Errorf("killed %s: the folder of the credentials: %v, %v", where, info.Mode(), err)
-	}
 }
 
 // walk visits each file of the host.

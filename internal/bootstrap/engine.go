@@ -153,7 +153,11 @@ func (e *engine) problem(s step, err error) *Error {
 		return p
 	}
 	own := slices.DeleteFunc(s.needs(), func(n permission) bool {
-		return n.action != missing(err).action && !(maybeOfKey(err) && strings.HasPrefix(n.action, "kms:")) || ofKey(err) && !strings.HasPrefix(n.action, "kms:")
+		onKey := strings.HasPrefix(n.action, "kms:")
+		if ofKey(err) && !onKey {
+			return true
+		}
+		return n.action != missing(err).action && !(maybeOfKey(err) && onKey)
 	})
 	if len(own) == 0 && ofKey(err) { // of a secret that somebody else created
 		own = e.onKey("*", "secretsmanager", "Decrypt")

@@ -89,8 +89,8 @@ func problem(step string, err error) *Error {
 		e.Exit, e.Next = ExitCredentials, "log in again (aws sso login, or new keys) and run it again: it continues where it stopped"
 	case ofKey(err):
 		e.Exit, e.Text = ExitPermission, "the use of the KMS key is refused: "+e.Text
-		e.Next = "AWS does not say by what: your policy lacks the kms: actions (kerbagent bootstrap policy prints them), or the key's own policy does " +
-			"not admit you, or there is no such key, or it is disabled"
+		e.Next = "AWS does not say by what: your policy lacks the kms: actions (kerbagent bootstrap policy prints them), or the key's own " +
+			"policy does not admit you, or there is no such key, or it is disabled"
 	case slices.Contains(awsapi.DeniedCodes(), awsapi.Code(err)), is[*linkedRoleError](err):
 		p := missing(err)
 		if !strings.HasPrefix(p.resource, "arn:") {

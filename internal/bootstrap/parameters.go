@@ -48,12 +48,13 @@ func (s *parametersStep) look(ctx context.Context) (view, error) {
 	if err != nil {
 		return v, err
 	}
-	set := change{key: "set-" + group, what: "set " + anyCase + " to true in the parameter group " + group, act: func(ctx context.Context) error {
-		_, err := s.rds.modifyDBClusterParameterGroup(ctx, &rds.ModifyDBClusterParameterGroupInput{DBClusterParameterGroupName: aws.String(group),
-			Parameters: []types.Parameter{{ParameterName: aws.String(anyCase), ParameterValue: aws.String("true"),
-				ApplyMethod: types.ApplyMethodPendingReboot}}})
-		return err
-	}}
+	set := change{key: "set-" + group, what: "set " + anyCase + " to true in the parameter group " + group,
+		act: func(ctx context.Context) error {
+			_, err := s.rds.modifyDBClusterParameterGroup(ctx, &rds.ModifyDBClusterParameterGroupInput{DBClusterParameterGroupName: aws.String(group),
+				Parameters: []types.Parameter{{ParameterName: aws.String(anyCase), ParameterValue: aws.String("true"),
+					ApplyMethod: types.ApplyMethodPendingReboot}}})
+			return err
+		}}
 	switch {
 	case !there && group != s.ownGroup():
 		return v, advise("correct cluster.parameter_group", "there is no DB cluster parameter group %s in %s", group, s.region)

@@ -41,8 +41,8 @@ func TestNamesInAnyCase(t *testing.T) {
 		t.Errorf("made %+v, the cluster has %s", groups, h.cluster().ParameterGroup)
 	}
 	for _, i := range cloud.Instances() {
-		if writer := i.ID == "orders-1"; i.PendingReboot != writer || i.Reboots != map[bool]int{false: 1}[writer] {
-			t.Errorf("%s: waits for a reboot: %v; %d reboots", i.ID, i.PendingReboot, i.Reboots)
+		if writer := i.ID == "orders-1"; i.ClusterPendingReboot != writer || i.Reboots != map[bool]int{false: 1}[writer] {
+			t.Errorf("%s: waits for a reboot: %v; %d reboots", i.ID, i.ClusterPendingReboot, i.Reboots)
 		}
 	}
 	if notes := strings.Join(rep.Steps[2].Notes, "\n"); rep.Steps[2].Step != "parameters" || !strings.Contains(notes, "the writer orders-1 has "+anyCase+" after its next reboot: aws rds reboot-db-instance --region us-east-1 --db-instance-identifier orders-1") {
@@ -117,7 +117,7 @@ func TestNamesInAnyCaseOfANewCluster(t *testing.T) {
 	if used.Sub(made) < groupSettles || used.Sub(made) > groupSettles+2*time.Minute {
 		t.Errorf("the group was used after %s", used.Sub(made))
 	}
-	if h.cluster().ParameterGroup != "kerbagent-orders" || slices.ContainsFunc(cloud.Instances(), func(i awstest.Instance) bool { return i.PendingReboot || i.Reboots > 0 }) {
+	if h.cluster().ParameterGroup != "kerbagent-orders" || slices.ContainsFunc(cloud.Instances(), func(i awstest.Instance) bool { return i.ClusterPendingReboot || i.Reboots > 0 }) {
 		t.Errorf("%s, %+v", h.cluster().ParameterGroup, cloud.Instances())
 	}
 	// A source's own group is not changed unless the file names it.

@@ -70,8 +70,8 @@ func (s *rotateStep) look(ctx context.Context) (view, error) {
 	version := s.state.Made[rotation(s.principal())]
 	if s.ended {
 		v.is = "the password of " + s.user + " is a new one, and " + s.secret.String() + " has it"
-		v.notes = []string{"a program that still has the old password tries it once and is refused: distribute the new one now (a daemon with a " +
-			"credential is restarted)"}
+		v.notes = []string{"a program that still has the old password tries it once and is refused: distribute the new one now (a daemon " +
+			"with a credential is restarted)"}
 		return v, nil
 	}
 	store := change{key: "pending", what: "store a new password for " + s.user + " in " + s.secret.String() + " as " + stagePending,

@@ -140,7 +140,8 @@ func (s *usersStep) changes(ctx context.Context, u config.BootstrapUser, a Accou
 		return nil, nil
 	case there && !a.Disabled:
 		return nil, advise("have its password changed, or leave it out of bootstrap.users",
-			"the user %s must change its password at the next logon: the account belongs to a person, and kerbagent does not set its password", u.Name)
+			"the user %s must change its password at the next logon: the account belongs to a person, and kerbagent does not set its password",
+			u.Name)
 	case there && a.HasPassword && given.After(enabled): // ended between the two
 		return []change{{what: "enable " + u.Name, act: func(ctx context.Context) error { return s.enable(ctx, u) }}}, nil
 	case there && a.HasPassword:

@@ -111,7 +111,8 @@ func newRun(cfg *config.Config, env Env) *run {
 	host := locate.Host{Root: env.Root, Dialer: env.Dialer, Resolver: env.Resolver, Krb5: env.Krb5}
 	r.finder.Else = host.Addresses
 	routable := discover.Routable(env.Dialer)
-	w := plan.World{Programs: host.Programs(cfg, r.finder, routable), Dialer: env.Dialer, Now: env.Now, HostClock: env.HostClock, Routable: routable, Names: r.finder,
+	w := plan.World{Programs: host.Programs(cfg, r.finder, routable), Dialer: env.Dialer, Now: env.Now, HostClock: env.HostClock,
+		Routable: routable, Names: r.finder,
 		Guard: guard.New(guard.Opened(env.Ledger, env.LedgerErr), guard.Options{Now: env.Now}), Material: store.Material}
 	if env.Material != nil {
 		w.Material = env.Material

@@ -110,7 +110,8 @@ func newDaemon(o Options) (*Daemon, error) {
 		o.perHour = config.MaxLoginsAnHour
 	}
 	d := &Daemon{o: o, started: o.Now(), results: results.New(o.Now), record: guard.OnDisk(o.StateDir, recordClock, o.perHour)}
-	d.guard = guard.New(d.record, guard.Options{Repeats: true, Host: o.Host, Now: o.Now, Clock: o.clock, Delayed: func(user string, wait time.Duration) { d.turns.ofUser(user, wait) }})
+	d.guard = guard.New(d.record, guard.Options{Repeats: true, Host: o.Host, Now: o.Now, Clock: o.clock,
+		Delayed: func(user string, wait time.Duration) { d.turns.ofUser(user, wait) }})
 	cfg, err := o.Load()
 	if err != nil {
 		return nil, err

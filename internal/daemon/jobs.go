@@ -36,7 +36,8 @@ func (d *Daemon) tasks(s *setup, jobs []plan.Job) []task {
 			func(ctx context.Context) { d.search(ctx, s, of) }})
 	}
 	for _, j := range jobs {
-		t := task{results.Job{Key: j.Key, Beat: j.Beat, Limit: j.Limit, Slow: !j.Prompt || j.Beat > s.cfg.Probes.Interval, Leads: j.Leads, Gone: j.Gone, Aside: j.Aside}, func(ctx context.Context) { d.do(ctx, s, j) }}
+		t := task{results.Job{Key: j.Key, Beat: j.Beat, Limit: j.Limit, Slow: !j.Prompt || j.Beat > s.cfg.Probes.Interval, Leads: j.Leads,
+			Gone: j.Gone, Aside: j.Aside}, func(ctx context.Context) { d.do(ctx, s, j) }}
 		for _, target := range j.Targets {
 			t.Asks = append(t.Asks, target.ID)
 		}

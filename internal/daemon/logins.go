@@ -257,7 +257,8 @@ func (l *logins) notes(entries []results.Entry) []string {
 		}
 		if file, at := r.Facts[probe.FactSecretFile], r.Facts[probe.FactSecretChanged]; at != "" && !old[file] {
 			old[file] = true
-			out = append(out, fmt.Sprintf("%s was changed at %s, and %s still has the copy from its start: restart the unit to use the new one", file, at, r.Facts[probe.FactSecretUnit]))
+			out = append(out, fmt.Sprintf("%s was changed at %s, and %s still has the copy from its start: restart the unit to use the new one",
+				file, at, r.Facts[probe.FactSecretUnit]))
 		}
 		who := fmt.Sprintf("login of %s to %s", r.Facts[probe.FactUser], r.Facts[probe.FactDatabase])
 		switch why := waiting[r.ID.Target]; {

@@ -114,8 +114,9 @@ func (d *Daemon) world(s *setup) plan.World {
 	host := locate.Host{Dialer: d.o.Dialer, Resolver: s.resolver}
 	s.finder.Else = host.Addresses
 	routable := discover.Routable(d.o.Dialer)
-	w := plan.World{Programs: host.Programs(s.cfg, s.finder, routable), Dialer: d.o.Dialer, Now: d.o.Now, HostClock: d.o.HostClock, Routable: routable,
-		Names: s.finder, Guard: d.guard,
+	w := plan.World{Programs: host.Programs(s.cfg, s.finder, routable), Dialer: d.o.Dialer, Now: d.o.Now, HostClock: d.o.HostClock,
+		Routable: routable,
+		Names:    s.finder, Guard: d.guard,
 		Material: d.secrets.Material, Tickets: &d.secrets, Turn: d.logins.turn, PerHour: d.o.perHour}
 	if s.cfg.Krb5Conf != nil {
 		w.Krb5Conf = krb5file.Probe{Config: s.cfg, Now: d.o.Now}
@@ -124,7 +125,8 @@ func (d *Daemon) world(s *setup) plan.World {
 		w.Applications = audit.Probe{Path: d.o.AuditReport, Now: d.o.Now}
 	}
 	if s.cfg.AWS.Observe {
-		w.AWS = awsview.Probe{Reader: awsview.Reader{Config: s.cfg, Now: d.o.Now, Addresses: awsview.HostAddresses}, Cache: awsview.CacheIn(d.o.StateDir, d.o.Now)}
+		w.AWS = awsview.Probe{Reader: awsview.Reader{Config: s.cfg, Now: d.o.Now, Addresses: awsview.HostAddresses},
+			Cache: awsview.CacheIn(d.o.StateDir, d.o.Now)}
 	}
 	return w
 }

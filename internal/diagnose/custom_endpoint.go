@@ -23,8 +23,9 @@ func memberless(v *view) []match {
 			continue
 		}
 		r := byHost[host][0]
-		out = append(out, match{affects: byHost[host], evidence: evidenceOf(r), words: wordsOf(r).and(words{"trouble": "the custom endpoint has no members",
-			"seen": "has no address, while " + v.dbs[i].ID.Target + " of the same cluster answers"})})
+		out = append(out, match{affects: byHost[host], evidence: evidenceOf(r),
+			words: wordsOf(r).and(words{"trouble": "the custom endpoint has no members",
+				"seen": "has no address, while " + v.dbs[i].ID.Target + " of the same cluster answers"})})
 	}
 	return out
 }

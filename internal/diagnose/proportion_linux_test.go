@@ -24,7 +24,7 @@ func TestManyRealmsAreExplainedInProportion(t *testing.T) {
 	took := func(n int) time.Duration {
 		results := manyRealms(n)
 		quickest := time.Hour
-		for range 6 { // the collector of garbage only adds
+		for range 3 { // the collector of garbage only adds
 			begun := used()
 			Explain(Snapshot{Results: results, Now: testNow})
 			quickest = min(quickest, used()-begun)
@@ -33,7 +33,7 @@ func TestManyRealmsAreExplainedInProportion(t *testing.T) {
 	}
 	few, many := took(50), took(400)
 	ratio := float64(many) / float64(few)
-	if t.Logf("%v and %v", few, many); ratio > 25 {
+	if t.Logf("%v and %v", few, many); ratio > 20 {
 		t.Errorf("50 realms take %v, 400 take %v: %.0f times as long", few, many, ratio)
 	}
 }

@@ -44,7 +44,8 @@ func handedOver(r *probe.Result, remedy string) string {
 	case r.Facts[probe.FactSecretUnit] == "" || !strings.Contains(remedy, "{file}"):
 		return remedy
 	case at != "":
-		return do("{file} was changed at "+at+", after {unit} had been started with a copy of it. Restart the unit, which passes the changed file to it.",
+		return do("{file} was changed at "+at+", after {unit} had been started with a copy of it. Restart the unit, which passes the "+
+			"changed file to it.",
 			"systemctl restart {unit}")
 	}
 	return remedy + "\n  systemctl restart {unit}  # passes the changed file to the service"

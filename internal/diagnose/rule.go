@@ -84,7 +84,8 @@ func Catalogue() []Rule { return slices.Clone(rules()) }
 // changes it.
 var rules = sync.OnceValue(func() []Rule {
 	return slices.Concat(hostRules(), serverRules(), dnsRules(), kdcRules(), clockRules(), kpasswdRules(),
-		databaseRules(), secretRules(), accountRules(), proofRules(), databaseAccountRules(), clusterRules(), serviceRules(), acceptRules(), loginRules(),
+		databaseRules(), secretRules(), accountRules(), proofRules(), databaseAccountRules(), clusterRules(), serviceRules(), acceptRules(),
+		loginRules(),
 		fileRules(), krb5confKDCRules(), applicationRules(), awsRules(), lastRules())
 })
 

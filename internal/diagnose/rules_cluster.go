@@ -44,12 +44,15 @@ func (v *view) share(m match) string {
 			met[askedAt(r)] = true
 		}
 	}
+	if len(met) == 0 {
+		return ""
+	}
 	for _, r := range slices.Concat(v.logins, v.dbs) {
 		if r.Facts[probe.FactLeadsTo] == "true" && r.Facts[probe.FactDatabase] == m.affects[0].Facts[probe.FactDatabase] {
 			all[askedAt(r)] = true
 		}
 	}
-	if len(met) == 0 || len(met) == len(all) {
+	if len(met) == len(all) {
 		return ""
 	}
 	return fmt.Sprintf("%d of %d logins by this endpoint", len(met), len(all))

@@ -31,9 +31,11 @@ type view struct {
 	dnsAt map[dnsKey]*dnsServer
 	dnsIn map[string][]*dnsServer // by realm
 	at    map[netip.Addr][]*probe.Result
-	names []string                // the realms that were asked about, in order of appearance
-	heard map[netip.AddrPort]bool // DNS servers that answered anything
-	lost  []*probe.Result         // what failed because a name had no address
+	ends  map[netip.Addr][]*probe.Result // logins, by the machine of the KDC that they asked last
+	stuck map[string][]*probe.Result     // failed logins, by the realm that they did not get beyond
+	names []string                       // the realms that were asked about, in order of appearance
+	heard map[netip.AddrPort]bool        // DNS servers that answered anything
+	lost  []*probe.Result                // what failed because a name had no address
 }
 
 type kdcKey struct {
@@ -71,7 +73,8 @@ type dnsServer struct {
 func newView(s Snapshot) *view {
 	v := &view{snap: s, kdcAt: map[kdcKey]*kdcAddr{}, kdcIn: map[string][]*kdcAddr{},
 		kpwAt: map[netip.AddrPort]*pair{}, kpwOf: map[netip.Addr][]*pair{}, hosts: map[netip.Addr]string{},
-		dnsAt: map[dnsKey]*dnsServer{}, dnsIn: map[string][]*dnsServer{}, at: map[netip.Addr][]*probe.Result{}, heard: map[netip.AddrPort]bool{}}
+		dnsAt: map[dnsKey]*dnsServer{}, dnsIn: map[string][]*dnsServer{}, at: map[netip.Addr][]*probe.Result{},
+		ends: map[netip.Addr][]*probe.Result{}, stuck: map[string][]*probe.Result{}, heard: map[netip.AddrPort]bool{}}
 	asked := map[string]bool{}
 	for i := range s.Results {
 		r := &s.Results[i]
@@ -102,10 +105,20 @@ func newView(s Snapshot) *view {
 		case probe.Database:
 			v.dbs = append(v.dbs, r)
 		case probe.Login:
-			v.logins = append(v.logins, r)
+			v.addLogin(r)
 		}
 	}
 	return v
+}
+
+func (v *view) addLogin(r *probe.Result) {
+	v.logins = append(v.logins, r)
+	if at, err := netip.ParseAddrPort(r.Facts[probe.FactKDC]); err == nil {
+		v.ends[at.Addr().Unmap()] = append(v.ends[at.Addr().Unmap()], r)
+	}
+	if realm := r.Facts[probe.FactFailedRealm]; r.Outcome == probe.Failed {
+		v.stuck[realm] = append(v.stuck[realm], r)
+	}
 }
 
 func (v *view) addDNS(r *probe.Result) {
@@ -255,8 +268,8 @@ func (v *view) spareFor(k *kdcAddr) bool {
 // were asked, for a reason in the path or one of the given ones.
 func (v *view) loginsNeeding(realm string, also ...probe.Reason) []*probe.Result {
 	var out []*probe.Result
-	for _, l := range v.logins {
-		if l.Outcome == probe.Failed && l.Facts[probe.FactFailedRealm] == realm && l.Facts[probe.FactFailedAt] != probe.AtDatabase &&
+	for _, l := range v.stuck[realm] {
+		if l.Facts[probe.FactFailedAt] != probe.AtDatabase &&
 			(onPath(l) || reason(l, probe.ReasonUnresolvable, probe.ReasonKRBTooBig) || reason(l, also...)) {
 			out = append(out, l)
 		}
@@ -273,8 +286,9 @@ func (k *kdcAddr) asked(l *probe.Result) bool {
 // loginsAt returns failed logins that died without an answer of use from this KDC.
 func (v *view) loginsAt(k *kdcAddr) []*probe.Result {
 	var out []*probe.Result
-	for _, l := range v.logins {
-		if (onPath(l) || reason(l, probe.ReasonMalformed, probe.ReasonKRBTooBig, probe.ReasonKRBServiceUnavailable)) && l.Facts[probe.FactFailedAt] != probe.AtDatabase && k.asked(l) {
+	for _, l := range v.ends[k.addr.Addr().Unmap()] {
+		if (onPath(l) || reason(l, probe.ReasonMalformed, probe.ReasonKRBTooBig, probe.ReasonKRBServiceUnavailable)) &&
+			l.Facts[probe.FactFailedAt] != probe.AtDatabase {
 			out = append(out, l)
 		}
 	}

@@ -38,7 +38,7 @@ func FuzzLint(f *testing.F) {
 func TestLintOfTheLargestFiles(t *testing.T) {
 	largest := conf.MaxFileSize - 100
 	if underRace {
-		largest /= 8
+		largest /= 4
 	}
 	for name, line := range map[string]string{
 		"mappings":  "[domain_realm]\n%.test = A.TEST\n",

@@ -217,7 +217,8 @@ func (l *linter) refusals() {
 		case w.create != "":
 			remedy = "Create " + w.create + ", which may be empty, or remove the line"
 		case strings.HasPrefix(l.excerpt(w.at), "<<<<<<< "):
-			cause, remedy = "Here begins a merge conflict that nobody resolved. ", "Keep one of the two versions, and remove the lines with <<<<<<<, ======= and >>>>>>>"
+			cause, remedy = "Here begins a merge conflict that nobody resolved. ",
+				"Keep one of the two versions, and remove the lines with <<<<<<<, ======= and >>>>>>>"
 		}
 		l.add(krb5conf.Issue{Code: CodeUnparsable, Severity: severityFor(readers), Readers: readers, At: w.at,
 			Cause: cause + consequence(readers), Remedy: remedy})

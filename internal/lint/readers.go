@@ -185,7 +185,8 @@ func (l *linter) wordDifferences() {
 		}{
 			{"dns_lookup_kdc", r.DNSLookupKDC}, {"dns_lookup_realm", r.DNSLookupRealm}, {"dns_uri_lookup", r.DNSLookupURI}, {"rdns", r.RDNS},
 			{"canonicalize", r.Canonicalize},
-			{"dns_canonicalize_hostname", reader.Setting[bool]{Value: r.CanonicalizeHost.Value == "true", From: r.CanonicalizeHost.From, Text: r.CanonicalizeHost.Text, Err: r.CanonicalizeHost.Err}},
+			{"dns_canonicalize_hostname", reader.Setting[bool]{Value: r.CanonicalizeHost.Value == "true", From: r.CanonicalizeHost.From,
+				Text: r.CanonicalizeHost.Text, Err: r.CanonicalizeHost.Err}},
 		} {
 			if s.set.Err != nil {
 				g.add(word{s.name, s.set.Text, s.set.Value, s.set.From}, r.Reader)

@@ -171,12 +171,15 @@ func (l *linter) order() {
 			Remedy: fmt.Sprintf("In kerbagent.yaml, name the domain controllers each: realms: %s: {kdcs: [HOST, HOST]}", r.Name)}
 		switch len(r.KDCs) {
 		case 0:
-			i.Cause = fmt.Sprintf("The KDCs of %s are found by DNS, so programs ask them in the order that DNS returns, and each login waits for one that is dead.", r.Name)
+			i.Cause = fmt.Sprintf("The KDCs of %s are found by DNS, so programs ask them in the order that DNS returns, and each login waits "+
+				"for one that is dead.", r.Name)
 		case 1:
 			if host, _, err := site.SplitServer(r.KDCs[0]); err != nil || site.IsAddr(host) {
 				continue
 			}
-			i.Cause = fmt.Sprintf("The file names one KDC only, %s, for %s: there is nothing to put in order. If the name has several addresses, programs ask them in the order that DNS returns, and wait for each one that is dead. If it has one address, programs have no other KDC to ask when that one is dead.", r.KDCs[0], r.Name)
+			i.Cause = fmt.Sprintf("The file names one KDC only, %s, for %s: there is nothing to put in order. If the name has several "+
+				"addresses, programs ask them in the order that DNS returns, and wait for each one that is dead. If it has one address, programs "+
+				"have no other KDC to ask when that one is dead.", r.KDCs[0], r.Name)
 		default:
 			continue
 		}

@@ -134,7 +134,8 @@ func (m *Metrics) newTracked(targets []probe.Target, users map[string]string) tr
 	for _, p := range m.tracked.points {
 		old[p.at] = p
 	}
-	next := tracked{users: users, databases: map[string][]*point{}, writers: map[subject]bool{}, groups: map[subject]*group{}, points: make(map[probe.ID]*point, len(targets))}
+	next := tracked{users: users, databases: map[string][]*point{}, writers: map[subject]bool{}, groups: map[subject]*group{},
+		points: make(map[probe.ID]*point, len(targets))}
 	fresh := make(map[place]*point, len(targets))
 	for _, t := range targets {
 		if t.ID.Kind == probe.Krb5Conf && t.ID.Variant != "" {

@@ -110,7 +110,8 @@ func (p *Planner) loginProbe(l config.Login, at place) login.Probe {
 		AllowSPN: p.allowSPN(db), Dialer: p.world.Dialer, Timeout: p.cfg.Probes.Timeout, Now: p.world.Now, Facts: facts,
 		Account:    p.world.Guard.Account(l.Principal()),
 		Handshakes: p.world.Guard.Logins(db, l.Principal()), Path: p.world.Guard.Handshakes(db, l.Principal()),
-		SPNHosts: p.spnHosts(at), Services: p.world.Guard.Services(db, l.Realm), Way: p.way(l.Realm, db.Realm), AllowRC4: realm.AllowRC4, Salted: isAD(realm.Kind),
+		SPNHosts: p.spnHosts(at), Services: p.world.Guard.Services(db, l.Realm), Way: p.way(l.Realm, db.Realm), AllowRC4: realm.AllowRC4,
+		Salted:     isAD(realm.Kind),
 		IsInstance: func(id string) bool { _, ok := db.InstanceHost(id); return ok },
 	}
 	if p.world.Tickets != nil && at.instance.ID == "" {

@@ -160,7 +160,8 @@ func (p *Planner) aboutKDCs(realm config.Realm, resolver []netip.AddrPort, serve
 // once that is answered with a large one.
 func (p *Planner) kdcProbes(r config.Realm, s discover.Server, addr netip.AddrPort, t probe.Transport) (small, large probe.Probe) {
 	user := p.userOf(r)
-	ask := kdc.Probe{Host: s.Host, Address: addr, Transport: t, User: user, Dialer: p.world.Dialer, Timeout: p.cfg.Probes.Timeout, Now: p.world.Now, HostClock: p.world.HostClock,
+	ask := kdc.Probe{Host: s.Host, Address: addr, Transport: t, User: user, Dialer: p.world.Dialer, Timeout: p.cfg.Probes.Timeout,
+		Now: p.world.Now, HostClock: p.world.HostClock,
 		Facts: serverFacts(r, s).With(probe.FactUser, user.String())}
 	askMore := ask
 	askMore.Large = true

@@ -74,7 +74,8 @@ func newView(s State, records []recorder.Record) view {
 	s = hidden(s)
 	v := view{
 		Host: clean(s.Host, maxName), Version: clean(s.Version, maxName), Now: at(s.Now, s.Now), Started: at(s.Started, s.Now),
-		Stations: stations(s), Logins: logins(s), Applications: applications(s), AWS: awsRegions(s), Rungs: rungs(s), Failures: failures(records, s.Now), Probes: len(s.Entries),
+		Stations: stations(s), Logins: logins(s), Applications: applications(s), AWS: awsRegions(s), Rungs: rungs(s),
+		Failures: failures(records, s.Now), Probes: len(s.Entries),
 	}
 	v.verdict(s)
 	for i, f := range s.Report.Findings {

@@ -23,7 +23,8 @@ func (c *Client) TGT(ctx context.Context, user Principal, s Secret) (*Session, e
 		return nil, err
 	}
 	w := &ascent{c: c, addrs: addrs, secret: s,
-		as: NewAS(user, ASOptions{Now: c.Now, TimeSync: c.TimeSync, ETypes: preferred(s, user), AllowRC4: c.AllowRC4, Salted: c.Salted, nonce: c.nonce})}
+		as: NewAS(user, ASOptions{Now: c.Now, TimeSync: c.TimeSync, ETypes: preferred(s, user), AllowRC4: c.AllowRC4, Salted: c.Salted,
+			nonce: c.nonce})}
 	if w.request, err = w.as.Request(); err != nil {
 		return nil, w.fail(StepAS, netip.AddrPort{}, err)
 	}

@@ -41,7 +41,8 @@ func (t Trail) written(realms []string) string {
 			for _, a := range w.Addrs {
 				addrs = append(addrs, a.Unmap().String())
 			}
-			out = append(out, strings.Join([]string{realm, net.JoinHostPort(w.Host, strconv.Itoa(int(w.Port))), cmp.Or(strings.Join(addrs, ","), "-"), w.Place}, " "))
+			out = append(out, strings.Join([]string{realm, net.JoinHostPort(w.Host, strconv.Itoa(int(w.Port))), cmp.Or(strings.Join(addrs, ","),
+				"-"), w.Place}, " "))
 		}
 	}
 	return strings.Join(out, "; ")
@@ -70,5 +71,6 @@ func (t Trail) comesFirst(home string, res probe.Result) bool {
 	case t.LackRealm == "":
 		return at == probe.AtDatabase || at == probe.AtTGS
 	}
-	return at == probe.AtDatabase && (stage == StageToken || stage == StageQuery) || at == probe.AtTGS && res.Facts[probe.FactFailedRealm] == t.LackRealm
+	return at == probe.AtDatabase && (stage == StageToken || stage == StageQuery) || at == probe.AtTGS &&
+		res.Facts[probe.FactFailedRealm] == t.LackRealm
 }

@@ -135,7 +135,8 @@ func (st *state) defaultGroup(vpc string) []string {
 // noKey refuses a KMS key: the API model's KMSKeyNotAccessibleFault, with the text that
 // users of Terraform report.
 func noKey(key string) *apiError {
-	return bad("KMSKeyNotAccessibleFault", "The specified KMS key [%s] does not exist, is not enabled or you do not have permissions to access it.", key)
+	return bad("KMSKeyNotAccessibleFault", "The specified KMS key [%s] does not exist, is not enabled or you do not have permissions to "+
+		"access it.", key)
 }
 
 // manageSecret makes RDS keep the primary user's password in Secrets Manager, with
@@ -144,8 +145,8 @@ func (r *request) manageSecret(k *Cluster, kmsKey string) error {
 	s := r.cloud.newSecret("rds!cluster-" + r.cloud.newUUID())
 	if err := r.allow("secretsmanager:CreateSecret", s.ARN); err != nil {
 		// No action is named: what owners of clusters with a managed password report.
-		return &apiError{trouble: troubleDenied, message: "The user isn't authorized to create a secret in AWS Secrets Manager. Either grant the user permission " +
-			"to create a secret, or create the secret with a different user that has permission."}
+		return &apiError{trouble: troubleDenied, message: "The user isn't authorized to create a secret in AWS Secrets Manager. Either " +
+			"grant the user permission to create a secret, or create the secret with a different user that has permission."}
 	}
 	if err := r.allow("secretsmanager:TagResource", s.ARN); err != nil {
 		return err

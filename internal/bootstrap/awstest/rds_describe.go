@@ -73,7 +73,7 @@ func (r *request) describeCluster(k *Cluster) xmlCluster {
 		x.Groups = append(x.Groups, xmlGroup{g, "active"})
 	}
 	for _, id := range k.Members {
-		x.Members = append(x.Members, xmlMember{id, id == k.Writer, map[bool]string{true: "pending-reboot", false: "in-sync"}[r.Instances[id].PendingReboot], 1})
+		x.Members = append(x.Members, xmlMember{id, id == k.Writer, applied(r.Instances[id].ClusterPendingReboot), 1})
 	}
 	for global, members := range r.GlobalMembers {
 		if slices.Contains(members, x.DBClusterArn) {

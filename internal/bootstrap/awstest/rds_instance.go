@@ -81,7 +81,8 @@ func rebootDBInstance(r *request) (any, error) {
 	r.cloud.after(r.now.Add(instanceRebooting), func(st *state, at time.Time) {
 		st.Events = append(st.Events, Event{Instance: id, Message: restarted, At: at})
 		i := st.Instances[id]
-		i.Status, i.Plugin, i.PendingReboot = "available", st.Clusters[i.Cluster].Member == memberEnabled, false
+		i.Status, i.Plugin = "available", st.Clusters[i.Cluster].Member == memberEnabled
+		i.PendingReboot, i.ClusterPendingReboot = false, false
 	})
 	return instanceAnswer{r.describeInstance(i)}, nil
 }
@@ -119,11 +120,7 @@ func (r *request) describeInstance(i *Instance) xmlInstance {
 		DBInstanceStatus: i.Status, DBClusterIdentifier: i.Cluster, DBInstanceArn: r.cloud.regional("rds", "db:"+i.ID),
 		DbiResourceId:    i.ResourceID,
 		AvailabilityZone: i.Zone, InstanceCreateTime: instant(i.Created), PubliclyAccessible: i.Public, PromotionTier: 1, Tags: xmlTags(i.Tags)}
-	apply := "in-sync"
-	if i.PendingReboot {
-		apply = "pending-reboot" // RDS user guide, "Working with DB parameter groups"
-	}
-	x.ParameterGroups = []xmlParameterGroup{{"default.aurora-mysql8.0", apply}}
+	x.ParameterGroups = []xmlParameterGroup{{"default.aurora-mysql8.0", applied(i.PendingReboot)}}
 	if i.Status != "creating" {
 		x.Endpoint = &xmlEndpoint{i.Host, "Z2R2ITUGPM61AM", i.Port}
 	}
@@ -201,4 +198,12 @@ func describeEvents(r *request) (any, error) {
 		Events []item `xml:"Events>Event"`
 		Marker string `xml:",omitempty"`
 	}{part, marker}, f.done()
+}
+
+// applied is the state of a parameter group at an instance (RDS user guide, "Working with DB parameter groups").
+func applied(pendingReboot bool) string {
+	if pendingReboot {
+		return "pending-reboot"
+	}
+	return "in-sync"
 }

@@ -108,7 +108,7 @@ func modifyParameterGroup(r *request) (any, error) {
 // unboot leaves what a cluster's parameter group says for the next reboot of each instance.
 func (st *state) unboot(k *Cluster) {
 	for _, id := range k.Members {
-		st.Instances[id].PendingReboot = true
+		st.Instances[id].ClusterPendingReboot = true
 	}
 }
 
@@ -139,7 +139,8 @@ func describeParameters(r *request) (any, error) {
 		if len(names) > 0 && !slices.Contains(names, p) {
 			continue
 		}
-		i := item{ParameterName: p, Source: "engine-default", ApplyType: "static", DataType: "string", IsModifiable: true, ApplyMethod: "pending-reboot"}
+		i := item{ParameterName: p, Source: "engine-default", ApplyType: "static", DataType: "string", IsModifiable: true,
+			ApplyMethod: "pending-reboot"}
 		if g := r.ParameterGroups[name]; g != nil && g.Values[p] != "" {
 			i.ParameterValue, i.Source = g.Values[p], "user"
 		}

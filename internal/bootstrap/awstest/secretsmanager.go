@@ -85,7 +85,8 @@ func (r *request) viaService(service, key string, actions ...string) error {
 		key = "0b000000-0000-4000-8000-00000000d0f4"
 	}
 	for _, a := range actions {
-		if err := r.allow("kms:"+a, r.cloud.regional("kms", "key/"+key), "kms:ViaService", service+"."+r.cloud.options.Region+".amazonaws.com"); err != nil {
+		if err := r.allow("kms:"+a, r.cloud.regional("kms", "key/"+key), "kms:ViaService",
+			service+"."+r.cloud.options.Region+".amazonaws.com"); err != nil {
 			return err
 		}
 	}

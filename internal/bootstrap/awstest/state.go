@@ -40,7 +40,8 @@ func newState() *state {
 		SubnetGroups: map[string]*SubnetGroup{}, GlobalMembers: map[string][]string{}, Versions: map[string]*EngineVersion{},
 		ParameterGroups: map[string]*ParameterGroup{},
 		Secrets:         map[string]*Secret{}, VPCs: map[string]*VPC{}, Subnets: map[string]*Subnet{}, Groups: map[string]*SecurityGroup{},
-		RouteTables: map[string]*RouteTable{}, Peerings: map[string]*Peering{}, Interfaces: map[string]*Interface{}, OtherSides: map[string]*otherSide{},
+		RouteTables: map[string]*RouteTable{}, Peerings: map[string]*Peering{}, Interfaces: map[string]*Interface{},
+		OtherSides: map[string]*otherSide{},
 	}
 	for _, v := range engineVersions() {
 		st.Versions[v.Version] = &v
@@ -142,7 +143,8 @@ type Instance struct {
 	Public                                                bool
 	Plugin                                                bool // authentication_kerberos is active
 	Reboots                                               int
-	PendingReboot                                         bool // its parameter group was changed
+	PendingReboot                                         bool // its own parameter group was changed
+	ClusterPendingReboot                                  bool // the cluster's was
 	Tags                                                  map[string]string
 	Created                                               time.Time
 }

@@ -84,7 +84,7 @@ func modelGokrb5(text string, hosts []string) gokrb5View {
 // TestGokrb5Random holds the model against the library over thousands of files.
 func TestGokrb5Random(t *testing.T) {
 	refused, panics := 0, 0
-	const n = 2000
+	const n = 6000
 	for i := range n {
 		text := randomConf(rand.New(rand.NewPCG(11, uint64(i))))
 		want, got := askGokrb5(text, randomHosts()), modelGokrb5(text, randomHosts())
