@@ -62,7 +62,7 @@ endif
 
 .PHONY: test-quick
 test-quick: gotest ## the tests that need no lab, without the race detector: no root, three minutes
-	@$(gotest) ./...
+	@$(gotest) -p 3 -parallel 4 ./...
 
 .PHONY: gotest
 gotest:

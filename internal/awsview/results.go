@@ -73,9 +73,9 @@ func (m *maker) cluster(cfg *config.Config, c Cluster) {
 		if i.Writer {
 			role = probe.RoleWriter
 		}
-		m.out = append(m.out, m.result(c.Database+"/"+i.ID, probe.AWSInstance, probe.Facts{probe.FactDatabase: c.Database,
-			probe.FactCluster:  c.ID,
-			probe.FactInstance: i.ID, probe.FactDBRole: role, probe.FactState: i.Status, probe.FactMembership: i.Membership,
+		m.out = append(m.out, m.result(c.Database+"/"+i.ID, probe.AWSInstance, probe.Facts{
+			probe.FactDatabase: c.Database, probe.FactCluster: c.ID, probe.FactInstance: i.ID, probe.FactDBRole: role,
+			probe.FactState: i.Status, probe.FactMembership: i.Membership,
 			probe.FactCreated: stamp(i.Created), probe.FactRestarted: stamp(i.Restarted), probe.FactJoinedAt: stamp(c.Joined),
 			probe.FactEvents: eventsOf(c), probe.FactPending: strings.Join(i.Pending, ", ")}))
 	}
