@@ -268,13 +268,20 @@ func drawnBoundaries(t *testing.T, calls []awstest.Call, trust bool) []int {
 	})
 }
 
-// drawn returns what a test draws its cases with: another seed each time, which the
-// output of a failed test has. BOOTSTRAP_TEST_SEED repeats it.
+// drawn returns what a test draws its cases with: the same each time, or by the seed in
+// BOOTSTRAP_TEST_SEED, or by the time with "time" there.
 func drawn(t *testing.T) *rand.Rand {
 	t.Helper()
-	seed, err := strconv.ParseUint(os.Getenv("BOOTSTRAP_TEST_SEED"), 10, 64)
-	if err != nil {
+	seed := uint64(1)
+	switch given := os.Getenv("BOOTSTRAP_TEST_SEED"); given {
+	case "":
+	case "time":
 		seed = uint64(time.Now().UnixNano())
+	default:
+		var err error
+		if seed, err = strconv.ParseUint(given, 10, 64); err != nil {
+			t.Fatal(err)
+		}
 	}
 	t.Logf("BOOTSTRAP_TEST_SEED=%d", seed)
 	return rand.New(rand.NewPCG(seed, 0))

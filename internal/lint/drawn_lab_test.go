@@ -19,7 +19,7 @@ import (
 
 var (
 	drawnFiles = flag.Int("files", 400, "how many files are drawn")
-	drawnSeed  = flag.Uint64("seed", 0, "the seed; 0: the time")
+	drawnSeed  = flag.Uint64("seed", 1, "the seed; 0: the time, to look for what no seed has shown")
 )
 
 // draw returns a file as people write it: one part in eight is not as usual. Its KDCs are ports of this host at which nothing listens.
@@ -62,16 +62,22 @@ func draw(r *rand.Rand) string {
 	return body
 }
 
-// TestDrawnFilesAgainstMIT draws files by a seed, and asks libkrb5 whether kinit gets
-// as far as a KDC of the default realm. Where it does, lint has no error; where the
-// file keeps it from that, lint does not say that nothing is wrong.
-func TestDrawnFilesAgainstMIT(t *testing.T) {
+// drawn returns what a test draws its cases with.
+func drawn(t *testing.T) *rand.Rand {
+	t.Helper()
 	seed := *drawnSeed
 	if seed == 0 {
 		seed = uint64(time.Now().UnixNano())
 	}
 	t.Logf("seed %d", seed)
-	r := rand.New(rand.NewPCG(seed, 0))
+	return rand.New(rand.NewPCG(seed, 0))
+}
+
+// TestDrawnFilesAgainstMIT draws files by a seed, and asks libkrb5 whether kinit gets
+// as far as a KDC of the default realm. Where it does, lint has no error; where the
+// file keeps it from that, lint does not say that nothing is wrong.
+func TestDrawnFilesAgainstMIT(t *testing.T) {
+	r := drawn(t)
 	path := filepath.Join(t.TempDir(), "krb5.conf")
 	usable := 0
 	for range *drawnFiles {
@@ -115,12 +121,12 @@ func kinitSays(t *testing.T, path, text string) string {
 
 // What isLifetime takes is what kinit takes.
 func TestLifetimesAgainstMIT(t *testing.T) {
-	r := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0))
-	texts := []string{"24h", "1d 2h", "7d 0h 0m 0s", "24 h", "one day", "7 days", "10:00", "1-10:00:00", "1-2", "-1", "+1", "24hours", "24h;", "1h1d", "2147483648", "30000d", "24h 1", "12h0", "1:2:3:4"}
+	r := drawn(t)
+	texts := []string{"24h", "1d 2h", "7d 0h 0m 0s", "24 h", "one day", "7 days", "10:00", "1-10:00:00", "1-2", "-1", "+1", "24hours", "24h;", "1h1d", "2147483648", "30000d", "24h 1", "12h0", "1:2:3:4", "0:246", "1:02:003", "1-100:00:00", "100-10:00:00"}
 	for range 100 {
 		var b strings.Builder
-		for range 1 + r.IntN(3) {
-			fmt.Fprintf(&b, "%s%d%s%s", []string{"", "", " "}[r.IntN(3)], []int{0, 1, 7, 24, 61}[r.IntN(5)], []string{"", "", " "}[r.IntN(3)],
+		for range 1 + r.IntN(4) {
+			fmt.Fprintf(&b, "%s%d%s%s", []string{"", "", " "}[r.IntN(3)], []int{0, 1, 7, 24, 61, 100}[r.IntN(6)], []string{"", "", " "}[r.IntN(3)],
 				[]string{"d", "h", "m", "s", "H", "w", "hours", "days", "min", ":", "-", ""}[r.IntN(12)])
 		}
 		texts = append(texts, strings.TrimSpace(b.String()))

@@ -37,18 +37,21 @@ func isLifetime(text string) bool {
 		text = text[:i]
 	}
 	const units = `^(?:(-?\d+)d)?(?:\s*(-?\d+)h)?(?:\s*(-?\d+)m)?(?:\s*(-?\d+)s)?\s*$`
-	const clock = `^(?:(-?\d+)-)?(-?\d+)(?::(\d+)(?::(\d+))?)?$`
+	// What follows a dash or a colon has two digits at most (MIT krb5, lib/krb5/krb/deltat.y).
+	const clock = `^(?:(-?\d+)-(\d{1,2}):(\d{1,2}):(\d{1,2})|(-?\d+)(?::(\d{1,2})(?::(\d{1,2}))?)?)$`
 	if m := regexp.MustCompile(units).FindStringSubmatch(text); m != nil && strings.ContainsAny(text, "dhms") {
 		return fits(m[1:], []float64{86400, 3600, 60, 1})
 	}
 	m := regexp.MustCompile(clock).FindStringSubmatch(text)
 	switch {
-	case m == nil, m[1] != "" && m[4] == "":
+	case m == nil:
 		return false
-	case m[3] == "":
-		return fits(m[2:3], []float64{1})
+	case m[1] != "":
+		return fits(m[1:5], []float64{86400, 3600, 60, 1})
+	case m[6] == "":
+		return fits(m[5:6], []float64{1})
 	}
-	return fits(m[1:], []float64{86400, 3600, 60, 1})
+	return fits(m[5:], []float64{3600, 60, 1})
 }
 
 // fits reports whether a time has room in libkrb5's 32 bits.
