@@ -107,7 +107,8 @@ func explain(s Snapshot) Report {
 		}
 	}
 	report := Report{Verdict: VerdictOK}
-	// Worst first; of errors first the kind that most logins fail by.
+	// Worst first; of errors first the kind that most logins fail by, and of those that as many fail by the one that
+	// keeps a login from its tickets: programs have these before they turn to the database.
 	failing := map[Code]int{}
 	for _, f := range found {
 		failing[f.rule.Code] += f.failedLogins()
@@ -117,7 +118,10 @@ func explain(s Snapshot) Report {
 		if x, y := rank(a.severity(v)), rank(b.severity(v)); x != y {
 			return x < y
 		}
-		return failing[a.rule.Code] > failing[b.rule.Code]
+		if x, y := failing[a.rule.Code], failing[b.rule.Code]; x != y {
+			return x > y
+		}
+		return a.keepsTickets() && !b.keepsTickets()
 	})
 	for _, f := range found {
 		report.Findings = append(report.Findings, f.finding(v))
@@ -211,6 +215,13 @@ func (f *found) failedLogins() int {
 		}
 	}
 	return len(failed)
+}
+
+// keepsTickets reports whether the finding accounts for a login that failed before the database was its concern.
+func (f *found) keepsTickets() bool {
+	return !f.rule.Remark && slices.ContainsFunc(f.results, func(r *probe.Result) bool {
+		return r.ID.Kind == probe.Login && r.Outcome == probe.Failed && r.Facts[probe.FactFailedAt] != probe.AtDatabase
+	})
 }
 
 // severity is the rule's, but what accounts for a broken or paused login is always an

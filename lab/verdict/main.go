@@ -149,7 +149,7 @@ func (t *tally) commands(ctx context.Context, l *lab) {
 	}
 	for _, sc := range t.looks {
 		// what is wrong with a login is in what is asked, and in the healthy lab too
-		ofLogin := slices.ContainsFunc(sc.set.faults, func(f fault) bool { return f.login != "" && f.names(sc.report.Findings[0]) })
+		ofLogin := slices.ContainsFunc(sc.set.faults, func(f fault) bool { return f.login != "" && f.names(sc.report, sc.report.Findings[0]) })
 		if wrong := shown(sc.looks, healthy); wrong != "" && !(ofLogin && strings.HasPrefix(wrong, "shows nothing")) {
 			t.misses[5]++
 			fmt.Printf("%-12d WRONG f      %s: %s\n", sc.set.seed, sc.report.Findings[0].Code, wrong)

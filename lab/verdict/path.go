@@ -36,7 +36,7 @@ func placesOf(host, port string) []string {
 func touches(place, id string) bool {
 	switch {
 	case place == "unresolved":
-		return strings.Count(id, "/") == 1
+		return strings.Count(id, "/") <= 1
 	case strings.HasPrefix(place, ":"):
 		return strings.Contains(id, place)
 	case strings.HasSuffix(place, ":") || strings.HasSuffix(place, "."):

@@ -17,6 +17,7 @@ import (
 type report struct {
 	Verdict  string    `json:"verdict"`
 	Findings []finding `json:"findings"`
+	Results  []result  `json:"results"`
 }
 
 type finding struct {
@@ -122,7 +123,7 @@ func (l *lab) score(ctx context.Context, s set) (sc score, err error) {
 		sc.misses[0] = fmt.Sprintf("%s, and programs work: %v", sc.verdict, works)
 	}
 	for _, x := range sc.report.Findings {
-		if x.Severity != "info" && !slices.ContainsFunc(s.faults, func(f fault) bool { return f.at(x) }) {
+		if x.Severity != "info" && !slices.ContainsFunc(s.faults, func(f fault) bool { return f.at(sc.report, x) }) {
 			sc.misses[3] += x.Code + " "
 		}
 		if x.Code == "login-failed" || x.Code == "probe-failed" {
@@ -172,22 +173,6 @@ func differ(fates [2][]fate) bool {
 	})
 }
 
-// at reports whether a finding is of the fault's place.
-func (f fault) at(x finding) bool {
-	if f.login != "" || slices.Contains([]string{"service-unknown", "db-ticket-rejected"}, f.codes[0]) {
-		if slices.ContainsFunc(x.Affects, func(id string) bool { return strings.HasPrefix(id, "login/") || strings.HasPrefix(id, "database/") }) {
-			return true
-		}
-		return f.login != "" && slices.Contains(f.codes, x.Code)
-	}
-	return slices.ContainsFunc(x.Affects, func(id string) bool {
-		return strings.HasPrefix(id, "login/") || slices.ContainsFunc(f.places, func(p string) bool { return touches(p, id) })
-	})
-}
-
-// names reports whether a finding has the place and the kind of the fault.
-func (f fault) names(x finding) bool { return slices.Contains(f.codes, x.Code) && f.at(x) }
-
 // undo is (b) and (c): each fault is undone alone, and programs try again.
 func (l *lab) undo(ctx context.Context, sc *score) error {
 	works := sc.fates[0][0].works && sc.fates[1][0].works && !sc.flaky
@@ -201,10 +186,10 @@ func (l *lab) undo(ctx context.Context, sc *score) error {
 	helps, named := false, false
 	for i, f := range sc.set.faults {
 		covered := slices.ContainsFunc(sc.report.Findings, func(x finding) bool {
-			return f.names(x) || slices.ContainsFunc(x.Silences, func(c string) bool { return slices.Contains(f.codes, c) })
+			return f.names(sc.report, x) || slices.ContainsFunc(x.Silences, func(c string) bool { return slices.Contains(f.codes, c) })
 		})
 		if works && covered {
-			named = named || f.names(first)
+			named = named || f.names(sc.report, first)
 			continue
 		}
 		further := len(sc.set.faults) == 1 && !works // nothing else is wrong
@@ -221,7 +206,7 @@ func (l *lab) undo(ctx context.Context, sc *score) error {
 			}
 			further = gets(sc.fates, l.until(ctx, less, 1, beyond))
 		}
-		helps, named = helps || further, named || further && f.names(first)
+		helps, named = helps || further, named || further && f.names(sc.report, first)
 		if further && !covered {
 			sc.misses[2] += f.String() + "; "
 		}
