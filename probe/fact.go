@@ -124,7 +124,8 @@ const (
 
 // What a database said.
 const (
-	FactDBStage      Fact = "db-stage" // at which the conversation failed: db-connect, db-greeting, db-tls, db-switch, db-token or query
+	FactDBStage      Fact = "db-stage"         // at which the conversation failed: db-connect, db-greeting, db-tls, db-switch, db-token or query
+	FactDBAddress    Fact = "database-address" // with which a login spoke last, where the name has several
 	FactVersion      Fact = "server-version"
 	FactPlugin       Fact = "plugin"      // named in the auth switch
 	FactSPN          Fact = "spn"         // announced in the auth switch

@@ -55,7 +55,7 @@ func databaseRules() []Rule {
 		Code: "db-not-mysql", Severity: Error,
 		Title:     "database {database}: no MySQL at {where}",
 		Means:     "The port accepts connections, but the answer is not that of a MySQL server.",
-		Cause:     "{endpoint}: {error}.",
+		Cause:     "{where}: {error}.",
 		Remedy:    do("Check host and port (databases: {database}: endpoint); a proxy or another service may sit there.", clusters, again),
 		DependsOn: causes,
 		match: dbMatch(func(r *probe.Result) bool {
@@ -65,7 +65,7 @@ func databaseRules() []Rule {
 		Code: "db-too-old", Severity: Error,
 		Title: "database {database}: too old for Kerberos",
 		Means: "The server's greeting has no pluggable authentication (CLIENT_PLUGIN_AUTH), which came with MySQL 5.5. Such a server has no Kerberos plugin, and no client can log in with a ticket.",
-		Cause: "{endpoint} greets as version {version}, without CLIENT_PLUGIN_AUTH.",
+		Cause: "{where} greets as version {version}, without CLIENT_PLUGIN_AUTH.",
 		Remedy: do("Check that {endpoint} is the right server; Kerberos needs Aurora MySQL 3.03 or later, MySQL Enterprise 8.0.26 or later, or MariaDB with its gssapi plugin.",
 			sql("SELECT VERSION()"), clusters, again),
 		DependsOn: causes,
@@ -74,7 +74,7 @@ func databaseRules() []Rule {
 		Code: "db-host-blocked", Severity: Error,
 		Title: "database {database}: has blocked this host (ERROR 1129)",
 		Means: "Too many connections from this host ended without a login (max_connect_errors); usually a port check is the cause. Every program on this host is locked out.",
-		Cause: "{endpoint} answered ERROR 1129.",
+		Cause: "{where} answered ERROR 1129.",
 		Remedy: do("Find the program that connects without logging in and stop it; then unblock this host, from another one. Unblocking forgets the error counts of all hosts.",
 			"ss -tnp 'dport = :{port}'  # on this host, as root", "mysqladmin -h {host} -P {port} -u <admin> -p flush-hosts", sql("TRUNCATE TABLE performance_schema.host_cache")+"  # the same, in SQL"),
 		DependsOn: causes,
@@ -83,7 +83,7 @@ func databaseRules() []Rule {
 		Code: "db-host-denied", Severity: Error,
 		Title:     "database {database}: has no account that may come from this host (ERROR 1130)",
 		Means:     "No database account has a host part that fits this host's address.",
-		Cause:     "{endpoint} answered ERROR 1130.",
+		Cause:     "{where} answered ERROR 1130.",
 		Remedy:    do("Look at the host parts of the account, and give it one that fits this host.", sql("SELECT user, host FROM mysql.user WHERE user = '{account}'"), sql("RENAME USER '{account}'@'<host part>' TO '{account}'@'%'")),
 		DependsOn: causes,
 		match:     dbMatch(func(r *probe.Result) bool { return reason(r, probe.ReasonDBHostDenied) }),
@@ -91,7 +91,7 @@ func databaseRules() []Rule {
 		Code: "db-too-many-connections", Severity: Warning,
 		Title:     "database {database}: a limit is reached (ERROR {errno})",
 		Means:     "A limit on connections is reached: the server's (1040), a user's (1203), or another one that is set for the user (1226). This is no fault of Kerberos.",
-		Cause:     "{endpoint} answered ERROR {errno}.",
+		Cause:     "{where} answered ERROR {errno}.",
 		Remedy:    do("Find who holds the connections, or raise the limit.", sql("SHOW FULL PROCESSLIST"), sql("SHOW VARIABLES LIKE 'max%connections'"), sql("SHOW CREATE USER '{account}'@'%'")),
 		DependsOn: causes,
 		match:     dbMatch(func(r *probe.Result) bool { return reason(r, probe.ReasonDBTooMany) }),
@@ -110,7 +110,7 @@ func databaseRules() []Rule {
 		Code: "db-tls-required", Severity: Error,
 		Title:     "database {database}: TLS on one side only: {problem}",
 		Means:     "The server requires TLS and it is off here; or it is required here and the server does not offer it.",
-		Cause:     "{endpoint}: {problem}.",
+		Cause:     "{where}: {problem}.",
 		Remedy:    do("Set databases: {database}: tls: mode to what the server has: verify-full where it has TLS, off where it has none.", sql("SHOW VARIABLES LIKE 'require_secure_transport'"), sql("SHOW VARIABLES LIKE '%ssl%'")),
 		DependsOn: causes,
 		match: dbMatch(func(r *probe.Result) bool {
@@ -231,6 +231,8 @@ func (v *view) where(rs []*probe.Result) string {
 	for _, r := range rs {
 		if r.ID.Address.IsValid() {
 			here = appendNew(here, r.ID.Address.String())
+		} else if at := r.Facts[probe.FactDBAddress]; at != "" {
+			here = appendNew(here, at)
 		}
 	}
 	for _, r := range v.dbs {

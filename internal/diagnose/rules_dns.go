@@ -205,6 +205,9 @@ func (v *view) oneTransport(blocked probe.Transport) []match {
 		} else if cut := d.cutOverTCP(); len(cut) > 0 {
 			rs, yes = cut, false
 		}
+		if blocked == probe.TCP && len(rs) > 0 && !slices.ContainsFunc(rs, func(r *probe.Result) bool { return !d.lostOverBoth(r) }) {
+			continue // dns-filtered: UDP loses the same questions
+		}
 		if asked && !yes && other && noneAnswered(rs) {
 			m := match{affects: rs, words: d.words().and(words{"seen": seen(rs)})}
 			if blocked == probe.UDP && !slices.ContainsFunc(v.dnsOf(d.realm, d.role), func(o *dnsServer) bool {
@@ -263,10 +266,12 @@ func dnsRefused(v *view) []match {
 	return out
 }
 
-// refuses reports whether one of a realm's own servers answers REFUSED or SERVFAIL.
-func (v *view) refuses(realm string) bool {
+// refuses reports whether one of a realm's own servers answers REFUSED or SERVFAIL to questions for a type.
+func (v *view) refuses(realm, qtype string) bool {
 	return slices.ContainsFunc(v.dnsOf(realm, probe.RoleRealm), func(d *dnsServer) bool {
-		return len(d.where(func(r *probe.Result) bool { return reason(r, probe.ReasonDNSRefused, probe.ReasonDNSServFail) })) > 0
+		return len(d.where(func(r *probe.Result) bool {
+			return qtypeOf(r) == qtype && reason(r, probe.ReasonDNSRefused, probe.ReasonDNSServFail)
+		})) > 0
 	})
 }
 

@@ -16,7 +16,7 @@ func (d *dnsServer) filtered() (bad []*probe.Result, types []string) {
 		if r.Facts[probe.FactRealm] != d.realm || r.Facts[probe.FactDatabase] != "" || r.Outcome == probe.Skipped {
 			continue
 		}
-		if heard, _ := d.answeredOver(r.ID.Transport); !heard {
+		if heard, _ := d.answeredOver(r.ID.Transport); !heard && !d.lostOverBoth(r) {
 			continue // the transport, then
 		}
 		qtype := qtypeOf(r)
@@ -35,6 +35,15 @@ func (d *dnsServer) filtered() (bad []*probe.Result, types []string) {
 	return bad, types
 }
 
+// lostOverBoth reports whether a question was not answered over a connection that had been made, nor
+// as a datagram, while other datagrams were answered: what is lost is the question or its answer.
+func (d *dnsServer) lostOverBoth(r *probe.Result) bool {
+	heard, _ := d.answeredOver(probe.UDP)
+	return heard && reason(r, probe.ReasonTCPSilent) && slices.ContainsFunc(d.over(probe.UDP), func(o *probe.Result) bool {
+		return o.Facts[probe.FactQuestion] == r.Facts[probe.FactQuestion] && reason(o, probe.ReasonUDPSilent)
+	})
+}
+
 // qtypeOf is the type of record that a question is for.
 func qtypeOf(r *probe.Result) string {
 	qtype, _, _ := strings.Cut(r.Facts[probe.FactQuestion], " ")
@@ -50,8 +59,10 @@ func dnsFiltered(v *view) []match {
 	var out []match
 	for _, d := range v.dns {
 		bad, types := d.filtered()
-		own := func(r *probe.Result) bool { return !reason(r, probe.ReasonDNSRefused, probe.ReasonDNSServFail) }
-		if len(bad) == 0 || d.role == probe.RoleHost && v.refuses(d.realm) && !slices.ContainsFunc(bad, own) {
+		own := func(r *probe.Result) bool {
+			return !reason(r, probe.ReasonDNSRefused, probe.ReasonDNSServFail) || !v.refuses(d.realm, qtypeOf(r))
+		}
+		if len(bad) == 0 || d.role == probe.RoleHost && !slices.ContainsFunc(bad, own) {
 			continue // nothing, or what a server behind it says
 		}
 		m := match{affects: bad, words: d.words().and(words{"types": list(types), "seen": seen(bad)}), evidence: evidenceOf(bad[0], probe.FactRcode)}

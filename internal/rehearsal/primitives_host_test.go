@@ -26,7 +26,7 @@ func hostFault(r *rand.Rand) induced {
 	switch r.IntN(5) {
 	case 0, 1:
 		by := pick(r, wrongBy, -wrongBy, 2*time.Minute, -2*time.Minute)
-		return induced{recipe: fmt.Sprintf("this host's clock is off by %s", by), codes: []diagnose.Code{"clock-skew"},
+		return induced{recipe: fmt.Sprintf("this host's clock is off by %s", by), codes: []diagnose.Code{"clock-skew"}, words: called("this host's clock"), said: true,
 			touches: func(_ *World, id probe.ID) bool {
 				return id.Kind == probe.KDC || id.Kind == probe.Kpasswd || id.Kind == probe.Login
 			},
@@ -37,7 +37,7 @@ func hostFault(r *rand.Rand) induced {
 	case 3:
 		return inHosts("an old address of dc1", "dc1.corp.example.com", nobody(2), []diagnose.Code{"names-differ", "kdc-silent", "realm-unreachable", "server-down"})
 	}
-	return induced{recipe: "etl's keytab is another user's", codes: []diagnose.Code{"keytab-stale", "secret-malformed"},
+	return induced{recipe: "etl's keytab is another user's", codes: []diagnose.Code{"keytab-stale", "secret-malformed"}, words: called("etl@"), said: true,
 		touches: func(_ *World, id probe.ID) bool { return loginOf(id, etl) },
 		play: func(s *scene) error {
 			kt, err := s.corp.Keytab("alice")
@@ -49,7 +49,7 @@ func hostFault(r *rand.Rand) induced {
 }
 
 func inHosts(what, name string, old netip.Addr, codes []diagnose.Code) induced {
-	return induced{recipe: "/etc/hosts: " + what, codes: codes,
+	return induced{recipe: "/etc/hosts: " + what, codes: codes, words: called(old.String()),
 		touches: func(_ *World, id probe.ID) bool { return at(id, []netip.Addr{old}) },
 		play: func(s *scene) error {
 			s.path.Add(Rule{To: one(old), Effect: Drop})
@@ -133,7 +133,7 @@ func cutFault(r *rand.Rand) induced {
 	p := pick(r, ports()...)
 	codes := slices.Concat(pathCodes(p.kind), []diagnose.Code{"kdc-not-kerberos"})
 	kdc := func(what string, codes []diagnose.Code, change func(*krb5test.Script)) induced {
-		return induced{recipe: m.name + "'s KDC " + what, codes: append(codes, "realm-unreachable", "trust-realm-unreachable"),
+		return induced{recipe: m.name + "'s KDC " + what, codes: append(codes, "realm-unreachable", "trust-realm-unreachable"), words: addressesOf(m),
 			touches: func(w *World, id probe.ID) bool { c := m.of(w); return at(id, c.addrs) && w.realPort(id) == c.kdcPort },
 			play: func(s *scene) error {
 				k := m.of(s.World).kdc
@@ -146,10 +146,10 @@ func cutFault(r *rand.Rand) induced {
 	switch r.IntN(7) {
 	case 0, 1:
 		effect := pick(r, "cut", "deaf")
-		return pathTo(m.name+" port "+p.name, "tcp", effect, codes, func(w *World) ([]netip.Addr, uint16) { c := m.of(w); return c.addrs, p.of(w, c) })
+		return pathTo(m.name+" port "+p.name, "tcp", effect, codes, []probe.Kind{p.kind}, func(w *World) ([]netip.Addr, uint16) { c := m.of(w); return c.addrs, p.of(w, c) })
 	case 2:
 		effect := pick(r, "cut", "deaf")
-		return pathTo("the database", "tcp", effect, append(pathCodes(probe.Database), "db-auth-timeout"), func(w *World) ([]netip.Addr, uint16) {
+		return pathTo("the database", "tcp", effect, append(pathCodes(probe.Database), "db-auth-timeout"), []probe.Kind{probe.Database}, func(w *World) ([]netip.Addr, uint16) {
 			return []netip.Addr{w.database.Addr().Addr()}, w.database.Addr().Port()
 		})
 	case 3:
@@ -159,7 +159,7 @@ func cutFault(r *rand.Rand) induced {
 		return kdc("ends its replies early", []diagnose.Code{"kdc-not-kerberos", "kdc-large-messages-lost", "kdc-tcp-blocked"},
 			func(s *krb5test.Script) { s.TruncateReply = 60 })
 	case 5: // frozen: its processes take connections and datagrams, and say nothing
-		return induced{recipe: m.name + " is frozen", codes: []diagnose.Code{"kdc-hung", "kdc-silent", "kpasswd-blocked", "server-down", "realm-unreachable", "trust-realm-unreachable"},
+		return induced{recipe: m.name + " is frozen", codes: []diagnose.Code{"kdc-hung", "kdc-silent", "kpasswd-blocked", "server-down", "realm-unreachable", "trust-realm-unreachable"}, words: addressesOf(m),
 			touches: func(w *World, id probe.ID) bool { return at(id, m.of(w).addrs) },
 			play: func(s *scene) error {
 				for _, k := range []*krb5test.Faults{m.of(s.World).kdc, m.of(s.World).kpasswd} {
@@ -171,7 +171,7 @@ func cutFault(r *rand.Rand) induced {
 			}}
 	}
 	database := func(what string, codes []diagnose.Code, change func(*mysqltest.Faults)) induced {
-		return induced{recipe: "database: " + what, codes: codes,
+		return induced{recipe: "database: " + what, codes: codes, words: called(databaseHost, databaseName),
 			touches: func(w *World, id probe.ID) bool { return id.Kind == probe.Login || id.Address == w.database.Addr() },
 			play:    func(s *scene) error { change(&s.db); return nil }}
 	}

@@ -22,10 +22,16 @@ import (
 // declared: the program tells.
 type induced struct {
 	recipe  string
-	codes   []diagnose.Code
+	codes   []diagnose.Code             // what it may be called where other faults are at the same place
+	kinds   []diagnose.Code             // what it is to be called where it is alone there; nil: codes
 	touches func(*World, probe.ID) bool // the place: which probes it can change
+	words   func(*World) []string       // what a finding about logins alone calls the place
+	said    bool                        // the place is a name: a finding has to have it in its text
 	play    func(*scene) error
 }
+
+// called is what a fault's place is called, whatever the world.
+func called(words ...string) func(*World) []string { return func(*World) []string { return words } }
 
 // scene is a world while it is being spoilt.
 type scene struct {
@@ -92,6 +98,67 @@ func pathCodes(kind probe.Kind) []diagnose.Code {
 	return append(slices.Clone(all[kind]), "server-down", "host-offline", "ipv6-broken", "path-lossy", "server-slow")
 }
 
+// addressesOf are the addresses of a machine.
+func addressesOf(m machine) func(*World) []string {
+	return func(w *World) (words []string) {
+		for _, a := range m.of(w).addrs {
+			words = append(words, a.String())
+		}
+		return words
+	}
+}
+
+// ofDatabase returns what the database is called: its name too, where that has no other address.
+func ofDatabase(w *World) []string {
+	words, addresses := []string{w.database.Addr().Addr().String()}, 0
+	w.resolver.edit(rdsZone, func(z *zone) {
+		for _, rr := range z.records {
+			if h := rr.Header(); h.Name == dns.Fqdn(instanceHost) && (h.Rrtype == dns.TypeA || h.Rrtype == dns.TypeAAAA) {
+				addresses++
+			}
+		}
+	})
+	if addresses < 2 {
+		words = append(words, databaseHost)
+	}
+	return words
+}
+
+// lossKinds are the codes by which what is lost on the way to a service is named exactly: by
+// what is lost, and over which transport.
+func lossKinds(services []probe.Kind, transport, effect string) []diagnose.Code {
+	blocked := map[probe.Kind]map[string][]diagnose.Code{
+		probe.KDC:      {"": {"kdc-silent"}, "udp": {"kdc-udp-blocked"}, "tcp": {"kdc-tcp-blocked"}},
+		probe.Kpasswd:  {"": {"kpasswd-blocked"}, "udp": {"kpasswd-blocked"}, "tcp": {"kpasswd-blocked"}},
+		probe.DNS:      {"": {"dns-server-silent"}, "udp": {"dns-udp-blocked"}, "tcp": {"dns-tcp-blocked"}},
+		probe.Database: {"tcp": {"db-silent"}},
+	}
+	more := map[string]map[probe.Kind][]diagnose.Code{
+		"refuse": {probe.KDC: {"kdc-refused"}, probe.Database: {"db-refused"}},
+		"large":  {probe.KDC: {"kdc-large-messages-lost"}, probe.Database: {"db-path-mtu", "db-connection-cut"}, probe.DNS: {"dns-filtered"}},
+		"tiny":   {probe.KDC: {"kdc-large-messages-lost", "kdc-hung"}, probe.Database: {"db-path-mtu", "db-not-mysql"}, probe.DNS: {"dns-filtered"}},
+		"cut":    {probe.KDC: {"kdc-not-kerberos", "kdc-large-messages-lost"}, probe.Database: {"db-connection-cut"}},
+		"deaf":   {probe.KDC: {"kdc-hung"}},
+	}
+	var out []diagnose.Code
+	for _, kind := range services {
+		switch effect {
+		case "slow": // 60 ms are no fault
+			continue
+		case "lossy": // by chance all that were asked are lost: then it is blocked, as far as anybody can tell
+			out = append(out, "path-lossy")
+		case "large":
+			out = append(out, more[effect][kind]...)
+			continue
+		}
+		out = append(append(out, blocked[kind][transport]...), more[effect][kind]...)
+	}
+	if len(out) == 0 {
+		return []diagnose.Code{}
+	}
+	return append(out, "server-down", "ipv6-broken", "realm-unreachable", "trust-realm-unreachable")
+}
+
 // pathFault is something on the way to a machine, the resolver or the database.
 func pathFault(r *rand.Rand) induced {
 	transport := pick(r, "", "", "udp", "tcp")
@@ -100,10 +167,10 @@ func pathFault(r *rand.Rand) induced {
 	switch {
 	case where == 0:
 		codes := append(pathCodes(probe.DNS), "dns-filtered", "endpoint-unresolvable", "dns-zone-missing")
-		return pathTo("the resolver", transport, effect, codes,
+		return pathTo("the resolver", transport, effect, codes, []probe.Kind{probe.DNS},
 			func(w *World) ([]netip.Addr, uint16) { return []netip.Addr{w.Resolver().Addr()}, w.Resolver().Port() })
 	case where <= 2:
-		return pathTo("the database", "tcp", effect, append(pathCodes(probe.Database), "db-tls-untrusted"),
+		return pathTo("the database", "tcp", effect, pathCodes(probe.Database), []probe.Kind{probe.Database},
 			func(w *World) ([]netip.Addr, uint16) {
 				return []netip.Addr{w.database.Addr().Addr()}, w.database.Addr().Port()
 			})
@@ -111,24 +178,35 @@ func pathFault(r *rand.Rand) induced {
 	m := pick(r, machines()...)
 	if where == 3 { // the whole machine
 		codes := slices.Concat(pathCodes(probe.KDC), pathCodes(probe.Kpasswd), pathCodes(probe.DNS))
-		return pathTo(m.name, transport, effect, codes, func(w *World) ([]netip.Addr, uint16) { return m.of(w).addrs, 0 })
+		return pathTo(m.name, transport, effect, codes, []probe.Kind{probe.KDC, probe.Kpasswd, probe.DNS}, func(w *World) ([]netip.Addr, uint16) { return m.of(w).addrs, 0 })
 	}
 	p := pick(r, ports()...)
 	family := ""
 	if m.name == "dc1" && p.kind != probe.DNS {
 		family = pick(r, "", "", " IPv4", " IPv6")
 	}
-	return pathTo(m.name+" port "+p.name+family, transport, effect, pathCodes(p.kind), func(w *World) ([]netip.Addr, uint16) {
+	return pathTo(m.name+" port "+p.name+family, transport, effect, pathCodes(p.kind), []probe.Kind{p.kind}, func(w *World) ([]netip.Addr, uint16) {
 		c := m.of(w)
 		addrs := slices.DeleteFunc(slices.Clone(c.addrs), func(a netip.Addr) bool { return family == " IPv4" && !a.Is4() || family == " IPv6" && a.Is4() })
 		return addrs, p.of(w, c)
 	})
 }
 
-func pathTo(name, transport, effect string, codes []diagnose.Code, place func(*World) ([]netip.Addr, uint16)) induced {
+func pathTo(name, transport, effect string, codes []diagnose.Code, of []probe.Kind, place func(*World) ([]netip.Addr, uint16)) induced {
 	return induced{
 		recipe: fmt.Sprintf("%s %s/%s", effect, name, transport),
 		codes:  codes,
+		kinds:  lossKinds(of, transport, effect),
+		words: func(w *World) (words []string) {
+			addrs, _ := place(w)
+			if addrs[0] == w.database.Addr().Addr() {
+				return ofDatabase(w)
+			}
+			for _, a := range addrs {
+				words = append(words, a.String())
+			}
+			return words
+		},
 		touches: func(w *World, id probe.ID) bool {
 			addrs, port := place(w)
 			if !id.Address.IsValid() && id.Kind != probe.Login && addrs[0] == w.Resolver().Addr() {
@@ -179,10 +257,13 @@ func (w *World) realPort(id probe.ID) uint16 {
 // kdcFault is something that a KDC or kpasswd server does.
 func kdcFault(r *rand.Rand) induced {
 	m := pick(r, machines()...)
-	script := func(what string, codes []diagnose.Code, change func(*krb5test.Script)) induced {
+	script := func(what string, kinds, more []diagnose.Code, change func(*krb5test.Script)) induced {
+		all := append(kinds, "realm-unreachable", "trust-realm-unreachable")
 		return induced{
 			recipe:  m.name + "'s KDC " + what,
-			codes:   append(codes, "realm-unreachable", "trust-realm-unreachable"),
+			codes:   slices.Concat(all, more),
+			kinds:   all,
+			words:   addressesOf(m),
 			touches: func(w *World, id probe.ID) bool { c := m.of(w); return at(id, c.addrs) && w.realPort(id) == c.kdcPort },
 			play: func(s *scene) error {
 				k := m.of(s.World).kdc
@@ -195,29 +276,33 @@ func kdcFault(r *rand.Rand) induced {
 	}
 	switch r.IntN(11) {
 	case 0:
-		return script("is silent over UDP", []diagnose.Code{"kdc-udp-blocked", "kdc-hung"}, func(s *krb5test.Script) { s.SilentUDP = true })
+		return script("is silent over UDP", []diagnose.Code{"kdc-udp-blocked"}, []diagnose.Code{"kdc-hung"}, func(s *krb5test.Script) { s.SilentUDP = true })
 	case 1:
-		return script("is silent over TCP", []diagnose.Code{"kdc-hung", "kdc-tcp-blocked"}, func(s *krb5test.Script) { s.SilentTCP = true })
+		return script("is silent over TCP", []diagnose.Code{"kdc-tcp-blocked"}, []diagnose.Code{"kdc-hung"}, func(s *krb5test.Script) { s.SilentTCP = true })
 	case 2:
-		return script("hangs", []diagnose.Code{"kdc-hung"}, func(s *krb5test.Script) { s.SilentTCP, s.SilentUDP = true, true })
+		return script("hangs", []diagnose.Code{"kdc-hung"}, nil, func(s *krb5test.Script) { s.SilentTCP, s.SilentUDP = true, true })
 	case 3:
-		return script("closes TCP", []diagnose.Code{"kdc-not-kerberos", "kdc-tcp-blocked"}, func(s *krb5test.Script) { s.CloseTCP = true })
+		return script("closes TCP", []diagnose.Code{"kdc-not-kerberos", "kdc-tcp-blocked"}, nil, func(s *krb5test.Script) { s.CloseTCP = true })
 	case 4:
-		return script("answers in HTTP", []diagnose.Code{"kdc-not-kerberos"}, func(s *krb5test.Script) { s.Garbage = true })
+		return script("answers in HTTP", []diagnose.Code{"kdc-not-kerberos"}, nil, func(s *krb5test.Script) { s.Garbage = true })
 	case 5:
-		return script("says 29", []diagnose.Code{"kdc-unavailable"}, func(s *krb5test.Script) { s.ErrorCode = 29 })
+		return script("says 29", []diagnose.Code{"kdc-unavailable"}, nil, func(s *krb5test.Script) { s.ErrorCode = 29 })
 	case 6:
 		by := pick(r, wrongBy, -wrongBy, 2*time.Minute, -2*time.Minute)
-		f := script(fmt.Sprintf("is off by %s", by), []diagnose.Code{"clock-skew", "clock-skew-one-kdc"}, func(s *krb5test.Script) { s.ClockOffset = by })
+		f := script(fmt.Sprintf("is off by %s", by), []diagnose.Code{"clock-skew-one-kdc"}, []diagnose.Code{"clock-skew"}, func(s *krb5test.Script) { s.ClockOffset = by })
 		return f
 	case 7:
 		over := pick(r, 1400, 100)
-		return script(fmt.Sprintf("loses messages over %d bytes", over), []diagnose.Code{"kdc-large-messages-lost", "kdc-silent", "kdc-hung", "kdc-udp-blocked", "kdc-tcp-blocked"},
+		kinds, more := []diagnose.Code{"kdc-large-messages-lost"}, []diagnose.Code{"kdc-silent", "kdc-hung", "kdc-udp-blocked", "kdc-tcp-blocked"}
+		if over == 100 { // hardly a message is smaller: a KDC that hangs looks the same
+			kinds = append(kinds, "kdc-hung")
+		}
+		return script(fmt.Sprintf("loses messages over %d bytes", over), kinds, more,
 			func(s *krb5test.Script) { s.DropLarge = over })
 	case 8:
-		return script("serves another realm", []diagnose.Code{"kdc-wrong-realm", "principal-unknown"}, func(s *krb5test.Script) { s.WrongRealm = true })
+		return script("serves another realm", []diagnose.Code{"kdc-wrong-realm", "principal-unknown"}, nil, func(s *krb5test.Script) { s.WrongRealm = true })
 	case 9:
-		return script("is slow", []diagnose.Code{"server-slow"}, func(s *krb5test.Script) {
+		return script("is slow", []diagnose.Code{"server-slow"}, nil, func(s *krb5test.Script) {
 			s.AnswerDelay = map[krb5test.Kind]time.Duration{krb5test.KindAS: 300 * time.Millisecond, krb5test.KindASPreauth: 300 * time.Millisecond, krb5test.KindTGS: 300 * time.Millisecond}
 		})
 	}
@@ -257,10 +342,11 @@ func dnsFault(r *rand.Rand) induced {
 		return induced{
 			recipe: s.name + "'s DNS " + what,
 			codes:  codes,
+			words:  func(w *World) []string { return []string{s.of(w).addr.Addr().String()} },
 			touches: func(w *World, id probe.ID) bool {
 				d := s.of(w)
 				// A name that does not resolve has no address: its place is the server that was asked.
-				return id.Address == d.addr || !id.Address.IsValid() && id.Kind != probe.Login
+				return id.Address == d.addr || !id.Address.IsValid() && id.Kind != probe.Login && (d == w.resolver || strings.HasSuffix(id.Target, s.zone))
 			},
 			play: func(sc *scene) error { do(sc, s.of(sc.World)); return nil },
 		}
@@ -317,6 +403,7 @@ func dnsFault(r *rand.Rand) induced {
 	}
 	gone := induced{
 		recipe:  "resolver: no address for the database",
+		words:   called(databaseHost),
 		codes:   []diagnose.Code{"endpoint-unresolvable"},
 		touches: func(w *World, id probe.ID) bool { return id.Address == w.resolver.addr || !id.Address.IsValid() },
 		play: func(sc *scene) error {
@@ -351,7 +438,7 @@ func accountFault(r *rand.Rand) induced {
 		return w.corp
 	}
 	account := func(what string, code diagnose.Code, play func(*krb5test.Realm) error) induced {
-		return induced{recipe: user + " " + what, codes: []diagnose.Code{code},
+		return induced{recipe: user + " " + what, codes: []diagnose.Code{code}, words: called(name + "@"), said: true,
 			touches: func(w *World, id probe.ID) bool { return loginOf(id, user) || id.Kind == probe.KDC && name != "etl" },
 			play:    func(s *scene) error { return play(realmOf(s.World)) }}
 	}
@@ -375,10 +462,10 @@ func accountFault(r *rand.Rand) induced {
 // serviceFault is something about the database's account or the trust.
 func serviceFault(r *rand.Rand) induced {
 	service := func(what string, codes []diagnose.Code, play func(*scene) error) induced {
-		return induced{recipe: what, codes: codes, touches: func(_ *World, id probe.ID) bool { return id.Kind == probe.Login }, play: play}
+		return induced{recipe: what, codes: codes, touches: func(_ *World, id probe.ID) bool { return id.Kind == probe.Login }, words: called(databaseHost, databaseName), said: true, play: play}
 	}
 	trust := func(what string, code diagnose.Code, play func(*scene) error) induced {
-		return induced{recipe: what, codes: []diagnose.Code{code}, touches: func(_ *World, id probe.ID) bool { return loginOf(id, carol) }, play: play}
+		return induced{recipe: what, codes: []diagnose.Code{code}, touches: func(_ *World, id probe.ID) bool { return loginOf(id, carol) }, words: called(onpremRealm), said: true, play: play}
 	}
 	return pick(r,
 		service("the SPN is gone", []diagnose.Code{"service-unknown"}, func(s *scene) error { s.corp.Remove(databaseSPN); return nil }),
@@ -402,7 +489,7 @@ func serviceFault(r *rand.Rand) induced {
 // databaseSide is something that the database does.
 func databaseSide(r *rand.Rand) induced {
 	does := func(what string, code diagnose.Code, change func(*mysqltest.Faults)) induced {
-		return induced{recipe: "database: " + what, codes: []diagnose.Code{code},
+		return induced{recipe: "database: " + what, codes: []diagnose.Code{code}, words: called(databaseHost),
 			touches: func(w *World, id probe.ID) bool { return id.Kind == probe.Login || id.Address == w.database.Addr() },
 			play:    func(s *scene) error { change(&s.db); return nil }}
 	}

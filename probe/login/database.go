@@ -115,6 +115,9 @@ func (a *attempt) open(ctx context.Context, server database.Server) (*mysql.Conn
 	id := database.Probe{Host: a.p.Host, Server: server}.ID()
 	rec := probe.Begin(id, a.p.Now)
 	rec.Facts(a.p.Facts)
+	if len(server.Others) > 0 {
+		rec.Fact(probe.FactDBAddress, server.Address.String())
+	}
 	conn, sw, finished, err := database.Open(ctx, rec, a.dialer, server, a.p.User.Name)
 	database.RecordServerError(rec, err)
 	var res probe.Result
