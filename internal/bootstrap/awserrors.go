@@ -61,7 +61,18 @@ func unnamed(err error) bool {
 // encrypted with. Neither Secrets Manager nor RDS passes on what KMS has said: which
 // action it was, and whose policy refuses it.
 func ofKey(err error) bool {
-	return awsapi.Code(err) == "KMSKeyNotAccessibleFault" || unnamed(err) && strings.Contains(awsapi.Text(err), "KMS")
+	codes := []string{"KMSKeyNotAccessibleFault", "EncryptionFailure", "DecryptionFailure"}
+	return slices.Contains(codes, awsapi.Code(err)) || unnamed(err) && strings.Contains(awsapi.Text(err), "KMS")
+}
+
+// ofNewKey marks the refusal of a key that the configuration names: a key, alias or grant that
+// was made a moment ago is not known everywhere yet (AWS KMS Developer Guide, "AWS KMS eventual
+// consistency"), and the refusal does not tell that from one that stays.
+func ofNewKey(err error, key string) error {
+	if key == "" || !ofKey(err) {
+		return err
+	}
+	return &notYetError{err, keyBudget}
 }
 
 // maybeOfKey reports whether a refusal may be about the key of a secret.

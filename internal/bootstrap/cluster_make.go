@@ -58,7 +58,7 @@ func (s *clusterStep) lookMissing(ctx context.Context) (view, error) {
 		if awsapi.Code(err) == "DBClusterAlreadyExistsFault" {
 			return nil // ours of before, or not: the next look tells
 		}
-		return s.notYet(err)
+		return ofNewKey(s.notYet(err), want.KMSKey)
 	}})
 	for n := range want.Instances {
 		v.do = append(v.do, change{what: "create the instance " + s.instanceID(n)})

@@ -132,7 +132,8 @@ func (s *databaseStep) plugins(ctx context.Context, password Secret) (blocked st
 		return "", nil
 	}
 	what := "the plugin authentication_kerberos is not loaded on " + strings.Join(without, ", ")
-	next := "reboot it when its applications can do without: aws rds reboot-db-instance --region " + s.region + " --db-instance-identifier " + without[0]
+	next := "reboot it when its applications can do without: aws rds reboot-db-instance --region " + s.region +
+		" --db-instance-identifier " + without[0]
 	if s.cluster.joinedElsewhere {
 		return what + ". The host whose bootstrap joined the cluster reboots its readers; if there is none, " + next, nil
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"slices"
 	"strings"
+
+	"github.com/kerbagent/kerbagent/internal/awsapi"
 )
 
 // engine drives the steps.
@@ -159,7 +161,10 @@ func (e *engine) problem(s step, err error) *Error {
 		}
 		return n.action != missing(err).action && !(maybeOfKey(err) && onKey)
 	})
-	if len(own) == 0 && ofKey(err) { // of a secret that somebody else created
+	switch {
+	case awsapi.Code(err) == "KMSKeyNotAccessibleFault" && e.Config.Cluster.KMSKey == "": // RDS's default key, or the snapshot's
+		own = append(own, e.onKey("*", "rds", "DescribeKey", "CreateGrant")...)
+	case len(own) == 0 && ofKey(err): // of a secret that somebody else created
 		own = e.onKey("*", "secretsmanager", "Decrypt")
 	}
 	if len(own) > 0 {

@@ -79,6 +79,16 @@ func guesses() []guess {
 					t.Error("a directory was made with a password that is not stored")
 				}
 			}, after: again},
+		{row: "whether RDS asks for `kms:CreateGrant`", file: create, options: awstest.Options{DefaultKeyAsks: true}, exit: ExitPermission,
+			words: []string{"the use of the KMS key is refused", `"kms:CreateGrant"`, `"kms:DescribeKey"`, "rds.us-east-1.amazonaws.com"},
+			seed:  func(_ *awstest.Cloud, h *host) { h.as(h.policy(ForApply)) }, check: func(t *testing.T, h *host) {
+				e := h.fails(ExitPermission)
+				if len(h.cloud.Clusters()) > 0 {
+					t.Error("there is a cluster")
+				}
+				h.as(h.policy(ForApply), e.Policy) // what it asks for is enough
+			}, after: func(*host) {}},
+		{row: "how long a new KMS key is not found", test: "TestAKeyThatIsSecondsOld"},
 		{row: "whether AuthFailure and the like", exit: ExitFailed, words: []string{"SessionIsOver", "run it again"},
 			seed: func(c *awstest.Cloud, _ *host) {
 				c.Fault(awstest.Match{Action: "DescribeDirectories", Nth: 7}, awstest.Refuse("SessionIsOver", "too late"))

@@ -1,8 +1,10 @@
 package bootstrap
 
 import (
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/kerbagent/kerbagent/internal/bootstrap/awstest"
 )
@@ -78,6 +80,36 @@ func TestARefusedKeyIsNotAMissingPermissionOfTheSecret(t *testing.T) {
 			if all := e.Text + e.Next + e.Policy; strings.Contains(all, "secretsmanager:") || strings.Contains(all, "rds:CreateDBCluster") {
 				t.Errorf("a permission is said to be missing that is there: %s", all)
 			}
+		})
+	}
+}
+
+// A key that was made a moment ago, as Terraform makes one just before, is not found by every
+// service yet: that is waited for, two minutes and no longer.
+func TestAKeyThatIsSecondsOld(t *testing.T) {
+	t.Parallel()
+	const id = "0c000000-0000-4000-8000-00000000d0f4"
+	for name, cluster := range map[string]string{
+		"of the secrets": createMode,
+		"of the cluster": strings.Replace(createMode, "instances: 2", "instances: 2, kms_key: "+id, 1),
+	} {
+		file := wish(cluster, "")
+		if name == "of the secrets" {
+			file += "  secrets_kms_key: " + id + "\n"
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHost(t, newCloud(t, awstest.Options{KeyDelay: 45 * time.Second}), file)
+			h.done()
+			if !slices.ContainsFunc(h.told(EventAgain), func(e Event) bool { return strings.Contains(e.Text, "KMS key") }) {
+				t.Error("the key was always there")
+			}
+			h = newHost(t, newCloud(t, awstest.Options{KeyDelay: 1000 * time.Hour}), file)
+			h.fails(ExitPermission, "the use of the KMS key is refused", "there is no such key")
+			if n := len(h.told(EventAgain)); n != int(keyBudget/outageEvery) {
+				t.Errorf("asked again %d times", n)
+			}
+			h.noSecretsIn(Report{})
 		})
 	}
 }

@@ -50,9 +50,9 @@ func (s *parametersStep) look(ctx context.Context) (view, error) {
 	}
 	set := change{key: "set-" + group, what: "set " + anyCase + " to true in the parameter group " + group,
 		act: func(ctx context.Context) error {
-			_, err := s.rds.modifyDBClusterParameterGroup(ctx, &rds.ModifyDBClusterParameterGroupInput{DBClusterParameterGroupName: aws.String(group),
-				Parameters: []types.Parameter{{ParameterName: aws.String(anyCase), ParameterValue: aws.String("true"),
-					ApplyMethod: types.ApplyMethodPendingReboot}}})
+			_, err := s.rds.modifyDBClusterParameterGroup(ctx, &rds.ModifyDBClusterParameterGroupInput{
+				DBClusterParameterGroupName: aws.String(group), Parameters: []types.Parameter{{
+					ParameterName: aws.String(anyCase), ParameterValue: aws.String("true"), ApplyMethod: types.ApplyMethodPendingReboot}}})
 			return err
 		}}
 	switch {

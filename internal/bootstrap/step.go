@@ -44,6 +44,7 @@ const (
 	outageEvery   = 10 * time.Second
 	notYetBudget  = 5 * time.Minute // of refusals that IAM's and DNS's delays explain
 	linkedBudget  = time.Minute     // of the refusal that a service-linked role which is on its way explains
+	keyBudget     = 2 * time.Minute // of the refusal that a KMS key which is seconds old explains
 	releaseBudget = 15 * time.Second
 )
 

@@ -110,9 +110,9 @@ func (v vault) stored(ctx context.Context, ref config.BootstrapSecret, version s
 		return nil, advise("restore it: aws secretsmanager restore-secret --region "+v.region+" --secret-id "+quote(ref.Manager),
 			"the secret %s is marked for deletion", ref)
 	case slices.Contains(awsapi.DeniedCodes(), awsapi.Code(err)):
-		return nil, &unreadableError{ref, err}
+		return nil, &unreadableError{ref, ofNewKey(err, v.Config.SecretsKey)}
 	case err != nil:
-		return nil, fmt.Errorf("reading %s: %w", ref, err)
+		return nil, fmt.Errorf("reading %s: %w", ref, ofNewKey(err, v.Config.SecretsKey))
 	}
 	if text := aws.ToString(out.SecretString); text != "" {
 		return []byte(text), nil
@@ -146,7 +146,7 @@ func (v vault) storage(ref config.BootstrapSecret, whose string, fits func([]byt
 			in.Tags, in.KmsKeyId = tagList(v.tags(), secretTag), optional(v.Config.SecretsKey)
 			_, err = v.sm.createSecret(ctx, in)
 			if err != nil && !is[*types.ResourceExistsException](err) {
-				return fmt.Errorf("storing %s: %w", ref, err)
+				return fmt.Errorf("storing %s: %w", ref, ofNewKey(err, v.Config.SecretsKey))
 			}
 			return nil // what stands there counts: it is read before it is used
 		},

@@ -39,6 +39,13 @@ type Options struct {
 	// NoLinkedRole: RDS was never used in the account, so the first cluster needs
 	// iam:CreateServiceLinkedRole.
 	NoLinkedRole bool
+	// DefaultKeyAsks: RDS does with its own default key what it does with a customer's, in the
+	// caller's name, and that key's policy lets nobody in by itself; unverified.
+	DefaultKeyAsks bool
+	// KeyDelay is how long no service finds a customer's KMS key, from the first request
+	// that needs one. KMS shows a new key everywhere within seconds, sometimes minutes (AWS KMS
+	// Developer Guide, "AWS KMS eventual consistency").
+	KeyDelay time.Duration
 	// TagLag is how long after it was made a directory or cluster is described
 	// without its tags.
 	TagLag time.Duration
@@ -115,6 +122,8 @@ type Cloud struct {
 	people  map[string]*principal
 	faults  []*armed
 	calls   []Call
+
+	keyAsked time.Time // when a customer's KMS key was needed first; zero: never
 }
 
 // New makes a cloud that holds nothing but a VPC-less account without users.

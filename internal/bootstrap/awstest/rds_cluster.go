@@ -169,12 +169,28 @@ func (r *request) begin(action string, k *Cluster) error {
 	case slices.ContainsFunc(k.Groups, func(g string) bool { return r.Groups[g] == nil || r.Groups[g].VPC != group.VPC }):
 		return bad("InvalidParameterCombination", "The DB instance and EC2 security group are in different VPCs.")
 	}
-	if k.KMSKey != "" { // Amazon RDS User Guide, "AWS KMS key management": a customer managed key
-		if err := r.viaService("rds", k.KMSKey, "DescribeKey", "CreateGrant"); err != nil {
-			return noKey(k.KMSKey)
-		}
+	if err := r.storageKey(k); err != nil {
+		return err
 	}
 	return r.wish(k, f.text("Domain"), f.text("DomainIAMRoleName"))
+}
+
+// storageKey demands what RDS does in the caller's name with the key of a cluster's storage: of
+// a customer managed one (Amazon RDS User Guide, "AWS KMS key management"). The policy of the
+// default key, aws/rds, lets everybody in who may use RDS (AWS KMS Developer Guide, "AWS managed keys").
+func (r *request) storageKey(k *Cluster) error {
+	switch {
+	case k.KMSKey == "" && !r.cloud.options.DefaultKeyAsks:
+		return nil
+	case k.KMSKey != "" && r.cloud.keyUnknown():
+		return noKey(k.KMSKey) // crossplane-contrib/provider-aws#902: a key that was made a moment ago
+	}
+	key := k.KMSKey
+	def(&key, "0e000000-0000-4000-8000-00000000d0f4")
+	if err := r.viaService("rds", key, "DescribeKey", "CreateGrant"); err != nil {
+		return noKey(key)
+	}
+	return nil
 }
 
 // finish keeps a cluster that is being made.

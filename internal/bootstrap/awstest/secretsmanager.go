@@ -71,12 +71,29 @@ func (r *request) withKey(key string, actions ...string) error {
 	if key == "" {
 		return nil
 	}
+	if r.cloud.keyUnknown() {
+		code, done := "EncryptionFailure", "encrypt the protected secret text"
+		if actions[0] == "Decrypt" {
+			code, done = "DecryptionFailure", "decrypt the protected secret text"
+		}
+		// Codes and text of the API model; KMS itself says NotFoundException there (botocore#2107).
+		return bad(code, "Secrets Manager can't %s using the provided KMS key. Check that the KMS key is available, enabled, and not in "+
+			"an invalid state.", done)
+	}
 	if err := r.viaService("secretsmanager", key, actions...); err != nil {
 		// No action is named (aws-cdk#7677 for CreateSecret, external-secrets#390 for GetSecretValue,
 		// where kms:Decrypt was lacking).
 		return bad("AccessDeniedException", "Access to KMS is not allowed")
 	}
 	return nil
+}
+
+// keyUnknown reports whether a customer's key is so new that no service finds it.
+func (c *Cloud) keyUnknown() bool {
+	if c.keyAsked.IsZero() {
+		c.keyAsked = c.now()
+	}
+	return c.now().Sub(c.keyAsked) < c.options.KeyDelay
 }
 
 // viaService demands actions of KMS that a service asks for in the caller's name.
