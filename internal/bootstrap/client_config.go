@@ -115,7 +115,8 @@ func writeConfig(path string, text []byte) error {
 		path = real
 	}
 	// Readable for the daemon's user: no secret is in it.
-	f, err := renameio.NewPendingFile(path, renameio.WithPermissions(0o644), renameio.WithExistingPermissions())
+	f, err := renameio.NewPendingFile(path, renameio.WithTempDir(filepath.Dir(path)), renameio.WithPermissions(0o644),
+		renameio.WithExistingPermissions())
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}

@@ -135,6 +135,25 @@ func TestClient(t *testing.T) {
 	}
 }
 
+// A credential that others may read, as another tool has left it, is written again for
+// root alone. The mode of the file that was there was kept, and the daemon never started.
+func TestACredentialThatOthersCanReadIsReplaced(t *testing.T) {
+	t.Parallel()
+	c := newClients(t)
+	h, d := c.further(t, false)
+	file := filepath.Join(h.dir, "credentials", "bob")
+	if err := errors.Join(os.Mkdir(filepath.Dir(file), 0o755), os.WriteFile(file, []byte("another"), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err, _ := h.client(); err != nil {
+		t.Fatal(err)
+	}
+	h.secretIsRoots("by another tool")
+	if info, err := os.Stat(file); err != nil || info.Mode() != 0o600 || d.has["bob"] != h.people.passwords["bob"] {
+		t.Errorf("%v, %v; the daemon has it: %v", info.Mode(), err, d.has["bob"] == h.people.passwords["bob"])
+	}
+}
+
 // The first apply ends the same way; without a daemon it leaves that out. A daemon
 // that does not start is said.
 func TestApplyStartsTheDaemon(t *testing.T) {

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/renameio/v2"
+	"golang.org/x/sys/unix"
 )
 
 // serviceStep hands the passwords of Secrets Manager to the daemon, as systemd
@@ -110,20 +110,33 @@ func (f hostFile) write() error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("writing %s: %w", f.path, err)
 	}
+	var err error
 	if f.mode == 0o600 {
-		if err := os.Chmod(dir, 0o700); err != nil {
-			return fmt.Errorf("writing %s: %w", f.path, err)
-		}
-		own, err := openOwn(dir)
-		if err != nil {
-			return err
-		}
-		own.Close()
+		err = f.writeSecret(dir)
+	} else {
+		err = replacePublic(f.path, f.text)
 	}
-	if err := renameio.WriteFile(f.path, f.text, f.mode, renameio.IgnoreUmask()); err != nil {
+	if err != nil {
 		return fmt.Errorf("writing %s: %w", f.path, err)
 	}
 	return nil
+}
+
+// writeSecret writes it into a folder that nobody else may enter.
+func (f hostFile) writeSecret(dir string) error {
+	if err := os.Chmod(dir, 0o700); err != nil {
+		return err
+	}
+	own, err := openOwn(dir)
+	if err != nil {
+		return err
+	}
+	defer own.Close()
+	// Two clients of one host write one after the other; a dead one leaves no lock.
+	if err := unix.Flock(int(own.Fd()), unix.LOCK_EX); err != nil {
+		return fmt.Errorf("locking %s: %w", dir, err)
+	}
+	return replaceIn(own, filepath.Base(f.path), f.text)
 }
 
 func (s *serviceStep) needs() []permission {

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/renameio/v2"
 	"golang.org/x/sys/unix"
 )
 
@@ -207,7 +206,7 @@ func (s *state) save() error {
 	if err != nil {
 		return fmt.Errorf("writing the state file: %w", err)
 	}
-	if err := renameio.WriteFile(s.path, append(b, '\n'), 0o600, renameio.IgnoreUmask()); err != nil {
+	if err := replaceIn(s.dir, s.name, append(b, '\n')); err != nil { // hold: there is one writer
 		return fmt.Errorf("writing the state file: %w", err)
 	}
 	return nil
