@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"sync"
 	"time"
 )
 
@@ -36,50 +37,70 @@ func (s Sampled) ID() ID { return s.Probe.ID() }
 // Run asks, at once and then again while nothing comes.
 func (s Sampled) Run(ctx context.Context) Result {
 	ctx, cancel := context.WithCancel(ctx)
-	type run struct {
-		n   int
-		res Result
+	r := sampling{Sampled: s, cancel: cancel, started: 1}
+	r.mu.Lock()
+	r.next = time.AfterFunc(s.Timeout/samples, func() { r.again(ctx) })
+	r.mu.Unlock()
+	defer r.end()
+	first := Safely(ctx, s.Probe)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.over = true
+	switch {
+	case r.answered:
+		return r.answer
+	case silent(first):
+		return first.after(r.started - 1)
 	}
-	runs := make(chan run, samples)
-	var first Result
-	again := time.NewTicker(s.Timeout / samples)
-	defer again.Stop()
-	started, ended := 0, 0
-	defer func() { // the runs that still wait end with their context, and before this one
-		cancel()
-		for ; ended < started; ended++ {
-			<-runs
-		}
-	}()
-	for {
-		if started < samples {
-			n := started
-			started++
-			go func() { runs <- run{n, Safely(ctx, s.Probe)} }()
-		}
-		more := again.C
-		if started == samples {
-			more = nil
-		}
-	waiting:
-		for {
-			select {
-			case <-more:
-				break waiting
-			case r := <-runs:
-				ended++
-				if r.n == 0 {
-					first = r.res
-				}
-				if !silent(r.res) || r.res.Reason == ReasonCanceled {
-					return r.res.after(r.n)
-				}
-				if r.n == 0 || ended == samples {
-					return first.after(started - 1)
-				}
-			}
-		}
+	return first
+}
+
+// sampling is a question that is being asked, by the caller of Run first and by others after it.
+type sampling struct {
+	Sampled
+	cancel context.CancelFunc
+	others sync.WaitGroup
+
+	mu       sync.Mutex
+	next     *time.Timer
+	started  int
+	over     bool // nothing more is started
+	answered bool // by one of the others, before the first
+	answer   Result
+}
+
+// again asks once more, and has the next one started in time.
+func (r *sampling) again(ctx context.Context) {
+	r.mu.Lock()
+	if r.over || r.answered {
+		r.mu.Unlock()
+		return
 	}
+	n := r.started
+	r.started++
+	if r.started < samples {
+		r.next.Reset(r.Timeout / samples)
+	}
+	r.others.Add(1)
+	r.mu.Unlock()
+	defer r.others.Done()
+	res := Safely(ctx, r.Probe)
+	if silent(res) {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.over && !r.answered {
+		r.answered, r.answer = true, res.after(n)
+		r.cancel() // the first run ends with this
+	}
+}
+
+// end ends the runs that still wait, before Run returns.
+func (r *sampling) end() {
+	r.next.Stop()
+	r.cancel()
+	r.others.Wait()
 }
 
 // silent reports whether nothing came back within the timeout.

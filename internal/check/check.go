@@ -110,7 +110,7 @@ func newRun(cfg *config.Config, env Env) *run {
 	r.store = store
 	host := locate.Host{Root: env.Root, Dialer: env.Dialer, Resolver: env.Resolver, Krb5: env.Krb5}
 	r.finder.Else = host.Addresses
-	routable := discover.Routable(env.Dialer)
+	routable := remembered(discover.Routable(env.Dialer))
 	w := plan.World{Programs: host.Programs(cfg, r.finder, routable), Dialer: env.Dialer, Now: env.Now, HostClock: env.HostClock,
 		Routable: routable, Names: r.finder,
 		Guard: guard.New(guard.Opened(env.Ledger, env.LedgerErr), guard.Options{Now: env.Now}), Material: store.Material}
@@ -128,6 +128,22 @@ func newRun(cfg *config.Config, env Env) *run {
 	}
 	r.planner = plan.New(cfg, w)
 	return r
+}
+
+// remembered asks once about each address: a check plans after each search, and no way comes or goes meanwhile.
+func remembered(routable func(netip.Addr) bool) func(netip.Addr) bool {
+	var mu sync.Mutex
+	known := map[netip.Addr]bool{}
+	return func(a netip.Addr) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		is, asked := known[a]
+		if !asked {
+			is = routable(a)
+			known[a] = is
+		}
+		return is
+	}
 }
 
 // search looks something up, and plans anew with what it has found.

@@ -2,7 +2,6 @@ package metrics
 
 import (
 	"bytes"
-	"compress/gzip"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -43,7 +42,7 @@ type pages struct {
 
 	mu      sync.Mutex
 	kept    map[string]*page
-	squeeze *gzip.Writer // nil until it is needed
+	squeeze squeezer
 }
 
 // Handler serves the exposition: text, OpenMetrics or, with native histograms,
@@ -92,26 +91,14 @@ func (s *pages) page(r *http.Request) *page {
 	p := &page{status: http.StatusOK, header: http.Header{"Vary": {"Accept-Encoding"}}}
 	s.render.ServeHTTP(p, r)
 	if takesGzip(r.Header["Accept-Encoding"]) {
-		s.gzip(p)
+		p.body = *bytes.NewBuffer(s.squeeze.gzip(nil, p.body.Bytes()))
+		p.header.Set("Content-Encoding", "gzip")
 	}
 	p.done = time.Now()
 	if len(s.kept) < maxPages {
 		s.kept[asked] = p
 	}
 	return p
-}
-
-// gzip compresses a page, as fast as can be: more would cost more than it saves. The caller has locked s.
-func (s *pages) gzip(p *page) {
-	plain := bytes.Clone(p.body.Bytes())
-	p.body.Reset()
-	if s.squeeze == nil {
-		s.squeeze, _ = gzip.NewWriterLevel(nil, gzip.BestSpeed) // the level is one that there is
-	}
-	s.squeeze.Reset(&p.body)
-	_, _ = s.squeeze.Write(plain) // a buffer takes all
-	_ = s.squeeze.Close()
-	p.header.Set("Content-Encoding", "gzip")
 }
 
 // takesGzip reports whether a client takes gzip (RFC 9110 §12.5.3).

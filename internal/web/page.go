@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/kerbagent/kerbagent/internal/recorder"
@@ -18,12 +19,12 @@ var pageText string
 //go:embed static
 var files embed.FS
 
-// page is parsed once; nothing changes it.
-var page = template.Must(template.New("page").Parse(pageText))
+// page is parsed when it is first asked for, which no other command does; nothing changes it.
+var page = sync.OnceValue(func() *template.Template { return template.Must(template.New("page").Parse(pageText)) })
 
 func renderPage(s State, records []recorder.Record) ([]byte, error) {
 	var b bytes.Buffer
-	if err := page.Execute(&b, newView(s, records)); err != nil {
+	if err := page().Execute(&b, newView(s, records)); err != nil {
 		return nil, fmt.Errorf("making page: %w", err)
 	}
 	return b.Bytes(), nil
