@@ -2,12 +2,8 @@ package config
 
 import (
 	"errors"
-	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 )
 
 // Command returns the program, with its arguments, whose output is the secret; nil
@@ -59,32 +55,4 @@ func (d *document) command(v value) SecretRef {
 		}
 	}
 	return SecretRef{command: strings.Join(argv, "\x00"), rootOwned: d.owner != nil}
-}
-
-// rootAlone returns why somebody else than root could have written a file: its owner, its
-// mode, or those of a folder above it.
-func rootAlone(path string) error {
-	path, err := filepath.Abs(path)
-	if err == nil {
-		path, err = filepath.EvalSymlinks(path)
-	}
-	if err != nil {
-		return err
-	}
-	for {
-		info, err := os.Lstat(path)
-		if err != nil {
-			return err
-		}
-		st, ok := info.Sys().(*syscall.Stat_t)
-		switch {
-		case !ok || st.Uid != 0:
-			return fmt.Errorf("%s does not belong to root", path)
-		case info.Mode()&0o022 != 0 && !(info.IsDir() && info.Mode()&fs.ModeSticky != 0): // in a sticky folder nobody replaces root's file
-			return fmt.Errorf("%s can be written by others (mode %04o)", path, info.Mode().Perm())
-		case path == filepath.Dir(path):
-			return nil
-		}
-		path = filepath.Dir(path)
-	}
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/kerbagent/kerbagent/internal/ownership"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -31,7 +32,7 @@ func Load(path string) (*Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading configuration: %w", err)
 	}
-	return parse(path, filepath.Dir(abs), b, func() error { return rootAlone(abs) })
+	return parse(path, filepath.Dir(abs), b, func() error { return ownership.Guarded(abs) })
 }
 
 // ReadFile returns a file of at most 4 MiB, and one byte more where it has more. A

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kerbagent/kerbagent/internal/spelling"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -127,7 +128,7 @@ func (v value) fields(known ...string) map[string]value {
 			continue
 		}
 		message := "unknown key; known keys are " + strings.Join(known, ", ")
-		if near := Nearest(e.key, known); near != "" {
+		if near := spelling.Nearest(e.key, known); near != "" {
 			message = fmt.Sprintf("unknown key; did you mean %q?", near)
 		}
 		if e.key == "password" || e.key == "secret" {

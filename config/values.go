@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/kerbagent/kerbagent/internal/spelling"
 )
 
 // The readers of single values, shared by the file and the flags. Their errors
@@ -228,7 +230,7 @@ func parseWord[T ~string](s string, words ...T) (T, error) {
 		list[i] = string(w)
 	}
 	hint := "must be one of " + strings.Join(list, ", ")
-	if near := Nearest(s, list); near != "" {
+	if near := spelling.Nearest(s, list); near != "" {
 		hint = fmt.Sprintf("did you mean %q?", near)
 	}
 	return "", fmt.Errorf("invalid value %q; %s", s, hint)
@@ -269,43 +271,4 @@ func kpasswdOf(kdcs []HostPort) []HostPort {
 		}
 	}
 	return out
-}
-
-// Nearest returns the word that s was probably meant to be, or "" where none is near.
-func Nearest(s string, words []string) string {
-	best, at := "", 3 // two slips of the finger
-	for _, w := range words {
-		if d := distance(strings.ToLower(s), w); d < at && d < len(w) {
-			best, at = w, d
-		}
-	}
-	return best
-}
-
-// distance is Levenshtein's, with a neighbouring swap as one slip.
-func distance(a, b string) int {
-	if len(a) > 64 || len(b) > 64 {
-		return 64
-	}
-	var before []int
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		next := make([]int, len(b)+1)
-		next[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			next[j] = min(row[j]+1, next[j-1]+1, row[j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				next[j] = min(next[j], before[j-2]+1)
-			}
-		}
-		before, row = row, next
-	}
-	return row[len(b)]
 }

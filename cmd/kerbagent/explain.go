@@ -8,8 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/kerbagent/kerbagent/config"
 	"github.com/kerbagent/kerbagent/internal/diagnose"
+	"github.com/kerbagent/kerbagent/internal/spelling"
 )
 
 func newExplain(s streams) *cobra.Command {
@@ -42,7 +42,7 @@ func newExplain(s streams) *cobra.Command {
 
 // unknownCode names the code that was probably meant.
 func unknownCode(code string) error {
-	near := config.Nearest(code, codes())
+	near := spelling.Nearest(code, codes())
 	if within := slices.DeleteFunc(codes(), func(known string) bool { return !strings.Contains(known, code) }); near == "" && len(within) > 0 && len(within) <= 5 {
 		near = strings.Join(within, " or ")
 	}

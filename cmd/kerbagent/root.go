@@ -10,11 +10,10 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kerbagent/kerbagent/internal/spelling"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
-
-	"github.com/kerbagent/kerbagent/config"
 )
 
 // exitUsage is for what could not start: usage, configuration, internal.
@@ -112,7 +111,7 @@ func nearestCommand(c *cobra.Command, arg string) string {
 			names = append(names, sub.Name())
 		}
 	}
-	if near := config.Nearest(arg, names); near != "" {
+	if near := spelling.Nearest(arg, names); near != "" {
 		return near
 	}
 	c.SuggestionsMinimumDistance = 3
@@ -134,7 +133,7 @@ func misspeltFlag(c *cobra.Command, err error) error {
 				names = append(names, f.Name)
 			}
 		})
-		if near := config.Nearest(unknown.GetSpecifiedName(), names); near != "" {
+		if near := spelling.Nearest(unknown.GetSpecifiedName(), names); near != "" {
 			return fmt.Errorf("%w; did you mean --%s?", err, near)
 		}
 	}

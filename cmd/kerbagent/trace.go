@@ -16,6 +16,7 @@ import (
 	"github.com/kerbagent/kerbagent/internal/krb5file"
 	"github.com/kerbagent/kerbagent/internal/ledger"
 	"github.com/kerbagent/kerbagent/internal/report"
+	"github.com/kerbagent/kerbagent/internal/spelling"
 	"github.com/kerbagent/kerbagent/probe"
 )
 
@@ -113,7 +114,7 @@ func warnOfUnknown(w io.Writer, cfg *config.Config, database string) {
 		names = append(names, d.Name)
 	}
 	fmt.Fprintf(w, "kerbagent: warning: %q is not a database in kerbagent.yaml; treating it as a host name", database)
-	if near := config.Nearest(database, names); near != "" {
+	if near := spelling.Nearest(database, names); near != "" {
 		fmt.Fprintf(w, "; did you mean %q?", near)
 	}
 	fmt.Fprintln(w)

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/kerbagent/kerbagent/config"
 	"github.com/kerbagent/kerbagent/internal/lint"
+	"github.com/kerbagent/kerbagent/internal/ownership"
 	"github.com/kerbagent/kerbagent/krb5/conf"
 	"github.com/kerbagent/kerbagent/krb5/conf/apply"
 	"github.com/kerbagent/kerbagent/krb5/conf/site"
@@ -149,7 +151,7 @@ func (f File) Ordered(o site.Order) (File, error) {
 // runs this may write what the daemon may not, so it takes nothing but the order
 // from there, and the rest from a configuration that is nobody else's to write.
 func (f File) OrderedBy(path string) (File, error) {
-	if err := apply.Guarded(f.from); err != nil {
+	if err := ownership.Guarded(f.from, os.Geteuid()); err != nil {
 		return f, fmt.Errorf("the configuration decides what is written, so it must be root's alone: %w", err)
 	}
 	o, err := apply.ReadOrder(path)

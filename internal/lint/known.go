@@ -1,6 +1,10 @@
 package lint
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/kerbagent/kerbagent/internal/spelling"
+)
 
 // readerSections are the sections that the models read.
 func readerSections() []string { return []string{"libdefaults", "realms", "domain_realm", "capaths"} }
@@ -107,7 +111,7 @@ func (n *names) search(name string) string {
 		if len(k) < 4 && !strings.HasPrefix(name, k) { // kdcs is kdc, but a short word is near many
 			continue
 		}
-		if d := distance(lower, strings.ToLower(k), most); d <= most {
+		if d := spelling.Distance(lower, strings.ToLower(k), most); d <= most {
 			if d < most || best == "" {
 				best = k
 			}
@@ -120,35 +124,4 @@ func (n *names) search(name string) string {
 // plain is a name without case and without the marks between its words.
 func plain(name string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(strings.ToLower(name), "_", ""), "-", "")
-}
-
-// maxWord is the longest word that is compared letter by letter.
-const maxWord = 64
-
-// distance counts the letters that were left out, added, changed or swapped with
-// the next one between two words; it stops counting beyond most.
-func distance(a, b string, most int) int {
-	if len(a)-len(b) > most || len(b)-len(a) > most || len(a) > maxWord || len(b) > maxWord {
-		return most + 1
-	}
-	var rows [3][maxWord + 1]int
-	before, above, row := &rows[0], &rows[1], &rows[2]
-	for j := range len(b) + 1 {
-		above[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			row[j] = min(above[j]+1, row[j-1]+1, above[j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				row[j] = min(row[j], before[j-2]+1)
-			}
-		}
-		before, above, row = above, row, before
-	}
-	return above[len(b)]
 }

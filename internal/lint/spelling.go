@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/kerbagent/kerbagent/internal/spelling"
 	"github.com/kerbagent/kerbagent/krb5/conf"
 	"github.com/kerbagent/kerbagent/krb5/conf/reader"
 	"github.com/kerbagent/kerbagent/probe/krb5conf"
@@ -84,7 +85,7 @@ func (l *linter) nearRealm(name string) *reader.RealmEntry {
 		}
 	}
 	for i := range realms[:min(len(realms), maxKDCs)] {
-		if distance(strings.ToLower(realms[i].Name), strings.ToLower(name), 2) <= 2 {
+		if spelling.Distance(strings.ToLower(realms[i].Name), strings.ToLower(name), 2) <= 2 {
 			return &realms[i]
 		}
 	}

@@ -35,7 +35,7 @@ func loaded(t *testing.T, mode os.FileMode, argv string) (config.Login, error) {
 // environment and no shell, and does not run for ever or without end.
 func TestPasswordCommand(t *testing.T) {
 	if os.Geteuid() != 0 { // then root does not own the file
-		if _, err := loaded(t, 0o600, "[/bin/echo, pw]"); err == nil || !strings.Contains(err.Error(), "does not belong to root") {
+		if _, err := loaded(t, 0o600, "[/bin/echo, pw]"); err == nil || !strings.Contains(err.Error(), "belongs to another user") {
 			t.Errorf("%v", err)
 		}
 		return
@@ -82,7 +82,7 @@ func TestPasswordCommand(t *testing.T) {
 			t.Errorf("%s: %v", argv, err)
 		}
 	}
-	if _, err := loaded(t, 0o620, "[/bin/echo, hunter2]"); err == nil || !strings.Contains(err.Error(), "can be written by others") || strings.Contains(err.Error(), "hunter2") {
+	if _, err := loaded(t, 0o620, "[/bin/echo, hunter2]"); err == nil || !strings.Contains(err.Error(), "others than its owner may write it") || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("a file that a group may write: %v", err)
 	}
 }

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"time"
 
+	"github.com/kerbagent/kerbagent/internal/ownership"
 	"github.com/kerbagent/kerbagent/krb5/conf"
 	"github.com/kerbagent/kerbagent/krb5/conf/reader"
 	"github.com/kerbagent/kerbagent/krb5/conf/site"
@@ -254,9 +256,9 @@ func (t *target) validate(ctx context.Context, name string) (asked bool, err err
 // the file or put another in its place.
 func (t *target) guarded() bool {
 	if t.exists {
-		return Guarded(t.path) == nil
+		return ownership.Guarded(t.path, os.Geteuid()) == nil
 	}
-	return Guarded(t.dir) == nil
+	return ownership.Guarded(t.dir, os.Geteuid()) == nil
 }
 
 // missing tells no file from one that cannot be read.

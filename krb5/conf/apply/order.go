@@ -4,21 +4,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
 
+	"github.com/kerbagent/kerbagent/internal/ownership"
 	"github.com/kerbagent/kerbagent/krb5/conf"
 	"github.com/kerbagent/kerbagent/krb5/conf/site"
 	"golang.org/x/sys/unix"
 )
 
-// Why a file that somebody hands to root is not taken.
+// Why a file that somebody hands to root is not taken, beside ownership.ErrOthersMay.
 var (
-	ErrNotOwn     = errors.New("it belongs neither to root nor to the owner of its directory")
-	ErrOthersMay  = errors.New("others than its owner may write it")
-	ErrOwnerOther = errors.New("it belongs neither to root nor to the user who runs this")
+	ErrNotOwn = errors.New("it belongs neither to root nor to the owner of its directory")
 )
 
 // WriteOrder puts an order where ReadOrder finds it. The directory must be
@@ -89,48 +86,11 @@ func readOrder(path string) (site.Order, error) {
 	case st.Uid != 0 && st.Uid != above.Uid:
 		return nil, ErrNotOwn
 	case (st.Mode|above.Mode)&0o022 != 0:
-		return nil, ErrOthersMay
+		return nil, ownership.ErrOthersMay
 	}
 	b, err := io.ReadAll(io.LimitReader(f, site.MaxOrderSize+1))
 	if err != nil {
 		return nil, err
 	}
 	return site.ParseOrder(string(b))
-}
-
-// Guarded reports why a file, or a directory on the way to it, may be changed by
-// others than root and the user who runs this; nil where none may.
-func Guarded(path string) error {
-	path, err := filepath.Abs(path)
-	if err == nil {
-		path, err = filepath.EvalSymlinks(path)
-	}
-	if err != nil {
-		return err
-	}
-	for {
-		st, err := os.Lstat(path)
-		if err != nil {
-			return err
-		}
-		if err := ownedByUs(st); err != nil {
-			return fmt.Errorf("%s: %w", path, err)
-		}
-		if st.Mode().Perm()&0o022 != 0 && st.Mode()&(fs.ModeDir|fs.ModeSticky) != fs.ModeDir|fs.ModeSticky { // in /tmp nobody may touch what is others'
-			return fmt.Errorf("%s: %w", path, ErrOthersMay)
-		}
-		up := filepath.Dir(path)
-		if up == path {
-			return nil
-		}
-		path = up
-	}
-}
-
-func ownedByUs(st fs.FileInfo) error {
-	sys, ok := st.Sys().(*syscall.Stat_t)
-	if !ok || sys.Uid != 0 && int(sys.Uid) != os.Geteuid() {
-		return ErrOwnerOther
-	}
-	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/kerbagent/kerbagent/internal/ownership"
 	"github.com/kerbagent/kerbagent/krb5/conf"
 	"github.com/kerbagent/kerbagent/krb5/conf/site"
 	"golang.org/x/sys/unix"
@@ -106,7 +107,7 @@ func follow(path string) (string, error) {
 		}
 		links++
 		last = last || len(rest) == 0
-		if ownedByUs(st) != nil || Guarded(at) != nil {
+		if !ownership.Owned(st, os.Geteuid()) || ownership.Guarded(at, os.Geteuid()) != nil {
 			return "", fmt.Errorf("resolving %s: %s: %w", path, next, ErrForeignLink)
 		}
 		to, err := os.Readlink(next)
