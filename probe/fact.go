@@ -83,21 +83,22 @@ const (
 	FactTicketType    Fact = "ticket-etype" // number of the service ticket's encryption type
 	FactTicketKVNO    Fact = "ticket-kvno"
 	FactSecretKVNO    Fact = "keytab-kvno"
-	FactKeytabHas     Fact = "keytab-has"     // principals of a keytab that has no key of the user, the likeliest first
-	FactSecretType    Fact = "secret"         // password, keytab or ccache: never the value
-	FactSecretFile    Fact = "secret-file"    // its path, as configured; empty for one that was typed
-	FactSecretUnit    Fact = "secret-unit"    // the unit that has only a copy of that file, made when it started
-	FactSecretChanged Fact = "secret-changed" // RFC 3339: when that file was changed after it had been copied
-	FactSecretProblem Fact = "secret-problem" // a word for what is wrong with it
-	FactFailedAt      Fact = "failed-at"      // the stage group that failed: as, tgs, database
-	FactFailedRealm   Fact = "failed-realm"   // the realm whose KDCs were being asked when it failed
-	FactRefusedAt     Fact = "refused-at"     // RFC 3339: the login was not tried now; this is when it was refused, and how
-	FactReferral      Fact = "referral"       // what was found out after error 7: "no-trust", "unknown-there", "exists-there"
-	FactHostOnly      Fact = "host-only"      // "true" where this host resolves the name to this address and the realm's own DNS does not
-	FactUnanswered    Fact = "unanswered-kdc" // the KDC that took a proof, or asked for a ticket, and did not answer
-	FactPassedAt      Fact = "passed-at"      // the addresses of those servers
-	FactFileKDCs      Fact = "krb5conf-kdcs"  // the KDCs that the host's krb5.conf names for the realms on the way: realm, server, its addresses or "-", place
-	FactPassed        Fact = "passed-over"    // what a login went past: servers that were silent, names that were not found
+	FactKeytabHas     Fact = "keytab-has"           // principals of a keytab that has no key of the user, the likeliest first
+	FactSecretType    Fact = "secret"               // password, keytab or ccache: never the value
+	FactSecretFile    Fact = "secret-file"          // its path, as configured; empty for one that was typed
+	FactSecretUnit    Fact = "secret-unit"          // the unit that has only a copy of that file, made when it started
+	FactSecretChanged Fact = "secret-changed"       // RFC 3339: when that file was changed after it had been copied
+	FactSecretProblem Fact = "secret-problem"       // a word for what is wrong with it
+	FactFailedAt      Fact = "failed-at"            // the stage group that failed: as, tgs, database
+	FactFailedRealm   Fact = "failed-realm"         // the realm whose KDCs were being asked when it failed
+	FactRefusedAt     Fact = "refused-at"           // RFC 3339: the login was not tried now; this is when it was refused, and how
+	FactReferral      Fact = "referral"             // what was found out after error 7: "no-trust", "unknown-there", "exists-there"
+	FactHostOnly      Fact = "host-only"            // "true" where this host resolves the name to this address and the realm's own DNS does not
+	FactUnanswered    Fact = "unanswered-kdc"       // the KDC that took a proof, or asked for a ticket, and did not answer
+	FactHungUp        Fact = "closed-while-waiting" // "true": the database ended a first connection while the ticket for it was got
+	FactPassedAt      Fact = "passed-at"            // the addresses of those servers
+	FactFileKDCs      Fact = "krb5conf-kdcs"        // the KDCs that the host's krb5.conf names for the realms on the way: realm, server, its addresses or "-", place
+	FactPassed        Fact = "passed-over"          // what a login went past: servers that were silent, names that were not found
 )
 
 // What a login's result is made from, and when that last changed.

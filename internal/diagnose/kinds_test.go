@@ -49,6 +49,12 @@ func refusedBy(r probe.Result, kdc string) probe.Result {
 	return r
 }
 
+// hungUpOn is a login that worked once its ticket was there.
+func hungUpOn(r probe.Result) probe.Result {
+	r.Facts = r.Facts.With(probe.FactHungUp, "true")
+	return r
+}
+
 func took(r probe.Result, d time.Duration) probe.Result {
 	r.Duration = d
 	return r
@@ -210,6 +216,8 @@ func TestKindsThatWereWrong(t *testing.T) {
 		{"of two logins the one that gets no ticket stands first: programs get theirs before they turn to the database",
 			[][]probe.Result{{database("10.0.3.1:3306", probe.ReasonUnreachable), user(loginResult(probe.ReasonUnreachable, probe.AtDatabase), "a"), user(loginResult(probe.ReasonKRBRevoked, probe.AtAS), "b")}},
 			[]Code{"account-revoked", "db-silent"}, VerdictFailed},
+		{"a database that does not wait for a slow KDC lets in who has the ticket already",
+			[][]probe.Result{ok(one), {hungUpOn(login)}}, []Code{"db-auth-timeout"}, VerdictDegraded},
 		{"nor does it hide a failure that nothing explains",
 			[][]probe.Result{{expiring(loginResult(probe.ReasonKRBError, probe.AtTGS))}}, []Code{"login-failed", "db-certificate-expiring"}, VerdictFailed},
 		{"an address that refuses does not stand before why the login failed",

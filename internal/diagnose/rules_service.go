@@ -96,11 +96,11 @@ func acceptRules() []Rule {
 	}, {
 		Code: "db-auth-timeout", Severity: Error,
 		Title:     "database {database}: closed the connection during the login of {user}",
-		Means:     "The server closed the connection in the middle of the Kerberos exchange. Usually its connect_timeout (10 seconds by default) passed while a KDC was slow.",
+		Means:     "The server closed the connection in the middle of the Kerberos exchange. Usually its connect_timeout (10 seconds by default) passed while a KDC was slow. Programs that already have the ticket in their credential cache log in, the others do not; kerbagent tries once more with the ticket, and this is a warning where that works.",
 		Cause:     "The connection ended after the server had asked for a ticket: {error}.",
 		Remedy:    do("Find the slow step among the stages of the login below; put a slow KDC last in krb5.conf.", sql("SHOW VARIABLES LIKE 'connect_timeout'"), "kerbagent check -o json"),
 		DependsOn: causes,
-		match:     loginMatch(func(r *probe.Result) bool { return reason(r, probe.ReasonDBAuthTimeout) }),
+		match:     hungUp,
 	}, {
 		Code: "db-account-locked", Severity: Error,
 		Title:     "database {database}: the account of {user} is locked (ERROR {errno})",
@@ -147,6 +147,17 @@ func acceptRules() []Rule {
 			return out
 		},
 	}}
+}
+
+// hungUp is about databases that did not wait for a ticket, and of these also logins that worked once the ticket was there.
+func hungUp(v *view) []match {
+	out := loginMatch(func(r *probe.Result) bool { return reason(r, probe.ReasonDBAuthTimeout) })(v)
+	for _, m := range v.perLogin(func(r *probe.Result) bool { return r.Outcome == probe.OK && r.Facts[probe.FactHungUp] == "true" }) {
+		m.severity = Warning
+		m.words["error"] = "a second connection, with the ticket at hand, logged in"
+		out = append(out, m)
+	}
+	return out
 }
 
 func spnUnexpected(v *view) []match {

@@ -4,10 +4,12 @@ import (
 	"context"
 	"net"
 	"os"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/kerbagent/kerbagent/krb5/client"
 	"github.com/kerbagent/kerbagent/krb5/krb5test"
 	"github.com/kerbagent/kerbagent/mysql/mysqltest"
 	"github.com/kerbagent/kerbagent/probe"
@@ -50,15 +52,34 @@ func TestConnectionCut(t *testing.T) {
 	}
 }
 
-// The end that comes while a slow KDC is waited for is the server's patience.
+// A server that does not wait as long as a slow KDC takes is asked again with the ticket in hand: a program whose cache
+// has the ticket logs in.
 func TestConnectionEndedWhileTheKDCIsSlow(t *testing.T) {
 	r := newRig(t)
 	r.faults.Set(krb5test.Script{AnswerDelay: map[krb5test.Kind]time.Duration{krb5test.KindTGS: 700 * time.Millisecond}})
 	if err := r.db.SetFaults(mysqltest.Faults{ConnectTimeout: 200 * time.Millisecond}); err != nil {
 		t.Fatal(err)
 	}
-	if res := r.probe("alice", password).Run(t.Context()); res.Reason != probe.ReasonDBAuthTimeout {
-		t.Errorf("%s: %v", res.Reason, res.Err)
+	res := r.probe("alice", password).Run(t.Context())
+	if res.Outcome != probe.OK || res.Facts[probe.FactHungUp] != "true" || res.Facts[probe.FactDBStage] != "" {
+		t.Errorf("%s: %v, %v", res.Reason, res.Err, res.Facts)
+	}
+	asked := slices.DeleteFunc(res.Stages, func(s probe.Stage) bool { return s.Name != client.StepTGS })
+	if len(asked) != 1 || r.shakes.unfinished != 1 || len(r.results) != 1 {
+		t.Errorf("%d tickets were asked for, %d handshakes are unfinished, %d results", len(asked), r.shakes.unfinished, len(r.results))
+	}
+}
+
+// Where the guard of handshakes has had enough, nothing is tried a second time.
+func TestConnectionEndedWhileTheKDCIsSlowAndNoHandshakeIsLeft(t *testing.T) {
+	r := newRig(t)
+	r.faults.Set(krb5test.Script{AnswerDelay: map[krb5test.Kind]time.Duration{krb5test.KindTGS: 700 * time.Millisecond}})
+	if err := r.db.SetFaults(mysqltest.Faults{ConnectTimeout: 200 * time.Millisecond}); err != nil {
+		t.Fatal(err)
+	}
+	r.shakes.most = 1
+	if res := r.probe("alice", password).Run(t.Context()); res.Reason != probe.ReasonDBAuthTimeout || res.Facts[probe.FactDBStage] != "db-token" {
+		t.Errorf("%s at %q: %v", res.Reason, res.Facts[probe.FactDBStage], res.Err)
 	}
 }
 

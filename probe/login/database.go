@@ -23,6 +23,9 @@ import (
 // least (MySQL) and ten by default. A server that restarts or is cut off ends it at any moment.
 const patience = 500 * time.Millisecond
 
+// leastTimeout is the least connect_timeout of a server (MySQL 8.4 reference manual, connect_timeout).
+const leastTimeout = 2 * time.Second
+
 // cutOr: a conversation that had begun and was ended by the server's side was cut.
 func cutOr(r probe.Reason) probe.Reason {
 	if r == probe.ReasonClosed {
@@ -133,7 +136,7 @@ func (a *attempt) open(ctx context.Context, server database.Server) (*mysql.Conn
 		}
 	}
 	a.rec.Adopt(res)
-	if a.p.OnDatabase != nil && len(a.passed) == 0 { // the others are asked by probes of their own
+	if a.p.OnDatabase != nil && len(a.passed) == 0 && !a.again { // the others are asked by probes of their own
 		a.p.OnDatabase(res)
 	}
 	return conn, sw, finished, err
@@ -162,8 +165,7 @@ func (a *attempt) authenticate(ctx context.Context, conn *mysql.Conn, auth *kerb
 	if err == nil {
 		return nil
 	}
-	a.rec.Fact(probe.FactDBStage, StageToken)
-	return &failure{at: probe.AtDatabase, reason: tokenReason(err, auth.Proven), err: err}
+	return &failure{at: probe.AtDatabase, stage: StageToken, reason: tokenReason(err, auth.Proven), err: err}
 }
 
 // askWho asks whom the server has let in, and for its time: a clock that is neither

@@ -10,10 +10,8 @@
 package login
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -104,14 +102,17 @@ type attempt struct {
 	passed   []string                // addresses of the database that did not connect, in words
 	passedAt []netip.AddrPort
 	waited   time.Duration
+	again    bool           // the database is asked a second time, with the ticket in hand
 	largest  map[string]int // of the replies of a realm's KDCs, in bytes
 }
 
 // failure is how a run ends: the first of the two halves to be told.
 type failure struct {
 	at     string
+	stage  string // of the database's conversation, beyond those that are recorded as they begin; may be empty
 	reason probe.Reason
 	err    error
+	late   bool  // the server ended the connection while it waited for the ticket
 	held   error // why another address was not tried, where a program would have: nobody knows how the login would have ended
 }
 
@@ -213,6 +214,7 @@ func (a *attempt) run(ctx context.Context) probe.Result {
 		return a.failTicket(f.err)
 	}
 	a.rec.Fact(probe.FactFailedAt, f.at)
+	a.rec.Fact(probe.FactDBStage, f.stage)
 	if f.held != nil {
 		return a.rec.Held(f.held)
 	}
@@ -228,87 +230,4 @@ func (a *attempt) walkPath(ctx context.Context) {
 	}
 	a.p.OnDatabase(database.Probe{Host: a.p.Host, Server: server, User: a.p.User.Name, Known: true, Dialer: a.p.Dialer,
 		Timeout: a.p.Timeout, Now: a.p.Now, Facts: a.p.Facts, Guard: a.p.Path}.Run(ctx))
-}
-
-// logIn is the database's half. nil means logged in, and asked who.
-func (a *attempt) logIn(ctx context.Context, server database.Server, unresolved error) *failure {
-	p := a.p
-	if unresolved != nil {
-		return &failure{at: probe.AtDatabase, reason: probe.WhyUnresolved(unresolved), err: unresolved}
-	}
-	finished, loggedIn := false, false
-	defer func() { a.shake.End(finished, loggedIn) }() // a record that cannot be ended stays, and counts
-
-	half := a.half(&server)
-	first, cancel := probe.Limit(ctx, half+time.Duration(len(server.Others))*connectPatience)
-	defer cancel()
-	conn, sw, done, err := a.open(first, server)
-	var held error // by the guard, of an address that a program would have gone to
-	for i, next := range server.Others {
-		if !connectFailed(err) || first.Err() != nil {
-			break // one handshake a login
-		}
-		shake, refused := a.p.Handshakes.Begin(next)
-		if refused != nil {
-			held = cmp.Or(held, refused)
-			continue
-		}
-		a.pass(server, err)
-		a.shake.End(done, false)
-		a.shake, server.Address = shake, next
-		if i == len(server.Others)-1 {
-			server.Patience = a.p.Timeout
-		}
-		conn, sw, done, err = a.open(first, server)
-	}
-	finished = done
-	switch {
-	case held != nil && connectFailed(err):
-		return &failure{at: probe.AtDatabase, err: err, held: fmt.Errorf("%w; and the next address is not tried: %w", err, held)}
-	case err != nil:
-		return &failure{at: probe.AtDatabase, reason: database.WhyFailed(err), err: err}
-	}
-	auth := kerberos.NewAuthenticator(kerberos.Options{User: a.p.User, Session: a.waitTGT, AllowSPN: a.p.AllowSPN, ServiceRealm: a.p.ServiceRealm, Now: a.p.Now,
-		AllowHost: func(host string) error {
-			unusual, err := a.p.SPNHosts.Check(host, conn.Certificate())
-			if unusual {
-				a.rec.Fact(probe.FactSPNUnusual, "true")
-			}
-			return err
-		}})
-	switched := time.Now()
-	token, err := auth.Start(ctx, sw.Plugin, sw.Data)
-	gaveUp := time.Since(switched) >= patience && !conn.Quiet()
-	a.recordTicket(auth)
-	if err != nil {
-		f := a.noTicket(ctx, auth, err)
-		finished = database.Leave(ctx, a.rec, conn, sw)
-		return f
-	}
-	second, cancel := probe.Limit(ctx, half)
-	defer cancel()
-	if f := a.authenticate(second, conn, auth, token); f != nil {
-		if f.reason == probe.ReasonDBCut && gaveUp && !auth.Proven {
-			f.reason = probe.ReasonDBAuthTimeout
-		}
-		finished = conn.Finished()
-		if !finished {
-			finished = database.Leave(ctx, a.rec, conn, nil)
-		}
-		conn.Close()
-		return f
-	}
-	finished, loggedIn = true, true
-	err = a.rec.Stage(StageQuery, func() error {
-		return a.askWho(second, conn)
-	})
-	if err == nil && p.OnInstances != nil {
-		a.askInstances(second, conn)
-	}
-	conn.Quit(second) // logged in: however the goodbye goes, nothing counts
-	if err != nil {
-		a.rec.Fact(probe.FactDBStage, StageQuery)
-		return &failure{at: probe.AtDatabase, reason: cutOr(database.ReasonOf(err)), err: err}
-	}
-	return nil
 }

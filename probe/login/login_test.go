@@ -135,6 +135,7 @@ func (a *accountLog) Withdrawn() error       { return a.end("withdrawn") }
 // shakeLog is a Guard that keeps what it is told.
 type shakeLog struct {
 	begun, unfinished, loggedIn int
+	most                        int // handshakes that may begin; 0: any number
 	held                        error
 	heldAt                      map[netip.AddrPort]error
 }
@@ -145,6 +146,9 @@ func (s *shakeLog) Begin(at netip.AddrPort) (database.Handshake, error) {
 	}
 	if s.held != nil {
 		return nil, s.held
+	}
+	if s.most > 0 && s.begun == s.most {
+		return nil, &probe.HeldBack{Reason: probe.ReasonPaused, Err: errors.New("too many unfinished")}
 	}
 	s.begun++
 	return s, nil

@@ -92,14 +92,14 @@ func (a *attempt) getTGT(outer context.Context) {
 	a.share()
 }
 
-// share hands the ticket on.
+// share keeps the service ticket that the session gets, and hands the ticket on.
 func (a *attempt) share() {
-	switch {
-	case a.p.OnTicket == nil:
-	case a.session == nil:
-		a.p.OnTicket(nil)
-	default:
-		a.p.OnTicket(a.session.Share())
+	var shared *client.Shared
+	if a.session != nil {
+		shared = a.session.Share()
+	}
+	if a.p.OnTicket != nil {
+		a.p.OnTicket(shared)
 	}
 }
 
