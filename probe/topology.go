@@ -16,5 +16,5 @@ type Topology struct {
 type Instance struct {
 	ID     string // its identifier
 	Writer bool
-	Lag    time.Duration // of replication; 0 for the writer
+	Lag    time.Duration // of replication; the writer has none
 }

@@ -204,7 +204,7 @@ func (w *watched) choices(d dashboardstest.Dashboard) map[string][]string {
 	out := map[string][]string{}
 	for _, q := range d.Queries(w.t) {
 		variable, ok := strings.CutPrefix(q.Panel, "variable ")
-		if !ok || variable == "instance" { // which every query has one of
+		if !ok || variable == "instance" || needsFull(d, variable) { // every query has an instance
 			continue
 		}
 		label := regexp.MustCompile(`^count by \((\w+)\)`).FindStringSubmatch(q.Expr)[1]
@@ -217,6 +217,13 @@ func (w *watched) choices(d dashboardstest.Dashboard) map[string][]string {
 		}
 	}
 	return out
+}
+
+// needsFull reports whether a variable says that one of its values alone needs the full metrics.
+func needsFull(d dashboardstest.Dashboard, variable string) bool {
+	return slices.ContainsFunc(d.Templating.List, func(v dashboardstest.Variable) bool {
+		return v.Name == variable && strings.HasSuffix(v.Description, "needs kerbagent run --metrics full.")
+	})
 }
 
 // chosen asks a query with each value of its variables alone: one of them has something to show.

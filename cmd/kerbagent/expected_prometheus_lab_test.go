@@ -64,6 +64,7 @@ func expected() map[string]expectation {
 		"clusters: annotation Failovers":    {quiet, "controller"},
 		"clusters: Role of each instance":   {shows, ""},
 		"clusters: Logins at each instance": {turns, "controller"},
+		"clusters: Replica lag":             {shows, ""},
 
 		"controllers-and-dns: annotation Findings": {quiet, "database"},
 		"host-ladder: annotation Findings":         {quiet, "database"},

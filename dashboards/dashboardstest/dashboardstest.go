@@ -51,6 +51,7 @@ type Link struct {
 // Variable is a choice at the top of a dashboard.
 type Variable struct {
 	Name, Label, Type string
+	Description       string
 	Datasource        Datasource
 	Definition        string
 	Query             json.RawMessage
@@ -115,6 +116,7 @@ func All(t testing.TB) map[string]Dashboard {
 type Query struct {
 	Panel, RefID, Expr string
 	Instant            bool
+	all                map[string]string // what Grafana puts in the place of each variable of which all values are chosen
 }
 
 var labelValues = regexp.MustCompile(`^label_values\((.+), (\w+)\)$`)
@@ -124,13 +126,19 @@ var labelValues = regexp.MustCompile(`^label_values\((.+), (\w+)\)$`)
 func (d Dashboard) Queries(t testing.TB) []Query {
 	t.Helper()
 	var out []Query
+	all := map[string]string{}
+	for _, v := range d.Templating.List {
+		if v.IncludeAll {
+			all[v.Name] = v.AllValue
+		}
+	}
 	for _, p := range d.Panels {
 		for _, q := range p.Targets {
-			out = append(out, Query{p.Title, q.RefID, q.Expr, q.Instant})
+			out = append(out, Query{p.Title, q.RefID, q.Expr, q.Instant, all})
 		}
 	}
 	for _, a := range d.Annotations.List {
-		out = append(out, Query{Panel: "annotation " + a.Name, Expr: a.Expr})
+		out = append(out, Query{Panel: "annotation " + a.Name, Expr: a.Expr, all: all})
 	}
 	for _, v := range d.Templating.List[1:] {
 		var q struct{ Query string }
@@ -141,7 +149,7 @@ func (d Dashboard) Queries(t testing.TB) []Query {
 		if m == nil || v.Definition != q.Query {
 			t.Fatalf("variable %s: %s", v.Name, q.Query)
 		}
-		out = append(out, Query{Panel: "variable " + v.Name, Expr: "count by (" + m[2] + ") (" + m[1] + ")"})
+		out = append(out, Query{Panel: "variable " + v.Name, Expr: "count by (" + m[2] + ") (" + m[1] + ")", all: all})
 	}
 	return out
 }
@@ -153,6 +161,9 @@ func (q Query) Fill(values map[string]string) string {
 	return variable.ReplaceAllStringFunc(q.Expr, func(v string) string {
 		if value, ok := values[v[1:]]; ok {
 			return value
+		}
+		if all := q.all[v[1:]]; all != "" {
+			return all
 		}
 		return ".+"
 	})

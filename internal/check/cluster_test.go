@@ -16,6 +16,7 @@ import (
 	"github.com/kerbagent/kerbagent/internal/rehearsal"
 	"github.com/kerbagent/kerbagent/mysql"
 	"github.com/kerbagent/kerbagent/mysql/mysqltest"
+	"github.com/kerbagent/kerbagent/probe"
 )
 
 const (
@@ -25,6 +26,12 @@ const (
 
 // judged returns what a check says where alice logs in by a name of the rehearsed cluster.
 func judged(t *testing.T, w *rehearsal.World, host string) diagnose.Report {
+	t.Helper()
+	return diagnose.Explain(diagnose.Snapshot{Results: ranBy(t, w, host), Now: time.Now()})
+}
+
+// ranBy runs a check in which alice logs in by a name of the rehearsed cluster.
+func ranBy(t *testing.T, w *rehearsal.World, host string) []probe.Result {
 	t.Helper()
 	cfg := *w.Config()
 	cfg.Logins, cfg.Databases = slices.Clone(cfg.Logins[:1]), slices.Clone(cfg.Databases)
@@ -38,8 +45,7 @@ func judged(t *testing.T, w *rehearsal.World, host string) diagnose.Report {
 	if err != nil {
 		t.Fatal(err)
 	}
-	results := Run(t.Context(), &cfg, Env{Instances: true, Dialer: w.Dialer(), Now: time.Now, Resolver: []netip.AddrPort{w.Resolver()}, Ledger: l})
-	return diagnose.Explain(diagnose.Snapshot{Results: results, Now: time.Now()})
+	return Run(t.Context(), &cfg, Env{Instances: true, Dialer: w.Dialer(), Now: time.Now, Resolver: []netip.AddrPort{w.Resolver()}, Ledger: l})
 }
 
 // The verdict of a name is that of the instances to which it can lead: what is wrong at
@@ -77,6 +83,24 @@ func TestTheVerdictIsOfTheInstancesThatANameLeadsTo(t *testing.T) {
 				t.Errorf("%+v", rep.Findings)
 			}
 		})
+	}
+}
+
+// The login at each reader has its lag, and the one at the writer has none.
+func TestTheLagOfEachReader(t *testing.T) {
+	w, err := rehearsal.Start(t.Context(), rehearsal.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { w.Close() })
+	got := map[string]float64{}
+	for _, r := range ranBy(t, w, w.Config().Databases[0].Host) {
+		if lag, ok := r.Samples[probe.SampleReplicaLag]; ok {
+			got[r.ID.Variant] = lag
+		}
+	}
+	if want := map[string]float64{"orders-2": 0.018, "orders-3": 0.018}; !maps.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
 	}
 }
 

@@ -44,9 +44,9 @@ func (r *run) heard(ctx context.Context, j plan.Job, p login.Probe) login.Probe 
 	if j.Tells {
 		p.OnDatabase = func(res probe.Result) { r.add(whole(ctx, res)) }
 	}
-	if db := j.Database; db.DiscoversInstances() && !r.single {
+	if p.IsInstance != nil && !r.single {
 		p.OnInstances = func(t probe.Topology) {
-			if j.Instance == "" && r.memory.LearnCluster(db, t, r.env.Now()) {
+			if j.Instance == "" && r.memory.LearnCluster(j.Database, t, r.env.Now()) {
 				r.plan(ctx)
 			}
 		}

@@ -89,6 +89,10 @@ func TestAFailoverIsOneFinding(t *testing.T) {
 func TestInstancesThatGoLeaveNothing(t *testing.T) {
 	r := clustered(t, "")
 	r.until("logins at all instances", r.loggedInAt("orders-1", "orders-2", "orders-3"))
+	if m := r.get("/metrics"); !strings.Contains(m, `kerbagent_instance_replica_lag_seconds{database="orders",db_instance="orders-2"} 0.018`) ||
+		strings.Contains(m, `kerbagent_instance_replica_lag_seconds{database="orders",db_instance="orders-1"}`) {
+		t.Error("the lag of a reader is not shown, or the writer has one")
+	}
 	r.world.SetCluster("orders-1", 15)
 	var added []string
 	for i := 4; i <= 15; i++ {

@@ -40,7 +40,7 @@ func (d *Daemon) logIn(ctx context.Context, s *setup, j plan.Job) {
 		}
 	}
 	p, _ := j.Probes[0].(login.Probe)
-	if j.Database.DiscoversInstances() || j.Instance != "" {
+	if p.IsInstance != nil {
 		p.OnInstances = func(t probe.Topology) { d.listed(j, t) }
 	}
 	if j.Tells {

@@ -6,6 +6,7 @@ package ladder
 import (
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/kerbagent/kerbagent/probe"
 )
@@ -65,6 +66,13 @@ func Place(r *probe.Result, database string) string {
 		return database + ", instance " + instance
 	}
 	return database + ", " + role + " " + instance
+}
+
+// Lag returns how far the instance that a login went to is behind its writer; ok is
+// false where it did not say, or is the writer.
+func Lag(r *probe.Result) (lag time.Duration, ok bool) {
+	s, ok := r.Samples[probe.SampleReplicaLag]
+	return time.Duration(s * float64(time.Second)), ok
 }
 
 // Servers gathers items by the server that their result is of, in their order.

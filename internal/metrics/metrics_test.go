@@ -105,7 +105,9 @@ func same(t *testing.T, got, want string) {
 // full is a small plan with good and bad results.
 func full(o Options) *Metrics {
 	m := New(o)
-	m.Track([]probe.Target{question, kdcUDP, kdcTCP, kdcLarge, writer, reader, alice, etl, aliceThere, file})
+	behind := aliceThere
+	behind.ID.Variant, behind.Facts = "orders-2", aliceThere.Facts.With(probe.FactInstance, "orders-2")
+	m.Track([]probe.Target{question, kdcUDP, kdcTCP, kdcLarge, writer, reader, alice, etl, aliceThere, behind, file})
 	m.Observe(good(question))
 	m.Observe(ran(kdcUDP, probe.OK, "", probe.Samples{probe.SampleSkew: -1.5}, probe.Stage{Name: "as", Duration: 29 * time.Millisecond}))
 	m.Observe(bad(kdcTCP, probe.ReasonConnectTimeout))
@@ -116,6 +118,7 @@ func full(o Options) *Metrics {
 		probe.Stage{Name: "as-preauth", Duration: 4 * time.Millisecond}, probe.Stage{Name: "tgs", Duration: time.Millisecond}))
 	m.Observe(bad(etl, probe.ReasonKRBPreauthFailed))
 	m.Observe(bad(aliceThere, probe.ReasonDBPluginMissing))
+	m.Observe(ran(behind, probe.OK, "", probe.Samples{probe.SampleReplicaLag: 0.018}))
 	m.Observe(bad(file, "krb5conf-rdns"))
 	issue := file
 	issue.ID.Variant = "krb5conf-rdns:12"
@@ -330,6 +333,36 @@ func TestConcurrentUse(t *testing.T) {
 	wg.Wait()
 	m.Track(plans[0])
 	scrape(t, m)
+}
+
+// How far a reader is behind goes with the instance, and with a login there that says nothing of it.
+func TestTheLagOfInstances(t *testing.T) {
+	for _, m := range []*Metrics{New(Options{}), New(Options{Lean: true})} {
+		etlThere := aliceThere
+		etlThere.ID.Target, etlThere.Facts = etl.ID.Target, aliceThere.Facts.With(probe.FactUser, etl.Facts[probe.FactUser])
+		m.Track([]probe.Target{alice, aliceThere, etlThere})
+		const (
+			name = "kerbagent_instance_replica_lag_seconds"
+			at   = `kerbagent_instance_replica_lag_seconds{database="orders",db_instance="orders-3"} `
+		)
+		behind := func(s float64) probe.Samples { return probe.Samples{probe.SampleReplicaLag: s} }
+		m.Observe(ran(alice, probe.OK, "", behind(9))) // by the endpoint, which leads to any
+		same(t, series(t, m, name), "")
+		m.Observe(ran(aliceThere, probe.OK, "", behind(0.018)))
+		same(t, series(t, m, name), at+"0.018")
+		m.Observe(ran(aliceThere, probe.Skipped, probe.ReasonPaused, nil))
+		same(t, series(t, m, name), at+"0.018")
+		m.Observe(ran(aliceThere, probe.OK, "", nil)) // it is the writer now
+		same(t, series(t, m, name), "")
+		m.Observe(ran(etlThere, probe.OK, "", behind(2)))
+		m.Observe(ran(aliceThere, probe.Failed, probe.ReasonRefused, nil))
+		same(t, series(t, m, name), "")
+		m.Observe(ran(etlThere, probe.OK, "", behind(2)))
+		m.Track([]probe.Target{alice, etlThere})
+		same(t, series(t, m, name), at+"2")
+		m.Track([]probe.Target{alice})
+		same(t, series(t, m, name), "")
+	}
 }
 
 // Which instance is the writer follows the cluster, and goes with the instance.

@@ -97,6 +97,7 @@ func (m *Metrics) login(p *point, r probe.Result) {
 	if r.Outcome != probe.Skipped {
 		name, labels := p.loginSeries(user)
 		m.gauges[name].WithLabelValues(labels...).Set(number(r.Outcome == probe.OK))
+		m.lag(p, r)
 	}
 	switch end, ok := r.Samples[probe.SamplePasswordExpiry]; {
 	case ok:
@@ -105,6 +106,24 @@ func (m *Metrics) login(p *point, r probe.Result) {
 		// It ends no more: the KDC had the occasion to say so, which it has not where an instance gets the ticket of before.
 		m.gauges[passwordExpiry].DeleteLabelValues(user)
 	}
+}
+
+// lag takes in how far the instance that was logged in to is behind its writer.
+func (m *Metrics) lag(p *point, r probe.Result) {
+	at, instance := p.instance()
+	if !instance {
+		return
+	}
+	if lag, ok := r.Samples[probe.SampleReplicaLag]; ok && r.Outcome == probe.OK {
+		m.gauges[instanceLag].WithLabelValues(at[:]...).Set(lag)
+	} else {
+		m.gauges[instanceLag].DeleteLabelValues(at[:]...)
+	}
+}
+
+// instance returns the database and the instance that a login goes to; false: it goes to the database's endpoint.
+func (p *point) instance() (at subject, is bool) {
+	return subject{safe(p.facts[probe.FactDatabase]), p.at[7]}, p.at[7] != ""
 }
 
 // loginSeries returns the metric and the labels of a login, by the database's endpoint or at an instance.

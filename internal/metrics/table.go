@@ -37,6 +37,7 @@ const (
 	loginSuccess      = "kerbagent_login_success"
 	instanceLogin     = "kerbagent_instance_login_success"
 	instanceWriter    = "kerbagent_instance_writer"
+	instanceLag       = "kerbagent_instance_replica_lag_seconds"
 	loginBreaker      = "kerbagent_login_breaker_open"
 	passwordExpiry    = "kerbagent_password_expiry_timestamp_seconds"
 	ticketExpiry      = "kerbagent_ticket_expiry_timestamp_seconds"
@@ -65,6 +66,9 @@ func Table() []Row {
 		{instanceWriter, TypeGauge, []string{"database", "db_instance"},
 			"1 for the writer of the database's cluster, 0 for its readers, as the cluster last listed them. A failover is where it changes. Series go with the instance.",
 			`changes(kerbagent_instance_writer[1h]) > 0`},
+		{instanceLag, TypeGauge, []string{"database", "db_instance"},
+			"How far a reader of the database's cluster is behind its writer, as the reader told the latest login at it (REPLICA_LAG_IN_MILLISECONDS). Missing at the writer, and after a login there failed. Series go with the instance.",
+			`kerbagent_instance_replica_lag_seconds > 1`},
 		{loginBreaker, TypeGauge, []string{"user"},
 			"1 while logins of this user are paused so that the account is not locked; ends when its secret changes.",
 			`kerbagent_login_breaker_open == 1`},

@@ -214,13 +214,16 @@ func atZero(reasons []probe.Reason) []tally {
 
 // sweep deletes the client library's series of all that next has not.
 func (m *Metrics) sweep(next tracked) {
-	kdcs, logins := map[subject]bool{}, map[place]bool{}
+	kdcs, instances, logins := map[subject]bool{}, map[subject]bool{}, map[place]bool{}
 	for _, p := range next.points {
 		switch probe.Kind(p.at[0]) {
 		case probe.KDC:
 			kdcs[p.at.kdc()] = true
 		case probe.Login:
 			logins[p.at] = true
+			if at, is := p.instance(); is {
+				instances[at] = true
+			}
 		}
 	}
 	for _, p := range m.tracked.points {
@@ -231,6 +234,9 @@ func (m *Metrics) sweep(next tracked) {
 		case kind == probe.Login && !logins[p.at]:
 			name, labels := p.loginSeries(m.tracked.users[p.facts[probe.FactUser]])
 			m.gauges[name].DeleteLabelValues(labels...)
+			if at, is := p.instance(); is && !instances[at] {
+				m.gauges[instanceLag].DeleteLabelValues(at[:]...)
+			}
 		}
 	}
 	kinds := map[string]bool{}

@@ -111,8 +111,12 @@ func (p *Planner) loginProbe(l config.Login, at place) login.Probe {
 		Account:    p.world.Guard.Account(l.Principal()),
 		Handshakes: p.world.Guard.Logins(db, l.Principal()), Path: p.world.Guard.Handshakes(db, l.Principal()),
 		SPNHosts: p.spnHosts(at), Services: p.world.Guard.Services(db, l.Realm), Way: p.way(l.Realm, db.Realm), AllowRC4: realm.AllowRC4,
-		Salted:     isAD(realm.Kind),
-		IsInstance: func(id string) bool { _, ok := db.InstanceHost(id); return ok },
+		Salted: isAD(realm.Kind),
+	}
+	cluster := db
+	cluster.Host = at.endpoint
+	if cluster.DiscoversInstances() {
+		out.IsInstance = func(id string) bool { _, ok := cluster.InstanceHost(id); return ok }
 	}
 	if p.world.Tickets != nil && at.instance.ID == "" {
 		out.OnTicket = func(t *client.Shared) { p.world.Tickets.KeepTicket(l, t) }

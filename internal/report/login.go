@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kerbagent/kerbagent/internal/ladder"
 	"github.com/kerbagent/kerbagent/probe"
 )
 
@@ -67,6 +68,9 @@ func (p *page) proof(r probe.Result) {
 		if v := r.Facts[f.fact]; v != "" {
 			words = append(words, f.label+" "+v)
 		}
+	}
+	if lag, ok := ladder.Lag(&r); ok {
+		words = append(words, "replica lag "+span(lag))
 	}
 	for _, l := range wrap(Terminal(clip(strings.Join(words, ", "), 400)), p.width-6) {
 		p.line("    " + p.dim(l))

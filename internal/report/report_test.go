@@ -279,3 +279,16 @@ func TestManyRealmsAreASummary(t *testing.T) {
 		t.Errorf("%d bytes:\n%s", len(out), out)
 	}
 }
+
+// A login at a reader is shown with how far the reader is behind; at the writer there is nothing to show.
+func TestTheLagOfAReaderIsInItsRow(t *testing.T) {
+	in := healthy()
+	there := login("alice@CORP.EXAMPLE.COM", "orders", "10.77.0.31:3306")
+	there.ID.Variant, there.Facts[probe.FactInstance], there.Facts[probe.FactDBRole] = "orders-2", "orders-2", probe.RoleReader
+	there.Samples[probe.SampleReplicaLag] = 0.018
+	in.Results = append(in.Results, there)
+	text := human(t, in, Options{Width: 100})
+	if !strings.Contains(text, "orders, reader orders-2") || strings.Count(text, "replica lag 18 ms") != 1 {
+		t.Error(text)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kerbagent/kerbagent/internal/ladder"
 	"github.com/kerbagent/kerbagent/internal/recorder"
 	"github.com/kerbagent/kerbagent/internal/results"
 	"github.com/kerbagent/kerbagent/probe"
@@ -95,6 +96,9 @@ func newLogin(e *results.Entry, now time.Time) loginRow {
 		if v := r.Facts[p.fact]; v != "" {
 			row.Proof = append(row.Proof, pair{p.label, clean(v, maxName)})
 		}
+	}
+	if lag, ok := ladder.Lag(&r); ok {
+		row.Proof = append(row.Proof, pair{"replica lag", span(lag)})
 	}
 	return row
 }

@@ -180,6 +180,22 @@ func TestStarting(t *testing.T) {
 	}
 }
 
+// A login at a reader is shown with how far the reader is behind; at the writer there is nothing to show.
+func TestTheLagOfAReaderIsInItsRow(t *testing.T) {
+	login := func(instance, role string) probe.Result {
+		return probe.Result{ID: probe.ID{Kind: probe.Login, Target: "alice@CORP.EXAMPLE.COM@orders", Variant: instance}, Outcome: probe.OK, Samples: probe.Samples{},
+			Stages: []probe.Stage{{Name: "query", Duration: time.Millisecond}},
+			Facts:  probe.Facts{probe.FactUser: "alice@CORP.EXAMPLE.COM", probe.FactDatabase: "orders", probe.FactInstance: instance, probe.FactDBRole: role}}
+	}
+	reader := login("orders-2", probe.RoleReader)
+	reader.Samples[probe.SampleReplicaLag] = 0.018
+	_, page := get(t, web.Handler(&source{state: after([]probe.Result{login("orders-1", probe.RoleWriter), reader})}, web.Options{}), "/")
+	got := texts(part(t, page, "login"))
+	if _, row, _ := strings.Cut(got, "reader orders-2"); !strings.Contains(row, "replica lag 18 ms") || strings.Count(got, "replica lag") != 1 {
+		t.Error(got)
+	}
+}
+
 func TestOtherParts(t *testing.T) {
 	s := rehearse(t, "server-down")
 	s.Notes = []string{"KDC 10.0.0.10:88 says that it is busy: asked every 2 min"}

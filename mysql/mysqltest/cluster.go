@@ -85,12 +85,19 @@ func (v *conversation) topology(sql string) error {
 	if strings.Contains(from, "order by session_id = 'master_session_id' desc") {
 		slices.SortStableFunc(all, func(a, b Instance) int { return cmp.Compare(boolean(b.Writer), boolean(a.Writer)) })
 	}
+	none := len(all) == 0 && strings.Contains(from, " left join ")
+	if none {
+		all = []Instance{{}}
+	}
 	for _, i := range all {
 		var row []string
 		for _, name := range names {
 			value, known := v.column(name, i)
 			if !known {
 				return v.fail(&mysql.ServerError{Number: 1054, State: "42S22", Message: "Unknown column '" + name + "' in 'field list'"})
+			}
+			if none && !strings.HasPrefix(name, "@@") && name != "current_user()" && name != "unix_timestamp()" {
+				value = null
 			}
 			row = append(row, value)
 		}
@@ -104,6 +111,10 @@ func (v *conversation) topology(sql string) error {
 // column returns the value of an expression for an instance.
 func (v *conversation) column(name string, i Instance) (value string, known bool) {
 	switch name {
+	case "current_user()":
+		return v.login.User + "@%", true
+	case "unix_timestamp()":
+		return strconv.FormatInt(time.Now().Unix(), 10), true
 	case "server_id":
 		return i.Name, true
 	case "session_id":

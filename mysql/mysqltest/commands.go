@@ -74,6 +74,10 @@ func (v *conversation) row(name, value string) error {
 	return v.table([]string{name}, [][]string{{value}})
 }
 
+// null is NULL in a row, which has no length before it (MySQL protocol reference,
+// Protocol::ResultsetRow).
+const null = "\xfb"
+
 // table answers with text columns.
 func (v *conversation) table(names []string, rows [][]string) error {
 	eof, end := []byte{0xfe, 0, 0, 2, 0}, []byte{0xfe, 0, 0, 2, 0}
@@ -97,7 +101,11 @@ func (v *conversation) table(names []string, rows [][]string) error {
 	for _, row := range rows {
 		var b []byte
 		for _, value := range row {
-			b = lenenc(b, value)
+			if value == null {
+				b = append(b, value...)
+			} else {
+				b = lenenc(b, value)
+			}
 		}
 		packets = append(packets, b)
 	}

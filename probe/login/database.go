@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"net"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -166,27 +164,6 @@ func (a *attempt) authenticate(ctx context.Context, conn *mysql.Conn, auth *kerb
 		return nil
 	}
 	return &failure{at: probe.AtDatabase, stage: StageToken, reason: tokenReason(err, auth.Proven), err: err}
-}
-
-// askWho asks whom the server has let in, and for its time: a clock that is neither
-// this host's nor a KDC's. UNIX_TIMESTAMP knows no time zones.
-func (a *attempt) askWho(ctx context.Context, conn *mysql.Conn) error {
-	rows, err := conn.Rows(ctx, "SELECT CURRENT_USER(), UNIX_TIMESTAMP()", 1)
-	switch {
-	case err != nil:
-		return err
-	case len(rows) == 0 || len(rows[0]) != 2 || rows[0][0].Null:
-		return mysql.ErrNoValue
-	}
-	a.rec.Fact(probe.FactCurrentUser, rows[0][0].Text)
-	if s, err := strconv.ParseInt(rows[0][1].Text, 10, 64); err == nil && s > 0 && s < math.MaxUint32 {
-		now := time.Now
-		if a.p.Now != nil {
-			now = a.p.Now
-		}
-		a.rec.Sample(probe.SampleSkew, float64(s-now().Unix()))
-	}
-	return nil
 }
 
 // tokenReason reports what an end in the middle of the authentication means: it

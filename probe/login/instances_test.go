@@ -58,7 +58,7 @@ func TestALoginAsksForTheInstances(t *testing.T) {
 	if got.Server != "orders-1" || got.Version == "" || got.LeftOut != 0 || !slices.Equal(got.Instances, want) {
 		t.Errorf("%+v, want %v", got, want)
 	}
-	if res.Facts[probe.FactServer] != "orders-1" || res.Samples[probe.SampleReplicaLag] != 0 {
+	if _, lags := res.Samples[probe.SampleReplicaLag]; res.Facts[probe.FactServer] != "orders-1" || lags {
 		t.Errorf("%v %v", res.Facts, res.Samples)
 	}
 	// The session's time zone may be another than that of the timestamps.
@@ -67,6 +67,27 @@ func TestALoginAsksForTheInstances(t *testing.T) {
 	p, heard = asking(r)
 	if p.Run(t.Context()); len((*heard)[0].Instances) != 2 {
 		t.Errorf("in another time zone: %+v", (*heard)[0])
+	}
+}
+
+// A login at a reader has its lag, in the one question that every login ends with.
+func TestALoginAtAReaderHasItsLag(t *testing.T) {
+	r := clusterRig(t, mysqltest.Instance{Name: "orders-2", Writer: true}, mysqltest.Instance{Name: "orders-1", Lag: 1500 * time.Millisecond},
+		mysqltest.Instance{Name: "orders-3", Lag: time.Hour})
+	p, _ := asking(r)
+	res := p.Run(t.Context())
+	if lag, ok := res.Samples[probe.SampleReplicaLag]; res.Outcome != probe.OK || !ok || lag != 1.5 || len(r.db.Statements()) != 1 {
+		t.Errorf("%s %v; %v; %q", res.Outcome, res.Err, res.Samples, r.db.Statements())
+	}
+}
+
+// A cluster whose table is empty still says who was let in.
+func TestAnEmptyTableOfInstances(t *testing.T) {
+	p, heard := asking(clusterRig(t))
+	res := p.Run(t.Context())
+	if res.Outcome != probe.OK || res.Facts[probe.FactCurrentUser] != "alice@%" || len(*heard) != 1 ||
+		len((*heard)[0].Instances) != 0 || (*heard)[0].LeftOut != 0 || (*heard)[0].Server != "orders-1" {
+		t.Errorf("%s %v; %v; heard %+v", res.Outcome, res.Err, res.Facts, *heard)
 	}
 }
 

@@ -74,7 +74,8 @@ type Probe struct {
 	// none. It may be nil.
 	OnTicket func(*client.Shared)
 	// OnInstances gets what a database that let the user in says of its cluster. nil:
-	// it is not asked. IsInstance decides whether a name that it says may be an instance's.
+	// it is not asked. IsInstance decides whether a name that it says may be an instance's;
+	// nil: there is no cluster to ask for.
 	OnInstances func(probe.Topology)
 	IsInstance  func(id string) bool
 }

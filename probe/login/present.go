@@ -126,9 +126,13 @@ func (a *attempt) authenticator(conn *mysql.Conn) *kerberos.Authenticator {
 
 // query asks a database that has let the user in, and says goodbye.
 func (a *attempt) query(ctx context.Context, conn *mysql.Conn) *failure {
-	err := a.rec.Stage(StageQuery, func() error { return a.askWho(ctx, conn) })
-	if err == nil && a.p.OnInstances != nil {
-		a.askInstances(ctx, conn)
+	var cluster *probe.Topology
+	err := a.rec.Stage(StageQuery, func() (err error) {
+		cluster, err = a.askWho(ctx, conn)
+		return err
+	})
+	if err == nil && cluster != nil {
+		a.ofCluster(*cluster)
 	}
 	conn.Quit(ctx) // logged in: however the goodbye goes, nothing counts
 	if err != nil {
