@@ -48,3 +48,36 @@ func TestDrawnSets(t *testing.T) {
 		}
 	}
 }
+
+// That a login fails does not make what is said of it right: a finding is at the servers that the login was at.
+func TestALoginIsNoPlace(t *testing.T) {
+	r := report{Results: []result{
+		{ID: "login/alice@R@orders", Probe: "login", Evidence: map[string]any{"kdc": "10.77.0.10:88"}},
+		{ID: "login/bob@R@orders", Probe: "login", Evidence: map[string]any{"failed-at": "database", "kdc": "10.77.0.10:88"}},
+		{ID: "login/carol@R@orders", Probe: "login", Reason: "unresolvable"},
+		{ID: "database/db/10.77.3.20:3306/tcp", Probe: "database"}}}
+	of := func(code, user string) finding {
+		return finding{Code: code, Affects: []string{"login/" + user + "@R@orders"}}
+	}
+	at := func(places ...string) fault { return fault{codes: []string{"any"}, places: places} }
+	for _, tt := range []struct {
+		fault fault
+		x     finding
+		want  bool
+	}{
+		{at("10.77.0.10:88"), of("path-lossy", "alice"), true},
+		{at("10.77.1.11:88"), of("path-lossy", "alice"), false},
+		{at("10.77.3.20:3306"), of("path-lossy", "alice"), false},
+		{at("10.77.3.20:3306"), of("db-silent", "bob"), true},
+		{at("10.77.3.20:3306"), of("db-certificate-expiring", "alice"), true},
+		{at("unresolved"), of("kdc-unresolvable", "carol"), true},
+		{at("unresolved"), of("kdc-silent", "alice"), false},
+		{fault{login: "bob", codes: []string{"account-locked"}}, of("account-locked", "bob"), true},
+		{fault{login: "bob", codes: []string{"account-locked"}}, of("account-locked", "carol"), false},
+		{fault{login: "bob", codes: []string{"account-locked"}}, of("db-silent", "bob"), false},
+	} {
+		if got := tt.fault.at(r, tt.x); got != tt.want {
+			t.Errorf("%+v at %+v: %v", tt.x, tt.fault, got)
+		}
+	}
+}

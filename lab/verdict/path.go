@@ -36,7 +36,7 @@ func placesOf(host, port string) []string {
 func touches(place, id string) bool {
 	switch {
 	case place == "unresolved":
-		return strings.Count(id, "/") <= 1
+		return strings.Count(id, "/") == 1
 	case strings.HasPrefix(place, ":"):
 		return strings.Contains(id, place)
 	case strings.HasSuffix(place, ":") || strings.HasSuffix(place, "."):
@@ -101,6 +101,7 @@ func onPath(r *rand.Rand) fault {
 	case 6:
 		do("dropreply", proto, port, where)
 	case 7, 8:
+		f.codes = []string{"path-lossy"}
 		do(pick(r, "loss", "lossreply"), proto, port, fmt.Sprint(5*(1+r.IntN(10))), where)
 	case 9, 10:
 		do("bigdrop", proto, port, fmt.Sprint(pick(r, 140, 600, 1000, 1300, 1450)), where)

@@ -22,7 +22,7 @@ func (r result) fact(name string) string {
 }
 
 // spots returns the IDs of what a finding is about. A login is no place: it was at the servers that it asked or
-// passed over last, at the database where it failed there, or at a name that had no address.
+// passed over last, at the database where it failed there or what is said is of the database, or at a name that had no address.
 func (r report) spots(x finding) []string {
 	var out []string
 	for _, id := range x.Affects {
@@ -31,14 +31,14 @@ func (r report) spots(x finding) []string {
 			out = append(out, id)
 			continue
 		}
-		out = append(out, r.spotsOfLogin(r.Results[i])...)
+		out = append(out, r.spotsOfLogin(r.Results[i], strings.HasPrefix(x.Code, "db-"))...)
 	}
 	return out
 }
 
-func (r report) spotsOfLogin(l result) []string {
+func (r report) spotsOfLogin(l result, atDatabase bool) []string {
 	var out []string
-	if l.fact("failed-at") == "database" {
+	if atDatabase || l.fact("failed-at") == "database" {
 		for _, o := range r.Results {
 			if o.Probe == "database" {
 				out = append(out, o.ID)
@@ -48,12 +48,12 @@ func (r report) spotsOfLogin(l result) []string {
 	for _, name := range []string{"kdc", "unanswered-kdc", "passed-at"} {
 		for _, a := range strings.FieldsFunc(l.fact(name), func(c rune) bool { return c == ' ' || c == ',' }) {
 			if _, err := netip.ParseAddrPort(a); err == nil {
-				out = append(out, "login/"+a)
+				out = append(out, l.ID+"/"+a)
 			}
 		}
 	}
 	if l.Reason == "unresolvable" || l.fact("passed-over") != "" && l.fact("passed-at") == "" {
-		out = append(out, "login")
+		out = append(out, "login/unresolved")
 	}
 	return out
 }
