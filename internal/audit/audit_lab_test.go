@@ -173,6 +173,21 @@ func TestLabBrokenApplications(t *testing.T) {
 	}
 }
 
+// A program in a network of its own has a ticket, and reaches no database with it.
+func TestLabProgramWithoutANetwork(t *testing.T) {
+	labtest.Up(t)
+	env := []string{"KRB5CCNAME=FILE:" + ticket(t, folder(t), "cc", 0)}
+	o := labOptions()
+	o.Network, o.Addresses = true, hostAddresses
+	for name, a := range map[string]app{"this host's": {env: env}, "its own": {env: env, wrap: []string{"unshare", "-n"}}} {
+		out, err := a.login(t)
+		got := codes(audited(t, o, a.start(t)))
+		if works, alone := err == nil, name == "its own"; works == alone || slices.Contains(got, "app-network-unreachable") != alone {
+			t.Errorf("in %s network: logs in %v, the audit says %v\n%s", name, works, got, out)
+		}
+	}
+}
+
 // A ticket is said to end when MIT's own library says so; of one that lives for
 // half an hour that is soon in the last quarter, not from its first moment on.
 func TestLabTicketEnds(t *testing.T) {

@@ -3,6 +3,7 @@
 package audit
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -42,6 +43,10 @@ func TestLabBrokenJava(t *testing.T) {
 			"-Djavax.security.auth.useSubjectCredsOnly=false", "-Ddb.password=" + planted}, more, []string{"Login"})}
 	}
 	healthy := start(cache, good)
+	keyed := func(name, keytab, user string) string { // a JAAS configuration
+		return put(t, filepath.Join(dir, name), fmt.Sprintf("com.sun.security.jgss.initiate {\n  com.sun.security.auth.module.Krb5LoginModule required"+
+			" useKeyTab=true storeKey=true doNotPrompt=true keyTab=%q principal=%q;\n};\n", keytab, user), 0o644)
+	}
 	o := labOptions()
 	o.Config.Krb5Conf = nil
 	for _, c := range []struct {
@@ -52,6 +57,7 @@ func TestLabBrokenJava(t *testing.T) {
 		{"app-krb5conf-unreadable", start(cache, none)},
 		{"app-realm-unmapped", start(cache, edited("unmapped", ".rds.amazonaws.com = CORP.EXAMPLE.COM", ".rds.amazonaws.com = NOWHERE.TEST"))},
 		{"app-java-etypes", start(cache, edited("etypes", "[libdefaults]", "[libdefaults]\n    permitted_enctypes = des-cbc-crc\n    default_tkt_enctypes = des-cbc-crc\n    default_tgs_enctypes = des-cbc-crc"))},
+		{"app-keytab-no-entry", start(none, good, "-Djava.security.auth.login.config="+keyed("jaas.conf", labtest.Keytab("carol"), "alice@"+labRealm))},
 		{"app-java-login-config", start(none, good, "-Djava.security.auth.login.config="+none)},
 	} {
 		t.Run(c.code, func(t *testing.T) {
@@ -89,4 +95,27 @@ func errorsOf(a Application, which ...Severity) []string {
 		}
 	}
 	return out
+}
+
+// Java takes no ticket out of a cache for a program that does not log in by itself, unless it is told to.
+func TestLabJavaWithoutSubjectCredentials(t *testing.T) {
+	labtest.Up(t)
+	dir := folder(t)
+	if out, err := exec.CommandContext(t.Context(), "javac", "-d", dir, "testdata/Login.java").CombinedOutput(); err != nil {
+		t.Fatalf("javac: %v\n%s", err, out)
+	}
+	cache := ticket(t, dir, "java", 0)
+	for _, option := range []string{"true", "false"} {
+		a := app{env: []string{"KRB5CCNAME=" + cache}, wrap: []string{"java", "-cp", dir, "-Djavax.security.auth.useSubjectCredsOnly=" + option, "Login"}}
+		out, err := a.command(t, "ask", labtest.Endpoint).CombinedOutput()
+		if works := err == nil; works != (option == "false") {
+			t.Fatalf("with %s it gets a ticket: %v\n%s", option, works, out)
+		}
+		o := labOptions()
+		o.Config.Krb5Conf = nil
+		got := errorsOf(audited(t, o, audittest.Running(t, a.command(t, "wait"))), Info)
+		if slices.Contains(got, "app-java-subject-creds") == (err == nil) {
+			t.Errorf("with %s the audit says %v", option, got)
+		}
+	}
 }

@@ -83,6 +83,7 @@ case ${1:-} in
   account-locked) user bob.locked ;;
   account-disabled) user bob.disabled ;;
   account-expired) user bob.acctexpired ;;
+  logon-restricted) user bob.changer; ./user.sh hours none bob.changer ;;
   password-expired) user bob.expired ;;
   password-must-change) user bob.mustchange ;;
   password-expiring) user expiring.user; ./user.sh expiring 5 ;;

@@ -98,6 +98,7 @@ look() { # CODE: is it there?
     realm-case) says 'did not match expectations' kin $system alice@corp.example.com MEMORY: ;;
     account-locked) says revoked at dc1-tcp bob.locked ;;
     account-disabled) says revoked at dc1-tcp bob.disabled ;;
+    logon-restricted) says revoked at dc1-tcp bob.changer ;;
     account-expired) says revoked at dc1-tcp bob.acctexpired ;;
     password-expired) says expired at dc1-tcp bob.expired ;;
     password-must-change) says expired at dc1-tcp bob.mustchange ;;

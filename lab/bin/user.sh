@@ -2,6 +2,7 @@
 # What can happen to an account of CORP. Written into both DCs' databases at once, so nothing waits for replication.
 #   user.sh unlock NAME...        after wrong passwords (three lock an account)
 #   user.sh expiring [DAYS]       the password of expiring.user ends in DAYS days (5)
+#   user.sh hours none|any NAME   at no hour, or at any, may NAME log on
 #   user.sh spn drop|move|twice|restore   the database's service principal: nobody has it; svc-default has it; both; svc-mysql
 #   user.sh delegated [NAME PASSWORD]   OU=Users,OU=CORP, as AWS Managed Microsoft AD has it, and NAME (kerb.admin), who may
 #                                 make users below OU=CORP and nowhere else; on DC1
@@ -49,6 +50,13 @@ case $cmd in
     # The time of the last change can't be set, only made under another clock. The domain's maximum age is 42 days.
     both faketime -f "-$((42 - ${1:-5}))d" samba-tool user setpassword expiring.user --newpassword="$USERPW" \
       -s @dir/etc/smb.conf < /dev/null ;;
+  hours) # 21 bytes, a bit for each hour of a week (MS-ADA1 logonHours)
+    case ${1:-} in
+      none) bits=AAAA; echo "${2:?NAME}" > "$ST/.hours" ;;
+      any) bits=//// ;;
+      *) die "user hours none|any NAME" ;;
+    esac
+    printf 'dn: CN=%s,%s\nchangetype: modify\nreplace: logonHours\nlogonHours:: %s\n-\n\n' "${2:?NAME}" "$base" "$bits$bits$bits$bits$bits$bits$bits" | modify ;;
   spn)
     case ${1:-} in
       drop) : > "$ST/.spn-dropped"; spn delete svc-mysql ;;
@@ -77,6 +85,7 @@ case $cmd in
   heal)
     if [ -e "$ST/.dcs-apart" ]; then "${BASH_SOURCE[0]}" spread; fi
     if [ -e "$ST/.spn-dropped" ]; then "${BASH_SOURCE[0]}" spn restore; fi
+    if [ -e "$ST/.hours" ]; then "${BASH_SOURCE[0]}" hours any "$(cat "$ST/.hours")"; rm -f "$ST/.hours"; fi
     if [ -e "$ST/.unlock" ]; then "${BASH_SOURCE[0]}" unlock wrong.pw breaker.user stale.keytab; rm -f "$ST/.unlock"; fi ;;
   *) sed -n '2,/^\./{/^\./d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; exit 2 ;;
 esac
