@@ -13,10 +13,16 @@ func Limited(o ListenOptions, header, read, write, idle time.Duration) ListenOpt
 	return o
 }
 
+// LimitedAnswer is o with another limit of a whole answer.
+func LimitedAnswer(o ListenOptions, answer time.Duration) ListenOptions {
+	o.limits.answer = answer
+	return o
+}
+
 // UsualLimits are those of a connection where nothing else is said.
 func UsualLimits() []time.Duration {
 	most := usual()
-	return []time.Duration{most.header, most.read, most.write, most.idle}
+	return []time.Duration{most.header, most.read, most.write, most.idle, most.answer}
 }
 
 // ShortWait tries an address that is taken again at once.

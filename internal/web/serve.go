@@ -69,10 +69,11 @@ func loopback(address string) bool {
 	return err == nil && ip.Unmap().IsLoopback()
 }
 
-// limits are those of connections and requests. Who reads or writes more slowly
-// is cut off, however steadily.
+// limits are those of connections and requests. A client that writes more slowly is
+// cut off; a reader gets more time as long as it reads (see steady).
 type limits struct {
 	header, read, write, idle time.Duration
+	answer                    time.Duration // for a whole answer, whose reader takes a piece of it within each write
 	connections               int           // open at once on each address; more wait in the kernel's queue, where they cost no descriptor
 	requests                  int           // answered at once; more get 503
 	again                     time.Duration // after which an address that is taken is tried again
@@ -81,7 +82,7 @@ type limits struct {
 // usual: a scrape is over after 10 seconds by default, and the page is small. A
 // fleet's Prometheus, a browser and a person with curl are a dozen connections.
 func usual() *limits {
-	return &limits{header: 5 * time.Second, read: 10 * time.Second, write: 15 * time.Second, idle: 30 * time.Second,
+	return &limits{header: 5 * time.Second, read: 10 * time.Second, write: 15 * time.Second, idle: 30 * time.Second, answer: 2 * time.Minute,
 		connections: 64, requests: 16, again: 10 * time.Second}
 }
 
@@ -107,7 +108,7 @@ func Serve(ctx context.Context, h http.Handler, o ListenOptions) error {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	h = atMost(o.limits.requests, h)
+	h = atMost(o.limits.requests, steady(o.limits, h))
 	var group errgroup.Group
 	serve := func(listen func(context.Context) (net.Listener, error)) {
 		group.Go(func() error {

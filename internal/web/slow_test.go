@@ -20,6 +20,7 @@ const (
 	brief = 100 * time.Millisecond // the limit that a test is about
 	never = time.Minute            // the others
 	many  = 50                     // clients at once
+	piece = 64 << 10               // what a slow reader takes at once
 )
 
 // client is a connection that a test does not wait for longer than it should.
@@ -153,6 +154,51 @@ func TestSlowReaderOfMetrics(t *testing.T) {
 	}
 	if err := stop(); err != nil {
 		t.Error(err)
+	}
+}
+
+// A large answer reaches a reader that is slow and steady, although it takes longer
+// than the limit of one write; what has no end is cut off all the same.
+func TestSteadyReaderGetsALargeAnswer(t *testing.T) {
+	const (
+		size = 24 << 20 // more than buffers take
+		each = time.Second
+	)
+	for _, c := range []struct {
+		name   string
+		answer time.Duration
+		whole  bool
+	}{{"an answer within its limit", never, true}, {"an answer beyond its limit", 2 * each, false}} {
+		t.Run(c.name, func(t *testing.T) {
+			nothingStays(t)
+			large := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, size)) })
+			o := web.LimitedAnswer(web.Limited(web.ListenOptions{Addresses: []string{"127.0.0.1:0"}}, never, never, each, never), c.answer)
+			addrs, stop := serving(t, web.Handler(&source{}, web.Options{Metrics: large}), o, 1)
+			conn, err := client(t, addrs[0], "GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := conn.(*net.TCPConn).SetReadBuffer(piece); err != nil {
+				t.Fatal(err)
+			}
+			began, got := time.Now(), 0
+			drip := time.NewTicker(each / 100)
+			defer drip.Stop()
+			for b := make([]byte, piece); err == nil; <-drip.C {
+				var n int
+				n, err = conn.Read(b)
+				got += n
+			}
+			if took := time.Since(began); took < 2*each {
+				t.Errorf("the answer was read within %v: the reader is not slow", took)
+			}
+			if whole := got > size; whole != c.whole {
+				t.Errorf("%d of %d bytes, then %v", got, size, err)
+			}
+			if err := stop(); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
 
