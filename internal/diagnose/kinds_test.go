@@ -246,7 +246,7 @@ func TestTwoFaultsOfACertificateAreBothNamed(t *testing.T) {
 	r := database("10.0.3.1:3306", probe.ReasonDBTLSUntrusted)
 	r.Facts[probe.FactTLSProblem] = "ca date"
 	got := Explain(Snapshot{Now: testNow, Results: []probe.Result{r}})
-	if want := "database db: no TLS that can be trusted: the certificate is signed by an unknown CA and is out of date"; len(got.Findings) != 1 || got.Findings[0].Title != want {
+	if want := "database db: its TLS cannot be trusted: the certificate is signed by an unknown CA and is out of date"; len(got.Findings) != 1 || got.Findings[0].Title != want {
 		t.Errorf("%+v, want %q", got.Findings, want)
 	}
 }

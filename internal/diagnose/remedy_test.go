@@ -35,7 +35,12 @@ func causes() []*probe.Result {
 // What a command may do, and where it may stand.
 var (
 	// harms resets a password, deletes a record, restarts a service or changes a cluster at once.
-	harms     = regexp.MustCompile(`ktpass|ktadd|setpassword|reset-|reboot-|Restart-Service|systemctl restart|dsderegdns|dns delete|spn delete|setspn -D|modify-db|delete-|DROP |0\.0\.0\.0/0`)
+	harms = regexp.MustCompile(`ktpass|ktadd|setpassword|kpasswd |reset-|reboot-|Restart-Service|systemctl restart|dsderegdns|dns delete|spn delete|setspn -D|` +
+		`modify-db|delete-|DROP |RENAME |--ignore-breaker|0\.0\.0\.0/0`)
+	// changes is everything that is no look: what harms, and what somebody may not have meant.
+	changes = regexp.MustCompile(harms.String() + `|printf %s|modprinc|\b(Enable|Disable|Clear|Unlock|Set|Add|Remove|New)-AD|Add-Dns|` +
+		`samba-tool user (enable|setexpiry|unlock|edit)|ksetup|togglesuffix|dsregdns|samba_dnsupdate|/resync|makestep|krb5conf apply|chmod|` +
+		`systemctl (enable|reload)|aws \S+ (modify|authorize|create)-|"(ALTER|CREATE|FLUSH|TRUNCATE) |flush-hosts|kinit -R|kinit -c`)
 	writes    = regexp.MustCompile(`printf %s`)
 	forKeytab = regexp.MustCompile(`klist -k|ktpass|ktadd|exportkeytab`)
 	forCache  = regexp.MustCompile(`klist -c|kinit -c`)
@@ -59,22 +64,17 @@ func TestRemediesFitTheirCause(t *testing.T) {
 			said[kind+secret+remedy] = true
 			where := fmt.Sprintf("%s, kind %q, %s, %s %s%s:\n%s", rule.Code, kind, secret, r.Reason, r.Facts[probe.FactSecretProblem], r.Facts[probe.FactTLSProblem], remedy)
 			sentence, commands, _ := strings.Cut(remedy, "\n")
-			looked, harmed := false, false
+			looked, changed := false, false
 			for command := range strings.Lines(commands) {
-				switch {
-				case !harms.MatchString(command):
-					looked = true
-					if harmed {
-						t.Errorf("a command that harms does not stand last: %s", where)
-					}
-				case !looked:
-					t.Errorf("a command that harms stands before a look: %s", where)
-					harmed = true
-				default:
-					harmed = true
+				switch change := changes.MatchString(command); {
+				case change && !looked:
+					t.Errorf("a command that changes something stands before a look: %s", where)
+				case !change && changed:
+					t.Errorf("a look stands behind a command that changes something: %s", where)
 				}
+				looked, changed = true, changed || changes.MatchString(command)
 			}
-			if harmed && !strings.Contains(sentence, "CAUTION:") {
+			if harms.MatchString(commands) && !strings.Contains(sentence, "CAUTION:") {
 				t.Errorf("what a command destroys is not said: %s", where)
 			}
 			if mitLike := kind == "mit" || kind == "heimdal"; mitLike && (windows.MatchString(commands) || samba.MatchString(commands)) && labelled(commands) {

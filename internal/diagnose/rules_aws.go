@@ -16,39 +16,39 @@ func awsRules() []Rule {
 	return []Rule{{
 		Code: "aws-membership", Severity: Warning, Remark: true,
 		Title: "database {database}: AWS reports {place} as a member of its directory: {membership}",
-		Means: "AWS reports that the cluster, or an instance of it, is not or not yet a member of the directory. It is what AWS " +
-			"knows, and no packet: while logins work, something is about to change or was not noticed by applications yet.",
+		Means: "AWS reports that the cluster, or an instance of it, is not a member of the directory, or not yet. This is what " +
+			"AWS reports, not what kerbagent measured: logins may still work for a while.",
 		Cause: "AWS's own view, read {age} ago: {membership}.",
-		Remedy: do("While it is pending, wait some minutes. If it has failed, the usual causes are the cluster's IAM role and security "+
-			"groups that do not let it reach the directory; a further modify with the same directory tries again.", clusters, instances),
+		Remedy: do("While the membership is pending, wait some minutes. If it has failed, the usual causes are the cluster's IAM role, or security "+
+			"groups that keep the cluster from the directory. Remove the cause; AWS tries again when the cluster is modified with the same directory.", clusters, instances),
 		match: awsMembership,
 	}, {
 		Code: "aws-directory", Severity: Warning, Remark: true,
 		Title: "directory {directory}: AWS reports {what}",
-		Means: "AWS reports that the directory, or one of its domain controllers, is not Active. It is what AWS knows, and no packet: " +
+		Means: "AWS reports that the directory, or one of its domain controllers, is not Active. This is what AWS reports, not what kerbagent measured: " +
 			"the probes say which controllers answer.",
 		Cause: "AWS's own view, read {age} ago: {detail}.",
-		Remedy: do("An impaired directory is usually repaired by AWS within 40 minutes; do not restore a snapshot meanwhile. If it lasts "+
+		Remedy: do("An impaired directory is usually repaired by AWS within 40 minutes; do not restore a snapshot during that time. If the state lasts "+
 			"longer, or the directory is Inoperable or Failed, ask AWS Support.",
 			"aws ds describe-directories --query 'DirectoryDescriptions[].[DirectoryId,Name,Stage,StageReason]'"),
 		match: awsDirectory,
 	}, {
 		Code: "aws-security-group", Severity: Info, Remark: true,
-		Title: "{place}: no rule of its security groups admits this host to {lacks}",
-		Means: "None of the security groups' rules admits this host's address. Only groups are looked at, neither routes nor network " +
-			"ACLs. A rule that was just added is known here at the next reading.",
-		Cause: "AWS's own view, read {age} ago: {groups} have no rule that admits {from} to {lacks}. {packets}.",
-		Remedy: do("If this host is to reach it, have a rule for its address added. Before that, see which rules there are.",
+		Title: "{place}: no rule of its security groups allows this host to reach {lacks}",
+		Means: "No rule of the security groups allows this host's address. Only security groups were read, not routes or network " +
+			"ACLs. A rule that was just added appears here when AWS is read again.",
+		Cause: "AWS's own view, read {age} ago: {groups} have no rule that allows {from} to reach {lacks}. {packets}.",
+		Remedy: do("See which rules there are. If this host is meant to connect, have a rule for its address added.",
 			"aws ec2 describe-security-groups --group-ids <group> --query 'SecurityGroups[].IpPermissions'"),
 		match: awsWays,
 	}, {
 		Code: "aws-view-incomplete", Severity: Info, Remark: true,
-		Title: "AWS was not asked for all that it knows in {region}",
+		Title: "AWS could not be read completely in {region}",
 		Means: "kerbagent is configured to read what AWS reports about the clusters of the databases, but could not read all of it. " +
 			"Credentials or a permission are missing, this host cannot reach AWS's API, or the name of a database does not show " +
 			"which cluster it belongs to. The probes and their findings do not depend on AWS.",
 		Cause: "{why}.",
-		Remedy: do("Give the credentials the read-only policy that the first command prints, see who they are of, and ask again.",
+		Remedy: do("Attach the read-only policy that the first command prints to the role or user that the second command shows. Then check again.",
 			"kerbagent bootstrap policy --for observe", "aws sts get-caller-identity", "kerbagent check --aws"),
 		match: func(v *view) (out []match) {
 			for _, r := range v.aws {

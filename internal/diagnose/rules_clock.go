@@ -13,9 +13,9 @@ func clockRules() []Rule {
 	return []Rule{{
 		Code: "clock-skew", Severity: Error,
 		Title: "this host's clock is {skew} that of every KDC of {realm}",
-		Means: "The clock of every KDC that answers differs from this host's by a minute or more. Beyond 5 minutes a proof is refused (KRB_AP_ERR_SKEW, 37). " +
-			"Programs with libkrb5 or Heimdal take the KDC's time and log in all the same, unless krb5.conf says kdc_timesync = 0; Java and Go programs (gokrb5) do not. " +
-			"Where only one KDC answers, its clock may be the wrong one.",
+		Means: "The clock of every KDC that answers differs from this host's by a minute or more. Beyond 5 minutes, a KDC refuses logins (KRB_AP_ERR_SKEW, 37). " +
+			"Programs with libkrb5 or Heimdal use the KDC's time and can still log in, unless krb5.conf has kdc_timesync = 0. Java and Go programs (gokrb5) cannot. " +
+			"If only one KDC answers, its clock may be the wrong one.",
 		Cause:     "{seen}. The limit is 5 minutes.",
 		Remedy:    do("Check this host's time source and set its clock right (in AWS the time source is 169.254.169.123).", "timedatectl", "chronyc tracking", "chronyc makestep"),
 		DependsOn: []Code{"host-offline"},
@@ -23,9 +23,9 @@ func clockRules() []Rule {
 	}, {
 		Code: "clock-skew-one-kdc", Severity: Warning,
 		Title:     "KDC {place}: its clock is off",
-		Means:     "The clocks of some KDCs differ from this host's by a minute or more, while another one's agrees with it. Beyond 5 minutes, whether a login works depends on which KDC was asked.",
+		Means:     "The clocks of some KDCs differ from this host's by a minute or more, while the clock of another KDC agrees with it. If the difference is more than 5 minutes, a login works or fails depending on the KDC that was asked.",
 		Cause:     "{seen}.",
-		Remedy:    do("On {kdc}, check the time source and set the clock right.", "w32tm /query /status  # Windows", "w32tm /resync  # Windows", "chronyc tracking  # Linux"),
+		Remedy:    do("On {kdc}, check the time source, and set the clock right.", "w32tm /query /status  # Windows", "chronyc tracking  # Linux", "w32tm /resync  # Windows"),
 		DependsOn: []Code{"host-offline", "clock-skew"},
 		match:     clockSkewOne,
 	}}
@@ -233,7 +233,7 @@ func kpasswdRules() []Rule {
 	return []Rule{{
 		Code: "kpasswd-blocked", Severity: Warning,
 		Title: "password change at {place}: no usable answer",
-		Means: "The service that changes passwords (kpasswd, port 464) does not answer usably over UDP, over TCP, or over both. A user whose password has expired cannot change it from here, and the error message of kinit is confusing.",
+		Means: "The service that changes passwords (kpasswd, port 464) does not answer usably over UDP, over TCP, or over both. A user whose password has expired cannot change it from this host.",
 		Cause: "{seen}.",
 		Remedy: do("Open UDP and TCP from this host to {server}, and check that the service runs there.", "nc -vz -w 3 {ip} {port}",
 			"kerbagent check --realm {realm} --kdc {ip}"),

@@ -170,9 +170,9 @@ func readerUnlikeWriter(causes []Code) Rule {
 	return Rule{
 		Code: codeReader, Severity: Error,
 		Title: "database {database}: refuses {user}, whom other instances let in: {differs}",
-		Means: "A login of the same user works by the cluster's endpoint or at another of its instances, and this instance refuses it. Whoever connects by a reader or custom endpoint fails as often as it leads here. The instance has another keytab, another service name, another plugin or does not have the account yet: mostly it was not rebooted since the cluster's Kerberos settings were changed.",
-		Cause: "{endpoint}: {error}. By {works} the login works{versions}.",
-		Remedy: do("Compare what the instance says of the account with what the writer says; an account that was just made needs a moment to get there. If they are the same, reboot the instance. CAUTION: that ends every connection to it, and if it is the writer it is an outage of the whole cluster.",
+		Means: "This instance refuses a user whose login works at the cluster's endpoint or at another instance. A program that connects by a reader or custom endpoint fails each time the endpoint leads to this instance. The instance has another keytab, service name or plugin, or does not have the account yet. Usually it was not rebooted since the cluster's Kerberos settings were changed.",
+		Cause: "{endpoint}: {error}. The login works at {works}{versions}.",
+		Remedy: do("Run the first two commands on this instance and on the writer, and compare. A new account needs a moment to reach every instance. If the account is the same and the plugin is missing here, reboot this instance. CAUTION: a reboot ends every connection to the instance; if it is the writer, the whole cluster is interrupted.",
 			sql("SHOW CREATE USER '{account}'@'%'"), pluginQuery(), "aws rds describe-events --source-type db-instance --source-identifier {instance} --duration 1440  # AWS", rebootInstance),
 		DependsOn: causes,
 		match:     unlikeOthers,
@@ -253,16 +253,16 @@ func clusterRules() []Rule {
 	return []Rule{{
 		Code: "endpoint-members", Severity: Warning, Remark: true,
 		Title:  "database {database}: {trouble}",
-		Means:  "A login by the database's endpoint was answered by an instance that is not in its own cluster's list: the name in DNS, or a proxy or load balancer behind it, leads somewhere else than to this cluster, to a restored copy, a clone, or the cluster of before. Or a custom endpoint has no address while the cluster has instances: each of its members was deleted or excluded.",
+		Means:  "A login at the database's endpoint was answered by an instance of another cluster. The DNS name, or a proxy or load balancer behind it, leads to a restored copy, a clone or the old cluster. Or a custom endpoint has no address although the cluster has instances: all members of the endpoint were deleted or excluded.",
 		Cause:  "{endpoint} {seen}.",
-		Remedy: do("Compare the addresses of the endpoint with those of the cluster's instances, and a custom endpoint's members with the instances that there are.", "dig {host} A", members),
+		Remedy: do("Compare the addresses of the endpoint with those of the cluster's instances. For a custom endpoint, compare its list of members with the instances that exist.", "dig {host} A", members),
 		match:  func(v *view) []match { return append(strangers(v), memberless(v)...) },
 	}, {
 		Code: "failover", Severity: Info, Remark: true,
 		Title:  "database {database}: failed over from {before} to {writer}",
-		Means:  "Another instance of the cluster became its writer within the last hour. Connections to the writer of before ended; it comes back as a reader and refuses writes with ERROR 1290.",
-		Cause:  "Seen at {at}: {before} was the writer, {writer} is. The endpoint {stale}.",
-		Remedy: do("Nothing needs to be done where it was meant. If it was not, see what happened.", "aws rds describe-events --source-type db-cluster --duration 120  # AWS", members),
+		Means:  "Another instance of the cluster became its writer within the last hour. Connections to the old writer ended. The old writer comes back as a reader, and refuses writes with ERROR 1290.",
+		Cause:  "Seen at {at}: {before} was the writer, now {writer} is. The endpoint {stale}.",
+		Remedy: do("If the failover was intended, nothing needs to be done. If not, see what AWS reports about it.", "aws rds describe-events --source-type db-cluster --duration 120  # AWS", members),
 		match: clusterMatch(func(v *view, r *probe.Result) words {
 			at, err := time.Parse(time.RFC3339, r.Facts[probe.FactFailoverAt])
 			if err != nil || v.snap.Now.Sub(at) > recentFailover {
@@ -280,10 +280,10 @@ func clusterRules() []Rule {
 		}),
 	}, {
 		Code: "db-topology-hidden", Severity: Info, Remark: true,
-		Title:  "database {database}: does not say which instances it has",
-		Means:  "Logins work, and the server does not answer which instances its cluster has (information_schema.replica_host_status): the account may not read it, or the server is not Aurora. Only what stands behind the endpoint is watched; a reader without the Kerberos plugin stays unseen.",
+		Title:  "database {database}: does not list its instances",
+		Means:  "Logins work, but the server does not list the instances of its cluster (information_schema.replica_host_status). Either the account is not allowed to read this table, or the server is not Aurora. kerbagent watches only the instance behind the endpoint, so it does not notice a reader without the Kerberos plugin.",
 		Cause:  "{endpoint}: {error}.",
-		Remedy: do("Name the instances yourself (databases: {database}: instances, a list), or set it to none.", "kerbagent config check", members),
+		Remedy: do("List the instances yourself under databases: {database}: instances in kerbagent.yaml, or write instances: none, and kerbagent no longer asks for the list.", "kerbagent config check", members),
 		match: clusterMatch(func(v *view, r *probe.Result) words {
 			if r.Facts[probe.FactHidden] == "" {
 				return nil

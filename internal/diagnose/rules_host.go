@@ -16,9 +16,9 @@ func hostOfflineRule() Rule {
 	return Rule{
 		Code: "host-offline", Severity: Error,
 		Title:  "this host cannot send: {seen}",
-		Means:  "No packet left this host: there is no route, or the host is not permitted to send. The servers were not reached, so nothing is known about them.",
+		Means:  "No packet left this host: there is no route, or this host's own rules forbid sending. Nothing is known about the servers, because no packet reached them.",
 		Cause:  "Probes that ended this way: {count} ({seen}). \"No route\" comes from this host's kernel or a router (EHOSTUNREACH, ENETUNREACH), \"not permitted\" from this host itself, mostly its packet filter (EPERM, EACCES).",
-		Remedy: do("Look at this host's route and at its own rules for what goes out.", "ip route get {ip}", "nft list ruleset", "iptables -S OUTPUT"),
+		Remedy: do("Look at this host's routes and at its packet filter for outgoing packets.", "ip route get {ip}", "nft list ruleset", "iptables -S OUTPUT"),
 		Single: true,
 		match:  hostOffline,
 	}
@@ -28,9 +28,9 @@ func resourcesRule() Rule {
 	return Rule{
 		Code: "host-out-of-resources", Severity: Error,
 		Title:  "this host is out of file descriptors, memory or network buffers",
-		Means:  "Probes could not be sent because the kernel of this host had no file descriptor, memory or socket buffer left for them (EMFILE, ENFILE, ENOMEM, ENOBUFS). Nothing is known of the servers they were meant for. Programs on this host meet the same where the limit is the host's and not kerbagent's own.",
+		Means:  "Probes could not be sent because the kernel of this host had no file descriptor, memory or socket buffer left for them (EMFILE, ENFILE, ENOMEM, ENOBUFS). Nothing is known about the servers that were to be asked. If the limit is the host's and not kerbagent's own, other programs on this host fail in the same way.",
 		Cause:  "Probes that ended this way: {count}. The first: {error}.",
-		Remedy: do("Find what uses them up, and raise the limit (LimitNOFILE= of the unit, fs.file-max) or end it.", "cat /proc/sys/fs/file-nr", "ls /proc/$(pgrep -o kerbagent)/fd | wc -l", "ss -s", "free -m", "journalctl -k -g 'out of memory'"),
+		Remedy: do("Find the program that uses them up and stop it, or raise the limit (LimitNOFILE= of the unit, or fs.file-max).", "cat /proc/sys/fs/file-nr", "ls /proc/$(pgrep -o kerbagent)/fd | wc -l", "ss -s", "free -m", "journalctl -k -g 'out of memory'"),
 		match: func(v *view) []match {
 			var short []*probe.Result
 			for _, r := range v.all {
@@ -56,7 +56,7 @@ func ipv6Rule() Rule {
 		Title:     "{target} answers over IPv4 but not over IPv6",
 		Means:     "A name has both IPv6 and IPv4 addresses, but it answers only over IPv4. Programs that try IPv6 first wait for a timeout before each login.",
 		Cause:     "No probe of {target} over IPv6 was answered ({seen}), probes of the same name over IPv4 were.",
-		Remedy:    do("Open the path for IPv6 (security groups and network ACLs have rules of their own for it), or take the AAAA records out of DNS.", "ip -6 route get {ip6}", "ping -6 -c 3 {ip6}", "nc -vz -w 3 {ip6} {port}"),
+		Remedy:    do("Open the path for IPv6: security groups and network ACLs have separate rules for it. Or have the AAAA records removed from DNS, if nobody uses them.", "ip -6 route get {ip6}", "ping -6 -c 3 {ip6}", "nc -vz -w 3 {ip6} {port}"),
 		DependsOn: []Code{"host-offline", "path-lossy", "server-slow"},
 		match:     ipv6Broken,
 	}

@@ -11,10 +11,11 @@ import (
 func loginRules() []Rule {
 	return []Rule{{
 		Code: "login-paused", Severity: Error,
-		Title:  "login of {user} is paused: the answers to its last attempts were lost",
-		Means:  "kerbagent tried this secret and received no answer. The directory may have counted each attempt as a wrong password. Another attempt could lock the account, so kerbagent waits half an hour. A secret that the directory refused is also paused, until it changes. That is reported with the reason for the refusal, for example password-wrong.",
-		Cause:  "{error}.",
-		Remedy: do("Find out why the answers are lost: see the other findings. After half an hour the next attempt is made. To make one now, which the directory may count as a wrong password:", "kerbagent check --ignore-breaker"),
+		Title: "login of {user} is paused: the answers to its last attempts were lost",
+		Means: "kerbagent tried this secret twice and received no answer. The directory may have counted each attempt as a wrong password. Another attempt could lock the account, so kerbagent waits half an hour. A login whose secret was refused is paused too, but has the code of the refusal, for example password-wrong.",
+		Cause: "{error}.",
+		Remedy: do("Find out why the answers are lost: see the other findings. kerbagent makes the next attempt after half an hour. The second command makes one now. CAUTION: the directory may count it as a wrong password, and lock the account.",
+			"kerbagent check", "kerbagent check --ignore-breaker"),
 		match: func(v *view) []match {
 			return v.perLogin(func(r *probe.Result) bool {
 				return r.Outcome == probe.Skipped && r.Reason == probe.ReasonPaused && r.Facts[probe.FactFailedAt] != probe.AtDatabase
@@ -23,9 +24,9 @@ func loginRules() []Rule {
 	}, {
 		Code: "login-slow", Severity: Warning,
 		Title:  "logins work, but take about {late} s longer than they should",
-		Means:  "Logins work, but programs on this host lose time: they first ask name servers, KDCs or database addresses that do not answer, and wait for a timeout each time. kerbagent itself waits less; it calculates how long libkrb5, the C library and the kernel wait.",
+		Means:  "Logins work, but programs on this host lose time: they first ask name servers, KDCs or database addresses that do not answer, and wait for a timeout each time. kerbagent itself waits less. The time shown is calculated: how long libkrb5, the C library and the kernel wait.",
 		Cause:  "A program loses about {late} s at: {seen}.",
-		Remedy: do("Repair the servers that do not answer, or remove them from the configuration that names them (/etc/resolv.conf, krb5.conf or DNS).", "KRB5_TRACE=/dev/stderr kinit {user}", "getent ahosts {host}"),
+		Remedy: do("Repair the servers that do not answer. If they no longer exist, remove them where they are named: /etc/resolv.conf, krb5.conf or DNS.", "KRB5_TRACE=/dev/stderr kinit {user}", "getent ahosts {host}"),
 		DependsOn: append(kdcCauses(), "dns-server-silent", "dns-udp-blocked", "dns-filtered", "dns-srv-stale", "dns-zone-missing", "dns-refused", "db-silent", "db-refused",
 			"db-connection-cut"),
 		match: loginSlow,
@@ -112,15 +113,15 @@ func lastRules() []Rule {
 	return []Rule{{
 		Code: codeLoginFailed, Severity: Error,
 		Title:     "the login of {user} to database {database} fails",
-		Means:     "The login failed in a way that no other code describes.",
+		Means:     "The login failed, and no other finding code describes how.",
 		Cause:     "{kdcseen} {error}.",
-		Remedy:    do("Look at the stages of the login below, and try the login by hand with the first command. Please report this with the output of the second command.", "KRB5_TRACE=/dev/stderr kinit {user}", "kerbagent check -o json"),
+		Remedy:    do("The report below lists the stages of the login; see which one failed. Get a ticket by hand with the first command. Please report this with the output of the second command.", "KRB5_TRACE=/dev/stderr kinit {user}", "kerbagent check -o json"),
 		DependsOn: all,
 		match:     loginMatch(func(*probe.Result) bool { return true }),
 	}, {
 		Code: codeProbeFailed, Severity: Warning,
 		Title:     "unexplained failure of {what}",
-		Means:     "A probe failed in a way that no other code describes: one lost packet, an unusual answer, or a run that was cut short.",
+		Means:     "A probe failed, and no other finding code describes how: one packet was lost, an answer was unusual, or the run was cut short.",
 		Cause:     "{what}: {error}.",
 		Remedy:    do("Run the check again. If the failure is still there, please report it with the output of the second command.", "kerbagent check", "kerbagent check -o json"),
 		DependsOn: append(slices.Clone(all), codeLoginFailed),

@@ -15,7 +15,7 @@ func lossRules() []Rule {
 	return []Rule{{
 		Code: "path-lossy", Severity: Warning,
 		Title:     "packets are lost between this host and {place} (about {rate} %)",
-		Means:     "Some questions are answered at once. Others, even the same question, are answered only when they are repeated, or never: packets are lost at random on the path. Every service behind that path fails now and then, and large messages fail more often than small ones.",
+		Means:     "Some questions are answered at once; others only when they are repeated, or never. So packets are lost at random on the path. Every service behind that path fails now and then, and large messages fail more often than small ones.",
 		Cause:     "Of {asked} questions {lost} were not answered the first time. By address: {each}.",
 		Remedy:    do("Measure the loss hop by hop, and look at the links, queues and rate limits on the way.", "ping -c 50 -i 0.2 {ip}", "mtr -rwc 50 {ip}", "kerbagent check"),
 		DependsOn: []Code{"host-offline"},

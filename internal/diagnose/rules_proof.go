@@ -7,17 +7,17 @@ func proofRules() []Rule {
 	rules := []Rule{{
 		Code: "preauth-weak", Severity: Warning,
 		Title: "login of {user} not tried: the KDC asks for a weak proof of the password",
-		Means: "The KDC asks for a proof (an encrypted timestamp) with a key that is made with fewer rounds than any KDC's default, or without a salt. Whoever hears such a proof guesses the password hundreds of times faster, and a server in the KDC's place asks for just that. So kerbagent does not prove itself; programs on this host may.",
+		Means: "A client proves that it knows the password by encrypting a timestamp with a key made from that password. This KDC asks for a key that is made with fewer rounds than any KDC's default, or without a salt. An eavesdropper can guess the password from such a proof hundreds of times faster, so a fake KDC would ask for one. kerbagent does not send it; other programs on this host may.",
 		Cause: "KDC {server}: {error}.",
-		Remedy: do("Check that {server} is a KDC of {realm}; if it is, have the account's keys made with the default parameters, by a change of its password.",
+		Remedy: do("Check that {server} is a KDC of {realm}. If it is, ask its administrator why the account's keys are weak; a change of the password makes new keys with the default parameters.",
 			"dig +short _kerberos._tcp.{domain} SRV", "KRB5_TRACE=/dev/stderr kinit {user}", "kadmin -q 'getprinc {user}'  # MIT"),
 		match: loginSkip(probe.ReasonWeakKey),
 	}, {
 		Code: "user-rc4", Severity: Warning,
 		Title: "the KDC offers {user} no encryption type but RC4",
-		Means: "The account has RC4 keys alone, or the realm allows nothing else. RC4 is broken, and Windows is switching it off (CVE-2026-20833): logins that work today will stop working. kerbagent does not use RC4 to prove a password unless the configuration allows it. From such a proof an eavesdropper can guess the password hundreds of times faster, and an attacker in the KDC's place could offer only RC4 to get one.",
-		Cause: "{rc4}.",
-		Remedy: do("Allow AES on the account. It gets AES keys when its password is next set. CAUTION: a new password breaks every program that still has the old one. Where RC4 has to do for now, set realms: {realm}: allow_rc4 to true.",
+		Means: "The account has only RC4 keys, or the realm allows only RC4. RC4 is broken, and Windows is switching it off (CVE-2026-20833, KB5073381). Since the updates of April 2026, domain controllers use AES by default. With those of July 2026 or later they use RC4 only for accounts whose msDS-SupportedEncryptionTypes allows it: a login that works today then fails. kerbagent does not send a proof of a password that is made with RC4, unless the configuration allows it (allow_rc4). An eavesdropper can guess the password from such a proof hundreds of times faster, so a fake KDC would offer only RC4.",
+		Cause: "{rc4}. Windows domain controllers refuse this from the updates of July 2026 on, unless the account explicitly allows RC4.",
+		Remedy: do("Allow AES on the account. It gets AES keys when its password is next set. CAUTION: a new password breaks every program that still has the old one. If RC4 cannot be avoided for now, set allow_rc4: true under realms: {realm}: in kerbagent.yaml.",
 			"Get-ADUser -Identity {account} -Properties msDS-SupportedEncryptionTypes,PasswordLastSet  # Windows", "samba-tool user show {account}  # Samba",
 			"Set-ADUser -Identity {account} -KerberosEncryptionType AES128,AES256  # Windows", "samba-tool user setpassword {account}  # Samba: sets a new password"),
 		match: userRC4,
@@ -44,12 +44,12 @@ func loginSkip(why probe.Reason) func(*view) []match {
 func userRC4(v *view) []match {
 	skipped := loginSkip(probe.ReasonRC4Only)(v)
 	for i := range skipped {
-		skipped[i].words["rc4"] = "KDC " + skipped[i].words["server"] + ". The login was not tried: the KDC offers only RC4; programs may log in"
+		skipped[i].words["rc4"] = "KDC " + skipped[i].words["server"] + " offers only RC4. kerbagent did not try the login; other programs may be able to log in"
 	}
 	tried := v.perLogin(func(r *probe.Result) bool { return r.Outcome == probe.OK && r.Facts[probe.FactProofType] == "23" })
 	for i := range tried {
 		r := tried[i].affects[0]
-		tried[i].words["rc4"] = "The login was proved with RC4 (encryption type 23), and the KDC " + r.Facts[probe.FactKDC] + " accepted it"
+		tried[i].words["rc4"] = "The proof of the password was made with RC4 (encryption type 23), and KDC " + r.Facts[probe.FactKDC] + " accepted it"
 		if r.Facts[probe.FactRC4] == "true" {
 			tried[i].severity = Info
 		}

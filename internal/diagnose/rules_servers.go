@@ -11,8 +11,8 @@ func serverRules() []Rule {
 	return []Rule{{
 		Code: "trust-realm-unreachable", Severity: Error,
 		Title:     "the trust leads to {realm}, and no KDC there can be used from this host",
-		Means:     "The login continues from the user's realm to another realm over a trust, but no KDC of that realm answers this host usably. A client must reach the domain controllers of both realms itself.",
-		Cause:     "{user} was sent on to {realm}. Its KDCs: {seen}.",
+		Means:     "The database is in another realm than the user, and the user's realm refers the login there over a trust. No KDC of that other realm answers this host usably. A client must reach the domain controllers of both realms itself.",
+		Cause:     "{user} was referred to {realm}. KDCs of {realm}: {seen}.",
 		Remedy:    do("Open TCP and UDP port 88 from this host to the domain controllers of {realm} too.", "dig +short _kerberos._tcp.{domain} SRV", "nc -vz -w 3 {ip} {port}", "kerbagent check --realm {realm}"),
 		DependsOn: []Code{"host-offline", "path-lossy", "server-slow", "ipv6-broken"},
 		match:     trustRealmUnreachable,

@@ -13,7 +13,7 @@ func slowRules() []Rule {
 		Title:     "{what} {place} answers late: after {figure}",
 		Means:     "A DNS server, KDC, kpasswd server or database answers every question, but later than programs wait: libkrb5 turns to the next KDC after one second, glibc to the next DNS server after five. Requests time out there because the server is slow; nothing is blocked.",
 		Cause:     "The quickest answer of {each}.",
-		Remedy:    do("Look at the load of the server, and at what it waits for itself (forwarders, its database); and at the round trip to it.", "ping -c 5 {ip}", "kerbagent check --realm {realm} --probe-timeout 15s"),
+		Remedy:    do("Look at the load of the server and at the servers that it waits for itself, such as DNS forwarders or its database. Look also at the round-trip time to it.", "ping -c 5 {ip}", "kerbagent check --realm {realm} --probe-timeout 15s"),
 		DependsOn: []Code{"host-offline", "path-lossy"},
 		match:     serverSlow,
 		remedyOf:  slowRemedy,
