@@ -143,8 +143,9 @@ func accountRules() []Rule {
 		Cause: "{kdcseen}",
 		Remedy: do("Change the password and write the new one to its file. For a service account, an administrator can clear the option instead. CAUTION: after a change, every program that has the old password fails.",
 			"Get-ADUser -Identity {account} -Properties PasswordLastSet,PasswordExpired  # Windows", "samba-tool user show {account}  # Samba", "kadmin -q 'getprinc {user}'  # MIT", "ls -l {file}",
-			"kpasswd {user}", writeSecret, "Set-ADUser -Identity {account} -ChangePasswordAtLogon $false  # Windows",
-			"kadmin -q 'modprinc -needchange {user}'  # MIT"),
+			"Set-ADUser -Identity {account} -ChangePasswordAtLogon $false  # Windows",
+			"kadmin -q 'modprinc -needchange {user}'  # MIT",
+			"kpasswd {user}", writeSecret),
 		match: loginMatch(func(r *probe.Result) bool {
 			return expired(r) && (status(r, "c0000224") || r.Facts[probe.FactKRBText] == mitMustChange)
 		}),

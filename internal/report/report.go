@@ -165,23 +165,28 @@ func covered(in Input) string {
 }
 
 func loggedIn(results []probe.Result) string {
-	var good []string
-	var bad, untried int
+	var good, untried []string
+	var bad int
 	for _, r := range results {
 		switch {
 		case r.ID.Kind != probe.Login:
 		case r.Outcome == probe.OK:
 			good = append(good, loginText(r))
 		case r.Outcome == probe.Skipped:
-			untried++
+			user, database := loginNames(r)
+			untried = append(untried, user+" at "+database)
 		default:
 			bad++
 		}
 	}
 	var text string
 	switch {
-	case len(good)+bad == 0:
+	case len(good)+bad+len(untried) == 0:
 		return "path only, no login was tried"
+	case len(good)+bad == 0 && len(untried) == 1:
+		return "login not tried: " + Terminal(clip(untried[0], maxTitle))
+	case len(good)+bad == 0:
+		return fmt.Sprintf("%d logins not tried", len(untried))
 	case bad > 0:
 		text = fmt.Sprintf("%d of %d logins work", len(good), len(good)+bad)
 	case len(good) == 1:
@@ -189,8 +194,8 @@ func loggedIn(results []probe.Result) string {
 	default:
 		text = fmt.Sprintf("%d logins work", len(good))
 	}
-	if untried > 0 {
-		text += fmt.Sprintf(", %d not tried", untried)
+	if len(untried) > 0 {
+		text += fmt.Sprintf(", %d not tried", len(untried))
 	}
 	return text
 }

@@ -123,7 +123,7 @@ func TestHeadline(t *testing.T) {
 	}{
 		"one login":         {healthy(), "ok: alice@CORP.EXAMPLE.COM logs in to orders"},
 		"no login asked":    {pathOnly(), "ok: path only, no login was tried"},
-		"login held back":   {held, "ok: path only, no login was tried"},
+		"login held back":   {held, "ok: login not tried: carol@CORP.EXAMPLE.COM at orders"},
 		"some held back":    {overTrust(), "ok: 2 logins work, 1 not tried"},
 		"failed":            {wrongPassword(), "FAILED: password-wrong — the password of alice@CORP.EXAMPLE.COM is wrong; failing login: alice@CORP.EXAMPLE.COM at orders"},
 		"degraded":          {partly, "DEGRADED: kdc-tcp-blocked — TCP to port 88 of both domain controllers is blocked; 1 more finding; 1 of 2 logins work"},

@@ -46,3 +46,6 @@ func (w *steadyWriter) Write(b []byte) (int, error) {
 
 // Unwrap is what http.ResponseController looks for.
 func (w *steadyWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// Flush sends what was written so far.
+func (w *steadyWriter) Flush() { _ = http.NewResponseController(w.ResponseWriter).Flush() }
