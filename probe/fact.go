@@ -99,6 +99,8 @@ const (
 	FactPassedAt      Fact = "passed-at"            // the addresses of those servers
 	FactFileKDCs      Fact = "krb5conf-kdcs"        // the KDCs that the host's krb5.conf names for the realms on the way: realm, server, its addresses or "-", place
 	FactPassed        Fact = "passed-over"          // what a login went past: servers that were silent, names that were not found
+	FactLacksHost     Fact = "lacks-host"           // the KDCs whose names' look-ups end every program's login on this host
+	FactRoute         Fact = "route"                // how libkrb5 asks the KDCs on a login's way; see krb5/sendto
 )
 
 // What a login's result is made from, and when that last changed.

@@ -32,6 +32,7 @@ func symptoms() []symptom {
 			"app-java-subject-creds", "app-java-etypes", "app-java-udp", "app-env-stale"}},
 		{"Logins are slow, but work", []diagnose.Code{"login-slow", "names-differ", "kdc-udp-blocked", "kdc-silent", "kdc-hung", "kdc-unavailable", "server-down", "dns-server-silent", "dns-udp-blocked", "dns-srv-stale", "ipv6-broken", "server-slow", "path-lossy", "krb5conf-udp-limit"}},
 		{"Logins fail now and then, or from some hosts only", []diagnose.Code{"path-lossy", "server-down", "kdc-tcp-blocked", "kdc-wrong-realm", "dns-servers-disagree", "dns-tcp-blocked", "dns-srv-stale", "kdc-unresolvable", "clock-skew-one-kdc", "kdc-not-kerberos", "dns-refused"}},
+		{"`Resource temporarily unavailable while getting initial credentials`, or `while getting credentials for mysql/...`", []diagnose.Code{"kdc-lookup-failed"}},
 		{"`Clock skew too great`", []diagnose.Code{"clock-skew", "clock-skew-one-kdc"}},
 		{"`Preauthentication failed`, `Password incorrect`, `Decrypt integrity check failed`", []diagnose.Code{"password-wrong", "keytab-stale", "secret-malformed"}},
 		{"`Client not found in Kerberos database`", []diagnose.Code{"principal-unknown", "realm-case", "kdc-wrong-realm"}},

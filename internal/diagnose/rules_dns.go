@@ -100,6 +100,14 @@ func dnsRules() []Rule {
 		DependsOn: append(serverCauses(), "dns-server-silent", "dns-filtered", "dns-refused", "dns-zone-missing", "realm-not-in-dns"),
 		match:     kdcUnresolvable,
 	}, {
+		Code: "kdc-lookup-failed", Severity: Error,
+		Title:     "this host's lookup of the KDC {kdc} fails, and logins end there",
+		Means:     "Programs on this host do not get the address of a KDC, and log in with no other KDC instead. MIT's library tries the next KDC when a name does not exist (NXDOMAIN), but ends the login when the lookup of a name fails for now: when the DNS server answers SERVFAIL or REFUSED, or not at all. Before it sends a large request, such as the one for the database's ticket, it resolves the names of all SRV records for UDP. So even the name of a KDC that is not needed can end a login.",
+		Cause:     "The lookup of {kdc} on this host: {error}.",
+		Remedy:    do("Make this host's DNS servers answer for {kdc}. If that KDC is gone, remove the SRV record or the line of krb5.conf that names it.", "getent ahosts {kdc}", "dig {kdc} A", "dig {kdc} AAAA"),
+		DependsOn: append(serverCauses(), "dns-server-silent", "dns-filtered", "dns-zone-missing", "realm-not-in-dns"),
+		match:     kdcLookupFailed,
+	}, {
 		Code: "endpoint-unresolvable", Severity: Error,
 		Title: "database {database}: its host name {host} has no address",
 		Means: "This host's DNS servers have no address for the database's name.",
@@ -298,6 +306,30 @@ func kdcUnresolvable(v *view) []match {
 			}
 			out = append(out, m)
 		}
+	}
+	return out
+}
+
+// kdcLookupFailed joins the logins that end at the same names.
+func kdcLookupFailed(v *view) []match {
+	var out []match
+	at := map[string]int{}
+	for _, l := range v.logins {
+		hosts := l.Facts[probe.FactLacksHost]
+		if l.Outcome != probe.Failed || hosts == "" {
+			continue
+		}
+		i, have := at[hosts]
+		if !have {
+			i, at[hosts] = len(out), len(out)
+			w := wordsOf(l)
+			w["kdc"], w["error"] = hosts, "no address"
+			if l.Err != nil {
+				w["error"] = l.Err.Error()
+			}
+			out = append(out, match{words: w, evidence: evidenceOf(l, probe.FactLacksHost)})
+		}
+		out[i].affects, out[i].explains = append(out[i].affects, l), append(out[i].explains, l)
 	}
 	return out
 }

@@ -1,7 +1,6 @@
 package diagnose
 
 import (
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -42,8 +41,12 @@ func loginSlow(v *view) []match {
 	var out []match
 	byPlaces := map[string]int{}
 	for _, l := range v.logins {
-		late, places := l.Samples[probe.SampleProgramWait], l.Facts[probe.FactPassed]
-		if l.Outcome != probe.OK || late < slowLogin || places == "" || v.byChance(l.Facts.List(probe.FactPassedAt)) {
+		if l.Outcome != probe.OK {
+			continue
+		}
+		lost := v.programWait(l)
+		places := strings.Join(lost.places, "; ")
+		if lost.wait.Seconds() < slowLogin || places == "" {
 			continue
 		}
 		if i, have := byPlaces[places]; have {
@@ -51,8 +54,8 @@ func loginSlow(v *view) []match {
 			continue
 		}
 		byPlaces[places] = len(out)
-		out = append(out, match{affects: v.failedAt(l.Facts.List(probe.FactPassedAt)), explains: []*probe.Result{l}, evidence: evidenceOf(l, probe.FactPassed),
-			words: wordsOf(l).and(words{"late": count(int(late + 0.5)), "seen": places})})
+		out = append(out, match{affects: v.failedAt(lost.at), explains: []*probe.Result{l}, evidence: evidenceOf(l, probe.FactPassed),
+			words: wordsOf(l).and(words{"late": count(int(lost.wait.Seconds() + 0.5)), "seen": places})})
 	}
 	for i := range out {
 		out[i].says = "Logins that work are about " + out[i].words["late"] + " s late by it: " + out[i].words["seen"]
@@ -61,27 +64,6 @@ func loginSlow(v *view) []match {
 		}
 	}
 	return out
-}
-
-// byChance reports whether a login passed over nothing but KDCs that answer every probe
-// in time: an answer was lost once, and the next login does not wait there.
-func (v *view) byChance(passed []string) bool {
-	slow := v.slowServers()
-	for _, p := range passed {
-		addr, err := netip.ParseAddrPort(p)
-		fine := err == nil && !slow[addr]
-		asked := 0
-		for _, r := range v.at[addr.Addr()] {
-			if r.ID.Kind == probe.KDC && r.ID.Address == addr {
-				asked++
-				fine = fine && answered(r)
-			}
-		}
-		if !fine || asked == 0 {
-			return false
-		}
-	}
-	return len(passed) > 0
 }
 
 // failedAt returns what was not answered on the path at any of the addresses, or only late.

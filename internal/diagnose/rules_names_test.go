@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -47,8 +48,7 @@ func TestAnOldAddressInTheRealmsOwnDNS(t *testing.T) {
 func TestALoginThatPassedOverAKDCByChance(t *testing.T) {
 	late := loginResult("", "")
 	late.Outcome = probe.OK
-	late.Samples = probe.Samples{probe.SampleProgramWait: 4}
-	late.Facts[probe.FactPassed], late.Facts[probe.FactPassedAt] = "KDC 10.0.0.1:88: no answer", "10.0.0.1:88"
+	late.Facts[probe.FactRoute] = "R.TEST 1465 1600 0s 0s dc1.r.test//0s/10.0.0.1:88 dc2.r.test//0s/10.0.0.2:88"
 	other := at(kdcResult("10.0.0.2:88", probe.TCP, ""), probe.KDC, "dc2.r.test", "10.0.0.2:88", "R.TEST")
 	for reason, want := range map[probe.Reason][]Code{"": nil, probe.ReasonConnectTimeout: {"kdc-silent"}} {
 		one := at(kdcResult("10.0.0.1:88", probe.TCP, reason), probe.KDC, "dc1.r.test", "10.0.0.1:88", "R.TEST")
@@ -70,5 +70,16 @@ func TestTicketNotYetValidIsAClock(t *testing.T) {
 	got := Explain(Snapshot{Now: testNow, Results: []probe.Result{off(probe.UDP), off(probe.TCP), fine, l}})
 	if !slices.Equal(codesOf(got), []Code{"clock-skew-one-kdc"}) {
 		t.Errorf("%v", codesOf(got))
+	}
+}
+
+// A KDC's name whose lookup fails for now ends every program's login; that was "please report".
+func TestTheLookupOfAKDCFails(t *testing.T) {
+	l := loginResult(probe.ReasonUnresolvable, probe.AtTGS)
+	l.Facts[probe.FactLacksHost], l.Facts[probe.FactFailedRealm] = "dc2.r.test", "R.TEST"
+	fine := []probe.Result{at(kdcResult("10.0.0.10:88", probe.TCP, ""), probe.KDC, "dc1.r.test", "10.0.0.10:88", "R.TEST"), l}
+	got := Explain(Snapshot{Now: testNow, Results: fine})
+	if !slices.Equal(codesOf(got), []Code{"kdc-lookup-failed"}) || got.Verdict != VerdictFailed || !strings.Contains(got.Findings[0].Title, "dc2.r.test") {
+		t.Errorf("%s: %+v", got.Verdict, got.Findings)
 	}
 }

@@ -46,6 +46,7 @@ type search struct {
 	r      *Resolver
 	want   []uint16 // the types of the questions
 	answer Answer
+	failed bool // a query had no answer from any server
 	first  int  // server to begin with, of rotate
 	single bool // A and AAAA one after the other: from the start, or since one of two was not answered
 
@@ -147,9 +148,11 @@ func (s *search) end() {
 	s.under.Wait()
 }
 
-// run goes through the search list as glibc's res_search does.
-func (s *search) run(name string) status {
+// run goes through the search list as glibc's res_search does. The error is that of the name as it is, if
+// that was asked first; else that there is no address, if one query said so, or that a server fails.
+func (s *search) run(name string) (st status) {
 	conf := s.r.dns
+	var noData, servFail bool
 	absolute, dots := strings.HasSuffix(name, "."), strings.Count(name, ".")
 	asIs, rooted, searched := false, false, false
 	if dots >= conf.ndots || absolute {
@@ -157,8 +160,14 @@ func (s *search) run(name string) status {
 			return st
 		}
 		asIs = true
+		defer func(saved bool) { s.answer.Temporary = saved && st != success }(s.answer.Temporary)
+	} else {
+		defer func() { s.answer.Temporary = st != success && !noData && (servFail || s.answer.Temporary) }()
 	}
 	last := notFound
+	if s.failed {
+		last = unavail
+	}
 	if !absolute {
 		for _, domain := range conf.search {
 			searched = true
@@ -171,7 +180,10 @@ func (s *search) run(name string) status {
 			if s.take(re, full) {
 				return success
 			}
-			last = re.status()
+			last = s.status(re)
+			s.answer.Temporary = !re.got
+			noData = noData || re.got && re.rcode == rcodeSuccess
+			servFail = servFail || !re.got && re.rcode == rcodeServFail
 			if re.refused {
 				return unavail
 			}
@@ -192,14 +204,16 @@ func (s *search) try(name string) (status, bool) {
 	if s.take(re, name) {
 		return success, true
 	}
-	return re.status(), false
+	s.answer.Temporary = !re.got
+	return s.status(re), false
 }
 
-func (re reply) status() status {
-	if re.got {
-		return notFound
+// status is what becomes of the look-up if this was its last query. The errno of one that failed stays.
+func (s *search) status(re reply) status {
+	if s.failed = s.failed || !re.got; s.failed {
+		return unavail
 	}
-	return unavail
+	return notFound
 }
 
 // goesOn reports whether the next domain of the search list is tried: after a name

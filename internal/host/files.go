@@ -49,7 +49,7 @@ func lines(path, comment string) ([][]string, error) {
 }
 
 func readNSSwitch(path string) ([]service, error) {
-	all, err := lines(path, "#")
+	all, err := lines(path, "")
 	for _, f := range all {
 		if rest, ok := strings.CutPrefix(strings.Join(f, " "), "hosts:"); ok {
 			return parseServices(rest), err
@@ -58,9 +58,16 @@ func readNSSwitch(path string) ([]service, error) {
 	return parseServices("files dns"), err // glibc 2.36, as measured
 }
 
+// comment begins one in a line of resolv.conf, gai.conf and hosts. In nsswitch.conf glibc knows it at the beginning of a line
+// alone, and takes the words for services that are not there.
+const comment = "#"
+
 func parseServices(line string) []service {
 	var out []service
 	for line = strings.TrimSpace(line); line != ""; line = strings.TrimSpace(line) {
+		if strings.HasPrefix(line, comment) {
+			return append(out, service{name: comment})
+		}
 		if line[0] != '[' {
 			i := strings.IndexAny(line, " [")
 			if i < 0 {

@@ -56,6 +56,9 @@ type Answer struct {
 	Wait   time.Duration  // how long a program waits for this answer
 	Passed []Passed       // the sources before it that had no answer
 	Err    error          // why there is no address
+	// Temporary says that getaddrinfo fails with EAI_AGAIN: what was asked last has failed, and did not say
+	// that there is no such name. libkrb5 ends an exchange there (sendto_kdc.c, translate_ai_error).
+	Temporary bool
 }
 
 // Passed is a source or a name server that was passed over.
@@ -114,10 +117,15 @@ func (r *Resolver) LookUp(ctx context.Context, name string) Answer {
 	want := families()
 	var out Answer
 	for _, s := range r.services {
+		if s.name == comment {
+			out.Temporary = false
+			break
+		}
 		mapped := false
 		got, st := r.ask(ctx, s.name, name, want)
 		out.Wait += got.Wait
 		out.Passed = append(out.Passed, got.Passed...)
+		out.Temporary = got.Temporary  // a service after DNS, even one that is not there, makes another error of it
 		if st != success && !want.v4 { // AI_V4MAPPED
 			got, st = r.ask(ctx, s.name, name, wanted{v4: true})
 			out.Wait += got.Wait

@@ -16,6 +16,7 @@ import (
 
 	"github.com/kerbagent/kerbagent/internal/host"
 	"github.com/kerbagent/kerbagent/krb5/conf/reader"
+	"github.com/kerbagent/kerbagent/krb5/sendto"
 	"github.com/kerbagent/kerbagent/probe/dns"
 	"github.com/kerbagent/kerbagent/probe/login"
 )
@@ -50,8 +51,14 @@ type found struct {
 	until    time.Time // under Programs.mu; zero: under way
 	addrs    []netip.AddrPort
 	glue     map[string][]netip.Addr // that came with SRV records
-	udpFirst bool                    // small requests go over UDP first
+	route    sendto.Route            // how libkrb5 asks the KDCs of a realm
+	why      map[string]error        // of the names among them whose look-up fails
+	caller   context.Context         // outlives the look-up, and not the login that began it
+	beside   *sync.WaitGroup         // look-ups under way of names whose addresses came with SRV records; nil where there are none
+	late     []*late                 // and what comes of them
+	ended    sync.Once
 	wait     time.Duration
+	resolver netip.AddrPort            // the name server that answered last
 	hosts    map[netip.AddrPort]string // whose each KDC's address is
 	written  []login.Written           // the KDCs that krb5.conf names
 	passed   []string
@@ -98,6 +105,7 @@ func (f *found) fill(caller context.Context, do func(context.Context, *found) ti
 	}()
 	ctx, cancel := context.WithTimeout(caller, limit)
 	defer cancel()
+	f.caller = caller
 	ttl = max(min(do(ctx, f), longest), shortest)
 	if caller.Err() != nil {
 		return 0
@@ -158,20 +166,28 @@ const noted = time.Second
 
 // note keeps what made a program wait: servers without an answer, and one that answered late.
 func (f *found) note(a host.Answer) {
+	f.again(a)
+	f.wait += a.Wait
+}
+
+// again is note of a look-up that a program makes for each exchange with a KDC, so that its time is the route's.
+func (f *found) again(a host.Answer) {
 	rest := a.Wait
 	for _, w := range a.Passed {
 		rest -= w.Wait
 		if w.Wait >= noted {
-			f.lost(w.Wait, w.Server, fmt.Sprintf("name server %s: %s for %s", w.Server, w.What, w.Name))
+			f.lost(w.Server, fmt.Sprintf("name server %s: %s for %s", w.Server, w.What, w.Name))
 		}
 	}
+	if a.Server.IsValid() {
+		f.resolver = a.Server
+	}
 	if rest >= noted && a.Server.IsValid() {
-		f.lost(rest, a.Server, fmt.Sprintf("name server %s: an answer after %s for %s", a.Server, rest.Round(100*time.Millisecond), a.Name))
+		f.lost(a.Server, fmt.Sprintf("name server %s: an answer after %s for %s", a.Server, rest.Round(100*time.Millisecond), a.Name))
 	}
 }
 
-func (f *found) lost(wait time.Duration, at netip.AddrPort, what string) {
-	f.wait += wait
+func (f *found) lost(at netip.AddrPort, what string) {
 	f.passed = append(f.passed, what)
 	if at.IsValid() {
 		f.passedAt = append(f.passedAt, at)
@@ -214,17 +230,17 @@ func (p *Programs) SameHost(a, b netip.AddrPort) bool {
 	return false
 }
 
-// smallRequest is about the size of a request for a ticket, in bytes.
-const smallRequest = 200
-
 func (p *Programs) findKDCs(ctx context.Context, f *found, realm string) time.Duration {
 	file := p.Krb5()
+	f.route = sendto.Route{Realm: realm, UDPLimit: file.UDPLimit.Value}
 	if file.Reader == reader.MIT { // the others load no plugins of libkrb5
 		if f.addrs = kdcInfo(p.Root, realm); len(f.addrs) > 0 {
+			for _, t := range []string{sendto.UDP, sendto.TCP} { // the plugin is asked for each (locate_kdc.c)
+				f.route.Servers = append(f.route.Servers, sendto.Server{Transport: t, Addrs: f.addrs})
+			}
 			return shortest
 		}
 	}
-	f.udpFirst = file.Transport(smallRequest) == "udp-first"
 	entry, _ := file.Realm(realm)
 	switch {
 	case file.Err != nil:
@@ -238,7 +254,7 @@ func (p *Programs) findKDCs(ctx context.Context, f *found, realm string) time.Du
 	ttl := longest
 	for _, k := range entry.KDCs {
 		if k.Err == nil && !strings.HasPrefix(k.Transport, "http") {
-			servers = append(servers, dns.Service{Host: k.Host, Port: uint16(k.Port)})
+			servers = append(servers, dns.Service{Host: k.Host, Port: uint16(k.Port), Transport: k.Transport})
 			f.written = append(f.written, login.Written{Host: k.Host, Port: uint16(k.Port), Place: k.From.String()})
 		}
 	}
@@ -251,56 +267,4 @@ func (p *Programs) findKDCs(ctx context.Context, f *found, realm string) time.Du
 		servers, rooted, ttl, f.lack = p.services(ctx, f, realm)
 	}
 	return min(ttl, p.resolveAll(ctx, f, servers, rooted))
-}
-
-// resolveAll resolves the names of servers, side by side; libkrb5 does so one after the other.
-func (p *Programs) resolveAll(ctx context.Context, f *found, servers []dns.Service, rooted string) time.Duration {
-	answers := make([]host.Answer, len(servers))
-	var wg sync.WaitGroup
-	r, err := p.Host()
-	if err != nil {
-		f.lack = err
-		return shortest
-	}
-	for i, s := range servers {
-		if came := f.glue[s.Host]; len(came) > 0 && r.Decides(s.Host+rooted) {
-			answers[i] = host.Answer{Addrs: r.Sort(came)}
-			continue
-		}
-		wg.Go(func() {
-			defer spoils(&answers[i])
-			answers[i] = r.LookUp(ctx, s.Host+rooted)
-		})
-	}
-	wg.Wait()
-	ttl := longest
-	f.hosts = map[netip.AddrPort]string{}
-	const most = 256
-	for i, a := range answers {
-		f.note(a)
-		if a.Err != nil {
-			f.lack = cmp.Or(f.lack, a.Err)
-			f.passed = append(f.passed, "KDC "+servers[i].Host+": no address")
-			continue
-		}
-		if a.TTL > 0 {
-			ttl = min(ttl, a.TTL)
-		}
-		for _, addr := range a.Addrs {
-			if p.Usable != nil && !p.Usable(addr) {
-				continue
-			}
-			if len(f.written) > 0 {
-				f.written[i].Addrs = append(f.written[i].Addrs, addr)
-			}
-			if len(f.addrs) < most {
-				f.addrs = append(f.addrs, netip.AddrPortFrom(addr, servers[i].Port))
-				f.hosts[f.addrs[len(f.addrs)-1]] = servers[i].Host
-			}
-		}
-	}
-	if len(f.addrs) > 0 {
-		f.lack = nil
-	}
-	return ttl
 }

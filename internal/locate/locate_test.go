@@ -8,13 +8,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/kerbagent/kerbagent/internal/host"
 	"github.com/kerbagent/kerbagent/krb5/conf/reader"
+	"github.com/kerbagent/kerbagent/probe/login"
 )
 
 // elsewhere is what kerbagent knows otherwise.
@@ -34,8 +34,14 @@ func (e elsewhere) Addresses(context.Context, string) ([]netip.Addr, error) {
 	return []netip.Addr{netip.MustParseAddr(e.addr)}, nil
 }
 
-// nobody is the KDCs that failed at once.
-func nobody(netip.AddrPort) bool { return false }
+// heard is what a login heard that one KDC answered over TCP, and over UDP where the other is valid.
+func heard(kdc, datagram netip.AddrPort, realms ...string) login.Heard {
+	h := login.Heard{Realms: realms, KDCs: map[string]netip.AddrPort{}, Datagram: datagram, Largest: map[string]int{}, Told: func(netip.AddrPort) bool { return false }}
+	for _, r := range realms {
+		h.KDCs[r], h.Largest[r] = kdc, 1600
+	}
+	return h
+}
 
 // programs is a host whose names are in /etc/hosts alone.
 func programs(t *testing.T, files map[string]string, other Names) *Programs {
@@ -69,12 +75,10 @@ func TestKDCsOfTheFile(t *testing.T) {
 	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("%v, %v; want %v", got, err, want)
 	}
-	trail := p.Trail("db.corp.test", []string{"CORP.TEST"}, want[1], nobody)
-	if trail.Lack != nil || trail.Wait != LostOn(1, true) || !strings.Contains(strings.Join(trail.Passed, "\n"), "127.0.0.11:8888: no answer") {
+	trail := p.Trail("db.corp.test", heard(want[1], netip.AddrPort{}, "CORP.TEST"))
+	if trail.Lack != nil || trail.Wait > time.Second || len(trail.Routes) != 1 || trail.Routes[0].String() != "CORP.TEST 1465 1600 0s 0s "+
+		"dc2.corp.test//0s/127.0.0.11:8888 absent.corp.test//0s/ dc1.corp.test//0s/127.0.0.10:88" {
 		t.Errorf("%+v", trail)
-	}
-	if trail := p.Trail("db.corp.test", []string{"CORP.TEST"}, want[1], func(netip.AddrPort) bool { return true }); trail.Wait != 0 || len(trail.At) > 0 {
-		t.Errorf("a KDC that refuses costs a program nothing: %+v", trail)
 	}
 }
 
@@ -89,10 +93,10 @@ func TestALackIsKept(t *testing.T) {
 		if _, err := p.Addresses(t.Context(), "absent.corp.test"); err != nil {
 			t.Error(err)
 		}
-		if trail := p.Trail("absent.corp.test", []string{"CORP.TEST"}, got[0], nobody); trail.Lack == nil || trail.LackRealm != "CORP.TEST" {
+		if trail := p.Trail("absent.corp.test", heard(got[0], got[0], "CORP.TEST")); trail.Lack == nil || trail.LackRealm != "CORP.TEST" {
 			t.Errorf("%q: %+v", file, trail)
 		}
-		if trail := p.Trail("absent.corp.test", nil, got[0], nobody); trail.Lack == nil || trail.LackRealm != "" {
+		if trail := p.Trail("absent.corp.test", heard(got[0], got[0])); trail.Lack == nil || trail.LackRealm != "" {
 			t.Errorf("%q: %+v", file, trail)
 		}
 	}
@@ -108,7 +112,7 @@ func TestWithoutAFile(t *testing.T) {
 	if err != nil || !slices.Equal(got, []netip.Addr{netip.MustParseAddr("127.0.0.20")}) {
 		t.Errorf("%v, %v", got, err)
 	}
-	if trail := p.Trail("orders", nil, netip.AddrPort{}, nobody); trail.Lack != nil || trail.Wait > time.Second {
+	if trail := p.Trail("orders", heard(netip.AddrPort{}, netip.AddrPort{})); trail.Lack != nil || trail.Wait > time.Second {
 		t.Errorf("%+v", trail)
 	}
 }

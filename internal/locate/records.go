@@ -46,7 +46,12 @@ func (p *Programs) services(ctx context.Context, f *found, realm string) (
 	var srv [2]published
 	var wg sync.WaitGroup
 	for i, proto := range []string{"_udp", "_tcp"} {
-		wg.Go(func() { srv[i] = ask(func() published { return of(r.Services(ctx, "_kerberos."+proto+"."+realm)) }) })
+		wg.Go(func() {
+			srv[i] = ask(func() published { return of(r.Services(ctx, "_kerberos."+proto+"."+realm)) })
+			for j := range srv[i].services {
+				srv[i].services[j].Transport = proto[1:]
+			}
+		})
 	}
 	wg.Wait()
 	if len(usable(srv[:]...)) > 0 {
@@ -54,7 +59,8 @@ func (p *Programs) services(ctx context.Context, f *found, realm string) (
 		defer late.Stop()
 	}
 	uri := <-uris
-	f.note(uri.answer)
+	f.again(uri.answer)
+	f.route.Find, f.route.Primary = uri.answer.Wait, uri.answer.Wait
 	f.glue = map[string][]netip.Addr{}
 	servers, rooted, ttl = usable(uri), "", uri.answer.TTL
 	from := []published{uri}
@@ -66,7 +72,9 @@ func (p *Programs) services(ctx context.Context, f *found, realm string) (
 		if rooted == "" {
 			continue
 		}
-		f.note(s.answer)
+		f.again(s.answer)
+		f.route.Find += s.answer.Wait
+		f.route.Primary = uri.answer.Wait + s.answer.Wait // of _kerberos-master, whose records the same server has or has not
 		if s.answer.Err == nil {
 			ttl = min(ttl, s.answer.TTL)
 		}
@@ -96,17 +104,13 @@ func ask(do func() published) (p published) {
 	return do()
 }
 
-// usable returns the servers that records name, each once.
+// usable returns the servers that records name, each once for a transport.
 func usable(records ...published) (out []dns.Service) {
 	for _, p := range records {
 		for _, s := range p.services {
-			same := func(o dns.Service) bool { return o.Host == s.Host && o.Port == s.Port }
-			switch i := slices.IndexFunc(out, same); {
-			case !s.Usable():
-			case i < 0:
+			same := func(o dns.Service) bool { return o.Host == s.Host && o.Port == s.Port && o.Transport == s.Transport }
+			if s.Usable() && !slices.ContainsFunc(out, same) {
 				out = append(out, s)
-			case s.Transport == "tcp":
-				out[i].Transport = s.Transport // of both, that decides
 			}
 		}
 	}

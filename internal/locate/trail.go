@@ -2,41 +2,38 @@ package locate
 
 import (
 	"fmt"
-	"net/netip"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/kerbagent/kerbagent/krb5/sendto"
+	"github.com/kerbagent/kerbagent/probe"
 	"github.com/kerbagent/kerbagent/probe/login"
 )
 
-// Trail says how a program found what a login went to: the KDCs of realms, of
-// which kdc answered, and a database's host. The KDCs that told said no at once, which costs nothing.
-func (p *Programs) Trail(name string, realms []string, kdc netip.AddrPort, told func(netip.AddrPort) bool) login.Trail {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	t := login.Trail{NoTCP: map[string]error{}, Written: map[string][]login.Written{}}
-	last := func(key string) *found {
-		f := p.found[key]
-		if f != nil && f.until.IsZero() { // another login is looking it up anew
-			f = f.before
+// Trail says how a program found what a login went to: the KDCs of realms, and a database's host.
+func (p *Programs) Trail(name string, h login.Heard) login.Trail {
+	for _, realm := range h.Realms {
+		if f := p.last("realm " + realm); f != nil {
+			f.end()
 		}
-		return f
 	}
-	add := func(f *found, realm string) {
-		if f == nil {
-			return
-		}
+	t := login.Trail{NoTCP: map[string]error{}, Written: map[string][]login.Written{}}
+	add := func(f *found) {
 		t.Wait += f.wait
 		t.Passed, t.At = append(t.Passed, f.passed...), append(t.At, f.passedAt...)
-		if f.lack != nil && t.Lack == nil {
-			t.Lack, t.LackRealm = f.lack, realm
-		}
 	}
-	for _, realm := range realms {
-		f := last("realm " + realm)
-		add(f, realm)
+	for i, realm := range h.Realms {
+		f := p.last("realm " + realm)
 		if f == nil {
 			continue
+		}
+		f.end()
+		add(f)
+		if each := f.eachExchange(); len(f.passedAt) == 0 && each >= noted/exchanges && f.resolver.IsValid() {
+			t.Passed = append(t.Passed, fmt.Sprintf("name server %s: lookups of KDCs of %s take %s at each exchange", f.resolver, realm, each.Round(time.Second/10)))
+			t.At = append(t.At, f.resolver)
 		}
 		if len(f.written) > 0 {
 			t.Written[realm] = f.written
@@ -44,25 +41,77 @@ func (p *Programs) Trail(name string, realms []string, kdc netip.AddrPort, told 
 		if f.noTCP != nil {
 			t.NoTCP[realm] = f.noTCP
 		}
-		i := max(0, slices.Index(f.addrs, kdc))
-		silent := slices.DeleteFunc(slices.Clone(f.addrs[:i]), told)
-		for _, a := range silent {
-			t.Passed, t.At = append(t.Passed, fmt.Sprintf("KDC %s: no answer", a)), append(t.At, a)
+		route := f.route
+		route.Largest = h.Largest[realm]
+		t.Routes = append(t.Routes, route)
+		switch {
+		case t.Lack != nil:
+		case f.lack != nil:
+			t.Lack, t.LackRealm, t.LackAt, t.LackHost = f.lack, realm, stage(i > 0), strings.Join(slices.Sorted(maps.Keys(f.why)), ", ")
+		default:
+			f.endsAt(&t, realm, h, i)
 		}
-		t.Wait += LostOn(len(silent), f.udpFirst)
 	}
-	add(last("host "+name), "")
+	if f := p.last("host " + name); f != nil {
+		add(f)
+		if f.lack != nil && t.Lack == nil {
+			t.Lack = f.lack
+		}
+	}
 	return t
 }
 
-// LostOn is how long libkrb5 (1.20) waits at a login for KDCs that are silent and
-// stand before one that answers: a second for each of them and each exchange.
-// These are with and without a proof, and for the service; and where UDP comes
-// first, once more over TCP, since the answer is too large.
-func LostOn(silent int, udpFirst bool) time.Duration {
-	exchanges := 3
-	if udpFirst {
-		exchanges++
+// exchanges is how many a login has with the KDCs of a realm, at least.
+const exchanges = 3
+
+// eachExchange is how long the look-ups take that libkrb5 makes at each exchange.
+func (f *found) eachExchange() time.Duration {
+	all := f.route.Find + f.route.Primary
+	for _, s := range f.route.Servers[:min(1, len(f.route.Servers))] {
+		all += s.Wait
 	}
-	return time.Duration(exchanges*silent) * time.Second
+	return all
+}
+
+// last returns the latest look-up that is over.
+func (p *Programs) last(key string) *found {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f := p.found[key]
+	if f != nil && f.until.IsZero() { // another login is looking it up anew
+		f = f.before
+	}
+	return f
+}
+
+// endsAt notes where a program's exchanges with the KDCs of a realm end at a name whose look-up fails for now, by who
+// answered this login: KDCs that libkrb5 comes to before that are silent, or the login would have been answered by them.
+func (f *found) endsAt(t *login.Trail, realm string, h login.Heard, i int) {
+	does := func(a sendto.Asked) sendto.Does {
+		switch {
+		case a.Transport == sendto.UDP && a.Addr == h.Datagram, a.Transport == sendto.TCP && a.Addr == h.KDCs[realm]:
+			return sendto.Does{Answers: true}
+		case h.Told(a.Addr):
+			return sendto.Does{Refuses: true}
+		}
+		return sendto.Does{}
+	}
+	route := t.Routes[len(t.Routes)-1]
+	steps := route.Service(route.Largest, does)
+	if i == 0 {
+		steps = route.Home(does)
+	}
+	for _, s := range steps {
+		if s.Ends != nil {
+			t.Lack, t.LackRealm, t.LackAt, t.LackHost = f.ends(s.Ends), realm, stage(s.Service), s.Ends.Host
+			return
+		}
+	}
+}
+
+func stage(service bool) string {
+	if service {
+		return probe.AtTGS
+	}
+	return probe.AtAS
 }

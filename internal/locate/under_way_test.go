@@ -51,7 +51,7 @@ func TestTrailWhileAnotherLoginLooks(t *testing.T) {
 		p.KDCs(t.Context(), "CORP.TEST")
 	}()
 	<-s.begun
-	if trail := p.Trail("db.corp.test", []string{"CORP.TEST"}, netip.MustParseAddrPort(kdc1), nobody); trail.Lack == nil {
+	if trail := p.Trail("db.corp.test", heard(netip.MustParseAddrPort(kdc1), netip.AddrPort{}, "CORP.TEST")); trail.Lack == nil {
 		t.Error("nothing is lacking")
 	}
 	s.let <- struct{}{}
@@ -129,7 +129,7 @@ func TestAPanicOfOneOfManyLookUpsEndsNothing(t *testing.T) {
 		if got, err := p.KDCs(t.Context(), "CORP.TEST"); err != nil || len(got) != 1 {
 			t.Errorf("%s: %v, %v", name, got, err)
 		}
-		if trail := p.Trail("", []string{"CORP.TEST"}, netip.MustParseAddrPort(kdc1), nil); trail.Lack == nil || !strings.Contains(trail.Lack.Error(), "a bug of kerbagent") {
+		if trail := p.Trail("", heard(netip.MustParseAddrPort(kdc1), netip.AddrPort{}, "CORP.TEST")); trail.Lack == nil || !strings.Contains(trail.Lack.Error(), "a bug of kerbagent") {
 			t.Errorf("%s: %v", name, trail.Lack)
 		}
 	}

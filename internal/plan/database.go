@@ -31,7 +31,7 @@ type Names interface {
 type Programs interface {
 	Names
 	// Trail says how a program found what a login went to.
-	Trail(host string, realms []string, kdc netip.AddrPort, told func(netip.AddrPort) bool) login.Trail
+	Trail(host string, heard login.Heard) login.Trail
 	// TimeSync reports whether libkrb5 takes the KDC's time where this host's differs.
 	TimeSync() bool
 	// UDPLimit returns the size in bytes up to which requests go over UDP first.
@@ -125,9 +125,7 @@ func (p *Planner) loginProbe(l config.Login, at place) login.Probe {
 		out.ServiceRealm = func(host string) string { return cmp.Or(p.world.ServiceRealm(host), l.Realm) }
 	}
 	if p.asPrograms(l) {
-		out.Trail = func(realms []string, kdc netip.AddrPort, told func(netip.AddrPort) bool) login.Trail {
-			return p.world.Programs.Trail(db.Host, realms, kdc, told)
-		}
+		out.Trail = func(heard login.Heard) login.Trail { return p.world.Programs.Trail(db.Host, heard) }
 		out.UDPLimit, out.SameHost, out.TimeSync = p.world.Programs.UDPLimit, p.world.Programs.SameHost, p.world.Programs.TimeSync
 	}
 	return out

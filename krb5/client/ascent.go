@@ -72,6 +72,9 @@ func (w *ascent) firstAnswer(ctx context.Context) (attempt, error) {
 		end()
 		<-d.done
 	}
+	if d.err == nil && w.c.Datagram != nil {
+		w.c.Datagram(d.won.conn.Addr())
+	}
 	if d.err != nil || !programs || err == nil && !d.decides() {
 		d.won.close()
 		return won, err

@@ -60,5 +60,8 @@ type Client struct {
 	// faster are not steps.
 	Observe func(Step)
 
+	// Datagram is called with the KDC that answered the first AS-REQ over UDP, from the goroutine that called TGT; it may be nil.
+	Datagram func(netip.AddrPort)
+
 	nonce func() uint32 // nil: random; tests replay recorded ones
 }

@@ -73,6 +73,7 @@ look() { # CODE: is it there?
     dns-srv-stale) says dc9 answer $IP_NS _kerberos._tcp.$zone SRV && not says . answer $IP_NS dc9.$zone A ;;
     dns-srv-stale:dead) says dc9 answer $IP_NS _kerberos._tcp.$zone SRV && not tcp "$(answer $IP_NS dc9.$zone A)" 88 ;;
     kdc-unresolvable) [ "$(code $IP_NS nosuch.$zone A)" = NXDOMAIN ] ;;
+    kdc-lookup-failed) [ "$(code $IP_NS dc1.$zone A)" = SERVFAIL ] && not kin $system alice MEMORY: ;;
     endpoint-unresolvable) not says . answer $IP_NS "nosuch.${RDS#*.}" A ;;
     dns-filtered) [ -z "$(code $IP_NS _kerberos._tcp.$zone SRV)" ] && says . answer $IP_NS dc1.$zone A ;;
     server-slow) not udp53 $IP_DC1 && [ -n "$(cl dig +time=3 +tries=1 +short "@$IP_DC1" $zone SOA)" ] ;;

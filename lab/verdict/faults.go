@@ -78,7 +78,7 @@ func inDNS(r *rand.Rand) fault {
 		host = "on"
 	}
 	f := fault{bends: map[string][]string{}, places: append(placesOf("ns", "53"), "unresolved"), codes: []string{"dns-zone-missing", "realm-not-in-dns",
-		"dns-refused", "dns-servers-disagree", "dns-srv-missing", "dns-srv-stale", "dns-filtered", "kdc-unresolvable", "endpoint-unresolvable", "names-differ",
+		"dns-refused", "dns-servers-disagree", "dns-srv-missing", "dns-srv-stale", "dns-filtered", "kdc-unresolvable", "endpoint-unresolvable", "kdc-lookup-failed", "names-differ",
 		"kdc-silent", "kdc-refused", "kdc-wrong-realm", "db-silent", "db-refused", "db-not-mysql", "ipv6-broken", "server-down", "host-offline", "login-slow"}}
 	var rule string
 	switch r.IntN(12) {

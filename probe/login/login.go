@@ -58,8 +58,7 @@ type Probe struct {
 	AllowRC4, Salted bool
 	Handshakes       database.Guard // the guard of the logins' handshakes
 	// Trail says how the login's servers were found; nil where they are as configured.
-	// told reports the KDCs that failed at once.
-	Trail func(realms []string, kdc netip.AddrPort, told func(netip.AddrPort) bool) Trail
+	Trail func(Heard) Trail
 	// TimeSync is the client's, whether the KDC's time is taken; nil: it is, as by libkrb5's default.
 	TimeSync func() bool
 	// UDPLimit returns the client's; nil where requests go over TCP alone. SameHost is the client's.
@@ -99,8 +98,10 @@ type attempt struct {
 	guess    client.Principal // the service that a ticket is asked for ahead; zero for none
 	service  client.Principal // the announced one, once there is a ticket for it
 	lastKDC  netip.AddrPort
-	told     map[netip.AddrPort]bool // KDCs that failed at once: they cost a program nothing
-	passed   []string                // addresses of the database that did not connect, in words
+	kdcs     map[string]netip.AddrPort // who answered last, by realm
+	datagram netip.AddrPort            // who answered over UDP
+	told     map[netip.AddrPort]bool   // KDCs that failed at once: they cost a program nothing
+	passed   []string                  // addresses of the database that did not connect, in words
 	passedAt []netip.AddrPort
 	waited   time.Duration
 	again    bool           // the database is asked a second time, with the ticket in hand
@@ -120,7 +121,7 @@ type failure struct {
 // Run tries once. A login that only kerbagent's own knowledge made possible has failed:
 // no program gets as far.
 func (p Probe) Run(ctx context.Context) probe.Result {
-	a := &attempt{p: p, rec: probe.Begin(p.ID(), p.Now), tgt: make(chan struct{}), told: map[netip.AddrPort]bool{}, largest: map[string]int{}}
+	a := &attempt{p: p, rec: probe.Begin(p.ID(), p.Now), tgt: make(chan struct{}), told: map[netip.AddrPort]bool{}, kdcs: map[string]netip.AddrPort{}, largest: map[string]int{}}
 	res := a.run(ctx)
 	if p.Trail == nil || res.Outcome == probe.Skipped {
 		return res
@@ -131,13 +132,20 @@ func (p Probe) Run(ctx context.Context) probe.Result {
 			realms = append(realms, r)
 		}
 	}
-	t := p.Trail(realms, a.lastKDC, func(kdc netip.AddrPort) bool { return a.told[kdc] })
+	t := p.Trail(Heard{Realms: realms, KDCs: a.kdcs, Datagram: a.datagram, Told: func(kdc netip.AddrPort) bool { return a.told[kdc] }, Largest: a.largest})
 	t.withoutTCP(realms, a.largest)
 	if passed := append(a.passed, t.Passed...); len(passed) > 0 {
 		res.Facts[probe.FactPassed] = strings.Join(passed, "; ")
 	}
 	if written := t.written(realms); written != "" {
 		res.Facts[probe.FactFileKDCs] = written
+	}
+	var routes []string
+	for _, r := range t.Routes {
+		routes = append(routes, r.String())
+	}
+	if len(routes) > 0 {
+		res.Facts[probe.FactRoute] = strings.Join(routes, "; ")
 	}
 	var at []string
 	for _, s := range append(a.passedAt, t.At...) {
@@ -151,8 +159,11 @@ func (p Probe) Run(ctx context.Context) probe.Result {
 	}
 	if t.Lack != nil && t.comesFirst(p.User.Realm, res) {
 		res.Outcome, res.Reason, res.Err = probe.Failed, probe.WhyUnresolved(t.Lack), t.Lack
-		res.Facts[probe.FactFailedAt], res.Facts[probe.FactFailedRealm] = probe.AtAS, t.LackRealm
+		res.Facts[probe.FactFailedAt], res.Facts[probe.FactFailedRealm] = t.LackAt, t.LackRealm
 		delete(res.Facts, probe.FactKRBCode)
+		if t.LackHost != "" {
+			res.Facts[probe.FactLacksHost] = t.LackHost
+		}
 		if t.LackRealm == "" {
 			res.Facts[probe.FactFailedAt] = probe.AtDatabase
 		}

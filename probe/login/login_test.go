@@ -364,8 +364,8 @@ func TestTheNextAddressIsTried(t *testing.T) {
 	server.Address, server.Others = nobody, []netip.AddrPort{server.Address}
 	p.Endpoint = func(context.Context) (database.Server, error) { return server, nil }
 	lack := errors.New("no program finds this")
-	for _, trail := range []login.Trail{{Wait: time.Second, Passed: []string{"a name server"}}, {Lack: lack, LackRealm: realmName}} {
-		p.Trail = func([]string, netip.AddrPort, func(netip.AddrPort) bool) login.Trail { return trail }
+	for _, trail := range []login.Trail{{Wait: time.Second, Passed: []string{"a name server"}}, {Lack: lack, LackRealm: realmName, LackAt: probe.AtAS}} {
+		p.Trail = func(login.Heard) login.Trail { return trail }
 		res := p.Run(t.Context())
 		if trail.Lack != nil {
 			if res.Outcome != probe.Failed || !errors.Is(res.Err, lack) || res.Facts[probe.FactFailedRealm] != realmName {
@@ -455,7 +455,7 @@ func TestASecondKDCOnlyForAProvenSecret(t *testing.T) {
 		r.account = accountLog{unproven: c.unproven, most: c.most}
 		p := r.probe("alice", password)
 		p.Timeout, p.Locator = 500*time.Millisecond, both{r.kdc.Addr(), second.Addr()}
-		p.Trail = func([]string, netip.AddrPort, func(netip.AddrPort) bool) login.Trail { return login.Trail{} }
+		p.Trail = func(login.Heard) login.Trail { return login.Trail{} }
 		res := p.Run(t.Context())
 		first, other := r.kdc.Requests().Preauth["alice"], second.Requests().Preauth["alice"]
 		if first != 1 || other != c.proofs || strings.Join(r.account.ends, " ") != c.ends && !strings.HasPrefix(strings.Join(r.account.ends, " "), c.ends) || (res.Outcome == probe.OK) != (c.proofs == 1) {
@@ -471,7 +471,7 @@ func TestALongReplyNeedsAKDCForTCP(t *testing.T) {
 	for dialect, fails := range map[krb5test.Dialect]bool{krb5test.Samba: true, krb5test.MIT: false} {
 		r := newRigOf(t, dialect)
 		p := r.probe("alice", password)
-		p.Trail = func([]string, netip.AddrPort, func(netip.AddrPort) bool) login.Trail {
+		p.Trail = func(login.Heard) login.Trail {
 			return login.Trail{NoTCP: map[string]error{realmName: none}}
 		}
 		if res := p.Run(t.Context()); (res.Outcome == probe.Failed) != fails || errors.Is(res.Err, none) != fails {
@@ -515,7 +515,7 @@ func TestASlowDatabaseIsWaitedForAsProgramsDo(t *testing.T) {
 	if res := p.Run(t.Context()); res.Outcome != probe.Failed {
 		t.Error("a login to what is configured has one timeout")
 	}
-	p.Trail = func([]string, netip.AddrPort, func(netip.AddrPort) bool) login.Trail { return login.Trail{} }
+	p.Trail = func(login.Heard) login.Trail { return login.Trail{} }
 	if res := p.Run(t.Context()); res.Outcome != probe.OK {
 		t.Errorf("%s: %v", res.Reason, res.Err)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"strings"
 	"time"
@@ -42,6 +43,7 @@ func (a *attempt) getTGT(outer context.Context) {
 	if a.p.Trail != nil {
 		c.Patience = exchangePatience * a.p.Timeout
 	}
+	c.Datagram = func(kdc netip.AddrPort) { a.datagram = kdc }
 	c.TimeSync = a.p.TimeSync == nil || a.p.TimeSync()
 	if a.p.UDPLimit != nil {
 		c.UDPLimit = a.p.UDPLimit()
@@ -161,6 +163,9 @@ const quick = time.Second
 func (a *attempt) observe(s client.Step) {
 	if s.Addr.IsValid() {
 		a.lastKDC = s.Addr
+		if s.Err == nil && s.Name != client.StepConnect {
+			a.kdcs[s.Realm] = s.Addr
+		}
 		a.told[s.Addr] = s.Err != nil && s.Duration < quick
 		a.largest[s.Realm] = max(a.largest[s.Realm], s.Size)
 	}

@@ -8,16 +8,29 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kerbagent/kerbagent/krb5/sendto"
 	"github.com/kerbagent/kerbagent/probe"
 )
 
+// Heard is what a login heard of the KDCs.
+type Heard struct {
+	Realms   []string                  // on its way, the user's first
+	KDCs     map[string]netip.AddrPort // who answered last over TCP, or over UDP alone, by realm
+	Datagram netip.AddrPort            // who answered the first request over UDP; not valid where nobody did
+	Told     func(netip.AddrPort) bool // reports the KDCs that failed at once, which costs a program nothing
+	Largest  map[string]int            // the size of the largest reply, in bytes, by realm
+}
+
 // Trail is how a program on this host finds the servers that a login went to.
 type Trail struct {
-	Wait      time.Duration    // that a program spends on what it passes over
+	Wait      time.Duration    // that a program spends on what it passes over, beside the exchanges with KDCs
+	Routes    []sendto.Route   // to the KDCs of the realms on the way
 	Passed    []string         // what that is, in words
 	At        []netip.AddrPort // the servers among it
 	Lack      error            // a program does not find a server that the login found otherwise
 	LackRealm string           // whose KDCs those are; empty: the database
+	LackHost  string           // the names of KDCs whose look-ups are why; empty: it is for another reason
+	LackAt    string           // the exchange that a program ends at for it: probe.AtAS or probe.AtTGS; of KDCs alone
 	NoTCP     map[string]error // realms of which a program knows KDCs for datagrams alone
 
 	Written map[string][]Written // by realm: the KDCs that the host's krb5.conf names
@@ -48,15 +61,11 @@ func (t Trail) written(realms []string) string {
 	return strings.Join(out, "; ")
 }
 
-// datagram is the longest reply that a KDC sends over UDP: Samba's limit. Active Directory's
-// is 1,465 bytes; tickets with a PAC are longer than either.
-const datagram = 1400
-
 // withoutTCP sets what a program lacks of the realms on the way, whose replies were so long.
 func (t *Trail) withoutTCP(realms []string, largest map[string]int) {
 	for _, realm := range realms {
-		if t.Lack == nil && t.NoTCP[realm] != nil && largest[realm] > datagram {
-			t.Lack, t.LackRealm = t.NoTCP[realm], realm
+		if t.Lack == nil && t.NoTCP[realm] != nil && largest[realm] > sendto.Datagram {
+			t.Lack, t.LackRealm, t.LackAt = t.NoTCP[realm], realm, probe.AtAS
 		}
 	}
 }
@@ -66,7 +75,7 @@ func (t *Trail) withoutTCP(realms []string, largest map[string]int) {
 func (t Trail) comesFirst(home string, res probe.Result) bool {
 	at, stage := res.Facts[probe.FactFailedAt], res.Facts[probe.FactDBStage]
 	switch {
-	case res.Outcome == probe.OK, t.LackRealm == home:
+	case res.Outcome == probe.OK, t.LackRealm == home && t.LackAt != probe.AtTGS:
 		return true
 	case t.LackRealm == "":
 		return at == probe.AtDatabase || at == probe.AtTGS
