@@ -129,7 +129,7 @@ test-browser: programs ## the status page in Debian's Chromium
 
 .PHONY: test-aws
 test-aws: programs ## the fake AWS against botocore and the AWS CLI, bootstrap's requests against AWS's API models
-	@go test -count=1 -tags awscli ./internal/bootstrap/... ./internal/awsview
+	@go test -count=1 -timeout 45m -tags awscli ./internal/bootstrap/... ./internal/awsview
 
 comma := ,
 .PHONY: test-systemd

@@ -40,8 +40,10 @@ func (d *document) bootstrap(v value, dir string) *Bootstrap {
 		text, ok := e.text()
 		switch {
 		case !ok:
-		case e.key == "" || len(e.key) > 128 || len(text) > 256 || strings.HasPrefix(strings.ToLower(e.key), "aws:"):
-			d.add(e.at, e.path, "is not a tag that AWS takes: at most 128 characters, not beginning with aws:, and at most 256 of value")
+		case e.key == "" || len(e.key) > 128 || len(text) > 256 || strings.HasPrefix(strings.ToLower(e.key), "aws:"),
+			strings.ContainsFunc(e.key+text, notInTags):
+			d.add(e.at, e.path, "is not a tag that AWS takes: at most 128 characters, not beginning with aws:, and at most 256 of value; "+
+				"letters, digits, spaces and + - = . _ : / @")
 		case strings.HasPrefix(e.key, "kerbagent:"):
 			d.add(e.at, e.path, "is kerbagent's own tag; use another name")
 		default:

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"unicode"
 )
 
 // The readers of single values of the bootstrap part.
@@ -63,6 +64,12 @@ func parseAWSID(prefix string, least, most int) func(string) (string, error) {
 		}
 		return s, nil
 	}
+}
+
+// notInTags reports a character that IAM and Directory Service take in no tag (the API
+// models' pattern).
+func notInTags(r rune) bool {
+	return !unicode.In(r, unicode.L, unicode.N, unicode.Z) && !strings.ContainsRune("_.:/=+-@", r)
 }
 
 // parseAWSName reads what AWS calls a thing: a name, or an ARN.

@@ -39,6 +39,12 @@ func CredentialTrouble(err error, now time.Time, region string) Trouble {
 	case errors.Is(err, ErrNobodyToAsk):
 		return Trouble{Text: ErrNobodyToAsk.Error(),
 			Next: "use a terminal; or make temporary credentials first (aws sts get-session-token), and put them into the environment"}
+	case strings.Contains(words, "multifactorauthentication failed"):
+		return Trouble{Text: "AWS does not accept the MFA code (" + said + ")", Next: "wait for the next code"}
+	case strings.Contains(words, "sts:assumerole"):
+		return Trouble{Text: "the role of the AWS profile cannot be assumed (" + said + ")",
+			Next: "have the trust policy of that role, and the permission sts:AssumeRole of the profile's own credentials, corrected; or " +
+				"use another profile"}
 	case strings.Contains(words, "no ec2 imds role found"), strings.Contains(words, "static credentials are empty"):
 		return Trouble{Text: "no AWS credentials were found", Next: "run aws sso login (or set AWS_PROFILE)"}
 	case strings.Contains(words, "sso"):

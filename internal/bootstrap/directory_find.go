@@ -19,6 +19,8 @@ type directoryStep struct {
 	ds    directoryCalls
 	ec2   ec2Calls
 	vault vault
+
+	elsewhere []string // directories of this name in other VPCs
 }
 
 // find looks for the directory by its id, or else by what it was asked for as.
@@ -29,7 +31,11 @@ func (s *directoryStep) find(ctx context.Context) (*types.DirectoryDescription, 
 		return nil, err
 	}
 	var found []types.DirectoryDescription
+	s.elsewhere = nil
 	for _, d := range all {
+		if at := vpcOf(d); strings.EqualFold(aws.ToString(d.Name), want.Name) && at.vpc != "" && at.vpc != want.VPC {
+			s.elsewhere = append(s.elsewhere, at.id+" in "+at.vpc)
+		}
 		if want.ID != "" && aws.ToString(d.DirectoryId) == want.ID || want.ID == "" && s.matches(d) {
 			found = append(found, d)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -35,6 +36,10 @@ func (s *directoryStep) lookMissing(ctx context.Context) (view, error) {
 	}
 	v := view{billed: []string{fmt.Sprintf("the directory %s: AWS Managed Microsoft AD, %s edition, two domain controllers", want.Name,
 		want.Edition)}, is: "there is no directory " + want.Name + " in " + want.VPC + gone}
+	if len(s.elsewhere) > 0 {
+		v.notes = append(v.notes, "there is a directory of this name elsewhere, "+plain(strings.Join(s.elsewhere, ", "))+
+			": if that one is meant, write directory.id; this one would be a second one, with users of its own")
+	}
 	if err := s.fits(ctx); err != nil {
 		return v, err
 	}

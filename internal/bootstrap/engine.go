@@ -25,6 +25,9 @@ func start(ctx context.Context, o Options, changes bool) (*engine, error) {
 	if err := w.inAccount(changes); err != nil {
 		return nil, err
 	}
+	if err := w.inRegion(); err != nil {
+		return nil, err
+	}
 	if err := w.localPasswords(); err != nil {
 		return nil, err
 	}

@@ -78,11 +78,25 @@ func (h *host) export(format Format) string {
 	return text
 }
 
+// Whatever stands in a text of AWS's, Terraform reads it as it is.
+func TestTextsOfTerraform(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{`a "quoted" ${template} %{if} \ text`, "two\nlines\t", `$${a} %%{b} $`, `ünï`} {
+		e, problems := hclsyntax.ParseExpression([]byte(literal(text)), "", hcl.InitialPos)
+		if problems.HasErrors() {
+			t.Fatal(problems)
+		}
+		if v, problems := e.Value(nil); problems.HasErrors() || v.AsString() != text {
+			t.Errorf("%q is %v, %v", text, v, problems)
+		}
+	}
+}
+
 // What bootstrap created is exported as code that Terraform's parser reads, with an
 // import block for each resource; what it did not create is not in it.
 func TestExportTerraform(t *testing.T) {
 	t.Parallel()
-	const odd = `a "quoted" ${template} %{if} \ tag`
+	const odd = `a tag +-=._:/@`
 	cloud := newCloud(t, awstest.Options{})
 	cloud.OtherSide("onprem.local", trustPassword)
 	h := newHost(t, cloud, strings.Replace(wish(createMode, withTrust), "{team: database}", "{team: '"+odd+"', 'cost = center': a = b}", 1))

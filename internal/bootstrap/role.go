@@ -219,11 +219,6 @@ func (s *roleStep) put(ctx context.Context) error {
 	return err
 }
 
-// directoryAccess is the guide's role policy.
-func directoryAccess() string {
-	return policyText(policy{Version: "2012-10-17", Statement: []statement{{Effect: "Allow", Action: roleActions(), Resource: []string{"*"}}}})
-}
-
 // services returns those that the role must trust. They depend on the
 // Region (Aurora user guide, "Kerberos authentication: Region and version
 // availability"): opt-in Regions have one of their own, and for Regions opened

@@ -19,6 +19,11 @@ func roleActions() []string {
 	return []string{"ds:DescribeDirectories", "ds:AuthorizeApplication", "ds:UnauthorizeApplication", "ds:GetAuthorizedApplicationDetails"}
 }
 
+// directoryAccess is the guide's role policy.
+func directoryAccess() string {
+	return policyText(policy{Version: "2012-10-17", Statement: []statement{{Effect: "Allow", Action: roleActions(), Resource: []string{"*"}}}})
+}
+
 // roleStep is the guide's step 3: the role by which Aurora reaches the directory.
 type roleStep struct {
 	*world
@@ -30,8 +35,8 @@ func (s *roleStep) managed() string {
 	return "arn:" + s.partition + ":iam::aws:policy/service-role/AmazonRDSDirectoryServiceAccess"
 }
 
-// hasAccess weighs all policies of the role, as far as one is needed to decide:
-// the managed one is known by its ARN, all others are read.
+// hasAccess weighs all policies of the role: the managed one is known by its ARN, all
+// others are read.
 func (s *roleStep) hasAccess(ctx context.Context) (verdict, error) {
 	name := aws.String(s.Config.Role.Name)
 	var texts []string
@@ -42,7 +47,8 @@ func (s *roleStep) hasAccess(ctx context.Context) (verdict, error) {
 		}
 		for _, a := range page.AttachedPolicies {
 			if aws.ToString(a.PolicyArn) == s.managed() {
-				return granted, nil
+				texts = append(texts, directoryAccess()) // the others may deny it
+				continue
 			}
 			text, err := s.attached(ctx, a.PolicyArn)
 			if err != nil {

@@ -147,10 +147,16 @@ func (c caller) meets(operator, key string, values []any) verdict {
 	if value == "" {
 		return unjudged
 	}
+	fits := like
+	if strings.HasPrefix(operator, "StringEquals") { // there * is a character; ArnEquals is the same as ArnLike (IAM User Guide)
+		fits = func(pattern, text string) bool {
+			return pattern == text || strings.HasPrefix(operator, "StringEqualsIgnoreCase") && strings.EqualFold(pattern, text)
+		}
+	}
 	out := excluded
 	for _, v := range values {
 		pattern := fmt.Sprint(v)
-		if like(pattern, value) {
+		if fits(pattern, value) {
 			return granted
 		}
 		// Which resource RDS names is not written anywhere: a pattern for another

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -96,78 +95,6 @@ func takeOver(former, name string) ([]byte, error) {
 	}
 	return b, err
 }
-
-// unsafeError is a file or folder that somebody else can change.
-type unsafeError struct{ path, why string }
-
-// Error reports what is wrong with it.
-func (e *unsafeError) Error() string { return e.path + " " + e.why }
-
-// openOwn opens a folder that nobody but whoever runs this may write to.
-func openOwn(path string) (*os.File, error) {
-	dir, err := os.OpenFile(path, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
-	if errors.Is(err, unix.ELOOP) || errors.Is(err, unix.ENOTDIR) {
-		return nil, hint(&unsafeError{path, "is a link, or no folder"}, "remove it, or name another folder with --state-dir")
-	}
-	if err != nil {
-		return nil, fmt.Errorf("opening the folder of the state file: %w", err)
-	}
-	if err := owned(path, dir); err != nil {
-		dir.Close()
-		return nil, hint(err, "name another folder with --state-dir; or, as its owner: chmod 700 "+quote(path))
-	}
-	return dir, nil
-}
-
-// owned reports whether nobody but us may write to an open file or folder.
-func owned(path string, f *os.File) error {
-	var st unix.Stat_t
-	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
-		return fmt.Errorf("looking at %s: %w", path, err)
-	}
-	switch {
-	case int(st.Uid) != os.Geteuid():
-		return &unsafeError{path, fmt.Sprintf("belongs to user %d and not to us", st.Uid)}
-	case st.Mode&0o022 != 0:
-		return &unsafeError{path, fmt.Sprintf("can be written by others (mode %o)", st.Mode&0o7777)}
-	case st.Mode&unix.S_IFMT != unix.S_IFREG && st.Mode&unix.S_IFMT != unix.S_IFDIR:
-		return &unsafeError{path, "is no regular file"}
-	}
-	return nil
-}
-
-// openIn opens a file of a folder. It follows no link and waits for no pipe.
-func openIn(dir *os.File, name string, flags int) (*os.File, error) {
-	fd, err := unix.Openat(int(dir.Fd()), name, flags|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0o600)
-	if errors.Is(err, unix.ELOOP) {
-		return nil, &unsafeError{name, "is a link"}
-	}
-	if err != nil {
-		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
-	}
-	f := os.NewFile(uintptr(fd), name)
-	if err := owned(name, f); err != nil {
-		f.Close()
-		return nil, err
-	}
-	return f, nil
-}
-
-// readOwn reads a file of ours; in no folder there is none.
-func readOwn(dir *os.File, name string) ([]byte, error) {
-	if dir == nil {
-		return nil, fs.ErrNotExist
-	}
-	f, err := openIn(dir, name, unix.O_RDONLY)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, maxState))
-}
-
-// maxState is far above what a state file holds.
-const maxState = 1 << 20
 
 // hold locks a file beside the state: the state itself is replaced at each change.
 func (s *state) hold() error {

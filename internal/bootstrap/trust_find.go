@@ -55,6 +55,9 @@ func (s *trustStep) acceptable(t *types.Trust) error {
 		return advise(next, "the trust %s is %q, and %q is configured", id, t.TrustDirection, s.direction())
 	case t.TrustDirection != s.direction():
 		return advise("write direction: two-way", "the trust %s is %q, and %q is configured", id, t.TrustDirection, s.direction())
+	case s.Config.Trust.SelectiveAuth && t.SelectiveAuth == types.SelectiveAuthDisabled:
+		return advise("turn it on: aws ds update-trust --region "+s.region+" --trust-id "+id+" --selective-auth Enabled; or leave "+
+			"selective_auth out", "selective_auth: true is configured, and the trust %s lets every user of %s in", id, s.Config.Trust.Domain)
 	}
 	return nil
 }

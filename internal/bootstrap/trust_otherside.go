@@ -60,11 +60,11 @@ On a Samba domain controller of %[2]s (its DNS must forward %[1]s to %[4]s):
 
 // routing reports what a verified trust does not prove: AWS verifies it, and users of
 // the other forest still get no ticket while its names are not routed.
-func (s *trustStep) routing() string {
+func (s *trustStep) routing(selective bool) string {
 	here, there := s.Config.Directory.Name, s.Config.Trust.Domain
 	note := fmt.Sprintf("a trust is verified whether or not %[1]s routes the names of %[2]s over it, and without that its users get no "+
 		"ticket. On a domain controller of %[1]s:\n  netdom trust %[1]s /namesuffixes:%[2]s", there, here)
-	if s.Config.Trust.SelectiveAuth {
+	if selective {
 		note += "\nWith selective authentication, users of " + there +
 			" need the right \"Allowed to authenticate\" on the cluster's computer objects in " + here + ", too"
 	}

@@ -25,7 +25,7 @@ func (s *trustStep) verification(v view, t *types.Trust) (view, error) {
 	}}
 	switch t.TrustState {
 	case types.TrustStateVerified:
-		v.notes = []string{s.routing()}
+		v.notes = []string{s.routing(t.SelectiveAuth == types.SelectiveAuthEnabled)}
 		return v, nil
 	case types.TrustStateCreating, types.TrustStateUpdating, types.TrustStateVerifying:
 		if len(v.do) == 0 {

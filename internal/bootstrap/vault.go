@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 
@@ -199,6 +200,23 @@ func (w *world) localPasswords() error {
 		if err := p.fits(b); err != nil {
 			return &Error{Exit: ExitUsage, Step: "start", Text: fmt.Sprintf("the password of %s in %s cannot be used: %s", p.whose, p.ref, err),
 				Next: "change it in " + p.ref.String(), Err: err}
+		}
+	}
+	return nil
+}
+
+// inRegion refuses ARNs of other Regions: Secrets Manager, KMS and RDS only know things of their
+// own, and would report that there is none.
+func (w *world) inRegion() error {
+	c := w.Config.Cluster
+	names := []string{w.Config.SecretsKey, c.KMSKey, c.Snapshot, c.Source}
+	for _, ref := range w.managedSecrets() {
+		names = append(names, ref.Manager)
+	}
+	for _, name := range names {
+		if a, err := arn.Parse(name); err == nil && a.Region != "" && a.Region != w.region {
+			return &Error{Exit: ExitUsage, Step: "start", Text: fmt.Sprintf("%s is in the Region %s, and bootstrap works in %s", name, a.Region,
+				w.region), Next: "take one of " + w.region + ", or correct bootstrap.region or --region"}
 		}
 	}
 	return nil

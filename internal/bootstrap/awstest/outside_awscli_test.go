@@ -33,6 +33,7 @@ func story() []turn {
 		{service: "ec2", action: "DescribeVpcs", params: `{"VpcIds":["vpc-0a000000"]}`},
 		{service: "ec2", action: "DescribeSubnets", params: `{"Filters":[{"Name":"vpc-id","Values":["vpc-0a000000"]}]}`},
 		{service: "ec2", action: "DescribeSubnets", params: `{"SubnetIds":["subnet-00000000"]}`, code: "InvalidSubnetID.NotFound"},
+		{service: "ec2", action: "DescribeNetworkInterfaces", params: `{"Filters":[{"Name":"addresses.private-ip-address","Values":["10.0.1.9"]}]}`},
 		{service: "ds", action: "GetDirectoryLimits"},
 		{service: "secretsmanager", action: "CreateSecret", params: `{"Name":"kerbagent/corp/admin","SecretString":"Secret-1234","Tags":[{"Key":"made-by","Value":"kerbagent"}]}`, keep: [2]string{"secret", "ARN"}},
 		{service: "secretsmanager", action: "CreateSecret", params: `{"Name":"kerbagent/corp/admin","SecretString":"other"}`, code: "ResourceExistsException"},
@@ -121,6 +122,7 @@ func TestOutsideClients(t *testing.T) {
 			c.AddVPC("vpc-0b000000", "10.1.0.0/16")
 			c.AddPeering("pcx-01", "vpc-0b000000", "vpc-0a000000", true)
 			c.AddCluster(Cluster{ID: "orders", SubnetGroup: "dbs", Groups: []string{"sg-0db"}}, "orders-1", "orders-2", "orders-3")
+			c.AddInterface("vpc-0a000000", "10.0.1.9", "sg-0db")
 			c.AddSnapshot(Snapshot{ID: "nightly", Cluster: "orders"})
 			c.AddGlobalCluster("world", "orders")
 			play(t, c, mode, story())

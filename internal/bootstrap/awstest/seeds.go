@@ -249,6 +249,14 @@ func (c *Cloud) AddSecret(name, value string) (arn string) {
 	return s.ARN
 }
 
+// DeleteSecretLater deletes a secret as the console does: its name stays taken for 30 days.
+func (c *Cloud) DeleteSecretLater(name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.state.Secrets[name].Deleted = true
+	c.remember()
+}
+
 // EncryptSecret encrypts a secret with a customer managed KMS key, of this id.
 func (c *Cloud) EncryptSecret(name, key string) {
 	c.mu.Lock()
