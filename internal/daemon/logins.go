@@ -177,12 +177,12 @@ func (l *logins) state(of loginAt) *loginState {
 	return l.of[of]
 }
 
-// turn returns which of its database's addresses a login goes to: another one
-// each time, so that each has a full login in turn.
-func (l *logins) turn(of config.Login) int {
+// turn returns which of the addresses of its database, or of an instance, a login goes to:
+// another one each time, so that each has a full login in turn.
+func (l *logins) turn(of config.Login, instance string) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.state(loginAt{Login: of}).turn
+	return l.state(loginAt{of, instance}).turn
 }
 
 func (l *logins) triedWithin(of loginAt, span time.Duration) bool {

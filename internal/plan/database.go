@@ -154,8 +154,8 @@ func (p *Planner) endpoint(l config.Login, at place) func(context.Context) (data
 			addrs = usable
 		}
 		turn := 0
-		if p.world.Turn != nil && at.instance.ID == "" {
-			turn = p.world.Turn(l) % len(addrs)
+		if p.world.Turn != nil {
+			turn = p.world.Turn(l, at.instance.ID) % len(addrs)
 		}
 		s := database.Server{Address: netip.AddrPortFrom(addrs[turn], db.Port), TLS: p.tlsOf(at), Turned: turn > 0}
 		if p.asPrograms(l) {

@@ -51,7 +51,7 @@ type World struct {
 	Guard        Guard
 	Material     func(config.Login) (login.Material, error) // returns the secret with which a user proves its identity
 	ServiceRealm func(host string) string                   // the realm of a service that is announced without one; nil: the database's
-	Turn         func(config.Login) int                     // which of a database's addresses is next; nil: always the first
+	Turn         func(l config.Login, instance string) int  // which address of the database, or of an instance of its cluster, is next; nil: always the first
 	Tickets      Tickets                                    // of logins, for those at the instances of their databases; nil: none is made there
 	Krb5Conf     probe.Probe                                // the probe of this host's krb5.conf; nil where it is not checked
 	Applications probe.Probe                                // of the report on this host's applications; nil where none is configured
