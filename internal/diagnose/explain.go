@@ -206,11 +206,12 @@ func (f *found) finding(v *view) Finding {
 	return out
 }
 
-// failedLogins counts those that the finding accounts for.
+// failedLogins counts those that the finding accounts for, those among them that failed until they had their ticket.
 func (f *found) failedLogins() int {
 	failed := map[*probe.Result]bool{}
 	for _, r := range f.results {
-		if r.ID.Kind == probe.Login && r.Outcome == probe.Failed && !f.rule.Remark {
+		fails := r.Outcome == probe.Failed || f.rule.Code == codeAuthTimeout && r.Facts[probe.FactHungUp] != ""
+		if r.ID.Kind == probe.Login && fails && !f.rule.Remark {
 			failed[r] = true
 		}
 	}

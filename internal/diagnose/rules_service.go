@@ -94,7 +94,7 @@ func acceptRules() []Rule {
 		DependsOn: append(causes, "principal-unknown", "realm-case"),
 		match:     spnUnexpected,
 	}, {
-		Code: "db-auth-timeout", Severity: Error,
+		Code: codeAuthTimeout, Severity: Error,
 		Title:     "database {database}: closed the connection during the login of {user}",
 		Means:     "The server closed the connection in the middle of the Kerberos exchange. Usually its connect_timeout (10 seconds by default) passed while a KDC was slow. Programs that already have the ticket in their credential cache log in, the others do not; kerbagent tries once more with the ticket, and this is a warning where that works.",
 		Cause:     "The connection ended after the server had asked for a ticket: {error}.",
@@ -148,6 +148,8 @@ func acceptRules() []Rule {
 		},
 	}}
 }
+
+const codeAuthTimeout Code = "db-auth-timeout"
 
 // hungUp is about databases that did not wait for a ticket, and of these also logins that worked once the ticket was there.
 func hungUp(v *view) []match {

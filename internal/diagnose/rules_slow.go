@@ -78,15 +78,61 @@ func (v *view) byServer() (ways []netip.AddrPort, byAddr map[netip.AddrPort][]*p
 	return ways, byAddr
 }
 
-// slowServers are those whose every answer comes late.
+// slowServers are those whose every answer comes late, over TCP at least.
 func (v *view) slowServers() map[netip.AddrPort]bool {
-	out := map[netip.AddrPort]bool{}
+	out := v.distant()
 	ways, byAddr := v.byServer()
 	for _, a := range ways {
 		least, late := quickest(byAddr[a])
-		out[a] = least > 0 && len(late) > 1
+		out[a] = out[a] || least > 0 && len(late) > 1
 	}
 	return out
+}
+
+// distant returns the addresses of machines to which every connection, and there were several, took a second or more to
+// make, while no datagram had to be sent again: no SYN was lost, the answers to them come late.
+func (v *view) distant() map[netip.AddrPort]bool {
+	type port struct {
+		host string
+		port uint16
+	}
+	made, quick := map[port]int{}, map[port]bool{}
+	for _, r := range v.all {
+		if !r.ID.Address.IsValid() || r.ID.Kind == probe.Login || !answered(r) {
+			continue
+		}
+		at := port{v.hostAt(r.ID.Address.Addr()), r.ID.Address.Port()}
+		if r.ID.Transport == probe.UDP {
+			quick[at] = quick[at] || lostBefore(r) > 0
+			continue
+		}
+		for _, s := range r.Stages {
+			if s.Name == "connect" {
+				made[at]++
+				quick[at] = quick[at] || s.Duration < slow
+			}
+		}
+	}
+	const several = 4
+	out := map[netip.AddrPort]bool{}
+	for _, r := range v.all {
+		at := port{v.hostAt(r.ID.Address.Addr()), r.ID.Address.Port()}
+		out[r.ID.Address] = out[r.ID.Address] || r.ID.Address.IsValid() && made[at] >= several && !quick[at]
+	}
+	return out
+}
+
+// overTCP returns the answers over TCP, and in what time the first of them came.
+func overTCP(rs []*probe.Result) (least time.Duration, late []*probe.Result) {
+	for _, r := range rs {
+		if r.ID.Transport == probe.UDP || !answered(r) {
+			continue
+		}
+		if late = append(late, r); least == 0 || r.Duration < least {
+			least = r.Duration
+		}
+	}
+	return least, late
 }
 
 func serverSlow(v *view) []match {
@@ -96,20 +142,29 @@ func serverSlow(v *view) []match {
 		lossy[l.addr] = l.lossy()
 	}
 	var out []match
+	distant := v.distant()
 	for _, a := range ways {
 		least, late := quickest(byAddr[a])
+		connects := least == 0 && distant[a]
+		if connects {
+			least, late = overTCP(byAddr[a])
+		}
 		if least == 0 || lossy[a.Addr()] {
 			continue
 		}
 		m := match{affects: late, spare: true, words: wordsOf(late[0])}
 		for _, r := range byAddr[a] {
 			// Over TCP the answer takes a second round trip, and a large one more.
-			if reason(r, probe.ReasonUDPSilent, probe.ReasonConnectTimeout, probe.ReasonTCPSilent) && r.Duration < 3*least {
+			silent := reason(r, probe.ReasonConnectTimeout, probe.ReasonTCPSilent) || !connects && reason(r, probe.ReasonUDPSilent)
+			if silent && r.Duration < 3*least {
 				m.affects = append(m.affects, r)
 			}
 		}
 		m.explains = v.lostLogins(m.affects)
 		figure := least.Round(100 * time.Millisecond).String()
+		if connects {
+			figure += " over TCP"
+		}
 		m.words["what"] = map[probe.Kind]string{probe.DNS: "DNS server", probe.KDC: "KDC", probe.Kpasswd: "kpasswd server", probe.Database: "database"}[late[0].ID.Kind]
 		m.words["place"], m.words["figure"], m.words["each"] = placeOf(v.hostAt(a.Addr()), a.String()), figure, a.String()+" took "+figure
 		out = append(out, m)
