@@ -40,9 +40,8 @@ type pages struct {
 	readers  chan struct{}
 	readTime time.Duration
 
-	mu      sync.Mutex
-	kept    map[string]*page
-	squeeze squeezer
+	mu   sync.Mutex
+	kept map[string]*page
 }
 
 // Handler serves the exposition: text, OpenMetrics or, with native histograms,
@@ -91,7 +90,7 @@ func (s *pages) page(r *http.Request) *page {
 	p := &page{status: http.StatusOK, header: http.Header{"Vary": {"Accept-Encoding"}}}
 	s.render.ServeHTTP(p, r)
 	if takesGzip(r.Header["Accept-Encoding"]) {
-		p.body = *bytes.NewBuffer(s.squeeze.gzip(nil, p.body.Bytes()))
+		p.body = compressed(p.body.Bytes())
 		p.header.Set("Content-Encoding", "gzip")
 	}
 	p.done = time.Now()
