@@ -3,6 +3,7 @@ package diagnose
 import (
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/kerbagent/kerbagent/probe"
 )
@@ -331,7 +332,23 @@ func kdcLookupFailed(v *view) []match {
 		}
 		out[i].affects, out[i].explains = append(out[i].affects, l), append(out[i].explains, l)
 	}
+	for _, r := range v.all {
+		for i := range out {
+			if r.ID.Kind == probe.KDC && reason(r, probe.ReasonUnresolvable) && lacks(out[i].explains[0], r.ID.Target) {
+				out[i].affects, out[i].explains = append(out[i].affects, r), append(out[i].explains, r)
+			}
+		}
+	}
 	return out
+}
+
+// lookupFails reports whether a login ends at the name of a KDC. That it has no address then says nothing of its record.
+func (v *view) lookupFails(host string) bool {
+	return slices.ContainsFunc(v.logins, func(l *probe.Result) bool { return lacks(l, host) })
+}
+
+func lacks(l *probe.Result, host string) bool {
+	return l.Outcome == probe.Failed && slices.Contains(strings.Split(l.Facts[probe.FactLacksHost], ", "), host)
 }
 
 func endpointUnresolvable(v *view) []match {

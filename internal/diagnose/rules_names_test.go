@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -77,7 +78,9 @@ func TestTicketNotYetValidIsAClock(t *testing.T) {
 func TestTheLookupOfAKDCFails(t *testing.T) {
 	l := loginResult(probe.ReasonUnresolvable, probe.AtTGS)
 	l.Facts[probe.FactLacksHost], l.Facts[probe.FactFailedRealm] = "dc2.r.test", "R.TEST"
-	fine := []probe.Result{at(kdcResult("10.0.0.10:88", probe.TCP, ""), probe.KDC, "dc1.r.test", "10.0.0.10:88", "R.TEST"), l}
+	name := kdcResult("10.0.0.11:88", probe.TCP, probe.ReasonUnresolvable) // its record is not to be deleted: the KDC is alive
+	name.ID.Target, name.ID.Address, name.Facts[probe.FactRealm], name.Facts[probe.FactSource] = "dc2.r.test", netip.AddrPort{}, "R.TEST", probe.SourceSRV
+	fine := []probe.Result{at(kdcResult("10.0.0.10:88", probe.TCP, ""), probe.KDC, "dc1.r.test", "10.0.0.10:88", "R.TEST"), l, name}
 	got := Explain(Snapshot{Now: testNow, Results: fine})
 	if !slices.Equal(codesOf(got), []Code{"kdc-lookup-failed"}) || got.Verdict != VerdictFailed || !strings.Contains(got.Findings[0].Title, "dc2.r.test") {
 		t.Errorf("%s: %+v", got.Verdict, got.Findings)

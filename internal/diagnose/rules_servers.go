@@ -165,7 +165,7 @@ func realmUnreachable(v *view) []match {
 func srvStale(v *view) []match {
 	var out []match
 	for _, r := range v.all {
-		if r.ID.Kind == probe.KDC && reason(r, probe.ReasonUnresolvable) && r.Facts[probe.FactSource] == probe.SourceSRV {
+		if r.ID.Kind == probe.KDC && reason(r, probe.ReasonUnresolvable) && r.Facts[probe.FactSource] == probe.SourceSRV && !v.lookupFails(r.ID.Target) {
 			out = append(out, match{affects: []*probe.Result{r}, words: wordsOf(r).and(words{"seen": "the name has no address"})})
 		}
 	}
