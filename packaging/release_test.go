@@ -161,7 +161,13 @@ func testImage(t *testing.T, dir string) {
 		return strings.TrimSpace(run(t, "buildah", append([]string{"--storage-driver", "vfs", "--root", store + "/root", "--runroot", store + "/run"}, args...)...))
 	}
 	version := strings.TrimSuffix(strings.TrimPrefix(filepath.Base(only(t, dir, "*-linux-amd64.tar.gz")), "kerbagent-"), "-linux-amd64.tar.gz")
-	name := "oci:" + filepath.Join(dir, "image") + ":" + strings.NewReplacer("~", "-", "+", "-").Replace(version)
+	// buildah makes a name of the path, and a name has no capital letters, which a test's directory has.
+	link := filepath.Join("/tmp", strings.ToLower(filepath.Base(filepath.Dir(store)))+"-image")
+	if err := os.Symlink(filepath.Join(dir, "image"), link); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.Remove(link) })
+	name := "oci:" + link + ":" + strings.NewReplacer("~", "-", "+", "-").Replace(version)
 	other := buildah("from", "--arch", "arm64", name)
 	run(t, "dpkg-deb", "--extract", only(t, dir, "*_arm64.deb"), store+"/arm64")
 	run(t, "cmp", buildah("mount", other)+"/usr/bin/kerbagent", store+"/arm64/usr/bin/kerbagent")

@@ -26,7 +26,7 @@ const MaxMessage = 128 << 10
 // maxDatagram is the longest reply in bytes that is taken over UDP. What is asked
 // over UDP carries no credentials, so that no ticket comes back; the longest
 // answer is a request of 3,000 bytes that is echoed in an error.
-const maxDatagram = 8 << 10
+const maxDatagram = 8<<10 - 1
 
 // ErrNotKerberos means that what came back is neither a KRB-ERROR nor the
 // message that was waited for. Errors that wrap it say in what way.
