@@ -137,11 +137,8 @@ func (o *checkOptions) run(c *cobra.Command, s streams) error {
 	if _, set := os.LookupEnv("GOGC"); !set {
 		defer debug.SetGCPercent(debug.SetGCPercent(fewCollections))
 	}
-	if o.flags.Timeout <= 0 {
-		return o.output.unknown(s, fmt.Errorf("--timeout %v: write a time above zero, for example 30s", o.flags.Timeout))
-	}
-	if c.Flags().Changed("probe-timeout") && o.flags.ProbeTimeout <= 0 {
-		return o.output.unknown(s, fmt.Errorf("--probe-timeout %v: write a time above zero, for example 5s", o.flags.ProbeTimeout))
+	if err := o.checkLimits(c); err != nil {
+		return o.output.unknown(s, err)
 	}
 	var served *rehearsal.Served
 	if o.rehearsal != "" {
@@ -196,6 +193,17 @@ func (o *checkOptions) run(c *cobra.Command, s streams) error {
 		more = askAWS(c.Context(), cfg, stateDir)
 	}
 	return climb(c.Context(), cfg, env, stateDir, o.flags.Timeout, more, o.output, s)
+}
+
+// checkLimits refuses a time in which nothing can be asked.
+func (o *checkOptions) checkLimits(c *cobra.Command) error {
+	if o.flags.Timeout <= 0 {
+		return fmt.Errorf("--timeout %v: write a time above zero, for example 30s", o.flags.Timeout)
+	}
+	if c.Flags().Changed("probe-timeout") && o.flags.ProbeTimeout <= 0 {
+		return fmt.Errorf("--probe-timeout %v: write a time above zero, for example 5s", o.flags.ProbeTimeout)
+	}
+	return nil
 }
 
 // hostEnv is the world as this host has it.

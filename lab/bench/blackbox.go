@@ -119,6 +119,12 @@ func besideBlackbox(b bench) error {
 	if err := both.Wait(); err != nil {
 		return err
 	}
+	printBeside(ours, theirs)
+	return nil
+}
+
+// printBeside prints what both took.
+func printBeside(ours, theirs *server) {
 	fmt.Printf("\nCPU, user and system, of %.0f probes a second for %v; ours is kerbagent run, which speaks Kerberos where theirs connects\n", float64(ours.probes)/measured.Seconds(), measured)
 	fmt.Printf("  blackbox exporter             %6.2f s for 1,000 probes (%d)\n", theirs.perThousand(), theirs.probes)
 	fmt.Printf("  kerbagent run                 %6.2f s for 1,000 probes (%d), %.2f of it (at most 0.35)\n", ours.perThousand(), ours.probes, ours.perThousand()/theirs.perThousand())
@@ -129,7 +135,6 @@ func besideBlackbox(b bench) error {
 	ratio := func(of func(*server) int) float64 { return float64(of(ours)) / float64(of(theirs)) }
 	fmt.Printf("  ours to theirs                %6.2f resident, %.2f its own (at most 0.8), %.2f its own and touched\n",
 		ratio(func(s *server) int { return s.rss }), ratio(func(s *server) int { return s.anon }), ratio(func(s *server) int { return s.anon + s.touched }))
-	return nil
 }
 
 // unitEnvironment is what a unit sets for Go's runtime.

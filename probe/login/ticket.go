@@ -38,16 +38,7 @@ func (a *attempt) getTGT(outer context.Context) {
 	}
 	ctx, cancel := probe.Limit(outer, limit)
 	defer cancel()
-	c := &client.Client{Dialer: a.p.Dialer, Locator: a.p.Locator, Now: a.p.Now, Timeout: a.p.Timeout, Observe: a.observe,
-		AllowRC4: a.p.AllowRC4, Salted: a.p.Salted, SameHost: a.p.SameHost}
-	if a.p.Trail != nil {
-		c.Patience = exchangePatience * a.p.Timeout
-	}
-	c.Datagram = func(kdc netip.AddrPort) { a.datagram = kdc }
-	c.TimeSync = a.p.TimeSync == nil || a.p.TimeSync()
-	if a.p.UDPLimit != nil {
-		c.UDPLimit = a.p.UDPLimit()
-	}
+	c := a.client()
 	if a.mat.Shared != nil { // with the ticket for the service, in most cases
 		a.session = c.FromShared(a.mat.Shared)
 		return
@@ -92,6 +83,21 @@ func (a *attempt) getTGT(outer context.Context) {
 		a.recordTGT(a.session.Ticket(), recorded != nil)
 	}
 	a.share()
+}
+
+// client returns a Kerberos client as this host's programs have it.
+func (a *attempt) client() *client.Client {
+	c := &client.Client{Dialer: a.p.Dialer, Locator: a.p.Locator, Now: a.p.Now, Timeout: a.p.Timeout, Observe: a.observe,
+		AllowRC4: a.p.AllowRC4, Salted: a.p.Salted, SameHost: a.p.SameHost}
+	if a.p.Trail != nil {
+		c.Patience = exchangePatience * a.p.Timeout
+	}
+	c.Datagram = func(kdc netip.AddrPort) { a.datagram = kdc }
+	c.TimeSync = a.p.TimeSync == nil || a.p.TimeSync()
+	if a.p.UDPLimit != nil {
+		c.UDPLimit = a.p.UDPLimit()
+	}
+	return c
 }
 
 // share keeps the service ticket that the session gets, and hands the ticket on.

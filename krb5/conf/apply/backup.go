@@ -37,11 +37,6 @@ const (
 	spentSuffix = "-spent"
 )
 
-func (t *target) prefix() string { return "." + t.base + ".kerbagent-backup-" }
-
-// rejected is where Rollback leaves the version that it took away.
-func (t *target) rejected() string { return "." + t.base + ".kerbagent-rejected" }
-
 // backups lists them, the newest first.
 func (t *target) backups() ([]backup, error) {
 	fd, err := unix.Openat(int(t.fd.Fd()), ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)

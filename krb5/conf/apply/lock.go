@@ -30,8 +30,6 @@ const (
 	reorderSpan = time.Hour
 )
 
-func (t *target) lockName() string { return "." + t.base + ".kerbagent-lock" }
-
 // lockTarget opens a target once no other apply works on the file, or fails at
 // the end of ctx or of lockWait. The lock is on a file that nobody else may open:
 // every reader of a directory can lock the directory, and whoever can open a

@@ -19,14 +19,14 @@ import (
 // is done relative to that, so a directory renamed meanwhile cannot lead us
 // elsewhere.
 type target struct {
-	req       Request
-	path      string // resolved
-	dir, base string
-	fd        *os.File // the directory
-	lock      *os.File // the lock file, once lockTarget has opened it
-	exists    bool
-	text      string
-	stat      unix.Stat_t // the file's status; only where it exists
+	folder
+	names
+	req    Request
+	dir    string
+	lock   *os.File // the lock file, once lockTarget has opened it
+	exists bool
+	text   string
+	stat   unix.Stat_t // the file's status; only where it exists
 }
 
 // openTarget follows symlinks and opens the directory.
@@ -35,7 +35,7 @@ func openTarget(req Request) (*target, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &target{req: req, path: path, dir: filepath.Dir(path), base: filepath.Base(path)}
+	t := &target{req: req, dir: filepath.Dir(path), names: names{filepath.Base(path)}, folder: folder{path: path, step: req.step}}
 	if t.fd, err = openDir(t.dir); err != nil {
 		return nil, fmt.Errorf("opening the directory of %s: %w", path, err)
 	}
@@ -47,28 +47,6 @@ func (t *target) close() {
 	if t.lock != nil {
 		t.lock.Close()
 	}
-}
-
-// openDir opens a resolved directory a step at a time, so that a part of the
-// path that has become a link since is not followed.
-func openDir(path string) (*os.File, error) {
-	const flags = unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
-	parts := strings.FieldsFunc(path, func(r rune) bool { return r == '/' })
-	at, err := unix.Open("/", searchOnly|flags, 0)
-	for i := 0; err == nil && i <= len(parts); i++ {
-		name, how := ".", unix.O_RDONLY|flags
-		if i < len(parts) {
-			name, how = parts[i], searchOnly|flags
-		}
-		var next int
-		next, err = unix.Openat(at, name, how, 0)
-		unix.Close(at)
-		at = next
-	}
-	if err != nil {
-		return nil, &os.PathError{Op: "open", Path: path, Err: err}
-	}
-	return os.NewFile(uintptr(at), path), nil
 }
 
 // maxLinks is the kernel's own limit of symlinks in one path.

@@ -13,29 +13,6 @@ import (
 // newMode is for a file where there was none: every program reads it.
 const newMode = 0o644
 
-// candidate is the name under which a text is written first. The lock lets
-// nobody else use it; what a killed process left there is removed.
-func (t *target) candidate() string { return "." + t.base + ".kerbagent-new" }
-
-// do runs one change to the file system, if the test lets it.
-func (t *target) do(change string, run func() error) error {
-	if t.req.step != nil {
-		if err := t.req.step(change); err != nil {
-			return &os.PathError{Op: change, Path: t.path, Err: err}
-		}
-	}
-	for {
-		err := run()
-		if errors.Is(err, unix.EINTR) {
-			continue
-		}
-		if err != nil {
-			return &os.PathError{Op: change, Path: t.path, Err: err}
-		}
-		return nil
-	}
-}
-
 // write makes the candidate, on disk before it is renamed. Nobody else may read
 // it until likeOld: it can hold a text that others must not see.
 func (t *target) write(text string) error {
@@ -156,17 +133,3 @@ func attribute(fd int, name string) ([]byte, error) {
 	}
 	return buf[:n], nil
 }
-
-func (t *target) rename(from, to string) error {
-	return t.do("rename", func() error { return unix.Renameat(int(t.fd.Fd()), from, int(t.fd.Fd()), to) })
-}
-
-func (t *target) link(from, to string) error {
-	return t.do("link", func() error { return unix.Linkat(int(t.fd.Fd()), from, int(t.fd.Fd()), to, 0) })
-}
-
-func (t *target) unlink(name string) error {
-	return t.do("unlink", func() error { return unix.Unlinkat(int(t.fd.Fd()), name, 0) })
-}
-
-func (t *target) syncDir() error { return t.do("fsync directory", t.fd.Sync) }
