@@ -194,7 +194,11 @@ func (v *view) kdcTrouble(k *kdcAddr) match {
 	m.words, m.evidence = w, evidenceOf(failed[0], probe.FactKRBCode, probe.FactKRBText)
 	m.explains = v.loginsAt(k)
 	if !m.spare {
-		m.explains = append(m.explains, v.loginsNeeding(k.facts[probe.FactRealm], probe.ReasonKRBServiceUnavailable, probe.ReasonMalformed)...)
+		var answers []probe.Reason // by which a login does not fail at a KDC that is silent
+		if slices.ContainsFunc(failed, func(r *probe.Result) bool { return !onPath(r) }) {
+			answers = []probe.Reason{probe.ReasonKRBServiceUnavailable, probe.ReasonMalformed}
+		}
+		m.explains = append(m.explains, v.loginsNeeding(k.facts[probe.FactRealm], answers...)...)
 	}
 	if !answered(k.tcp) && !answered(k.udp) {
 		for _, p := range v.kpwOf[k.addr.Addr()] {

@@ -70,7 +70,8 @@ func (v *view) deadRealm(realm string) []*probe.Result {
 }
 
 // sameHosts returns further results that failed on the path at the addresses
-// of rs: the DNS and kpasswd services of the same machines.
+// of rs: the DNS and kpasswd services of the same machines. A service that answers
+// over its other transport is there, and is blocked for a reason of its own.
 func (v *view) sameHosts(rs []*probe.Result) []*probe.Result {
 	of, seen := map[*probe.Result]bool{}, map[netip.Addr]bool{}
 	for _, r := range rs {
@@ -84,7 +85,10 @@ func (v *view) sameHosts(rs []*probe.Result) []*probe.Result {
 		}
 		seen[ip] = true
 		for _, other := range v.at[ip] {
-			if onPath(other) && !of[other] {
+			alive := func(o *probe.Result) bool {
+				return o.ID.Address == other.ID.Address && o.ID.Kind == other.ID.Kind && answered(o)
+			}
+			if onPath(other) && !of[other] && (other.ID.Kind == probe.KDC || !slices.ContainsFunc(v.at[ip], alive)) {
 				out = append(out, other)
 			}
 		}

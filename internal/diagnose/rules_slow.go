@@ -137,9 +137,13 @@ func overTCP(rs []*probe.Result) (least time.Duration, late []*probe.Result) {
 
 func serverSlow(v *view) []match {
 	ways, byAddr := v.byServer()
-	lossy := map[netip.Addr]bool{} // there an answer is late because a part of it was lost
+	// Where packets are lost, an answer is late because a part of it was sent again: while they are on
+	// the way to one machine, a few late answers prove nothing of another.
+	lossy, proof := map[netip.Addr]bool{}, 1
 	for _, l := range v.lossesByAddress() {
-		lossy[l.addr] = l.lossy()
+		if lossy[l.addr] = l.lossy(); l.lossy() {
+			proof = 4
+		}
 	}
 	var out []match
 	distant := v.distant()
@@ -149,7 +153,7 @@ func serverSlow(v *view) []match {
 		if connects {
 			least, late = overTCP(byAddr[a])
 		}
-		if least == 0 || lossy[a.Addr()] {
+		if least == 0 || lossy[a.Addr()] || len(late) < proof && !connects {
 			continue
 		}
 		m := match{affects: late, spare: true, words: wordsOf(late[0])}

@@ -15,6 +15,7 @@ import (
 func (w *World) startInstance(name string, at netip.AddrPort) (*mysqltest.Server, error) {
 	s, err := mysqltest.New(mysqltest.Config{
 		Addr:  at,
+		Now:   w.clock,
 		Names: []string{databaseHost, readerHost, customHost, "*" + instanceZone},
 		Users: map[string]mysqltest.User{
 			"alice": {}, "etl": {}, "carol": {Principal: "carol@" + onpremRealm},

@@ -89,7 +89,7 @@ func recordFault(r *rand.Rand) induced {
 			}}
 	case 2:
 		m := pick(r, machines()[:2]...)
-		codes := []diagnose.Code{"kdc-refused", "kdc-silent", "dns-srv-stale", "dns-servers-disagree", "server-down", "kdc-tcp-blocked"}
+		codes := []diagnose.Code{"kdc-refused", "kdc-silent", "dns-srv-stale", "dns-servers-disagree", "server-down", "kdc-tcp-blocked", "realm-unreachable"}
 		return induced{recipe: "every SRV record of " + m.name + " has a wrong port", codes: codes,
 			touches: func(w *World, id probe.ID) bool { return at(id, m.of(w).addrs) },
 			play: func(s *scene) error {

@@ -104,6 +104,7 @@ type roughConn struct {
 	stuck    bool // a segment that never arrives holds back all that follow
 	heard    int  // bytes of the server's
 	deadline time.Time
+	owed     time.Duration // by which what was written is late
 	ended    chan struct{}
 	once     sync.Once
 }
@@ -150,13 +151,15 @@ func (c *roughConn) Write(b []byte) (int, error) {
 	if wait == 0 {
 		return c.Conn.Write(b)
 	}
-	held := append([]byte(nil), b...)
 	if c.udp {
+		held := append([]byte(nil), b...)
 		go func() { c.sleep(wait); _, _ = c.Conn.Write(held) }()
 		return len(b), nil
 	}
-	c.sleep(wait)
-	return c.Conn.Write(held)
+	c.mu.Lock() // a program does not wait for what it writes; the answer comes later by as much
+	c.owed += wait
+	c.mu.Unlock()
+	return c.Conn.Write(b)
 }
 
 func (c *roughConn) Read(b []byte) (int, error) {
@@ -173,6 +176,7 @@ func (c *roughConn) Read(b []byte) (int, error) {
 		if arrives {
 			c.mu.Lock()
 			until := c.deadline
+			wait, c.owed = wait+c.owed, 0
 			c.mu.Unlock()
 			if !until.IsZero() && time.Now().Add(wait).After(until) {
 				c.sleep(time.Until(until))

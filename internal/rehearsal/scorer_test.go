@@ -170,6 +170,11 @@ func (sc *score) shared(i int, x diagnose.Finding) bool {
 	return false
 }
 
+// near reports whether a finding is about the machine of a fault: what is folded under it may be of another port.
+func (f induced) near(w *World, x diagnose.Finding) bool {
+	return f.placed(w, x) || f.words != nil && slices.ContainsFunc(x.Affects, func(id probe.ID) bool { return slices.Contains(f.words(w), id.Address.Addr().String()) })
+}
+
 // names reports whether a finding has the place and the kind of the set's i-th fault.
 func (sc *score) names(i int, x diagnose.Finding) bool {
 	f := sc.faults[i]
@@ -275,7 +280,7 @@ func (sc *score) namedMiss(ctx context.Context) (string, error) {
 	var missing []string
 	for i, f := range sc.faults {
 		if f.benign() || f.byChance() || slices.ContainsFunc(sc.report.Findings, func(x diagnose.Finding) bool {
-			return sc.names(i, x) || f.placed(sc.world, x) && slices.ContainsFunc(x.Silences, func(c diagnose.Code) bool { return slices.Contains(f.codes, c) })
+			return sc.names(i, x) || f.near(sc.world, x) && slices.ContainsFunc(x.Silences, func(c diagnose.Code) bool { return slices.Contains(f.codes, c) })
 		}) {
 			continue
 		}

@@ -89,9 +89,10 @@ type World struct {
 	kind         config.Kind // of the realms
 	settings     settings
 	config       *config.Config
-	clientKeytab []byte        // for others' clients
-	playing      diagnose.Code // the fault; empty for none
-	changes      int           // of the users' passwords
+	clientKeytab []byte           // for others' clients
+	playing      diagnose.Code    // the fault; empty for none
+	changes      int              // of the users' passwords
+	clock        func() time.Time // of the servers; nil: time.Now
 	ends         []func() error
 }
 
@@ -109,11 +110,16 @@ func Start(ctx context.Context, o Options) (*World, error) {
 
 // startWith builds a world, changed by play.
 func startWith(ctx context.Context, d Dialect, play func(*World) error) (*World, error) {
+	return startAt(ctx, d, nil, play)
+}
+
+// startAt starts a world whose servers have the given clock.
+func startAt(ctx context.Context, d Dialect, clock func() time.Time, play func(*World) error) (*World, error) {
 	dialect, kind, err := d.of()
 	if err != nil {
 		return nil, err
 	}
-	w := &World{kind: kind}
+	w := &World{kind: kind, clock: clock}
 	steps := []func() error{
 		w.makeDir,
 		func() error { return w.makeRealms(dialect) },
@@ -175,7 +181,7 @@ func (w *World) keep(name string, content []byte) (string, error) {
 }
 
 func (w *World) makeRealms(dialect krb5test.Dialect) error {
-	o := krb5test.Options{Dialect: dialect, ETypes: []int32{krb5test.AES256, krb5test.AES128}}
+	o := krb5test.Options{Dialect: dialect, Now: w.clock, ETypes: []int32{krb5test.AES256, krb5test.AES128}}
 	w.corp, w.onprem = krb5test.NewRealm(corpRealm, o), krb5test.NewRealm(onpremRealm, o)
 	w.addAccounts()
 	return nil

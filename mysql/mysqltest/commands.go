@@ -4,7 +4,6 @@ import (
 	"io"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/kerbagent/kerbagent/mysql"
 )
@@ -51,8 +50,7 @@ func (v *conversation) query(sql string) error {
 	case sql == "select current_user()":
 		return v.row("CURRENT_USER()", v.login.User+"@%")
 	case sql == "select current_user(), unix_timestamp()":
-		return v.table([]string{"CURRENT_USER()", "UNIX_TIMESTAMP()"}, [][]string{{v.login.User + "@%", strconv.FormatInt(time.Now().Unix(),
-			10)}})
+		return v.table([]string{"CURRENT_USER()", "UNIX_TIMESTAMP()"}, [][]string{{v.login.User + "@%", strconv.FormatInt(v.cfg.Now().Unix(), 10)}})
 	case sql == "select user()":
 		return v.row("USER()", v.login.User+"@localhost")
 	case sql == "select 1":
