@@ -236,6 +236,9 @@ func (v *view) where(rs []*probe.Result) string {
 			here = appendNew(here, at)
 		}
 	}
+	if len(here) > 1 {
+		return few(here) + " (addresses of " + endpoint + ")"
+	}
 	for _, r := range v.dbs {
 		if len(here) > 0 && r.Facts[probe.FactEndpoint] == endpoint && !slices.Contains(here, r.ID.Address.String()) {
 			return few(here) + " (an address of " + endpoint + ")"

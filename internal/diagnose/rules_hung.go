@@ -29,7 +29,7 @@ func (v *view) deafToUsers() []match {
 }
 
 // unansweredAt returns the KDC that did not answer a login while it answered every probe,
-// each the first time; nil where none is. The machine counts: a login may have found it by another port.
+// each the first time; nil where none is, or where packets are lost on the way to several machines. The machine counts: a login may have found it by another port.
 func (v *view) unansweredAt(l *probe.Result) *kdcAddr {
 	addr, err := netip.ParseAddrPort(l.Facts[probe.FactUnanswered])
 	if err != nil {
@@ -41,7 +41,7 @@ func (v *view) unansweredAt(l *probe.Result) *kdcAddr {
 		}
 		return lostBefore(r) > 0 // what is dropped on another port is no loss by chance
 	}
-	if slices.ContainsFunc(v.at[addr.Addr()], lost) {
+	if slices.ContainsFunc(v.at[addr.Addr()], lost) || v.everywhere(v.lossesByAddress()) {
 		return nil
 	}
 	for _, k := range v.kdcs {

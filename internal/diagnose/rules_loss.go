@@ -91,8 +91,8 @@ func (v *view) lossesByAddress() []*losses {
 }
 
 // blocked reports that among the silent results all of one port and transport are
-// so, and so many that loss does not explain them.
-func (v *view) blocked(l *losses) map[*probe.Result]bool {
+// so, and so many, surprising many, that loss does not explain them.
+func (v *view) blocked(l *losses, surprising int) map[*probe.Result]bool {
 	type way struct {
 		port      uint16
 		transport probe.Transport
@@ -107,7 +107,6 @@ func (v *view) blocked(l *losses) map[*probe.Result]bool {
 	}
 	out := map[*probe.Result]bool{}
 	for w, rs := range silent {
-		const surprising = 4
 		if !heard[w] && len(rs) >= surprising {
 			for _, r := range rs {
 				out[r] = true
@@ -128,14 +127,17 @@ func pathLossy(v *view) []match {
 	asked, lost := 0, 0
 	slow := v.slowServers()
 	all := v.lossesByAddress()
-	everywhere := v.everywhere(all)
+	everywhere, surprising := v.everywhere(all), 4
+	if everywhere { // of many servers and rounds one has bad luck now and then
+		surprising = 12
+	}
 	for _, l := range all {
 		if alone := v.lostQuestion(l); !l.lossy() && alone != nil {
 			l.silent = []*probe.Result{alone}
 		} else if !l.lossy() && !(everywhere && len(l.silent) > 0) {
 			continue
 		}
-		blocked := v.blocked(l)
+		blocked := v.blocked(l, surprising)
 		l.silent = slices.DeleteFunc(l.silent, func(r *probe.Result) bool { return blocked[r] })
 		if len(l.silent) == 0 && l.late == 0 {
 			continue
@@ -152,6 +154,7 @@ func pathLossy(v *view) []match {
 		figures = append(figures, fmt.Sprintf("%s %d %%", l.addr, percent(l.rate())))
 		asked, lost = asked+l.answered+len(l.silent)+l.tries, lost+l.tries+len(l.silent)
 	}
+	m.explains = append(m.explains, v.lostNames(m.affects)...)
 	for _, l := range v.lostAlone(m) {
 		kdc, _ := netip.ParseAddrPort(l.Facts[probe.FactKDC])
 		heard := len(v.answeredAt(kdc.Addr()))
@@ -248,6 +251,23 @@ func (v *view) everywhere(all []*losses) bool {
 
 // percent rounds to five: more than that no handful of questions tells.
 func percent(rate float64) int { return max(1, int(math.Round(rate*20))*5) }
+
+// lostNames returns the databases and KDCs without an address that nobody said have none: the
+// answers about them are among what was lost.
+func (v *view) lostNames(rs []*probe.Result) []*probe.Result {
+	heard := func(d *dnsServer) bool {
+		return !slices.ContainsFunc(rs, func(r *probe.Result) bool { return r.ID.Address == d.addr })
+	}
+	host := slices.ContainsFunc(rs, func(r *probe.Result) bool { return r.Facts[probe.FactRole] == probe.RoleHost })
+	return slices.DeleteFunc(slices.Clone(v.lost), func(r *probe.Result) bool {
+		if own := v.dnsOf(r.Facts[probe.FactRealm], probe.RoleRealm); r.ID.Kind == probe.KDC {
+			return len(own) == 0 || slices.ContainsFunc(own, heard)
+		}
+		return !host || r.ID.Kind != probe.Database || slices.ContainsFunc(v.all, func(o *probe.Result) bool {
+			return o.ID.Kind == probe.DNS && o.Facts[probe.FactEndpoint] == r.Facts[probe.FactEndpoint] && (reason(o, probe.ReasonDNSNXDomain) || reason(o, probe.ReasonDNSNoData) && qtypeOf(o) == "A")
+		})
+	})
+}
 
 // lostLogins returns the logins that died of silence while they asked one of
 // the servers of rs, or while they looked for one.

@@ -52,6 +52,7 @@ type found[T any] struct {
 	value T
 	err   error
 	left  int           // how many addresses are left out of value
+	half  bool          // of a name: DNS did not say what addresses of one family it has
 	ttl   time.Duration // the least TTL of the answers that value is made of
 	hold  time.Duration // how long it is good for whatever the TTL; 0: the TTL decides
 	until time.Time     // under Finder.mu: when it is over; zero: never
@@ -65,6 +66,7 @@ type Server struct {
 	Addrs  []netip.Addr
 	Err    error // why it has no address
 
+	half     bool    // the realm's DNS did not say what addresses of one family it has
 	HostOnly bool    // this host resolves the name to these addresses, and the realm's DNS servers do not
 	Priority uint16  // the priority of the server's SRV record
 	Left     LeftOut // what is not asked: further addresses of it, and, with the last server, further hosts
@@ -232,7 +234,7 @@ func (d *Finder) lookUp(ctx context.Context, at []netip.AddrPort, host string) *
 		return &found[[]netip.Addr]{value: []netip.Addr{ip}, ttl: LongestTTL}
 	}
 	return once(ctx, d, d.names, fmt.Sprint(strings.ToLower(host), at), func(f *found[[]netip.Addr]) {
-		f.value, f.ttl, f.err = d.findAddresses(ctx, at, host)
+		f.value, f.ttl, f.half, f.err = d.findAddresses(ctx, at, host)
 		if len(f.value) == 0 && d.Else != nil {
 			within, cancel := context.WithTimeout(ctx, d.timeout)
 			defer cancel()
@@ -244,7 +246,7 @@ func (d *Finder) lookUp(ctx context.Context, at []netip.AddrPort, host string) *
 	})
 }
 
-func (d *Finder) findAddresses(ctx context.Context, at []netip.AddrPort, host string) ([]netip.Addr, time.Duration, error) {
+func (d *Finder) findAddresses(ctx context.Context, at []netip.AddrPort, host string) (_ []netip.Addr, _ time.Duration, half bool, _ error) {
 	var v4, v6 *dns.Answer
 	var err4, err6 error
 	var wg sync.WaitGroup
@@ -254,19 +256,20 @@ func (d *Finder) findAddresses(ctx context.Context, at []netip.AddrPort, host st
 	var out []netip.Addr
 	ttl := LongestTTL
 	for _, a := range []*dns.Answer{v4, v6} {
+		half = half || a == nil || a.Reason() == probe.ReasonDNSServFail || a.Reason() == probe.ReasonDNSRefused
 		if a != nil && len(a.Addrs) > 0 {
 			out, ttl = append(out, a.Addrs...), min(ttl, a.TTL)
 		}
 	}
 	switch {
 	case len(out) > 0:
-		return out, ttl, nil
+		return out, ttl, half, nil
 	case err4 != nil:
-		return nil, 0, err4
+		return nil, 0, half, err4
 	case err6 != nil:
-		return nil, 0, err6
+		return nil, 0, half, err6
 	}
-	return nil, 0, errNoAddress
+	return nil, 0, half, errNoAddress
 }
 
 // KDCs makes a Finder a client.Locator. Addresses come in the order in which

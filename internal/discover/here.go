@@ -41,7 +41,8 @@ func (d *Finder) asHere(ctx context.Context, at []netip.AddrPort, realm string, 
 }
 
 // otherwise returns the servers at the addresses that this host resolves their names to
-// and the realm's DNS servers do not; where these had none, there is nothing to compare.
+// and the realm's DNS servers do not; where these had none, or none of a family and did not
+// say that there is none, there is nothing to compare.
 func otherwise(servers []Server, here [][]netip.Addr) []Server {
 	var out []Server
 	for i, s := range servers {
@@ -50,6 +51,10 @@ func otherwise(servers []Server, here [][]netip.Addr) []Server {
 		}
 		var only []netip.Addr
 		for _, a := range here[i] {
+			sameFamily := func(o netip.Addr) bool { return o.Unmap().Is4() == a.Unmap().Is4() }
+			if s.half && !slices.ContainsFunc(s.Addrs, sameFamily) {
+				continue
+			}
 			if !slices.ContainsFunc(s.Addrs, func(o netip.Addr) bool { return o.Unmap() == a.Unmap() }) {
 				only = append(only, a)
 			}

@@ -75,7 +75,7 @@ func (d *Finder) resolveAll(ctx context.Context, at []netip.AddrPort, all []Serv
 		}
 		wg.Go(func() {
 			f := d.lookUp(ctx, at, s.Host)
-			s.Addrs, s.Left.Addresses, ttls[i], s.Err = slices.Clone(f.value), f.left, f.ttl, f.err
+			s.Addrs, s.Left.Addresses, ttls[i], s.half, s.Err = slices.Clone(f.value), f.left, f.ttl, f.half, f.err
 		})
 	}
 	wg.Wait()

@@ -69,7 +69,7 @@ func recordFault(r *rand.Rand) induced {
 	switch r.IntN(6) {
 	case 0:
 		wrong := nobody(3) // loopback, where nothing listens: it refuses
-		return induced{recipe: "resolver: a wrong address for the database", codes: []diagnose.Code{"db-refused", "db-silent"},
+		return induced{recipe: "resolver: a wrong address for the database", codes: []diagnose.Code{"db-refused", "db-silent"}, words: called(wrong.String()),
 			touches: func(w *World, id probe.ID) bool { return resolver(w, id) || at(id, []netip.Addr{wrong}) },
 			play: func(s *scene) error {
 				s.resolver.edit(rdsZone, func(z *zone) {

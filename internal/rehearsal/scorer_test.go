@@ -142,16 +142,16 @@ func (tr trial) checkAnew(ctx context.Context) (diagnose.Report, []probe.Result,
 }
 
 // placed reports whether a finding points to the place of a fault: a probe that it is about
-// goes there. Of a finding about logins alone, and of what has a name and no address,
+// goes there. Of what only logins show, and of what has a name and no address,
 // the text has to say it: that a login fails is no place.
 func (f induced) placed(w *World, x diagnose.Finding) bool {
 	spoken := f.words != nil && slices.ContainsFunc(f.words(w), func(word string) bool { return strings.Contains(x.Title+" "+x.Cause, word) })
-	logins := true
+	logins := false
 	for _, id := range x.Affects {
 		if id.Kind == probe.Login {
+			logins = true
 			continue
 		}
-		logins = false
 		if f.touches(w, id) && (!f.said || spoken) {
 			return true
 		}

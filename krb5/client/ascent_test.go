@@ -176,6 +176,24 @@ func TestUDPDecides(t *testing.T) {
 	}
 }
 
+// A KDC whose answer is too large for a datagram is asked over TCP, and no other one over UDP:
+// what a KDC of another realm says there once was the login's end.
+func TestAnAnswerTooLargeForUDPAsksNoOtherKDC(t *testing.T) {
+	tr := loadTranscript(t, "samba-password")
+	synctest.Test(t, func(t *testing.T) {
+		n := &network{servers: map[string]behaviour{}}
+		n.servers[first], n.servers[second] = n.kdc(tr, first), once(krbError(t, 6))
+		c, secret := loginWith(t, n, tr, addresses(first, second))
+		c.Dialer = both{n, &network{udp: true, servers: map[string]behaviour{first: answering(krbError(t, 52)), second: answering(krbError(t, 6))}}}
+		c.UDPLimit = 1465
+		session, err := c.TGT(t.Context(), Principal{"alice", "CORP.EXAMPLE.COM"}, secret)
+		if err != nil {
+			t.Fatal(err)
+		}
+		session.Close()
+	})
+}
+
 // The first question goes over UDP beside the connect over TCP, and the one with credentials
 // follows on that connection at once. Whatever else comes over UDP, or from another
 // address than the one that connects, is no answer: the same is asked over TCP.

@@ -94,7 +94,11 @@ func (c *Client) race(ctx, outer context.Context, q question, addrs []netip.Addr
 				discard(results, pending)
 				return a, nil
 			}
-			errs[a.index] = a.err
+			if errs[a.index] = a.err; q.transport == kdcwire.UDP && tooBig(a.err) {
+				cancel()
+				discard(results, pending)
+				return attempt{}, a.err
+			}
 			next()
 			timer.Reset(hedge)
 		}
@@ -103,6 +107,13 @@ func (c *Client) race(ctx, outer context.Context, q question, addrs []netip.Addr
 		return attempt{}, &StepError{Step: q.step, Realm: q.realm, Err: err}
 	}
 	return attempt{}, inOneLine(errs...)
+}
+
+// tooBig reports whether a KDC's answer did not fit into a datagram. libkrb5 asks no other KDC over UDP
+// then: it begins again over TCP (get_in_tkt.c, sendto_kdc.c).
+func tooBig(err error) bool {
+	var krb *kdcwire.KRBError
+	return errors.As(err, &krb) && krb.Code == codeResponseTooBig
 }
 
 // discard waits for the losers of a race, which return at once, and closes what
