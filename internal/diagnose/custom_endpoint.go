@@ -9,25 +9,29 @@ import (
 
 // memberless finds the custom endpoints that have no address while other names of their
 // cluster have one.
-func memberless(v *view) []match {
-	byHost := map[string][]*probe.Result{}
-	for _, r := range v.dbs {
-		if reason(r, probe.ReasonUnresolvable) && r.Facts[probe.FactInstance] == "" && isCustom(r.ID.Target) {
-			byHost[r.ID.Target] = append(byHost[r.ID.Target], r)
+func memberless(v *view) (out []match) {
+	for _, m := range unresolvable(v) {
+		if other := v.memberless(m); other != nil {
+			m.words = m.words.and(words{"trouble": "the custom endpoint has no members",
+				"seen": "has no address, while " + other.ID.Target + " of the same cluster answers"})
+			out = append(out, m)
 		}
-	}
-	var out []match
-	for _, host := range sortedKeys(byHost) {
-		i := slices.IndexFunc(v.dbs, func(r *probe.Result) bool { return answered(r) && clusterID(r.ID.Target) == clusterID(host) })
-		if i < 0 {
-			continue
-		}
-		r := byHost[host][0]
-		out = append(out, match{affects: byHost[host], evidence: evidenceOf(r),
-			words: wordsOf(r).and(words{"trouble": "the custom endpoint has no members",
-				"seen": "has no address, while " + v.dbs[i].ID.Target + " of the same cluster answers"})})
 	}
 	return out
+}
+
+// memberless returns a result of the cluster that answers, where a match is of a custom
+// endpoint of it; nil otherwise.
+func (v *view) memberless(m match) *probe.Result {
+	host, _, _ := strings.Cut(m.affects[0].Facts[probe.FactEndpoint], ":")
+	if m.affects[0].Facts[probe.FactInstance] != "" || !isCustom(host) {
+		return nil
+	}
+	i := slices.IndexFunc(v.dbs, func(r *probe.Result) bool { return answered(r) && clusterID(r.ID.Target) == clusterID(host) })
+	if i < 0 {
+		return nil
+	}
+	return v.dbs[i]
 }
 
 // isCustom reports whether a host is a cluster's custom endpoint: NAME.cluster-custom-ID.REGION….

@@ -251,12 +251,13 @@ func differs(r *probe.Result) string {
 func clusterRules() []Rule {
 	members := "aws rds describe-db-clusters --query 'DBClusters[].[Endpoint,ReaderEndpoint,CustomEndpoints,DBClusterMembers[].[DBInstanceIdentifier,IsClusterWriter]]'  # AWS"
 	return []Rule{{
-		Code: "endpoint-members", Severity: Warning, Remark: true,
-		Title:  "database {database}: {trouble}",
-		Means:  "A login at the database's endpoint was answered by an instance of another cluster. The DNS name, or a proxy or load balancer behind it, leads to a restored copy, a clone or the old cluster. Or a custom endpoint has no address although the cluster has instances: all members of the endpoint were deleted or excluded.",
-		Cause:  "{endpoint} {seen}.",
-		Remedy: do("Compare the addresses of the endpoint with those of the cluster's instances. For a custom endpoint, compare its list of members with the instances that exist.", "dig {host} A", members),
-		match:  func(v *view) []match { return append(strangers(v), memberless(v)...) },
+		Code: "endpoint-members", Severity: Error,
+		Title:     "database {database}: {trouble}",
+		Means:     "A login at the database's endpoint was answered by an instance of another cluster. The DNS name, or a proxy or load balancer behind it, leads to a restored copy, a clone or the old cluster. Or a custom endpoint has no address although the cluster has instances: all members of the endpoint were deleted or excluded.",
+		Cause:     "{endpoint} {seen}.",
+		Remedy:    do("Compare the addresses of the endpoint with those of the cluster's instances. For a custom endpoint, compare its list of members with the instances that exist.", "dig {host} A", members),
+		DependsOn: append(serverCauses(), "dns-server-silent", "dns-filtered", "dns-zone-missing", "realm-not-in-dns"),
+		match:     func(v *view) []match { return append(strangers(v), memberless(v)...) },
 	}, {
 		Code: "failover", Severity: Info, Remark: true,
 		Title:  "database {database}: failed over from {before} to {writer}",
@@ -307,11 +308,15 @@ func clusterMatch(holds func(*view, *probe.Result) words) func(*view) []match {
 
 // strangers finds the endpoints that lead to an instance which the cluster does not list.
 func strangers(v *view) []match {
-	return clusterMatch(func(_ *view, r *probe.Result) words {
+	found := clusterMatch(func(_ *view, r *probe.Result) words {
 		if r.Facts[probe.FactStranger] == "" {
 			return nil
 		}
 		return words{"trouble": "the endpoint leads to an instance that the cluster does not list",
 			"seen": "led to " + r.Facts[probe.FactStranger] + "; the cluster lists " + few(r.Facts.List(probe.FactInstances))}
 	})(v)
+	for i := range found {
+		found[i].severity = Warning // the logins by it may work
+	}
+	return found
 }

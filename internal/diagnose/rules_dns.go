@@ -352,6 +352,11 @@ func lacks(l *probe.Result, host string) bool {
 }
 
 func endpointUnresolvable(v *view) []match {
+	return slices.DeleteFunc(unresolvable(v), func(m match) bool { return v.memberless(m) != nil })
+}
+
+// unresolvable makes a match of each endpoint of a database that has no address.
+func unresolvable(v *view) []match {
 	byEndpoint := map[string][]*probe.Result{}
 	for _, r := range slices.Concat(v.dbs, v.logins) {
 		if reason(r, probe.ReasonUnresolvable) && (r.ID.Kind == probe.Database || r.Facts[probe.FactFailedAt] == probe.AtDatabase) {
