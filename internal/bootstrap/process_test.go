@@ -137,8 +137,10 @@ func (p *processHost) logIn(w http.ResponseWriter, user, password string) {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
+	p.mu.Lock()
 	p.logins++
 	p.people.passwords = o.Passwords
+	p.mu.Unlock()
 	p.cloud.Now() // its lock: what the cloud does after this sees it
 	want := o.Passwords[user]
 	if user == adminName {
