@@ -103,7 +103,7 @@ func dnsRules() []Rule {
 	}, {
 		Code: "kdc-lookup-failed", Severity: Error,
 		Title:     "this host's lookup of the KDC {kdc} fails, and logins end there",
-		Means:     "Programs on this host do not get the address of a KDC, and log in with no other KDC instead. MIT's library tries the next KDC when a name does not exist (NXDOMAIN), but ends the login when the lookup of a name fails for now: when the DNS server answers SERVFAIL or REFUSED, or not at all. Before it sends a large request, such as the one for the database's ticket, it resolves the names of all SRV records for UDP. So even the name of a KDC that is not needed can end a login.",
+		Means:     "Programs on this host do not get the address of a KDC, and do not log in with another KDC instead. MIT's library tries the next KDC when a name does not exist (NXDOMAIN), but ends the login when the lookup of a name fails for now: when the DNS server answers SERVFAIL or REFUSED, or not at all. Before it sends a large request, such as the one for the database's ticket, it resolves the names of all SRV records for UDP. So even the name of a KDC that is not needed can end a login.",
 		Cause:     "The lookup of {kdc} on this host: {error}.",
 		Remedy:    do("Make this host's DNS servers answer for {kdc}. If that KDC is gone, remove the SRV record or the line of krb5.conf that names it.", "getent ahosts {kdc}", "dig {kdc} A", "dig {kdc} AAAA"),
 		DependsOn: append(serverCauses(), "dns-server-silent", "dns-filtered", "dns-zone-missing", "realm-not-in-dns"),
