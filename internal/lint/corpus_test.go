@@ -79,6 +79,8 @@ func TestCorpus(t *testing.T) {
 		"mapping-case":  {"warning readers-differ:8", "warning realm-case:9", "warning readers-differ:10"},
 		"mapping-block": {"warning readers-differ:8"},
 		"mapping-nodot": nil,
+		"mark-include":  {"warning include-ignored:1"}, "kdc-nohost": {"warning readers-differ:6", "warning readers-differ:7"},
+		"badkdc-ipv6-port": {"error realm-missing:6"},
 	}
 	for name, text := range corpusFiles(t) {
 		t.Run(name, func(t *testing.T) {
@@ -95,6 +97,16 @@ func TestCorpus(t *testing.T) {
 				t.Errorf("%d issues of a file that is none of its kind: one says all", len(issues))
 			}
 		})
+	}
+}
+
+// An IPv6 address without brackets whose end may be a port has two readings, and the
+// remedy names both.
+func TestAnIPv6AddressThatMayEndInAPort(t *testing.T) {
+	for text, want := range map[string]string{"fd00::11:88": "[fd00::11]:88 if 88 is the port, else [fd00::11:88]:88", "fd00::10": "[fd00::10]:88", "fd00::c": "[fd00::c]:88", "a:b:88": "[a:b:88]:88"} {
+		if got := bracketed(text); !strings.Contains(got, want) {
+			t.Errorf("%s: %s", text, got)
+		}
 	}
 }
 

@@ -214,6 +214,8 @@ func (l *linter) refusals() {
 		}
 		remedy := "Rewrite the line in a form that all libraries accept, or have the file generated: kerbagent krb5conf show"
 		switch {
+		case strings.HasSuffix(w.what, conf.ErrBinary.Error()):
+			remedy = "Replace the file, or save it as UTF-8 text (iconv -f UTF-16 -t UTF-8)"
 		case w.create != "":
 			remedy = "Create " + w.create + ", which may be empty, or remove the line"
 		case strings.HasPrefix(l.excerpt(w.at), "<<<<<<< "):

@@ -37,9 +37,13 @@ func (l *linter) forms() {
 		for _, n := range d.File.Nodes {
 			name := strings.ToLower(strings.TrimSpace(n.Name))
 			switch {
+			case n.Kind == conf.Ignored && likeInclude(n.Raw) != "":
+				l.add(krb5conf.Issue{Code: CodeIncludeIgnored, Severity: krb5conf.SeverityWarning, Readers: []reader.Reader{reader.MIT}, At: conf.Pos{File: d.Path, Line: n.Line, Column: 1},
+					Cause:  "MIT ignores this line, and includes nothing.",
+					Remedy: "Write " + likeInclude(n.Raw) + " in the first column, without a sign before it"})
 			case n.Kind == conf.Ignored && strings.ContainsAny(n.Raw, "[="):
 				l.add(krb5conf.Issue{Code: CodeReadersDiffer, Severity: krb5conf.SeverityWarning, Readers: []reader.Reader{reader.MIT}, At: conf.Pos{File: d.Path, Line: n.Line, Column: 1},
-					Cause:  "MIT passes over this line: it reads nothing before the first line that starts with [, blanks and byte order marks not allowed.",
+					Cause:  "MIT ignores this line. It reads nothing before the first line that starts with [, and a blank or a byte order mark before the [ is not allowed.",
 					Remedy: "Start the section in the first column of its line, and save the file without a byte order mark"})
 			case n.Kind == conf.Section && name != n.Name && isOtherForm(n.Name):
 				l.add(krb5conf.Issue{Code: CodeReadersDiffer, Severity: krb5conf.SeverityWarning, Readers: []reader.Reader{reader.MIT, reader.Heimdal, reader.Gokrb5}, At: conf.Pos{File: d.Path, Line: n.Line, Column: 1},
@@ -90,9 +94,21 @@ func (l *linter) flatRealms(p reader.Profile) {
 	}
 }
 
+// likeInclude returns the directive that a line before the first section was meant to
+// be, as in %include, @includedir or Include; "": none.
+func likeInclude(line string) string {
+	word, _, _ := strings.Cut(strings.TrimLeft(strings.ToLower(strings.TrimSpace(line)), "%@!$.&"), " ")
+	if word == "include" || word == "includedir" {
+		return word
+	}
+	return ""
+}
+
 // maxKDCs is the most KDCs of one realm that are compared line by line: no
 // realm has so many, and the work grows with the square.
 const maxKDCs = 200
+
+const oneKDC = "Write one KDC a line, as host, host:port or [IPv6]:port, and nothing else on that line"
 
 // kdcDifferences compares the KDCs that each reader would ask.
 func (l *linter) kdcDifferences(mit *reader.Reading) {
@@ -113,6 +129,12 @@ func (l *linter) kdcDifferences(mit *reader.Reading) {
 			if strings.ContainsAny(k.Text, "#;") || k.Err != nil {
 				continue // inlineComments, badKDCs
 			}
+			if strings.ContainsAny(k.Host, "/, ") {
+				l.add(krb5conf.Issue{Code: CodeReadersDiffer, Severity: krb5conf.SeverityWarning, Readers: []reader.Reader{reader.MIT}, At: k.From,
+					Cause:  fmt.Sprintf("MIT looks for a host named %q, which cannot exist, and goes on to the next KDC. Other libraries may read the line differently.", k.Host),
+					Remedy: oneKDC})
+				continue
+			}
 			var g group[string]
 			for i, r := range l.usable[1:] {
 				kdcs, known := others[i+1][e.Name]
@@ -124,7 +146,7 @@ func (l *linter) kdcDifferences(mit *reader.Reading) {
 				readers := g.readers[got]
 				l.add(krb5conf.Issue{Code: CodeReadersDiffer, Severity: krb5conf.SeverityWarning, Readers: readers, At: k.From,
 					Cause:  fmt.Sprintf("MIT reads this KDC as %s, %s as %s.", serverText(k), reader.Titles(readers), got),
-					Remedy: "Write one KDC a line, as host, host:port or [IPv6]:port, with nothing behind it"})
+					Remedy: oneKDC})
 			}
 		}
 	}
@@ -255,7 +277,7 @@ func (l *linter) inlineComments(p reader.Profile) {
 			}
 			if strings.ContainsAny(e.Value, "#;") && (any || words[e.Name]) {
 				l.add(krb5conf.Issue{Code: CodeReadersDiffer, Severity: krb5conf.SeverityWarning, Readers: []reader.Reader{reader.MIT, reader.Heimdal, reader.Java}, At: e.Pos,
-					Cause:  fmt.Sprintf("A comment has a line of its own: to MIT, Heimdal and Java the value of %s is %q, with all that stands behind it.", e.Name, e.Value),
+					Cause:  fmt.Sprintf("A comment must be on its own line: for MIT, Heimdal and Java, the value of %s is the rest of the line, %q.", e.Name, e.Value),
 					Remedy: "Put the comment on the line above"})
 			}
 		}

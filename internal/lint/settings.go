@@ -41,9 +41,9 @@ func (l *linter) etypes() {
 			switch {
 			case e.Err != nil:
 				severity := severityFor([]reader.Reader{r.Reader})
-				g.add(trouble{e.From, "nothing is left of this list of encryption types, so no ticket can be got", severity}, r.Reader)
+				g.add(trouble{e.From, "this list has no encryption type that can be used, so no ticket can be requested", severity}, r.Reader)
 			case len(weak) > 0 && len(weak) == len(e.IDs):
-				g.add(trouble{e.From, "the list has weak types only: " + strings.Join(weak, " "), krb5conf.SeverityWarning}, r.Reader)
+				g.add(trouble{e.From, "the list has only weak types: " + strings.Join(weak, " "), krb5conf.SeverityWarning}, r.Reader)
 			case len(e.Unknown) > 0: // the rest of the list does
 				g.add(trouble{e.From, "these words are not known and left out: " + strings.Join(e.Unknown, " "), krb5conf.SeverityInfo}, r.Reader)
 			case len(weak) > 0: // MIT's own list has some
@@ -55,7 +55,7 @@ func (l *linter) etypes() {
 		readers := g.readers[t]
 		l.add(krb5conf.Issue{Code: CodeETypes, Severity: t.worst, Readers: readers, At: t.at,
 			Cause:  "For " + reader.Titles(readers) + ": " + t.cause + ".",
-			Remedy: "Remove the line: the defaults are right for Active Directory. Where a list must be, write full names with blanks between them: " + reader.AES256 + " " + reader.AES128})
+			Remedy: "Remove the line: the defaults suit Active Directory. If you need a list, write full names with blanks between them: " + reader.AES256 + " " + reader.AES128})
 	}
 	if s := l.mit().Profile.Boolean("allow_weak_crypto", false); s.Value {
 		severity := krb5conf.SeverityWarning
@@ -111,7 +111,7 @@ func (l *linter) canonicalization() {
 			Cause: "rdns is on: MIT takes the name of a service from the PTR record of its address, which for addresses of a cloud or behind NAT is another name."}
 		if rdns.From.IsZero() {
 			i.At = conf.Pos{File: l.in.Path}
-			i.Cause = strings.Replace(i.Cause, "rdns is on", "rdns is on, as it is where the file does not say otherwise", 1)
+			i.Cause = strings.Replace(i.Cause, "rdns is on", "rdns is on, which is the default", 1)
 		}
 		l.add(i)
 		return

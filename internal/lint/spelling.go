@@ -2,7 +2,9 @@ package lint
 
 import (
 	"fmt"
+	"net/netip"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/kerbagent/kerbagent/internal/spelling"
@@ -23,20 +25,37 @@ func (l *linter) badKDCs() {
 				continue
 			}
 			others := ""
-			if len(e.KDCs) > 1 {
-				others = fmt.Sprintf(", the other %d as well", len(e.KDCs)-1)
+			switch n := len(e.KDCs) - 1; {
+			case n == 1:
+				others = ", not even the other one"
+			case n > 1:
+				others = fmt.Sprintf(", not even the other %d", n)
 			}
 			remedy := "Write the KDC as host, host:port or [IPv6]:port, alone on its line"
 			if strings.Count(k.Text, ":") > 1 && !strings.Contains(k.Text, "[") {
-				remedy = "Write the IPv6 address in brackets, and with its port: [" + conf.Excerpt(k.Text) + "]:88"
+				remedy = bracketed(conf.Excerpt(k.Text))
 			}
 			l.add(krb5conf.Issue{Code: CodeRealmMissing, Severity: krb5conf.SeverityError, Readers: []reader.Reader{reader.MIT}, At: k.From,
-				Cause: fmt.Sprintf("MIT does not take %q for a host, and then uses none of the KDCs of realm %s%s: every request fails with \"Invalid argument\".",
+				Cause: fmt.Sprintf("MIT cannot read %q as a host. Then it uses no KDC of realm %s%s: every request fails with \"Invalid argument\".",
 					k.Text, e.Name, others),
 				Remedy: remedy})
 			break // the first one decides
 		}
 	}
+}
+
+// bracketed is what to write for an IPv6 address without brackets, whose last group may
+// have been meant as a port.
+func bracketed(text string) string {
+	whole := "Write the IPv6 address in brackets, and with its port: [" + text + "]:88"
+	at := strings.LastIndexByte(text, ':')
+	if _, err := netip.ParseAddr(text[:at]); err != nil {
+		return whole
+	}
+	if port, err := strconv.ParseUint(text[at+1:], 10, 16); err != nil || port == 0 {
+		return whole
+	}
+	return "Write the IPv6 address in brackets: [" + text[:at] + "]:" + text[at+1:] + " if " + text[at+1:] + " is the port, else [" + text + "]:88"
 }
 
 // defaultNowhere reports a default realm of which MIT finds no KDC: it has no
@@ -100,7 +119,7 @@ func (l *linter) realmCase() {
 		return
 	}
 	entries, folded := map[string]bool{}, map[string]string{}
-	severity, upper := krb5conf.SeverityWarning, "names of realms have case"
+	severity, upper := krb5conf.SeverityWarning, "upper and lower case count in a realm's name"
 	for _, e := range r.Realms {
 		entries[e.Name] = true
 		folded[strings.ToLower(e.Name)] = e.Name
