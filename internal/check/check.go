@@ -93,11 +93,13 @@ type run struct {
 	wg      sync.WaitGroup
 	single  bool // one login is made, and nothing else asked
 
-	mu      sync.Mutex
-	started map[string]bool // jobs and searches, by key
-	results []probe.Result
-	turns   map[string]*sync.Mutex         // a lock per user@REALM: one login at a time
-	ended   map[config.Login]chan struct{} // closed when the login by the database's endpoint has ended
+	mu       sync.Mutex
+	planning bool            // somebody plans
+	news     bool            // what is known has grown since that began
+	started  map[string]bool // jobs and searches, by key
+	results  []probe.Result
+	turns    map[string]*sync.Mutex         // a lock per user@REALM: one login at a time
+	ended    map[config.Login]chan struct{} // closed when the login by the database's endpoint has ended
 }
 
 func newRun(cfg *config.Config, env Env) *run {
@@ -153,8 +155,27 @@ func (r *run) search(ctx context.Context, s discover.Search) {
 	r.plan(ctx)
 }
 
-// plan starts what was not planned, or looked up, before.
+// plan starts what was not planned, or looked up, before. While somebody plans, others
+// leave word that more is known: a plan for each search of hundreds of realms would cost minutes.
 func (r *run) plan(ctx context.Context) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.news = true
+	if r.planning {
+		return
+	}
+	r.planning = true
+	for r.news {
+		r.news = false
+		r.mu.Unlock()
+		r.start(ctx)
+		r.mu.Lock()
+	}
+	r.planning = false
+}
+
+// start plans once. One goroutine at a time calls it.
+func (r *run) start(ctx context.Context) {
 	known := r.memory.Known(r.env.Resolver)
 	for _, s := range known.Searches(r.cfg) {
 		if r.first(s.Key()) {

@@ -119,14 +119,6 @@ func (s *scene) truth(ctx context.Context) []fate {
 	return fates
 }
 
-func (tr trial) truth(ctx context.Context) ([]fate, error) {
-	s, err := tr.scene(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return s.truth(ctx), s.Close()
-}
-
 func (s *scene) check(ctx context.Context) (diagnose.Report, []probe.Result, error) {
 	l, err := ledger.Open(s.StateDir(), ledger.Options{Now: s.Now()})
 	if err != nil {

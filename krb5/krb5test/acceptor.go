@@ -132,7 +132,7 @@ func (a *Acceptor) key(t *messages.Ticket) (types.EncryptionKey, *AcceptError) {
 	if !a.known || t.Realm != a.realm.name || !strings.EqualFold(nameOf(t.SName), a.service.name) {
 		return types.EncryptionKey{}, &AcceptError{errNotUs, "the ticket is not for this service"}
 	}
-	key, ok := a.service.key(t.EncPart.EType)
+	key, ok := a.service.keys[t.EncPart.EType]
 	if !ok || t.EncPart.KVNO != 0 && t.EncPart.KVNO != a.service.kvno {
 		return types.EncryptionKey{}, &AcceptError{errBadKeyVersion, "no key of the ticket's version"}
 	}

@@ -92,7 +92,7 @@ func (p *principal) provenTime(pas types.PADataSequence) (time.Time, bool) {
 	if err := ed.Unmarshal(v); err != nil {
 		return time.Time{}, false
 	}
-	key, ok := p.key(ed.EType)
+	key, ok := p.keys[ed.EType]
 	if !ok {
 		return time.Time{}, false
 	}
@@ -149,10 +149,7 @@ func (p *principal) replyKey(dialect Dialect, wanted []int32) (types.EncryptionK
 		order = wanted
 	}
 	for _, e := range order {
-		if !slices.Contains(wanted, e) {
-			continue
-		}
-		if k, ok := p.key(e); ok {
+		if k, ok := p.keys[e]; ok && slices.Contains(wanted, e) {
 			return k, true
 		}
 	}

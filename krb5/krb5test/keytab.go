@@ -41,7 +41,7 @@ func (r *Realm) entries(p *principal) []byte {
 	}
 	var all []byte
 	for _, e := range p.etypes {
-		key, ok := p.key(e)
+		key, ok := p.keys[e]
 		if !ok {
 			continue
 		}

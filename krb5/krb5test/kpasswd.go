@@ -77,7 +77,7 @@ func (d desk) change(version uint16, apReq, krbPriv []byte) ([]byte, *kpasswdErr
 		return nil, unread
 	}
 	service, _ := d.realm.lookup("kadmin/changepw")
-	key, ok := service.key(ap.Ticket.EncPart.EType)
+	key, ok := service.keys[ap.Ticket.EncPart.EType]
 	if !ok || nameOf(ap.Ticket.SName) != service.name {
 		return nil, unread
 	}

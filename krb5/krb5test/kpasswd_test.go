@@ -75,9 +75,7 @@ func TestChangePassword(t *testing.T) {
 				t.Fatalf("result %d, want %d", got, c.want)
 			}
 			after, _ := r.lookup("alice")
-			was, _ := before.key(AES256)
-			is, _ := after.key(AES256)
-			changed := !bytes.Equal(was.KeyValue, is.KeyValue)
+			changed := !bytes.Equal(before.keys[AES256].KeyValue, after.keys[AES256].KeyValue)
 			if changed != (c.want == 0) || changed != (after.kvno == before.kvno+1) {
 				t.Errorf("result %d, and yet changed: %v, kvno %d", c.want, changed, after.kvno)
 			}

@@ -3,7 +3,6 @@ package krb5test
 import (
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/jcmturner/gokrb5/v8/crypto"
@@ -70,7 +69,7 @@ type principal struct {
 	kvno            int
 	salt            string
 	password        string
-	keys            map[int32]func() (types.EncryptionKey, error) // one for each of etypes, derived when it is first asked for
+	keys            map[int32]types.EncryptionKey // one for each of etypes
 	lockAfter       int
 	failures        int
 	passwordExpires time.Time
@@ -84,13 +83,11 @@ func newPrincipal(name, realm string, service bool, etypes []int32) *principal {
 	}
 }
 
-// setKeys makes the keys of a password, each when it is first asked for: most are
-// never. For an encryption type that gokrb5 does not know there is none. What a
-// service's keys are made of is random already, and nobody else derives them: one
-// round of RFC 3962's 4,096 is enough.
+// setKeys makes the keys of a password. For an encryption type that gokrb5 does
+// not know there is none. What a service's keys are made of is random already,
+// and nobody else derives them: one round of RFC 3962's 4,096 is enough.
 func (p *principal) setKeys(password string) {
-	p.password, p.keys = password, map[int32]func() (types.EncryptionKey, error){}
-	salt := p.salt
+	p.password, p.keys = password, map[int32]types.EncryptionKey{}
 	for _, e := range p.etypes {
 		et, err := crypto.GetEtype(e)
 		if err != nil {
@@ -100,27 +97,18 @@ func (p *principal) setKeys(password string) {
 		if p.service && rounds != "" {
 			rounds = "00000001"
 		}
-		p.keys[e] = sync.OnceValues(func() (types.EncryptionKey, error) {
-			k, err := et.StringToKey(password, salt, rounds)
-			return types.EncryptionKey{KeyType: e, KeyValue: k}, err
-		})
+		k, err := et.StringToKey(password, p.salt, rounds)
+		if err != nil {
+			continue
+		}
+		p.keys[e] = types.EncryptionKey{KeyType: e, KeyValue: k}
 	}
-}
-
-// key returns the key of an encryption type, and whether there is one.
-func (p *principal) key(etype int32) (types.EncryptionKey, bool) {
-	derive, ok := p.keys[etype]
-	if !ok {
-		return types.EncryptionKey{}, false
-	}
-	k, err := derive()
-	return k, err == nil
 }
 
 // best is the key that a ticket for the principal is encrypted with.
 func (p *principal) best() (types.EncryptionKey, bool) {
 	for _, e := range p.etypes {
-		if k, ok := p.key(e); ok {
+		if k, ok := p.keys[e]; ok {
 			return k, true
 		}
 	}

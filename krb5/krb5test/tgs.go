@@ -124,7 +124,7 @@ func (d desk) tgtKey(t *messages.Ticket) (types.EncryptionKey, *failure) {
 	if t.EncPart.KVNO != 0 && t.EncPart.KVNO != p.kvno {
 		return types.EncryptionKey{}, &failure{code: errBadKeyVersion, text: d.mitText("PROCESS_TGS")}
 	}
-	key, ok := p.key(t.EncPart.EType)
+	key, ok := p.keys[t.EncPart.EType]
 	if !ok {
 		return types.EncryptionKey{}, &failure{code: errBadKeyVersion, text: d.mitText("PROCESS_TGS")}
 	}
