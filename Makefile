@@ -71,11 +71,11 @@ gotest:
 # What needs no lab runs while the lab is installed, and before the lab's own tests: beside them both would be starved of two
 # cores, and a starved server of a test looks like a dead one. The lab's tests mostly wait: half of them have a second lab.
 # Most of the time is waiting for answers: hence more packages and tests at once than a small machine has cores.
-test_go = { rc=$${rc:-0}; $(gotest) $(plain) -parallel 4 -run '$(repeated)' ./internal/bootstrap || rc=1; \
+test_go = { rc=$${rc:-0}; $(gotest) $(plain) -parallel 4 -run '$(repeated)' ./internal/bootstrap ./internal/daemon || rc=1; \
   $(gotest) $(RACE) $(plain) -shuffle=on -p 3 -parallel 4 -timeout 45m -skip '$(repeated)' ./... || rc=1; [ $$rc = 0 ]; }
-# These take the same steps hundreds of times, one after another. The race detector, which makes their XML and JSON ten times
+# These take the same steps hundreds of times, or have thousands of jobs. The race detector, which makes their XML and JSON ten times
 # as slow, has watched those steps in the package's other tests: it would cost minutes here and see nothing new.
-repeated = ^(Test(Client)?KilledAtEveryCall|TestProcessKilled)$$
+repeated = ^(Test(Client)?KilledAtEveryCall|TestProcessKilled|TestRunGrows)$$
 # `make lint` vets, with all tags; and no test needs DWARF, which takes the linker a quarter of its time in each of 70 binaries.
 plain = -vet=off -ldflags=-w
 
