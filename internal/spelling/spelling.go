@@ -19,7 +19,7 @@ func Nearest(s string, words []string) string {
 }
 
 // Distance counts the letters that were left out, added, changed or swapped with
-// the next one between two words; it stops counting beyond most.
+// the next one between two words; more than most is most+1.
 func Distance(a, b string, most int) int {
 	if len(a)-len(b) > most || len(b)-len(a) > most || len(a) > maxWord || len(b) > maxWord {
 		return most + 1
@@ -43,5 +43,5 @@ func Distance(a, b string, most int) int {
 		}
 		before, above, row = above, row, before
 	}
-	return above[len(b)]
+	return min(above[len(b)], most+1)
 }
