@@ -15,11 +15,11 @@ import (
 func newExplain(s streams) *cobra.Command {
 	var all bool
 	c := &cobra.Command{
-		Use:   "explain CODE",
+		Use:   "explain CODE...",
 		Short: "Say what a finding means, its cause and its remedy",
 		Args: func(c *cobra.Command, args []string) error {
-			if len(args) != 1 && !all || len(args) != 0 && all {
-				return fmt.Errorf("name one finding code, or give --all for the list")
+			if len(args) == 0 != all {
+				return fmt.Errorf("name a finding code or several, or give --all for the list")
 			}
 			return nil
 		},
@@ -28,12 +28,23 @@ func newExplain(s streams) *cobra.Command {
 			if all {
 				return explainAll(s.out)
 			}
-			code := strings.ToLower(args[0])
-			rule, ok := diagnose.Lookup(diagnose.Code(code))
-			if !ok {
-				return unknownCode(code)
+			rules := make([]diagnose.Rule, len(args))
+			for i, code := range args {
+				code = strings.ToLower(code)
+				var ok bool
+				if rules[i], ok = diagnose.Lookup(diagnose.Code(code)); !ok {
+					return unknownCode(code)
+				}
 			}
-			return explain(s.out, rule)
+			for i, r := range rules {
+				if i > 0 {
+					fmt.Fprintln(s.out)
+				}
+				if err := explain(s.out, r); err != nil {
+					return err
+				}
+			}
+			return nil
 		},
 	}
 	c.Flags().BoolVar(&all, "all", false, "list every code")
