@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -38,5 +39,34 @@ func TestHowLateLoginsAre(t *testing.T) {
 		if !strings.Contains(said, tt.late) || tt.late == "" && strings.Contains(said, " late ") {
 			t.Errorf("%s: want %q: %+v", tt.what, tt.late, r.Findings)
 		}
+	}
+}
+
+// While packets are lost on the way to several servers, a login that lost time at one which has answered since is
+// late by that loss: the daemon began and ended a finding of its own for each such login.
+func TestALoginThatLostTimeToLossIsThatLoss(t *testing.T) {
+	login := func() probe.Result {
+		l := loginResult("", "")
+		l.Outcome = probe.OK
+		l.Facts[probe.FactPassed], l.Facts[probe.FactPassedAt] = "KDC 10.0.0.1:88: no answer", "10.0.0.1:88"
+		l.Samples = probe.Samples{probe.SampleProgramWait: 3}
+		return l
+	}
+	kdc := func(addr string, resends float64) probe.Result {
+		r := at(kdcResult(addr, probe.UDP, ""), probe.KDC, addr[:len("10.0.0.1")], addr, "R.TEST")
+		r.Samples = probe.Samples{probe.SampleResends: resends}
+		return r
+	}
+	quiet := []probe.Result{login(), kdc("10.0.0.1:88", 0), kdcResult("10.0.0.1:88", probe.TCP, "")}
+	if got := codesOf(Explain(Snapshot{Now: testNow, Results: quiet})); !slices.Equal(got, []Code{"login-slow"}) {
+		t.Errorf("without loss: %v", got)
+	}
+	lossy := append(quiet, kdc("10.0.0.2:88", 2), kdc("10.0.0.2:89", 1), kdc("10.0.0.3:88", 2), kdc("10.0.0.3:89", 1))
+	r := Explain(Snapshot{Now: testNow, Results: lossy})
+	if got := codesOf(r); !slices.Equal(got, []Code{"path-lossy"}) {
+		t.Errorf("with loss to two others: %v", got)
+	}
+	if !strings.Contains(r.Findings[0].Cause, "about 3 s late by it") {
+		t.Error(r.Findings[0].Cause)
 	}
 }

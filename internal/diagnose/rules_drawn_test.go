@@ -56,7 +56,7 @@ func TestLateAnswersBesideLossAreNoSlowServer(t *testing.T) {
 
 // A login that got an answer, though one of no use, did not fail at the KDC that is silent: of
 // that one something is said, and what stands first is who answered.
-func TestASilentKDCIsNotWhyALoginWasAnswered29(t *testing.T) {
+func TestASilentKDCIsNotWhyALoginWasAnswered(t *testing.T) {
 	login := loginResult(probe.ReasonKRBServiceUnavailable, probe.AtAS)
 	login.Facts[probe.FactKDC] = "10.0.0.1:88"
 	busy := []probe.Result{kdcResult("10.0.0.1:88", probe.UDP, probe.ReasonKRBServiceUnavailable), kdcResult("10.0.0.1:88", probe.TCP, probe.ReasonKRBServiceUnavailable)}

@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -39,6 +40,7 @@ const slowLogin = 1
 // these places, it says how late logins are.
 func loginSlow(v *view) []match {
 	var out []match
+	var at [][]string
 	byPlaces := map[string]int{}
 	for _, l := range v.logins {
 		if l.Outcome != probe.OK {
@@ -54,16 +56,44 @@ func loginSlow(v *view) []match {
 			continue
 		}
 		byPlaces[places] = len(out)
+		at = append(at, lost.at)
 		out = append(out, match{affects: v.failedAt(lost.at), explains: []*probe.Result{l}, evidence: evidenceOf(l, probe.FactPassed),
 			words: wordsOf(l).and(words{"late": count(int(lost.wait.Seconds() + 0.5)), "seen": places})})
 	}
 	for i := range out {
 		out[i].says = "Logins that work are about " + out[i].words["late"] + " s late by it: " + out[i].words["seen"]
+		if lost := v.lostOnTheWay(at[i]); len(lost) > 0 {
+			out[i].affects = lost
+		}
 		if len(out[i].affects) == 0 {
 			out[i].affects = out[i].explains
 		}
 	}
 	return out
+}
+
+// lostOnTheWay returns what path-lossy affects where it accounts for what a login lost at some addresses: what else was
+// not answered there is lost as well; where all was answered since, packets are lost to that machine, or to several.
+func (v *view) lostOnTheWay(at []string) []*probe.Result {
+	found := pathLossy(v)
+	if len(found) == 0 {
+		return nil
+	}
+	all := v.lossesByAddress()
+	for _, a := range at {
+		failed := v.failedAt([]string{a})
+		if slices.ContainsFunc(failed, func(r *probe.Result) bool { return !slices.Contains(found[0].affects, r) }) {
+			return nil
+		}
+		here := func(l *losses) bool {
+			p, err := netip.ParseAddrPort(a)
+			return err == nil && l.lossy() && l.addr == p.Addr()
+		}
+		if len(failed) == 0 && !v.everywhere(all) && !slices.ContainsFunc(all, here) {
+			return nil
+		}
+	}
+	return found[0].affects
 }
 
 // failedAt returns what was not answered on the path at any of the addresses, or only late.
