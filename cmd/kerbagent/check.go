@@ -56,7 +56,7 @@ Without flags it reads kerbagent.yaml. With flags it needs no file:
   kerbagent check --realm CORP.EXAMPLE.COM --user alice --password-file pw \
       --database orders.cluster-abc123.us-east-1.rds.amazonaws.com --database-ca bundle.pem
 
-With --only it asks a part of the steps; the verdict is about that part alone.
+With --only it runs only some of the steps, and the verdict is about these alone.
 
   kerbagent check --only dns,kdc
 

@@ -17,7 +17,7 @@ import (
 type only []probe.Kind
 
 func (o *only) register(c *cobra.Command) {
-	c.Flags().Var(o, "only", "check only these `rungs`, separated by commas: "+rungs(probe.Rungs())+" (default: all)")
+	c.Flags().Var(o, "only", "check only these `steps`, separated by commas: "+rungs(probe.Rungs())+" (default: all)")
 	if err := c.RegisterFlagCompletionFunc("only", completeRungs); err != nil {
 		panic(err) // the flag is registered beside the call
 	}
