@@ -63,18 +63,18 @@ With --only it runs only some of the steps, and the verdict is about these alone
 With --as-app it checks in an application's place: logins go to the KDCs that the
 application's Kerberos library finds by its own krb5.conf, and names are resolved in
 this host's network. kerbagent's own secrets are used, or with --with-its-credentials
-the application's cache or keytab. Both need the right to look at that process.
+the application's cache or keytab. Both flags need the right to inspect that process.
 
   kerbagent check --as-app orders.service
 
 With --aws it also shows what AWS reports of the databases' clusters, read with this
-host's AWS credentials: it explains what the probes found, and never replaces it.
+host's AWS credentials. That explains the probes' results, and never replaces them.
 
 A password that the directory refuses is not tried again, in this run or a later
 one, until its file changes.
 
 Where kerbagent run has recorded a failure in the state directory, check adds since
-when it fails and when it was last good. That is history and decides nothing.
+when a login fails and when it last worked. This does not change the verdict.
 
 EXIT STATUS
   0  all well
@@ -107,7 +107,7 @@ EXIT STATUS
 	f.BoolVar(&o.ignoreBreaker, "ignore-breaker", false,
 		"CAUTION: this can lock the account. Retry a secret although the directory refused it before")
 	f.BoolVar(&o.instances, "instances", false,
-		"log in to every instance of the database's cluster too, with the ticket of the login by its endpoint; without it each is asked only whether it would take the login")
+		"also log in to every instance of the database's cluster, with the same ticket; without this flag each is asked only whether it would accept the login")
 	f.BoolVar(&o.aws, "aws", false, "show also what AWS's own API reports of cluster, instances, directory and security groups (read "+
 		"only; docs/aws.md)")
 	o.only.register(c)

@@ -134,11 +134,11 @@ func unrehearsed() map[diagnose.Code]string {
 func related(r diagnose.Rule) string {
 	var b strings.Builder
 	if len(r.DependsOn) > len(diagnose.Catalogue())/2 {
-		fmt.Fprintf(&b, "It is not shown where one of %s explains the same.\n", "[nearly all other codes](README.md)")
+		fmt.Fprintf(&b, "It is not shown if one of %s is found and is its cause.\n", "[nearly all other codes](README.md)")
 		return b.String()
 	}
 	if len(r.DependsOn) > 0 {
-		fmt.Fprintf(&b, "It is not shown where one of these explains the same: %s.\n", codeLinks(r.DependsOn))
+		fmt.Fprintf(&b, "It is not shown if one of these is found and is its cause: %s.\n", codeLinks(r.DependsOn))
 	}
 	var under []diagnose.Code
 	for _, other := range diagnose.Catalogue() {

@@ -23,9 +23,9 @@ func clockRules() []Rule {
 	}, {
 		Code: "clock-skew-one-kdc", Severity: Warning,
 		Title:     "KDC {place}: its clock is off",
-		Means:     "The clocks of some KDCs differ from this host's by a minute or more, while the clock of another KDC agrees with it. If the difference is more than 5 minutes, a login works or fails depending on the KDC that was asked.",
+		Means:     "The clocks of some KDCs differ from this host's by a minute or more, while another KDC's clock agrees with this host's. If the difference is more than 5 minutes, a login works or fails depending on the KDC that was asked.",
 		Cause:     "{seen}.",
-		Remedy:    do("On {kdc}, check the time source, and set the clock right.", "w32tm /query /status  # Windows", "chronyc tracking  # Linux", "w32tm /resync  # Windows"),
+		Remedy:    do("On {kdc}, check the time source, and set the clock right. CAUTION: the last command can make the clock of a domain controller jump.", "w32tm /query /status  # Windows", "chronyc tracking  # Linux", "w32tm /resync  # Windows"),
 		DependsOn: []Code{"host-offline", "clock-skew"},
 		match:     clockSkewOne,
 	}}

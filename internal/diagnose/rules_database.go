@@ -39,7 +39,7 @@ func databaseRules() []Rule {
 		Title: "database {database}: the other side closed the connection {stage}",
 		Means: "The connection was established. Then the database's side closed or reset it in the middle of a step, without an error message. Either the server restarts, fails over or has crashed, or a proxy, load balancer or firewall on the way ends connections. The KDCs are not involved.",
 		Cause: "{where} ended the connection {stage}: {error}.",
-		Remedy: do("Look at the events and the error log of the database for that time. If the database did not restart, look at the proxies, load balancers and firewalls on the way.",
+		Remedy: do("Look at the events and the error log of the database for the last hour. If the database did not restart, look at the proxies, load balancers and firewalls on the way.",
 			"aws rds describe-events --source-type db-instance --duration 60  # AWS", sql("SHOW GLOBAL STATUS WHERE Variable_name IN ('Uptime', 'Aborted_connects')"), again),
 		DependsOn: causes,
 		match:     dbMatch(func(r *probe.Result) bool { return reason(r, probe.ReasonDBCut, probe.ReasonClosed) }),
@@ -165,9 +165,9 @@ func databaseAccountRules() []Rule {
 	}, {
 		Code: "db-realm-mismatch", Severity: Error,
 		Title:     "database {database}: expects {account} from another realm",
-		Means:     "The database account was created for another realm (CREATE USER … BY) than the user's. It may be misspelt, in lower case, or that of another directory.",
+		Means:     "The database account was created for another realm (CREATE USER … BY) than the user's. That realm may be misspelt, in lower case, or that of another directory.",
 		Cause:     "The user is {user}; the database account is for the realm {spnrealm}.",
-		Remedy:    do("Give the database account the user's realm.", sql("SHOW CREATE USER '{account}'@'%'"), sql("ALTER USER '{account}'@'%' IDENTIFIED WITH 'authentication_kerberos' BY '{realm}'")),
+		Remedy:    do("Give the database account the user's realm. CAUTION: with the last command, users of the old realm can no longer log in to this account.", sql("SHOW CREATE USER '{account}'@'%'"), sql("ALTER USER '{account}'@'%' IDENTIFIED WITH 'authentication_kerberos' BY '{realm}'")),
 		DependsOn: append(causes, codeReader),
 		match:     dbMatch(func(r *probe.Result) bool { return reason(r, probe.ReasonDBRealmMismatch) }),
 	}}

@@ -87,18 +87,18 @@ func acceptRules() []Rule {
 	return []Rule{{
 		Code: "db-spn-unexpected", Severity: Error,
 		Title: "database {database}: announces a service that is not its own",
-		Means: "The service (SPN) that the server announced does not belong to this database: its kind, realm or host is wrong. For example, it names the host of another configured database, the RDS name of another cluster, or another host than before. kerbagent did not request a ticket: otherwise a malicious server could obtain a ticket of this user for any service, and log in there as the user. If kerbagent cannot tell whether a host is right, it accepts the host with a warning and remembers it in the state directory. If the database was moved on purpose, set spn_hosts to the new host.",
+		Means: "The service (SPN) that the server announced does not belong to this database: its service, realm or host is wrong. For example, it names the host of another configured database, the RDS name of another cluster, or another host than before. kerbagent did not request a ticket: otherwise a malicious server could obtain a ticket of this user for any service, and log in there as the user. If kerbagent cannot tell whether a host is right, it accepts the host with a warning and remembers it in the state directory. If the database was moved on purpose, set spn_hosts to the new host.",
 		Cause: "{endpoint} announced {spn}. {spnwhy}.",
-		Remedy: do("Make sure that {endpoint} is the database. If it is, allow what it announces in kerbagent.yaml: the service in databases: {database}: allowed_services, its host in databases: {database}: spn_hosts, or its realm in realms:. Then check again.",
+		Remedy: do("Make sure that {endpoint} is the database. If it is, allow in kerbagent.yaml what it announces: the service in databases: {database}: allowed_services, its host in databases: {database}: spn_hosts, or its realm in realms:. Then check again.",
 			"kerbagent check", "setspn -Q mysql/{host}  # Windows"),
 		DependsOn: append(causes, "principal-unknown", "realm-case"),
 		match:     spnUnexpected,
 	}, {
 		Code: codeAuthTimeout, Severity: Error,
 		Title:     "database {database}: closed the connection during the login of {user}",
-		Means:     "The server closed the connection in the middle of the Kerberos exchange. Usually its connect_timeout (10 seconds by default) passed while a KDC was slow. Programs that already have the ticket in their credential cache log in, the others do not; kerbagent tries once more with the ticket, and this is a warning where that works.",
+		Means:     "The server closed the connection in the middle of the Kerberos exchange. Usually its connect_timeout (10 seconds by default) passed while a KDC was slow. Programs that already have the ticket in their credential cache log in, the others do not. kerbagent tries again with the ticket; if it gets in, this is a warning.",
 		Cause:     "The connection ended after the server had asked for a ticket: {error}.",
-		Remedy:    do("Find the slow step: the report below lists the stages of the login with their times. If a KDC is slow, put it last in krb5.conf.", sql("SHOW VARIABLES LIKE 'connect_timeout'"), "kerbagent check -o json"),
+		Remedy:    do("Find the slow step: the last command lists the stages of the login with their times. If a KDC is slow, put it last in krb5.conf.", sql("SHOW VARIABLES LIKE 'connect_timeout'"), "kerbagent check -o json"),
 		DependsOn: causes,
 		match:     hungUp,
 	}, {
@@ -106,7 +106,7 @@ func acceptRules() []Rule {
 		Title:     "database {database}: the account of {user} is locked (ERROR {errno})",
 		Means:     "The account is locked in the database, not in the directory (errors 3118 and 4151), or MariaDB blocked the account after too many failed logins (error 4150).",
 		Cause:     "{endpoint} answered ERROR {errno}.",
-		Remedy:    do("See who locked the account and why, then unlock it.", sql("SHOW CREATE USER '{account}'@'%'"), sql("ALTER USER '{account}'@'%' ACCOUNT UNLOCK"), sql("FLUSH PRIVILEGES")+"  # for ERROR 4150"),
+		Remedy:    do("Ask the database's administrators who locked the account and why. CAUTION: the other commands let it in again; FLUSH PRIVILEGES does so for every account that MariaDB blocked.", sql("SHOW CREATE USER '{account}'@'%'"), sql("ALTER USER '{account}'@'%' ACCOUNT UNLOCK"), sql("FLUSH PRIVILEGES")+"  # for ERROR 4150"),
 		DependsOn: causes,
 		match:     acceptMatch(probe.ReasonDBAccountLocked),
 	}, {
