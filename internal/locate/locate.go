@@ -164,6 +164,10 @@ func (p *Programs) resolve(ctx context.Context, f *found, name string) host.Answ
 // noted is what is worth a word: programs do not notice less.
 const noted = time.Second
 
+// slowExchange is what lookups take at one exchange where their server is slow. libkrb5 makes some six, one after
+// another: 2 s are more than the distance to the far side of the world.
+const slowExchange = 2 * time.Second
+
 // note keeps what made a program wait: servers without an answer, and one that answered late.
 func (f *found) note(a host.Answer) {
 	f.again(a)

@@ -31,7 +31,7 @@ func (p *Programs) Trail(name string, h login.Heard) login.Trail {
 		}
 		f.end()
 		add(f)
-		if each := f.eachExchange(); len(f.passedAt) == 0 && each >= noted && f.resolver.IsValid() {
+		if each := f.eachExchange(); len(f.passedAt) == 0 && each >= slowExchange && f.resolver.IsValid() {
 			t.Passed = append(t.Passed, fmt.Sprintf("name server %s: lookups of KDCs of %s take %s at each exchange", f.resolver, realm, each.Round(time.Second/10)))
 			t.At = append(t.At, f.resolver)
 		}
