@@ -107,7 +107,8 @@ EXIT STATUS
 	f.BoolVar(&o.ignoreBreaker, "ignore-breaker", false,
 		"CAUTION: this can lock the account. Retry a secret although the directory refused it before")
 	f.BoolVar(&o.instances, "instances", false,
-		"also log in to every instance of the database's cluster, with the same ticket; without this flag each is asked only whether it would accept the login")
+		"also log in to every instance of the database's cluster, with the same ticket; "+
+			"without this flag each is asked only whether it would accept the login")
 	f.BoolVar(&o.aws, "aws", false, "show also what AWS's own API reports of cluster, instances, directory and security groups (read "+
 		"only; docs/aws.md)")
 	o.only.register(c)

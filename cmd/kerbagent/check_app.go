@@ -21,7 +21,9 @@ type asApp struct {
 }
 
 func (a *asApp) register(c *cobra.Command) {
-	c.Flags().StringVar(&a.name, "as-app", "", "check as this application would: with its krb5.conf, as its Kerberos library reads that file, and its database; a systemd `UNIT` or a process number")
+	c.Flags().StringVar(&a.name, "as-app", "",
+		"check as this application would: with its krb5.conf, as its Kerberos library reads that file, "+
+			"and its database; a systemd `UNIT` or a process number")
 	c.Flags().BoolVar(&a.credentials, "with-its-credentials", false,
 		"with --as-app: log in with the application's own credential cache or keytab instead of kerbagent's secrets")
 }

@@ -81,8 +81,8 @@ func (l *lock) take(ctx context.Context) error {
 		waited := l.Now().Sub(released)
 		if waited >= lockGone && is[*types.InvalidRequestException](err) {
 			return advise("when no bootstrap runs: aws secretsmanager delete-secret --region "+l.region+" --secret-id "+lockName+
-				" --force-delete-without-recovery", "the lock, the secret %s, was deleted with a time for its recovery, and its name is taken until then",
-				lockName)
+				" --force-delete-without-recovery",
+				"the lock, the secret %s, was deleted with a time for its recovery, and its name is taken until then", lockName)
 		}
 		if waited >= lockGone {
 			return fmt.Errorf("taking the lock %s: %w", lockName, err)

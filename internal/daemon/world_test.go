@@ -174,9 +174,6 @@ func (r *running) heard(part string) bool {
 	return slices.ContainsFunc(r.says, func(s string) bool { return strings.Contains(s, part) })
 }
 
-// patience is how long a test waits for what does come: it says nothing of speed.
-const patience = time.Minute
-
 // until waits for something to become so, and returns how long it took.
 func (r *running) until(what string, so func() bool) time.Duration {
 	r.t.Helper()
@@ -184,8 +181,8 @@ func (r *running) until(what string, so func() bool) time.Duration {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for !so() {
-		if time.Since(begun) > patience {
-			r.t.Fatalf("not so after a minute: %s\nfindings %v\nnotes %q\n%s", what, r.codes(), r.d.State().Notes, r.results())
+		if time.Since(begun) > 20*time.Second {
+			r.t.Fatalf("not so after 20 s: %s\nfindings %v\nnotes %q\n%s", what, r.codes(), r.d.State().Notes, r.results())
 		}
 		<-tick.C
 	}

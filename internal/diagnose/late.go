@@ -51,7 +51,8 @@ func (v *view) programWait(l *probe.Result) lateness {
 		}
 		for _, s := range steps {
 			after := does(s.By).After
-			if what := fmt.Sprintf("KDC %s over %s: an answer after %s", s.By.Addr, strings.ToUpper(s.By.Transport), after.Round(time.Second/10)); after >= time.Second && !slices.Contains(out.places, what) {
+			what := fmt.Sprintf("KDC %s over %s: an answer after %s", s.By.Addr, strings.ToUpper(s.By.Transport), after.Round(time.Second/10))
+			if after >= time.Second && !slices.Contains(out.places, what) {
 				out.pass(s.By.Addr, what)
 			}
 		}
@@ -83,7 +84,8 @@ func doesOf(r *probe.Result) sendto.Does {
 	switch {
 	case !onPath(r):
 		return sendto.Does{Answers: true, After: r.Duration}
-	case reason(r, probe.ReasonRefused, probe.ReasonForbidden), reason(r, probe.ReasonUnreachable, probe.ReasonClosed) && r.ID.Transport == probe.TCP:
+	case reason(r, probe.ReasonRefused, probe.ReasonForbidden),
+		reason(r, probe.ReasonUnreachable, probe.ReasonClosed) && r.ID.Transport == probe.TCP:
 		return sendto.Does{Refuses: true} // of a datagram Linux does not say that a host is unreachable (icmp_err_convert)
 	}
 	return sendto.Does{Accepts: reason(r, probe.ReasonTCPSilent)}

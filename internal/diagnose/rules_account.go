@@ -15,30 +15,6 @@ func kdcCauses() []Code {
 		"kdc-large-messages-lost", "clock-skew", "clock-skew-one-kdc")
 }
 
-func secretRules() []Rule {
-	return []Rule{{
-		Code: "secret-malformed", Severity: Error,
-		Title: "the {secret} file of {user} cannot be used",
-		Means: "The file cannot be read or is empty; or a password file contains a byte order mark or a line end. The file is used byte for byte, so these would become part of the password. Or a keytab or credential cache is not a file of that kind. The value is never shown.",
-		Cause: "{error}.",
-		Remedy: do("Look at the file. Recreate a password file without a trailing newline. Recreate a keytab or a credential cache with the tool that made it.",
-			"ls -l {file}", "wc -c {file}  # password: counts its bytes", "klist -ket {file}  # keytab", "klist -c {file}  # credential cache"),
-		remedyOf: secretRemedy,
-		match:    loginMatch(func(r *probe.Result) bool { return reason(r, probe.ReasonSecretMalformed) }),
-	}, {
-		Code: "login-record-impossible", Severity: Error,
-		Title:  "no login is tried for {user}: the attempt cannot be recorded",
-		Means:  "Before kerbagent tries a password, it writes the attempt to the state directory, so that it never tries a wrong password again. Without that record it tries no login, because repeated attempts could lock the account.",
-		Cause:  "{error}.",
-		Remedy: do("Make the state directory writable for the user that runs kerbagent, or name another one.", "ls -ld <directory>", "df -h <directory>", "kerbagent check --state-dir <directory>"),
-		match: func(v *view) []match {
-			return v.perLogin(func(r *probe.Result) bool {
-				return r.Outcome != probe.OK && r.Reason == probe.ReasonNoRecord
-			})
-		},
-	}}
-}
-
 func accountRules() []Rule {
 	asked := func(reasons ...probe.Reason) func(*probe.Result) bool {
 		return func(r *probe.Result) bool { return reason(r, reasons...) && r.Facts[probe.FactFailedAt] != probe.AtTGS }

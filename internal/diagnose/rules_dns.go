@@ -3,7 +3,6 @@ package diagnose
 import (
 	"net/netip"
 	"slices"
-	"strings"
 
 	"github.com/kerbagent/kerbagent/probe"
 )
@@ -293,89 +292,6 @@ func (v *view) passedOn(realm string) []*probe.Result {
 		out = append(out, d.where(func(r *probe.Result) bool {
 			return reason(r, probe.ReasonDNSRefused, probe.ReasonDNSServFail) && r.Facts[probe.FactDatabase] == ""
 		})...)
-	}
-	return out
-}
-
-func kdcUnresolvable(v *view) []match {
-	var out []match
-	for _, r := range v.all {
-		if r.ID.Kind == probe.KDC && reason(r, probe.ReasonUnresolvable) && r.Facts[probe.FactSource] == probe.SourceConfigured {
-			m := match{affects: []*probe.Result{r}, words: wordsOf(r).and(words{"seen": "no DNS server has an address for it"}), evidence: evidenceOf(r)}
-			if !slices.ContainsFunc(v.kdcsOf(r.Facts[probe.FactRealm]), (*kdcAddr).usable) {
-				m.explains = v.loginsNeeding(r.Facts[probe.FactRealm])
-			}
-			out = append(out, m)
-		}
-	}
-	return out
-}
-
-// kdcLookupFailed joins the logins that end at the same names.
-func kdcLookupFailed(v *view) []match {
-	var out []match
-	at := map[string]int{}
-	for _, l := range v.logins {
-		hosts := l.Facts[probe.FactLacksHost]
-		if l.Outcome != probe.Failed || hosts == "" {
-			continue
-		}
-		i, have := at[hosts]
-		if !have {
-			i, at[hosts] = len(out), len(out)
-			w := wordsOf(l)
-			w["kdc"], w["error"] = hosts, "no address"
-			if l.Err != nil {
-				w["error"] = l.Err.Error()
-			}
-			out = append(out, match{words: w, evidence: evidenceOf(l, probe.FactLacksHost)})
-		}
-		out[i].affects, out[i].explains = append(out[i].affects, l), append(out[i].explains, l)
-	}
-	for _, r := range v.all {
-		for i := range out {
-			if r.ID.Kind == probe.KDC && reason(r, probe.ReasonUnresolvable) && lacks(out[i].explains[0], r.ID.Target) {
-				out[i].affects, out[i].explains = append(out[i].affects, r), append(out[i].explains, r)
-			}
-		}
-	}
-	return out
-}
-
-// lookupFails reports whether a login ends at the name of a KDC. That it has no address then says nothing of its record.
-func (v *view) lookupFails(host string) bool {
-	return slices.ContainsFunc(v.logins, func(l *probe.Result) bool { return lacks(l, host) })
-}
-
-func lacks(l *probe.Result, host string) bool {
-	return l.Outcome == probe.Failed && slices.Contains(strings.Split(l.Facts[probe.FactLacksHost], ", "), host)
-}
-
-func endpointUnresolvable(v *view) []match {
-	return slices.DeleteFunc(unresolvable(v), func(m match) bool { return v.memberless(m) != nil })
-}
-
-// unresolvable makes a match of each endpoint of a database that has no address.
-func unresolvable(v *view) []match {
-	byEndpoint := map[string][]*probe.Result{}
-	for _, r := range slices.Concat(v.dbs, v.logins) {
-		if reason(r, probe.ReasonUnresolvable) && (r.ID.Kind == probe.Database || r.Facts[probe.FactFailedAt] == probe.AtDatabase) {
-			byEndpoint[r.Facts[probe.FactEndpoint]] = append(byEndpoint[r.Facts[probe.FactEndpoint]], r)
-		}
-	}
-	questions := map[string][]*probe.Result{} // that the resolver was asked about each
-	for _, r := range v.all {
-		if r.ID.Kind == probe.DNS && r.Facts[probe.FactDatabase] != "" && r.Outcome == probe.Failed {
-			questions[r.Facts[probe.FactEndpoint]] = append(questions[r.Facts[probe.FactEndpoint]], r)
-		}
-	}
-	var out []match
-	for _, e := range sortedKeys(byEndpoint) {
-		rs := byEndpoint[e]
-		m := match{affects: rs, words: wordsOf(rs[0]).and(words{"seen": "this host's resolver has no address for it"}), evidence: evidenceOf(rs[0]),
-			spare: aside(rs[0])}
-		m.explains = questions[e]
-		out = append(out, m)
 	}
 	return out
 }

@@ -153,7 +153,7 @@ func serverSlow(v *view) []match {
 		if connects {
 			least, late = overTCP(byAddr[a])
 		}
-		if least == 0 || lossy[a.Addr()] || len(late) < proof && !connects {
+		if least == 0 || lossy[a.Addr()] || len(late) < proof && (!connects || proof > 1) {
 			continue
 		}
 		m := match{affects: late, spare: true, words: wordsOf(late[0])}

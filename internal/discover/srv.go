@@ -36,7 +36,6 @@ func (d *Finder) findBySRV(ctx context.Context, at []netip.AddrPort, realm, serv
 	source := map[uint16]string{dns.SRV: probe.SourceSRV, dns.URI: probe.SourceURI}
 	for _, a := range []*dns.Answer{uri, tcp, udp} {
 		if a == nil || a != uri && len(out) > 0 && out[0].Source == probe.SourceURI { // where libkrb5 finds URI records it asks for no SRV
-
 			continue
 		}
 		if len(a.Services) > 0 {

@@ -182,24 +182,38 @@ func (c *roughConn) Read(b []byte) (int, error) {
 				c.sleep(time.Until(until))
 				return 0, &net.OpError{Op: "read", Net: "rough", Err: os.ErrDeadlineExceeded}
 			}
-			c.sleep(wait)
+			if c.sleep(wait); c.past() {
+				return 0, &net.OpError{Op: "read", Net: "rough", Err: os.ErrDeadlineExceeded}
+			}
 			return n, nil
 		}
 	}
 }
 
 func (c *roughConn) SetDeadline(t time.Time) error {
-	c.mu.Lock()
-	c.deadline = t
-	c.mu.Unlock()
+	c.until(t)
 	return c.Conn.SetDeadline(t)
 }
 
 func (c *roughConn) SetReadDeadline(t time.Time) error {
+	c.until(t)
+	return c.Conn.SetReadDeadline(t)
+}
+
+// until moves the deadline. One that is past ends a wait at once, as it does at a socket.
+func (c *roughConn) until(t time.Time) {
 	c.mu.Lock()
 	c.deadline = t
 	c.mu.Unlock()
-	return c.Conn.SetReadDeadline(t)
+	if c.past() {
+		c.once.Do(func() { close(c.ended) })
+	}
+}
+
+func (c *roughConn) past() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.deadline.IsZero() && !time.Now().Before(c.deadline)
 }
 
 // roughPacket is a datagram socket: DNS clients look at the type.

@@ -39,7 +39,7 @@ func TestConnectionCut(t *testing.T) {
 			}
 			p := r.probe("alice", password)
 			if c.faults.StallAt != mysqltest.NoStep {
-				p.Timeout = time.Second
+				p.Timeout = 300 * time.Millisecond
 			}
 			res := p.Run(t.Context())
 			if res.Reason != c.reason || res.Facts[probe.FactDBStage] != c.stage || res.Facts[probe.FactFailedAt] != probe.AtDatabase {

@@ -233,7 +233,7 @@ func TestEveryEndIsHarmless(t *testing.T) {
 			p := r.probe(user, pw)
 			p.TimeSync = func() bool { return !tt.noSync }
 			if tt.reason == probe.ReasonTCPSilent {
-				p.Timeout = time.Second
+				p.Timeout = 300 * time.Millisecond
 			}
 			res := p.Run(t.Context())
 			if res.Outcome != probe.Failed || res.Reason != tt.reason || res.Facts[probe.FactFailedAt] != tt.at {
@@ -261,7 +261,7 @@ func TestAKDCThatAnswersOverUDPAlone(t *testing.T) {
 	r.faults.Set(krb5test.Script{SilentTCP: true})
 	for i, at := range []string{probe.AtPreauth, probe.AtAS, probe.AtAS} {
 		p := r.probe("alice", password)
-		p.Timeout = time.Second
+		p.Timeout = 300 * time.Millisecond
 		res := p.Run(t.Context())
 		if res.Reason != probe.ReasonTCPSilent || res.Facts[probe.FactFailedAt] != at {
 			t.Errorf("login %d: %s at %q, want it at %s: %v", i+1, res.Reason, res.Facts[probe.FactFailedAt], at, res.Err)
@@ -320,7 +320,7 @@ func TestUnfinishedIsCounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := r.probe("alice", password)
-	p.Timeout = time.Second
+	p.Timeout = 200 * time.Millisecond
 	res := p.Run(t.Context())
 	if res.Reason != probe.ReasonTCPSilent || r.shakes.unfinished != 1 {
 		t.Errorf("%s, %d unfinished, want tcp-silent and 1", res.Reason, r.shakes.unfinished)
