@@ -70,12 +70,12 @@ func databaseFaults() []Fault {
 			Message: "Access denied for user 'alice'@'%'. Account is locked."}}, "the database answers alice's token with an AP-REP, then ERROR 3118"),
 		{
 			Code:    "db-auth-timeout",
-			Summary: "KDCs take 600 ms for a service ticket, the database waits 200 ms for it: it closes the connection after the auth switch",
+			Summary: "KDCs take 900 ms for a service ticket, the database waits 400 ms for it: it closes the connection after the auth switch",
 			play: func(w *World) error {
 				for _, c := range []*controller{w.dc1, w.dc2} {
-					c.kdc.Set(krb5test.Script{AnswerDelay: map[krb5test.Kind]time.Duration{krb5test.KindTGS: 600 * time.Millisecond}})
+					c.kdc.Set(krb5test.Script{AnswerDelay: map[krb5test.Kind]time.Duration{krb5test.KindTGS: 900 * time.Millisecond}})
 				}
-				return w.databaseScript(mysqltest.Faults{ConnectTimeout: 200 * time.Millisecond})
+				return w.databaseScript(mysqltest.Faults{ConnectTimeout: 400 * time.Millisecond})
 			},
 		},
 		databaseFault("db-server-unproven", mysqltest.Faults{NoProof: true}, "the database says OK to alice's token without an AP-REP, though one was asked for"),
