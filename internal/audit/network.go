@@ -78,17 +78,27 @@ func (s *survey) reach(ctx context.Context, p *Process, app *Application, what s
 	for _, server := range servers {
 		go func() { answers <- s.dialOnce(ctx, p, server) }()
 	}
+	// All are waited for, also after one connected: each reads the process's
+	// folder, which is closed when the audit has ended.
 	var errs []string
+	var connected bool
+	var unseen error
 	for range servers {
-		err := <-answers
-		if err == nil {
-			return
+		switch err := <-answers; {
+		case err == nil:
+			connected = true
+		case notSeen(err):
+			unseen = err
+		default:
+			errs = append(errs, err.Error())
 		}
-		if notSeen(err) {
-			app.Unread = append(app.Unread, fmt.Sprintf("whether its network reaches %s: %v", what, err))
-			return
-		}
-		errs = append(errs, err.Error())
+	}
+	if connected {
+		return
+	}
+	if unseen != nil {
+		app.Unread = append(app.Unread, fmt.Sprintf("whether its network reaches %s: %v", what, unseen))
+		return
 	}
 	app.Issues = append(app.Issues, Issue{Code: "app-network-unreachable", Severity: Error, Place: "its network namespace",
 		Cause: fmt.Sprintf("From the program's network no connection to %s is made: %s.", what, strings.Join(errs, "; ")),

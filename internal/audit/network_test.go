@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -95,4 +96,40 @@ func TestNoNamespaceIsEnteredByTheFirstThread(t *testing.T) {
 			t.Fatal("the first thread was used")
 		}
 	}
+}
+
+// The folder of a process is closed when its audit has ended, so no connection is
+// still being tried then, also where the first one was made at once.
+func TestNoConnectionIsTriedAfterItsAudit(t *testing.T) {
+	p, err := openProcess(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	ns, err := p.link("ns/net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fast, slow := netip.MustParseAddrPort("127.0.0.1:1"), netip.MustParseAddrPort("127.0.0.1:2")
+	synctest.Test(t, func(t *testing.T) {
+		answer, ended := make(chan error), false
+		s := &survey{dialed: map[string]func() error{
+			ns + fast.String(): func() error { return nil },
+			ns + slow.String(): func() error { return <-answer },
+		}}
+		var app Application
+		go func() {
+			s.reach(t.Context(), p, &app, "the database orders", []netip.AddrPort{fast, slow})
+			ended = true
+		}()
+		synctest.Wait()
+		if ended {
+			t.Error("one connection is still being tried")
+		}
+		answer <- context.DeadlineExceeded
+		synctest.Wait()
+		if !ended || len(app.Issues)+len(app.Unread) > 0 {
+			t.Errorf("one server answered, and it says %v", app)
+		}
+	})
 }
