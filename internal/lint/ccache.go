@@ -11,7 +11,7 @@ import (
 )
 
 // ccache judges where the programs of the environment keep their tickets.
-func (l *linter) ccache() {
+func ccache(l *linter) {
 	env := l.in.Env
 	name, at, from := env.CCacheName, conf.Pos{}, "KRB5CCNAME"
 	if name == "" {
@@ -43,7 +43,7 @@ func (l *linter) ccache() {
 				unusable("it is the keyring of user "+strconv.Quote(uid)+", and the program runs as "+strconv.Itoa(env.UID)+".", "Write %{uid} in place of the number, or "+toFile)
 			}
 		}
-		l.keyringReaders(at, from, name)
+		keyringReaders(l, at, from, name)
 	case "KCM":
 		if !env.KCM {
 			unusable("no KCM daemon listens (\"No KCM server found\").", "Install and start sssd-kcm, or "+toFile)
@@ -64,7 +64,7 @@ func (l *linter) ccache() {
 }
 
 // keyringReaders tells who cannot read a cache that MIT alone knows.
-func (l *linter) keyringReaders(at conf.Pos, from, name string) {
+func keyringReaders(l *linter, at conf.Pos, from, name string) {
 	l.add(krb5conf.Issue{Code: CodeCCacheUnusable, Severity: krb5conf.SeverityInfo, Readers: []reader.Reader{reader.Heimdal, reader.Java, reader.Gokrb5}, At: at,
 		Cause:  fmt.Sprintf("%s is %q: only MIT reads the kernel keyring; programs that use another library do not see the tickets.", from, name),
 		Remedy: "Give such programs KRB5CCNAME=FILE:… of their own"})

@@ -13,7 +13,7 @@ import (
 )
 
 // files reports files that everybody may write.
-func (l *linter) files() {
+func files(l *linter) {
 	for _, d := range l.docs() {
 		if d.Mode&0o002 != 0 {
 			l.add(krb5conf.Issue{Code: CodeWritable, Severity: krb5conf.SeverityWarning, At: conf.Pos{File: d.Path},
@@ -25,18 +25,18 @@ func (l *linter) files() {
 }
 
 // includes reports whose includes reach whom.
-func (l *linter) includes() {
+func includes(l *linter) {
 	for _, d := range l.docs() {
 		if d.Readable() {
 			for _, inc := range conf.Includes(d.Text) {
-				l.include(d, inc)
+				include(l, d, inc)
 			}
 		}
 	}
 }
 
 // included returns the files that an include line adds.
-func (l *linter) included(inc conf.IncludeLine) []*conf.Doc {
+func included(l *linter, inc conf.IncludeLine) []*conf.Doc {
 	if !inc.Dir {
 		if d := l.in.Set.Docs[inc.Path]; d != nil && d.Readable() {
 			return []*conf.Doc{d}
@@ -66,7 +66,7 @@ func decides(d *conf.Doc) bool {
 	})
 }
 
-func (l *linter) include(d *conf.Doc, inc conf.IncludeLine) {
+func include(l *linter, d *conf.Doc, inc conf.IncludeLine) {
 	at := conf.Pos{File: d.Path, Line: inc.Line, Column: 1}
 	var skip []reader.Reader
 	for _, r := range l.usable {
@@ -75,7 +75,7 @@ func (l *linter) include(d *conf.Doc, inc conf.IncludeLine) {
 		}
 	}
 	what := strconv.Quote(inc.Path)
-	files := l.included(inc)
+	files := included(l, inc)
 	if len(skip) > 0 && len(files) > 0 {
 		severity := krb5conf.SeverityInfo
 		if slices.ContainsFunc(files, decides) {

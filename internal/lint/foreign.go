@@ -12,7 +12,7 @@ import (
 
 // foreign reports a file that is no krb5.conf, as one finding, and whether it is
 // one: what each library makes of each of its lines helps nobody.
-func (l *linter) foreign() bool {
+func foreign(l *linter) bool {
 	d := l.in.Set.Roots[0]
 	if !d.Readable() {
 		return false // the readers say why
@@ -22,13 +22,13 @@ func (l *linter) foreign() bool {
 	case f.content == 0 || mayBeTemplate(d.Text, f):
 		return false
 	case !f.sections:
-		l.notKrb5Conf(conf.Pos{File: d.Path, Line: f.first}, "No line is the header of a section, as [libdefaults] or [realms], so no library finds a setting.")
+		notKrb5Conf(l, conf.Pos{File: d.Path, Line: f.first}, "No line is the header of a section, as [libdefaults] or [realms], so no library finds a setting.")
 		return true
 	case !f.known:
-		l.notKrb5Conf(conf.Pos{File: d.Path, Line: f.header}, "It has sections, but none that a Kerberos library reads.")
+		notKrb5Conf(l, conf.Pos{File: d.Path, Line: f.header}, "It has sections, but none that a Kerberos library reads.")
 		return true
 	case !f.firstColumn:
-		l.notKrb5Conf(conf.Pos{File: d.Path, Line: f.header},
+		notKrb5Conf(l, conf.Pos{File: d.Path, Line: f.header},
 			"MIT reads nothing of it: a section counts from the first one on that starts in the first column, and here each is indented, as in a YAML file.")
 		return true
 	case d.Err != nil && (f.strange || 2*f.odd > f.content):
@@ -37,13 +37,13 @@ func (l *linter) foreign() bool {
 		if errors.As(d.Err, &syntax) {
 			at = syntax.Pos
 		}
-		l.notKrb5Conf(at, fmt.Sprintf("It is a text in which a krb5.conf occurs: %d of %d lines are none of a krb5.conf, and MIT stops here and refuses it.", f.odd, f.content))
+		notKrb5Conf(l, at, fmt.Sprintf("It is a text in which a krb5.conf occurs: %d of %d lines are none of a krb5.conf, and MIT stops here and refuses it.", f.odd, f.content))
 		return true
 	}
 	return false
 }
 
-func (l *linter) notKrb5Conf(at conf.Pos, why string) {
+func notKrb5Conf(l *linter, at conf.Pos, why string) {
 	l.add(krb5conf.Issue{Code: CodeNotKrb5Conf, Severity: krb5conf.SeverityError, At: at, Cause: "This is no krb5.conf. " + why,
 		Remedy: "Put a krb5.conf in its place, with its sections in the first column; kerbagent krb5conf show prints one"})
 }

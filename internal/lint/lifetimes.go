@@ -13,7 +13,7 @@ import (
 
 // lifetimes reports lifetimes that MIT cannot read: every request for a first
 // ticket fails then, before it is sent.
-func (l *linter) lifetimes() {
+func lifetimes(l *linter) {
 	for _, name := range []string{"ticket_lifetime", "renew_lifetime"} {
 		s := l.mit().Profile.Text("libdefaults", name)
 		if l.mit().Err != nil || s.From.IsZero() || isLifetime(s.Value) {

@@ -47,23 +47,23 @@ type CacheFile struct {
 // Issues returns everything that is wrong with a configuration, the worst first.
 // It asks nobody: DNS, KDCs and databases are probed elsewhere.
 func Issues(in Input) []krb5conf.Issue {
-	l := linter{in: in, lines: map[string][]string{}, kept: map[kind]*kept{}}
-	l.environment()
+	l := &linter{in: in, lines: map[string][]string{}, kept: map[kind]*kept{}}
+	environment(l)
 	if len(in.Set.Roots) == 0 || reader.Missing(in.Set.Roots[0].Err) {
-		l.missingFile()
+		missingFile(l)
 	} else {
-		l.files()
-		l.drift()
-		if !l.foreign() && !l.template() {
-			l.contents()
+		files(l)
+		drift(l)
+		if !foreign(l) && !template(l) {
+			contents(l)
 		}
 	}
-	l.ccache()
+	ccache(l)
 	return l.limited()
 }
 
 // contents judges what the files say.
-func (l *linter) contents() {
+func contents(l *linter) {
 	for _, r := range reader.Readers() {
 		reading := reader.Read(r, l.in.Set)
 		l.readings = append(l.readings, reading)
@@ -71,17 +71,17 @@ func (l *linter) contents() {
 			l.usable = append(l.usable, reading)
 		}
 	}
-	l.refusals()
-	l.includes()
-	l.unknownNames()
+	refusals(l)
+	includes(l)
+	unknownNames(l)
 	if l.alone() && l.mit().Err != nil {
 		return // what the other libraries make of the rest helps once the file is mended
 	}
-	l.realms()
-	l.order()
-	l.mappings()
-	l.settings()
-	l.differences()
+	realms(l)
+	order(l)
+	mappings(l)
+	settings(l)
+	differences(l)
 }
 
 // alone reports whether nothing is known beside the file: neither what logins
@@ -100,6 +100,8 @@ func (l *linter) docs() []*conf.Doc {
 	return docs
 }
 
+// linter is what the rules read, and where they put what is wrong. A rule is a function of
+// it; its methods are what several rules ask.
 type linter struct {
 	in       Input
 	readings []*reader.Reading
@@ -161,14 +163,14 @@ func severityFor(readers []reader.Reader) krb5conf.Severity {
 	return krb5conf.SeverityWarning
 }
 
-func (l *linter) missingFile() {
+func missingFile(l *linter) {
 	l.add(krb5conf.Issue{Code: CodeMissing, Severity: krb5conf.SeverityError, At: conf.Pos{File: l.in.Path},
 		Cause:  "There is no " + l.in.Path + ". Programs have no default realm, and find the realm of no database.",
 		Remedy: "kerbagent krb5conf apply"})
 }
 
 // refusals reports where readers stop.
-func (l *linter) refusals() {
+func refusals(l *linter) {
 	type where struct {
 		at, stops conf.Pos
 		what      string
@@ -276,7 +278,7 @@ func consequence(readers []reader.Reader) string {
 }
 
 // environment judges KRB5_CONFIG.
-func (l *linter) environment() {
+func environment(l *linter) {
 	env := l.in.Env.KRB5Config
 	if env == "" || env == l.in.Path {
 		return
@@ -287,7 +289,7 @@ func (l *linter) environment() {
 }
 
 // drift compares what is kerbagent's with what it would write.
-func (l *linter) drift() {
+func drift(l *linter) {
 	if l.in.Want == "" {
 		return
 	}
@@ -300,7 +302,7 @@ func (l *linter) drift() {
 	if d == nil || reader.Missing(d.Err) { // of a snippet: without the file itself nothing is looked at
 		cause = "The snippet that kerbagent keeps is not included by " + l.in.Path + ", or is not there."
 	} else if d.Readable() {
-		at.Line, cause = l.driftOf(d)
+		at.Line, cause = driftOf(l, d)
 	}
 	if cause == "" {
 		return
@@ -310,7 +312,7 @@ func (l *linter) drift() {
 }
 
 // driftOf reports where a file begins to differ, and how; "" where it does not.
-func (l *linter) driftOf(d *conf.Doc) (line int, cause string) {
+func driftOf(l *linter, d *conf.Doc) (line int, cause string) {
 	want, err := site.Compose(l.in.Style, d.Text, l.in.Want)
 	if err != nil {
 		return 0, err.Error() + "."

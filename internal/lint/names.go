@@ -10,7 +10,7 @@ import (
 // unknownNames reports sections and settings that are one or two letters from a
 // name that libraries know: they are passed over in silence. A name that is like
 // none is somebody's own.
-func (l *linter) unknownNames() {
+func unknownNames(l *linter) {
 	sections, defaults, realm := newNames(knownSections()), newNames(libdefaultsKeys()), newNames(realmKeys())
 	for _, d := range l.docs() {
 		if d.File == nil {
@@ -21,13 +21,13 @@ func (l *linter) unknownNames() {
 				continue
 			}
 			if best := sections.nearest(n.Name); best != "" && !isOtherForm(n.Name) {
-				l.unknown(d, n, fmt.Sprintf("[%s] is no section that a library reads, so nothing in it counts", n.Name), "["+best+"]")
+				unknown(l, d, n, fmt.Sprintf("[%s] is no section that a library reads, so nothing in it counts", n.Name), "["+best+"]")
 			}
 			for _, c := range n.Children {
 				switch {
 				case n.Name == "libdefaults" && c.Kind == conf.Relation:
 					if best := defaults.nearest(c.Name); best != "" {
-						l.unknown(d, c, fmt.Sprintf("No library knows the setting %s, so the line does nothing", c.Name), best)
+						unknown(l, d, c, fmt.Sprintf("No library knows the setting %s, so the line does nothing", c.Name), best)
 					}
 				case n.Name == "realms" && c.Kind == conf.Subsection:
 					for _, k := range c.Children {
@@ -35,7 +35,7 @@ func (l *linter) unknownNames() {
 							continue
 						}
 						if best := realm.nearest(k.Name); best != "" {
-							l.unknown(d, k, fmt.Sprintf("No library knows the setting %s of a realm, so the line does nothing", k.Name), best)
+							unknown(l, d, k, fmt.Sprintf("No library knows the setting %s of a realm, so the line does nothing", k.Name), best)
 						}
 					}
 				}
@@ -44,7 +44,7 @@ func (l *linter) unknownNames() {
 	}
 }
 
-func (l *linter) unknown(d *conf.Doc, n *conf.Node, what, best string) {
+func unknown(l *linter, d *conf.Doc, n *conf.Node, what, best string) {
 	l.add(krb5conf.Issue{Code: CodeUnknownKey, Severity: krb5conf.SeverityWarning, At: conf.Pos{File: d.Path, Line: n.Line, Column: n.NameAt},
 		Cause: what + "; " + best + " is probably meant.", Remedy: "Write " + best})
 }

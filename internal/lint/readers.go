@@ -12,24 +12,24 @@ import (
 
 // differences reports lines of which the libraries make different things,
 // where no other finding says so already.
-func (l *linter) differences() {
+func differences(l *linter) {
 	mit := l.mit()
 	if mit.Err != nil {
 		return
 	}
-	l.kdcDifferences(mit)
-	l.wordDifferences()
-	l.duplicates(mit.Profile)
-	l.inlineComments(mit.Profile)
-	l.flatRealms(mit.Profile)
-	l.mappingForms(mit)
-	l.forms()
-	l.hostLookups()
+	kdcDifferences(l, mit)
+	wordDifferences(l)
+	duplicates(l, mit.Profile)
+	inlineComments(l, mit.Profile)
+	flatRealms(l, mit.Profile)
+	mappingForms(l, mit)
+	forms(l)
+	hostLookups(l)
 }
 
 // forms reports lines that MIT passes over, and sections whose name it does
 // not know for their form.
-func (l *linter) forms() {
+func forms(l *linter) {
 	for _, d := range l.docs() {
 		if d.File == nil {
 			continue
@@ -63,7 +63,7 @@ func isOtherForm(name string) bool {
 
 // hostLookups reports that Heimdal asks DNS for the realm of every host where
 // the file does not say otherwise.
-func (l *linter) hostLookups() {
+func hostLookups(l *linter) {
 	for _, r := range l.usable {
 		if s := r.DNSLookupRealm; s.Value && s.From.IsZero() {
 			l.add(krb5conf.Issue{Code: CodeReadersDiffer, Severity: krb5conf.SeverityInfo, Readers: []reader.Reader{r.Reader}, At: conf.Pos{File: l.in.Path},
@@ -74,7 +74,7 @@ func (l *linter) hostLookups() {
 }
 
 // flatRealms reports realms in one line, which to MIT and Java are values.
-func (l *linter) flatRealms(p reader.Profile) {
+func flatRealms(l *linter, p reader.Profile) {
 	keys := newNames(realmKeys()).known
 	for _, root := range p {
 		s := root.Sub("realms")
@@ -111,7 +111,7 @@ const maxKDCs = 200
 const oneKDC = "Write one KDC a line, as host, host:port or [IPv6]:port, and nothing else on that line"
 
 // kdcDifferences compares the KDCs that each reader would ask.
-func (l *linter) kdcDifferences(mit *reader.Reading) {
+func kdcDifferences(l *linter, mit *reader.Reading) {
 	others := make([]map[string][]reader.Server, len(l.usable))
 	for i, r := range l.usable[1:] {
 		others[i+1] = map[string][]reader.Server{}
@@ -193,7 +193,7 @@ func serverText(s reader.Server) string {
 }
 
 // wordDifferences reports booleans that a reader does not know.
-func (l *linter) wordDifferences() {
+func wordDifferences(l *linter) {
 	type word struct {
 		name, text string
 		value      bool
@@ -228,7 +228,7 @@ func (l *linter) wordDifferences() {
 
 // duplicates reports settings that stand twice with different values: MIT,
 // Heimdal and Java take the first, gokrb5 the last.
-func (l *linter) duplicates(p reader.Profile) {
+func duplicates(l *linter, p reader.Profile) {
 	single := map[string]bool{}
 	for _, name := range singleValued() {
 		single[name] = true
@@ -262,7 +262,7 @@ func (l *linter) duplicates(p reader.Profile) {
 
 // inlineComments reports values with # or ; in them: gokrb5 ends the line
 // there, the others take it for part of the value.
-func (l *linter) inlineComments(p reader.Profile) {
+func inlineComments(l *linter, p reader.Profile) {
 	words := map[string]bool{} // settings in whose value neither sign has a meaning
 	for _, name := range append(singleValued(), "kdc", "admin_server", "kpasswd_server", "master_kdc", "primary_kdc", "default_domain") {
 		words[name] = true
@@ -302,7 +302,7 @@ func singleValued() []string {
 
 // mappingForms reports lines of [domain_realm] that match nothing, or not for
 // every library what they seem to.
-func (l *linter) mappingForms(mit *reader.Reading) {
+func mappingForms(l *linter, mit *reader.Reading) {
 	known := map[string]bool{}
 	for _, m := range mit.Mappings {
 		known[m.Domain] = true

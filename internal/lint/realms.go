@@ -12,16 +12,16 @@ import (
 )
 
 // realms judges the default realm and the realms that logins pass through.
-func (l *linter) realms() {
-	l.defaultRealm()
-	l.badKDCs()
-	l.defaultNowhere()
-	l.realmsMissing()
-	l.realmsTwice()
-	l.realmCase()
+func realms(l *linter) {
+	defaultRealm(l)
+	badKDCs(l)
+	defaultNowhere(l)
+	realmsMissing(l)
+	realmsTwice(l)
+	realmCase(l)
 }
 
-func (l *linter) defaultRealm() {
+func defaultRealm(l *linter) {
 	want := l.in.Site.Default()
 	type value struct {
 		text string
@@ -54,7 +54,7 @@ func (l *linter) defaultRealm() {
 	}
 }
 
-func (l *linter) realmsMissing() {
+func realmsMissing(l *linter) {
 	type why struct {
 		realm, text string
 	}
@@ -87,12 +87,12 @@ func (l *linter) realmsMissing() {
 		}
 		l.add(i)
 	}
-	l.mappingsToNowhere()
+	mappingsToNowhere(l)
 }
 
 // mappingsToNowhere reports mappings whose realm cannot exist: neither the
 // file nor the site has it, and DNS is not asked.
-func (l *linter) mappingsToNowhere() {
+func mappingsToNowhere(l *linter) {
 	r := l.mit()
 	if r.Err != nil || r.DNSLookupKDC.Value {
 		return
@@ -116,7 +116,7 @@ func (l *linter) mappingsToNowhere() {
 
 // realmsTwice reports realms with more than one block, and more than one
 // [realms] section in a file.
-func (l *linter) realmsTwice() {
+func realmsTwice(l *linter) {
 	r := l.mit()
 	if r.Err != nil {
 		return
@@ -162,7 +162,7 @@ func (l *linter) realmsTwice() {
 
 // order reports realms whose KDCs kerbagent is to keep in the order of their
 // health, and cannot: it moves lines of the file, and there are not several.
-func (l *linter) order() {
+func order(l *linter) {
 	if !l.in.Orders {
 		return
 	}
@@ -188,7 +188,7 @@ func (l *linter) order() {
 }
 
 // mappings judges the realm that each reader gives to each database.
-func (l *linter) mappings() {
+func mappings(l *linter) {
 	for _, d := range l.in.Site.Databases {
 		if site.IsAddr(d.Host) {
 			continue // no library maps an address
@@ -202,20 +202,20 @@ func (l *linter) mappings() {
 		for _, got := range g.keys {
 			readers := g.readers[got]
 			l.add(krb5conf.Issue{Code: CodeMappingMissing, Severity: severityFor(readers), Readers: readers, At: mappingPlace(got, l.in.Path),
-				Cause:  fmt.Sprintf("Database %s is in realm %s. %s: %s.", d.Host, d.Realm, reader.Titles(readers), l.whatInstead(got)),
-				Remedy: "In [domain_realm], in lower case: " + l.mappingRemedy(d)})
+				Cause:  fmt.Sprintf("Database %s is in realm %s. %s: %s.", d.Host, d.Realm, reader.Titles(readers), whatInstead(got)),
+				Remedy: "In [domain_realm], in lower case: " + mappingRemedy(l.in.Site, d)})
 		}
 	}
 }
 
 // mappingRemedy returns the line to write; for a host in its realm's own domain,
 // the line of that domain.
-func (l *linter) mappingRemedy(d site.Database) string {
-	if lines := l.in.Site.MappingsOf(d); len(lines) > 0 {
+func mappingRemedy(needs site.Site, d site.Database) string {
+	if lines := needs.MappingsOf(d); len(lines) > 0 {
 		return lines[0].Domain + " = " + d.Realm
 	}
 	_, domain, _ := strings.Cut(d.LookupName(), ".")
-	for _, r := range l.in.Site.Realms {
+	for _, r := range needs.Realms {
 		if r.Name == d.Realm {
 			domain = r.DNSDomain()
 		}
@@ -230,7 +230,7 @@ func mappingPlace(got reader.HostRealm, file string) conf.Pos {
 	return conf.Pos{File: file}
 }
 
-func (l *linter) whatInstead(got reader.HostRealm) string {
+func whatInstead(got reader.HostRealm) string {
 	switch got.How {
 	case reader.ByMapping:
 		return fmt.Sprintf("a line maps it to %q", got.Realm)

@@ -11,14 +11,14 @@ import (
 
 // settings judges what [libdefaults] says about encryption, transport and
 // names of hosts.
-func (l *linter) settings() {
-	l.etypes()
-	l.udpLimit()
-	l.canonicalization()
-	l.lifetimes()
+func settings(l *linter) {
+	etypes(l)
+	udpLimit(l)
+	canonicalization(l)
+	lifetimes(l)
 }
 
-func (l *linter) etypes() {
+func etypes(l *linter) {
 	type trouble struct {
 		at    conf.Pos
 		cause string
@@ -68,7 +68,7 @@ func (l *linter) etypes() {
 	}
 }
 
-func (l *linter) udpLimit() {
+func udpLimit(l *linter) {
 	r := l.mit()
 	if r.Err != nil {
 		return
@@ -99,7 +99,7 @@ func (l *linter) udpLimit() {
 	}
 }
 
-func (l *linter) canonicalization() {
+func canonicalization(l *linter) {
 	r := l.mit()
 	if r.Err != nil || r.CanonicalizeHost.Value == "false" {
 		return

@@ -14,7 +14,7 @@ import (
 )
 
 // badKDCs reports lines by which MIT loses all KDCs of a realm.
-func (l *linter) badKDCs() {
+func badKDCs(l *linter) {
 	r := l.mit()
 	for _, e := range r.Realms {
 		if e.Err == nil {
@@ -60,7 +60,7 @@ func bracketed(text string) string {
 
 // defaultNowhere reports a default realm of which MIT finds no KDC: it has no
 // entry, or one without a KDC, and DNS is not asked.
-func (l *linter) defaultNowhere() {
+func defaultNowhere(l *linter) {
 	r := l.mit()
 	d := r.DefaultRealm
 	if r.Err != nil || d.Value == "" {
@@ -113,7 +113,7 @@ func (l *linter) nearRealm(name string) *reader.RealmEntry {
 
 // realmCase reports names that differ from a realm in use in case only: to
 // Kerberos they are other realms. A file that has both on purpose is right.
-func (l *linter) realmCase() {
+func realmCase(l *linter) {
 	r := l.mit()
 	if r.Err != nil {
 		return

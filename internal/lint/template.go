@@ -28,7 +28,7 @@ func placeholders() *regexp.Regexp {
 // template reports a file that was never rendered, as one finding. It reports
 // whether that is all that there is to say: what libraries make of placeholders
 // helps nobody.
-func (l *linter) template() bool {
+func template(l *linter) bool {
 	whole := false
 	block, placeholder := blocks(), placeholders()
 	for _, d := range l.docs() {
@@ -69,7 +69,7 @@ func (l *linter) template() bool {
 			continue
 		}
 		whole = whole || matters
-		l.isTemplate(d, at, first, matters)
+		isTemplate(l, d, at, first, matters)
 	}
 	return whole
 }
@@ -90,7 +90,7 @@ func placeholderIn(text string, placeholder *regexp.Regexp) string {
 	return strings.TrimSpace(placeholder.FindString(text))
 }
 
-func (l *linter) isTemplate(d *conf.Doc, lines []int, first string, matters bool) {
+func isTemplate(l *linter, d *conf.Doc, lines []int, first string, matters bool) {
 	i := krb5conf.Issue{Code: CodeTemplate, Severity: krb5conf.SeverityWarning, At: conf.Pos{File: d.Path, Line: lines[0]},
 		Remedy: "Render the template, and install its result; look at what was to replace " + first}
 	if matters {
