@@ -2,6 +2,7 @@ package lint
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -27,6 +28,11 @@ func ccache(l *linter) {
 	kind, rest, ok := strings.Cut(name, ":")
 	if !ok {
 		kind, rest = "FILE", name // a name without a type is a path
+	}
+	if cause, remedy := refusedCache(kind, rest); cause != "" {
+		l.add(krb5conf.Issue{Code: CodeCCacheUnusable, Severity: krb5conf.SeverityError, Readers: []reader.Reader{reader.MIT}, At: at,
+			Cause: fmt.Sprintf("%s is %q: %s", from, name, cause), Remedy: remedy})
+		return
 	}
 	rest = strings.NewReplacer("%{uid}", strconv.Itoa(env.UID), "%{euid}", strconv.Itoa(env.UID)).Replace(rest)
 	unusable := func(cause, remedy string) {
@@ -58,9 +64,42 @@ func ccache(l *linter) {
 		unusable("a cache in memory ends with the process that made it, so no other program sees its tickets.", toFile)
 	case "API", "MSLSA":
 		unusable("this type exists on macOS or Windows only.", toFile)
-	default:
-		unusable("no library knows this type.", toFile)
 	}
+}
+
+// refusedCache returns why MIT refuses the name of a cache, so that kinit fails with
+// every user, and what to write; "" where it does not.
+func refusedCache(kind, rest string) (cause, remedy string) {
+	anchor, _, collection := strings.Cut(rest, ":")
+	switch token := unknownToken(rest); {
+	case token != "":
+		return fmt.Sprintf("MIT does not know %s here, so it finds no cache, and kinit ends with \"Internal credentials cache error\".", token),
+			"Write %{uid} in its place"
+	case !slices.Contains([]string{"FILE", "DIR", "KEYRING", "KCM", "MEMORY", "API", "MSLSA"}, kind):
+		return "no library knows this type (\"Unknown credential cache type\").", "Write FILE:PATH, KEYRING:persistent:%{uid} or KCM:, in upper case"
+	case kind == "KEYRING" && collection && !slices.Contains(keyringAnchors(), anchor):
+		return fmt.Sprintf("%q is no keyring (\"Invalid keyring anchor name\").", anchor), "Write KEYRING:persistent:%{uid}"
+	}
+	return "", ""
+}
+
+// keyringAnchors are the keyrings of the kernel in which MIT can keep a cache
+// (MIT krb5, krb5.conf(5), and doc/basic/ccache_def).
+func keyringAnchors() []string {
+	return []string{"persistent", "user", "session", "process", "thread", "legacy"}
+}
+
+// unknownToken returns the first %{token} that libkrb5 does not replace, or "": it
+// refuses the name then. Others than these exist on Windows only (klist 1.20 was
+// asked of each).
+func unknownToken(name string) string {
+	for _, part := range strings.Split(name, "%{")[1:] {
+		token, _, closed := strings.Cut(part, "}")
+		if !closed || !slices.Contains([]string{"uid", "euid", "username", "USERID", "TEMP", "BINDIR", "LIBDIR", "SBINDIR", "null"}, token) {
+			return "%{" + strings.TrimSuffix(part[:min(len(token)+1, len(part))], "\n")
+		}
+	}
+	return ""
 }
 
 // keyringReaders tells who cannot read a cache that MIT alone knows.

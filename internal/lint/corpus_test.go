@@ -80,7 +80,39 @@ func TestCorpus(t *testing.T) {
 		"mapping-block": {"warning readers-differ:8"},
 		"mapping-nodot": nil,
 		"mark-include":  {"warning include-ignored:1"}, "kdc-nohost": {"warning readers-differ:6", "warning readers-differ:7"},
-		"badkdc-ipv6-port": {"error realm-missing:6"},
+		"badkdc-ipv6-port":       {"error realm-missing:6"},
+		"misplaced-realm":        {"warning unknown-key:4"},
+		"misplaced-kdc":          {"warning unknown-key:3"},
+		"misplaced-default":      {"warning readers-differ:4"},
+		"misplaced-setting":      {"warning unknown-key:5"},
+		"misplaced-mappings":     {"warning unknown-key:7"},
+		"ccache-token":           {"error ccache-unusable:3"},
+		"ccache-keyring":         {"error ccache-unusable:3"},
+		"ccache-type":            {"error ccache-unusable:3"},
+		"nowhere-slip-dns":       {"warning realm-missing:2"},
+		"mapping-slip":           {"warning realm-missing:8"},
+		"realm-twice-else":       {"warning realm-twice:7"},
+		"kdc-port":               {"warning readers-differ:5", "warning readers-differ:6"},
+		"kdc-marks":              {"warning readers-differ:5", "warning readers-differ:6", "warning readers-differ:7"},
+		"badkdc-url":             {"error realm-missing:5"},
+		"badkdc-comment":         {"error realm-missing:5"},
+		"mapping-reversed":       {"warning readers-differ:8", "warning readers-differ:9"},
+		"nowhere-mapped":         {"error realm-missing:2"},
+		"nowhere-semicolons":     {"error realm-missing:2", "warning readers-differ:6"},
+		"nowhere-no-break":       {"error realm-missing:2"},
+		"nowhere-curly":          {"error realm-missing:2"},
+		"nowhere-end-dot":        {"error realm-missing:2"},
+		"typo-no-break":          {"warning unknown-key:2", "warning unknown-key:5"},
+		"etypes-dashes":          {"error etypes:3"},
+		"etypes-dead":            {"error etypes:3", "warning etypes:4"},
+		"order-mark":             {"error readers-differ:1"},
+		"syntax-missing-include": {"error unparsable:1", "error realm-missing:3"},
+		"template-hash":          {"error template:2"},
+		"case-default":           {"warning realm-case:2"},
+		"syntax-colon":           {"error unparsable:2"},
+		"syntax-no-equals-block": {"error unparsable:4"},
+		"syntax-stray":           {"error unparsable:7"},
+		"words-unknown":          {"warning readers-differ:3"},
 	}
 	for name, text := range corpusFiles(t) {
 		t.Run(name, func(t *testing.T) {
@@ -155,6 +187,28 @@ func TestBothSpellingsOnPurpose(t *testing.T) {
 	for _, i := range issues {
 		if i.Code == CodeRealmCase {
 			t.Errorf("%+v", i)
+		}
+	}
+}
+
+// The remedy is what to write: of a mistake that has a shape, the line mended.
+func TestRemediesWriteTheLine(t *testing.T) {
+	files := corpusFiles(t)
+	for name, want := range map[string]string{
+		"syntax-colon": "Write default_realm = A.TEST", "syntax-no-equals-block": "Write A.TEST = {", "syntax-stray": "Remove this }",
+		"syntax-empty-value": "Write a value behind the =", "nowhere-semicolons": "default_realm = A.TEST", "nowhere-no-break": "default_realm = A.TEST",
+		"nowhere-curly": "default_realm = A.TEST", "nowhere-end-dot": "default_realm = A.TEST", "nowhere-quotes": "Write default_realm",
+		"case-default": "Write A.TEST", "badkdc-url": "Write the host alone: dc1.a.test:88.", "badkdc-comment": "a comment has a line of its own",
+		"mapping-reversed": ".a.test = A.TEST", "misplaced-default": "[libdefaults]", "misplaced-mappings": "Write [domain_realm]",
+		"nowhere-slip-dns": "NORTHWIDN.TEST or NORTHWIND.TEST", "typo-no-break": "Write default_realm", "kdc-port": ":88",
+	} {
+		if first := alone(files[name], nil)[0]; !strings.Contains(first.Remedy, want) || strings.Contains(first.Remedy, "IPv6 address") {
+			t.Errorf("%s: %q, want %q", name, first.Remedy, want)
+		}
+	}
+	for name, want := range map[string]string{"nowhere-no-break": "a blank that is none (U+00A0)", "nowhere-curly": "U+201C", "etypes-dashes": "U+2013", "typo-no-break": "U+00A0"} {
+		if first := alone(files[name], nil)[0]; !strings.Contains(first.Cause, want) {
+			t.Errorf("%s: %q does not name the sign %s", name, first.Cause, want)
 		}
 	}
 }

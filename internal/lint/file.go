@@ -2,6 +2,8 @@ package lint
 
 import (
 	"errors"
+	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strconv"
@@ -116,4 +118,27 @@ func isBackup(name string) bool {
 		}
 	}
 	return strings.HasPrefix(name, "#") || strings.EqualFold(name, "README.txt")
+}
+
+// maxMissing is how many includes that are missing are passed over.
+const maxMissing = 20
+
+// withoutMissing reads the files again as if what MIT misses were there and empty:
+// what else is wrong is wrong on the host where it is there, too.
+func withoutMissing(l *linter) {
+	set := *l.in.Set
+	set.Docs, set.Dirs = maps.Clone(set.Docs), maps.Clone(set.Dirs)
+	for range maxMissing {
+		var missing *reader.IncludeError
+		if !errors.As(l.mit().Err, &missing) || !errors.Is(missing.Err, fs.ErrNotExist) {
+			return
+		}
+		if missing.Dir {
+			set.Dirs[missing.Path] = &conf.Dir{}
+		} else {
+			set.Docs[missing.Path] = &conf.Doc{Path: missing.Path, File: &conf.File{}}
+		}
+		l.in.Set = &set
+		l.read()
+	}
 }

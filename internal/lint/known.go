@@ -99,6 +99,9 @@ func (n *names) search(name string) string {
 	if k := n.plain[plain(name)]; k != "" {
 		return k
 	}
+	if clean := withoutSigns(name); clean != name && n.known[clean] {
+		return clean
+	}
 	most, best := 2, ""
 	switch {
 	case len(name) < 4:

@@ -25,9 +25,21 @@ type kind struct {
 	severity krb5conf.Severity
 }
 
+// spoken reports whether a line has a warning or an error already: what else
+// could be said of it mostly comes of the same.
+func (l *linter) spoken(at conf.Pos) bool { return l.said[place{at.File, at.Line}] }
+
+type place struct {
+	file string
+	line int
+}
+
 // keep takes in an issue, or only counts it: a file of 1 MiB can have a hundred
 // thousand of one kind.
 func (l *linter) keep(i krb5conf.Issue) {
+	if i.Severity != krb5conf.SeverityInfo {
+		l.said[place{i.At.File, i.At.Line}] = true
+	}
 	k := l.kept[kind{i.Code, i.Severity}]
 	if k == nil {
 		k = &kept{}

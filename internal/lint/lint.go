@@ -1,9 +1,6 @@
 package lint
 
 import (
-	"errors"
-	"fmt"
-	"io/fs"
 	"maps"
 	"slices"
 	"strconv"
@@ -47,7 +44,7 @@ type CacheFile struct {
 // Issues returns everything that is wrong with a configuration, the worst first.
 // It asks nobody: DNS, KDCs and databases are probed elsewhere.
 func Issues(in Input) []krb5conf.Issue {
-	l := &linter{in: in, lines: map[string][]string{}, kept: map[kind]*kept{}}
+	l := &linter{in: in, lines: map[string][]string{}, kept: map[kind]*kept{}, said: map[place]bool{}}
 	environment(l)
 	if len(in.Set.Roots) == 0 || reader.Missing(in.Set.Roots[0].Err) {
 		missingFile(l)
@@ -64,16 +61,14 @@ func Issues(in Input) []krb5conf.Issue {
 
 // contents judges what the files say.
 func contents(l *linter) {
-	for _, r := range reader.Readers() {
-		reading := reader.Read(r, l.in.Set)
-		l.readings = append(l.readings, reading)
-		if reading.Err == nil {
-			l.usable = append(l.usable, reading)
-		}
-	}
+	l.read()
 	refusals(l)
 	includes(l)
 	unknownNames(l)
+	if l.alone() {
+		withoutMissing(l)
+	}
+	misplaced(l)
 	if l.alone() && l.mit().Err != nil {
 		return // what the other libraries make of the rest helps once the file is mended
 	}
@@ -82,6 +77,18 @@ func contents(l *linter) {
 	mappings(l)
 	settings(l)
 	differences(l)
+}
+
+// read has every library read the files.
+func (l *linter) read() {
+	l.readings, l.usable = nil, nil
+	for _, r := range reader.Readers() {
+		reading := reader.Read(r, l.in.Set)
+		l.readings = append(l.readings, reading)
+		if reading.Err == nil {
+			l.usable = append(l.usable, reading)
+		}
+	}
 }
 
 // alone reports whether nothing is known beside the file: neither what logins
@@ -107,20 +114,28 @@ type linter struct {
 	readings []*reader.Reading
 	usable   []*reader.Reading // those of readers that take the configuration at all
 	kept     map[kind]*kept
+	said     map[place]bool      // the lines with a warning or an error
 	lines    map[string][]string // of each file, for excerpts
 }
 
 // add keeps an issue. Where nothing is known beside the file, what only Heimdal or
 // gokrb5 stumble over is a note: it may be that no program on the host uses them.
 func (l *linter) add(i krb5conf.Issue) {
-	some := slices.ContainsFunc(i.Readers, func(r reader.Reader) bool { return r == reader.MIT || r == reader.Java })
-	if l.alone() && len(i.Readers) > 0 && !some {
+	if l.rare(i.Readers) {
 		i.Severity = krb5conf.SeverityInfo
 	}
 	l.keep(i)
 }
 
-func (l *linter) excerpt(at conf.Pos) string {
+func (l *linter) rare(readers []reader.Reader) bool {
+	some := slices.ContainsFunc(readers, func(r reader.Reader) bool { return r == reader.MIT || r == reader.Java })
+	return l.alone() && len(readers) > 0 && !some
+}
+
+func (l *linter) excerpt(at conf.Pos) string { return conf.Excerpt(l.line(at)) }
+
+// line returns the line of a place, as it stands in the file.
+func (l *linter) line(at conf.Pos) string {
 	d := l.in.Set.Docs[at.File]
 	if d == nil || at.Line == 0 {
 		return ""
@@ -133,7 +148,7 @@ func (l *linter) excerpt(at conf.Pos) string {
 	if at.Line > len(lines) {
 		return ""
 	}
-	return conf.Excerpt(lines[at.Line-1])
+	return lines[at.Line-1]
 }
 
 // mit returns the reading of MIT's library.
@@ -167,114 +182,6 @@ func missingFile(l *linter) {
 	l.add(krb5conf.Issue{Code: CodeMissing, Severity: krb5conf.SeverityError, At: conf.Pos{File: l.in.Path},
 		Cause:  "There is no " + l.in.Path + ". Programs have no default realm, and find the realm of no database.",
 		Remedy: "kerbagent krb5conf apply"})
-}
-
-// refusals reports where readers stop.
-func refusals(l *linter) {
-	type where struct {
-		at, stops conf.Pos
-		what      string
-		create    string // an included file or directory that is missing
-	}
-	var g group[where]
-	first := where{}
-	for _, r := range l.readings {
-		if r.Err == nil {
-			continue
-		}
-		w := where{at: conf.Pos{File: l.in.Path}, what: r.Err.Error()}
-		var syntax *conf.SyntaxError
-		var include *reader.IncludeError
-		switch {
-		case errors.As(r.Err, &include):
-			w = where{at: include.At, what: includeText(include), create: include.Path}
-		case errors.As(r.Err, &syntax):
-			w = where{at: syntax.Pos, what: syntax.What}
-			if !syntax.Origin.IsZero() {
-				w.at, w.stops = syntax.Origin, syntax.Pos
-			}
-		}
-		switch {
-		case r.Reader == reader.MIT:
-			first = w
-		case first.at.Line > 0 && w.at.File == first.at.File && w.at.Line >= first.at.Line: // one mistake: each stumbles over it where it notices
-			w = first
-		case r.Reader == reader.Java && w.what == unclosed: // Java notices at the end of the file; Heimdal knows which one it is
-			for _, h := range g.keys {
-				if h.what == unclosed {
-					w = h
-				}
-			}
-		}
-		g.add(w, r.Reader)
-	}
-	for _, w := range g.keys {
-		readers := g.readers[w]
-		cause := strings.ToUpper(w.what[:1]) + w.what[1:] + ". "
-		if w.stops.Line > 0 {
-			cause = fmt.Sprintf("%s Libraries notice on line %d: %s. ", originText(w.what), w.stops.Line, w.what)
-		}
-		remedy := "Rewrite the line in a form that all libraries accept, or have the file generated: kerbagent krb5conf show"
-		switch {
-		case strings.HasSuffix(w.what, conf.ErrBinary.Error()):
-			remedy = "Replace the file, or save it as UTF-8 text (iconv -f UTF-16 -t UTF-8)"
-		case w.create != "":
-			remedy = "Create " + w.create + ", which may be empty, or remove the line"
-		case strings.HasPrefix(l.excerpt(w.at), "<<<<<<< "):
-			cause, remedy = "Here begins a merge conflict that nobody resolved. ",
-				"Keep one of the two versions, and remove the lines with <<<<<<<, ======= and >>>>>>>"
-		}
-		l.add(krb5conf.Issue{Code: CodeUnparsable, Severity: severityFor(readers), Readers: readers, At: w.at,
-			Cause: cause + consequence(readers), Remedy: remedy})
-	}
-}
-
-// includeText says what is wrong with an included file or directory.
-func includeText(e *reader.IncludeError) string {
-	what := "the included file " + e.Path
-	if e.Dir {
-		what = "the included directory " + e.Path
-	}
-	if errors.Is(e.Err, fs.ErrNotExist) {
-		return what + " does not exist"
-	}
-	return what + " cannot be read: " + e.Err.Error()
-}
-
-// unclosed is what Heimdal and Java say of a { at the end of the file.
-const unclosed = "a { is not closed"
-
-// originText reports what is wrong with the line by which trouble began.
-func originText(what string) string {
-	switch {
-	case strings.HasPrefix(what, "section inside braces"):
-		return "The block that begins or should end here is not closed."
-	case strings.HasPrefix(what, "} without {"):
-		return "No block begins on this line: a { must be the last sign of a line that is no comment."
-	}
-	return "There is no value behind the =."
-}
-
-func consequence(readers []reader.Reader) string {
-	var refuse []reader.Reader
-	for _, r := range readers {
-		if r != reader.Heimdal {
-			refuse = append(refuse, r)
-		}
-	}
-	s := ""
-	if len(refuse) > 0 {
-		s = reader.Titles(refuse)
-		if len(refuse) == 1 {
-			s += " refuses the whole file."
-		} else {
-			s += " refuse the whole file."
-		}
-	}
-	if slices.Contains(readers, reader.Heimdal) {
-		s = strings.TrimSpace(s + " Heimdal silently ignores the rest of the file from here on.")
-	}
-	return s
 }
 
 // environment judges KRB5_CONFIG.

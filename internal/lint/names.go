@@ -46,5 +46,5 @@ func unknownNames(l *linter) {
 
 func unknown(l *linter, d *conf.Doc, n *conf.Node, what, best string) {
 	l.add(krb5conf.Issue{Code: CodeUnknownKey, Severity: krb5conf.SeverityWarning, At: conf.Pos{File: d.Path, Line: n.Line, Column: n.NameAt},
-		Cause: what + "; " + best + " is probably meant.", Remedy: "Write " + best})
+		Cause: what + "; " + best + " is probably meant." + signs(n.Name), Remedy: "Write " + best})
 }

@@ -27,40 +27,6 @@ func differences(l *linter) {
 	hostLookups(l)
 }
 
-// forms reports lines that MIT passes over, and sections whose name it does
-// not know for their form.
-func forms(l *linter) {
-	for _, d := range l.docs() {
-		if d.File == nil {
-			continue
-		}
-		for _, n := range d.File.Nodes {
-			name := strings.ToLower(strings.TrimSpace(n.Name))
-			switch {
-			case n.Kind == conf.Ignored && likeInclude(n.Raw) != "":
-				l.add(krb5conf.Issue{Code: CodeIncludeIgnored, Severity: krb5conf.SeverityWarning, Readers: []reader.Reader{reader.MIT}, At: conf.Pos{File: d.Path, Line: n.Line, Column: 1},
-					Cause:  "MIT ignores this line, and includes nothing.",
-					Remedy: "Write " + likeInclude(n.Raw) + " in the first column, without a sign before it"})
-			case n.Kind == conf.Ignored && strings.ContainsAny(n.Raw, "[="):
-				l.add(krb5conf.Issue{Code: CodeReadersDiffer, Severity: krb5conf.SeverityWarning, Readers: []reader.Reader{reader.MIT}, At: conf.Pos{File: d.Path, Line: n.Line, Column: 1},
-					Cause:  "MIT ignores this line. It reads nothing before the first line that starts with [, and a blank or a byte order mark before the [ is not allowed.",
-					Remedy: "Start the section in the first column of its line, and save the file without a byte order mark"})
-			case n.Kind == conf.Section && name != n.Name && isOtherForm(n.Name):
-				l.add(krb5conf.Issue{Code: CodeReadersDiffer, Severity: krb5conf.SeverityWarning, Readers: []reader.Reader{reader.MIT, reader.Heimdal, reader.Gokrb5}, At: conf.Pos{File: d.Path, Line: n.Line, Column: 1},
-					Cause:  fmt.Sprintf("Only Java takes this for [%s]; to the others it is a section that they do not know.", name),
-					Remedy: "Write [" + name + "]"})
-			}
-		}
-	}
-}
-
-// isOtherForm reports whether a name is that of a section in another case or with
-// blanks around it, which Java takes.
-func isOtherForm(name string) bool {
-	form := strings.ToLower(strings.TrimSpace(name))
-	return form != name && slices.Contains(readerSections(), form)
-}
-
 // hostLookups reports that Heimdal asks DNS for the realm of every host where
 // the file does not say otherwise.
 func hostLookups(l *linter) {
@@ -71,37 +37,6 @@ func hostLookups(l *linter) {
 				Remedy: "In [libdefaults]: dns_lookup_realm = false"})
 		}
 	}
-}
-
-// flatRealms reports realms in one line, which to MIT and Java are values.
-func flatRealms(l *linter, p reader.Profile) {
-	keys := newNames(realmKeys()).known
-	for _, root := range p {
-		s := root.Sub("realms")
-		for i := 0; s != nil && i < len(s.Entries); i++ {
-			if e := &s.Entries[i]; e.Sub == nil {
-				if keys[e.Name] && !strings.HasPrefix(e.Value, "{") {
-					l.add(krb5conf.Issue{Code: CodeReadersDiffer, Severity: krb5conf.SeverityWarning, At: e.Pos,
-						Cause:  fmt.Sprintf("This line is outside of a realm's block, so %s belongs to no realm.", e.Name),
-						Remedy: "Move the line into a block: REALM = {, the line, }"})
-					continue
-				}
-				l.add(krb5conf.Issue{Code: CodeReadersDiffer, Severity: krb5conf.SeverityWarning, Readers: []reader.Reader{reader.MIT, reader.Java}, At: e.Pos,
-					Cause:  fmt.Sprintf("MIT does not know realm %s from this line: what stands behind the { on one line makes a value of it. Java throws when it looks for the KDCs.", e.Name),
-					Remedy: "End the line behind the {, and give each setting and the } a line of its own"})
-			}
-		}
-	}
-}
-
-// likeInclude returns the directive that a line before the first section was meant to
-// be, as in %include, @includedir or Include; "": none.
-func likeInclude(line string) string {
-	word, _, _ := strings.Cut(strings.TrimLeft(strings.ToLower(strings.TrimSpace(line)), "%@!$.&"), " ")
-	if word == "include" || word == "includedir" {
-		return word
-	}
-	return ""
 }
 
 // maxKDCs is the most KDCs of one realm that are compared line by line: no
@@ -129,10 +64,20 @@ func kdcDifferences(l *linter, mit *reader.Reading) {
 			if strings.ContainsAny(k.Text, "#;") || k.Err != nil {
 				continue // inlineComments, badKDCs
 			}
-			if strings.ContainsAny(k.Host, "/, ") {
+			if strings.ContainsAny(k.Host, "/, '\"@<>()\\|=*?!&%") || signs(k.Host) != "" {
 				l.add(krb5conf.Issue{Code: CodeReadersDiffer, Severity: krb5conf.SeverityWarning, Readers: []reader.Reader{reader.MIT}, At: k.From,
-					Cause:  fmt.Sprintf("MIT looks for a host named %q, which cannot exist, and goes on to the next KDC. Other libraries may read the line differently.", k.Host),
+					Cause: fmt.Sprintf("MIT looks for a host named %q, which cannot exist, and goes on to the next KDC. Other libraries may read the line differently.",
+						k.Host) + signs(k.Host),
 					Remedy: oneKDC})
+				continue
+			}
+			if service := otherService(k.Port); service != "" {
+				l.add(krb5conf.Issue{Code: CodeReadersDiffer, Severity: krb5conf.SeverityWarning, At: k.From,
+					Cause: fmt.Sprintf("%d is the port of %s, and no KDC answers there.", k.Port, service), Remedy: "Write the host without a port, or with :88"})
+				continue
+			}
+			if k.Transport == "https" {
+				noProxy(l, e.Name, k)
 				continue
 			}
 			var g group[string]
@@ -150,6 +95,22 @@ func kdcDifferences(l *linter, mit *reader.Reading) {
 			}
 		}
 	}
+}
+
+// otherService names the service of a port at which there is never a KDC, or "".
+func otherService(port int) string {
+	return map[int]string{53: "DNS", 135: "RPC", 389: "LDAP", 445: "SMB", 464: "kpasswd", 636: "LDAP over TLS", 749: "kadmin", 3268: "the global catalog"}[port]
+}
+
+// noProxy reports that only MIT asks a KDC through a proxy ([MS-KKDCP]).
+func noProxy(l *linter, realm string, k reader.Server) {
+	severity := krb5conf.SeverityWarning
+	if l.alone() {
+		severity = krb5conf.SeverityInfo
+	}
+	l.add(krb5conf.Issue{Code: CodeReadersDiffer, Severity: severity, Readers: []reader.Reader{reader.Heimdal, reader.Java, reader.Gokrb5}, At: k.From,
+		Cause:  "This is the URL of a KDC proxy: only MIT asks a KDC through one, and MIT needs its TLS module for it (krb5-k5tls).",
+		Remedy: "For programs with another library, add a line with a KDC of " + realm + " that they reach: kdc = HOST"})
 }
 
 // sameServer reports whether a reader makes of k's line what MIT makes of it.
@@ -215,13 +176,24 @@ func wordDifferences(l *linter) {
 			}
 		}
 	}
-	for _, w := range g.keys {
-		verbs := "do not know the word %q, and go on with"
-		if len(g.readers[w]) == 1 {
-			verbs = "does not know the word %q, and goes on with"
+	for i, w := range g.keys {
+		if slices.IndexFunc(g.keys, func(o word) bool { return o.at == w.at }) < i {
+			continue // said with the first
 		}
-		l.add(krb5conf.Issue{Code: CodeReadersDiffer, Severity: krb5conf.SeverityWarning, Readers: g.readers[w], At: w.at,
-			Cause:  fmt.Sprintf("%s "+verbs+" %s = %v.", reader.Titles(g.readers[w]), w.text, w.name, w.value),
+		var all []reader.Reader
+		var on []string
+		for _, o := range g.keys {
+			if o.at == w.at {
+				all = append(all, g.readers[o]...)
+				verb := "go"
+				if len(g.readers[o]) == 1 {
+					verb = "goes"
+				}
+				on = append(on, fmt.Sprintf("%s %s on with %s = %v", reader.Titles(g.readers[o]), verb, o.name, o.value))
+			}
+		}
+		l.add(krb5conf.Issue{Code: CodeReadersDiffer, Severity: krb5conf.SeverityWarning, Readers: all, At: w.at,
+			Cause:  fmt.Sprintf("Not every library knows the word %q: %s.", w.text, strings.Join(on, ", ")),
 			Remedy: "Write true or false, which all libraries know"})
 	}
 }
@@ -250,7 +222,7 @@ func duplicates(l *linter, p reader.Profile) {
 					first[e.Name] = e
 					continue
 				}
-				if was.Value != e.Value && was.Pos.File == e.Pos.File && (name == "domain_realm" || single[e.Name]) {
+				if !(l.alone() && name == "domain_realm" && l.spoken(e.Pos)) && was.Value != e.Value && was.Pos.File == e.Pos.File && (name == "domain_realm" || single[e.Name]) {
 					l.add(krb5conf.Issue{Code: CodeReadersDiffer, Severity: krb5conf.SeverityWarning, Readers: reader.Readers(), At: e.Pos, Also: []conf.Pos{was.Pos},
 						Cause:  fmt.Sprintf("%s is set twice: MIT, Heimdal and Java take the first value, %q, gokrb5 the last, %q.", e.Name, was.Value, e.Value),
 						Remedy: "Keep one of the lines"})
@@ -275,11 +247,17 @@ func inlineComments(l *linter, p reader.Profile) {
 				walk(e.Sub, any)
 				continue
 			}
-			if strings.ContainsAny(e.Value, "#;") && (any || words[e.Name]) {
-				l.add(krb5conf.Issue{Code: CodeReadersDiffer, Severity: krb5conf.SeverityWarning, Readers: []reader.Reader{reader.MIT, reader.Heimdal, reader.Java}, At: e.Pos,
-					Cause:  fmt.Sprintf("A comment must be on its own line: for MIT, Heimdal and Java, the value of %s is the rest of the line, %q.", e.Name, e.Value),
-					Remedy: "Put the comment on the line above"})
+			if !strings.ContainsAny(e.Value, "#;") || !any && !words[e.Name] || l.spoken(e.Pos) {
+				continue
 			}
+			i := krb5conf.Issue{Code: CodeReadersDiffer, Severity: krb5conf.SeverityWarning, Readers: []reader.Reader{reader.MIT, reader.Heimdal, reader.Java}, At: e.Pos,
+				Cause:  fmt.Sprintf("A comment must be on its own line: for MIT, Heimdal and Java, the value of %s is the rest of the line, %q.", e.Name, e.Value),
+				Remedy: "Put the comment on the line above"}
+			if value, ends := strings.CutSuffix(e.Value, ";"); ends && !strings.ContainsAny(value, "#;") {
+				i.Cause = fmt.Sprintf("No ; ends a line of a krb5.conf: for MIT, Heimdal and Java, the value of %s is %q.", e.Name, e.Value)
+				i.Remedy = "Remove the ;"
+			}
+			l.add(i)
 		}
 	}
 	for _, root := range p {
@@ -298,40 +276,4 @@ func singleValued() []string {
 	default_tkt_enctypes dns_canonicalize_hostname dns_lookup_kdc dns_lookup_realm dns_uri_lookup forwardable ignore_acceptor_hostname kdc_timesync
 	noaddresses permitted_enctypes preferred_preauth_types proxiable rdns realm_try_domains renew_lifetime ticket_lifetime udp_preference_limit
 	verify_ap_req_nofail`)
-}
-
-// mappingForms reports lines of [domain_realm] that match nothing, or not for
-// every library what they seem to.
-func mappingForms(l *linter, mit *reader.Reading) {
-	known := map[string]bool{}
-	for _, m := range mit.Mappings {
-		known[m.Domain] = true
-	}
-	for _, m := range mit.Mappings {
-		lower := strings.ToLower(m.Domain)
-		switch {
-		case m.Domain == "" && m.Realm != "": // to MIT a * ends a name
-			l.add(krb5conf.Issue{Code: CodeReadersDiffer, Severity: krb5conf.SeverityWarning, At: m.From,
-				Cause:  "This line matches no host: a * has no meaning in [domain_realm].",
-				Remedy: "For all hosts of a domain, begin the line with a dot: .DOMAIN = " + m.Realm})
-		case lower != m.Domain && !known[lower]:
-			l.add(krb5conf.Issue{Code: CodeReadersDiffer, Severity: krb5conf.SeverityWarning, Readers: []reader.Reader{reader.MIT, reader.Java}, At: m.From,
-				Cause:  "MIT and Java look for a host in lower case, so this line matches none; gokrb5 takes it.",
-				Remedy: "Write it in lower case: " + lower + " = " + m.Realm})
-		case lower != "" && lower == strings.ToLower(m.Realm) && !known["."+m.Domain] && !strings.HasPrefix(m.Domain, "."):
-			l.add(krb5conf.Issue{Code: CodeReadersDiffer, Severity: krb5conf.SeverityInfo, Readers: []reader.Reader{reader.Heimdal, reader.Gokrb5}, At: m.From,
-				Cause:  fmt.Sprintf("Without a leading dot, Heimdal and gokrb5 take %s for the name of one host; MIT and Java map the hosts below it, too.", m.Domain),
-				Remedy: "Add the line that begins with a dot: ." + m.Domain + " = " + m.Realm})
-		}
-	}
-	for _, root := range mit.Profile {
-		s := root.Sub("domain_realm")
-		for i := 0; s != nil && i < len(s.Entries); i++ {
-			if e := &s.Entries[i]; e.Sub != nil {
-				l.add(krb5conf.Issue{Code: CodeReadersDiffer, Severity: krb5conf.SeverityWarning, Readers: reader.Readers(), At: e.Pos,
-					Cause:  fmt.Sprintf("[domain_realm] has no blocks: Java throws when it looks for the realm of a host below %s, the others do not see the block.", e.Name),
-					Remedy: "Write " + e.Name + " = REALM, in one line"})
-			}
-		}
-	}
 }

@@ -18,7 +18,12 @@ func realms(l *linter) {
 	defaultNowhere(l)
 	realmsMissing(l)
 	realmsTwice(l)
+	if l.mit().Err == nil {
+		reversedMappings(l, l.mit())
+	}
 	realmCase(l)
+	misspeltRealms(l)
+	mappingsToNowhere(l)
 }
 
 func defaultRealm(l *linter) {
@@ -87,7 +92,6 @@ func realmsMissing(l *linter) {
 		}
 		l.add(i)
 	}
-	mappingsToNowhere(l)
 }
 
 // mappingsToNowhere reports mappings whose realm cannot exist: neither the
@@ -105,7 +109,7 @@ func mappingsToNowhere(l *linter) {
 		known[e.Name] = true
 	}
 	for _, m := range r.Mappings {
-		if known[m.Realm] {
+		if known[m.Realm] || m.Realm == r.DefaultRealm.Value || l.spoken(m.From) { // of the default realm defaultNowhere says so
 			continue
 		}
 		l.add(krb5conf.Issue{Code: CodeRealmMissing, Severity: krb5conf.SeverityWarning, At: m.From,
@@ -125,7 +129,11 @@ func realmsTwice(l *linter) {
 		if len(e.At) < 2 {
 			continue
 		}
-		l.add(krb5conf.Issue{Code: CodeRealmTwice, Severity: krb5conf.SeverityWarning, At: e.At[1], Also: slices.Concat(e.At[:1], e.At[2:]),
+		severity := krb5conf.SeverityWarning
+		if l.alone() && sameBlocks(l, e) { // whichever counts, it says the same
+			severity = krb5conf.SeverityInfo
+		}
+		l.add(krb5conf.Issue{Code: CodeRealmTwice, Severity: severity, At: e.At[1], Also: slices.Concat(e.At[:1], e.At[2:]),
 			Cause:  fmt.Sprintf("Realm %s has %d blocks. MIT and Heimdal put them together, Java takes only the first, gokrb5 only the last of its file.", e.Name, len(e.At)),
 			Remedy: "Make one block of them"})
 	}
@@ -158,6 +166,30 @@ func realmsTwice(l *linter) {
 			Cause:  "gokrb5 keeps only the last [realms] section of a file, and so does not know " + strings.Join(lost, ", ") + ".",
 			Remedy: "Make one [realms] section of them"})
 	}
+}
+
+// sameBlocks reports whether the blocks of a realm say the same.
+func sameBlocks(l *linter, e reader.RealmEntry) bool {
+	texts := map[string]bool{}
+	for _, at := range e.At {
+		d := l.in.Set.Docs[at.File]
+		if d == nil || d.File == nil {
+			return false
+		}
+		for _, s := range d.File.Nodes {
+			for _, n := range s.Children {
+				if n.Line != at.Line {
+					continue
+				}
+				var b strings.Builder
+				for _, c := range n.Children {
+					fmt.Fprintf(&b, "%v %s = %s\n", c.Kind, c.Name, c.Value)
+				}
+				texts[b.String()] = true
+			}
+		}
+	}
+	return len(texts) == 1
 }
 
 // order reports realms whose KDCs kerbagent is to keep in the order of their

@@ -22,40 +22,48 @@ func etypes(l *linter) {
 	type trouble struct {
 		at    conf.Pos
 		cause string
-		worst krb5conf.Severity
+		worst krb5conf.Severity // for libraries other than MIT's
 	}
 	var g group[trouble]
 	for _, r := range l.usable {
 		seen := map[conf.Pos]bool{}
 		for _, e := range []reader.ETypes{r.TicketETypes, r.ServiceETypes, r.PermittedETypes} {
-			if e.From.IsZero() || seen[e.From] {
-				continue
-			}
-			seen[e.From] = true
-			var weak []string
-			for _, id := range e.IDs {
-				if reader.WeakEType(id) {
-					weak = append(weak, reader.ETypeName(id))
+			if !e.From.IsZero() && !seen[e.From] {
+				seen[e.From] = true
+				if cause, worst := etypesTrouble(e); cause != "" {
+					g.add(trouble{e.From, cause, worst}, r.Reader)
 				}
-			}
-			switch {
-			case e.Err != nil:
-				severity := severityFor([]reader.Reader{r.Reader})
-				g.add(trouble{e.From, "this list has no encryption type that can be used, so no ticket can be requested", severity}, r.Reader)
-			case len(weak) > 0 && len(weak) == len(e.IDs):
-				g.add(trouble{e.From, "the list has only weak types: " + strings.Join(weak, " "), krb5conf.SeverityWarning}, r.Reader)
-			case len(e.Unknown) > 0: // the rest of the list does
-				g.add(trouble{e.From, "these words are not known and left out: " + strings.Join(e.Unknown, " "), krb5conf.SeverityInfo}, r.Reader)
-			case len(weak) > 0: // MIT's own list has some
-				g.add(trouble{e.From, "the list allows weak types: " + strings.Join(weak, " "), krb5conf.SeverityInfo}, r.Reader)
 			}
 		}
 	}
+	lines := map[conf.Pos]*krb5conf.Issue{} // one finding a line, whatever each library makes of it
+	var order []conf.Pos
 	for _, t := range g.keys {
-		readers := g.readers[t]
-		l.add(krb5conf.Issue{Code: CodeETypes, Severity: t.worst, Readers: readers, At: t.at,
-			Cause:  "For " + reader.Titles(readers) + ": " + t.cause + ".",
-			Remedy: "Remove the line: the defaults suit Active Directory. If you need a list, write full names with blanks between them: " + reader.AES256 + " " + reader.AES128})
+		severity := t.worst
+		if severity == krb5conf.SeverityError {
+			severity = severityFor(g.readers[t])
+		}
+		if l.rare(g.readers[t]) {
+			severity = krb5conf.SeverityInfo
+		}
+		i := lines[t.at]
+		if i == nil {
+			i = &krb5conf.Issue{Code: CodeETypes, Severity: severity, At: t.at,
+				Remedy: "Remove the line: the defaults suit Active Directory. If you need a list, write full names with blanks between them: " + reader.AES256 + " " + reader.AES128}
+			lines[t.at] = i
+			order = append(order, t.at)
+		} else {
+			i.Cause += " "
+		}
+		if rank(severity) < rank(i.Severity) {
+			i.Severity = severity
+		}
+		i.Readers = append(i.Readers, g.readers[t]...)
+		i.Cause += "For " + reader.Titles(g.readers[t]) + ": " + t.cause + "."
+	}
+	for _, at := range order {
+		lines[at].Cause += signs(l.line(at))
+		l.add(*lines[at])
 	}
 	if s := l.mit().Profile.Boolean("allow_weak_crypto", false); s.Value {
 		severity := krb5conf.SeverityWarning
@@ -66,6 +74,28 @@ func etypes(l *linter) {
 			Cause:  "allow_weak_crypto permits weak encryption types again: DES in old libraries, and RC4 in Java.",
 			Remedy: "Remove the line"})
 	}
+}
+
+// etypesTrouble reports what is wrong with a list of encryption types, and how bad
+// it is; "" where nothing is.
+func etypesTrouble(e reader.ETypes) (cause string, worst krb5conf.Severity) {
+	var weak []string
+	for _, id := range e.IDs {
+		if reader.WeakEType(id) {
+			weak = append(weak, reader.ETypeName(id))
+		}
+	}
+	switch {
+	case e.Err != nil:
+		return "this list has no encryption type that can be used, so no ticket can be requested", krb5conf.SeverityError
+	case len(weak) > 0 && len(weak) == len(e.IDs):
+		return "the list has only weak types: " + strings.Join(weak, " "), krb5conf.SeverityWarning
+	case len(e.Unknown) > 0: // the rest of the list does
+		return "these words are not known and left out: " + strings.Join(e.Unknown, " "), krb5conf.SeverityInfo
+	case len(weak) > 0: // MIT's own list has some
+		return "the list allows weak types: " + strings.Join(weak, " "), krb5conf.SeverityInfo
+	}
+	return "", ""
 }
 
 func udpLimit(l *linter) {

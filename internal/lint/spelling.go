@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -32,8 +33,13 @@ func badKDCs(l *linter) {
 				others = fmt.Sprintf(", not even the other %d", n)
 			}
 			remedy := "Write the KDC as host, host:port or [IPv6]:port, alone on its line"
-			if strings.Count(k.Text, ":") > 1 && !strings.Contains(k.Text, "[") {
+			if scheme, host, isURL := strings.Cut(k.Text, "://"); isURL {
+				host, _, _ = strings.Cut(host, "/")
+				remedy = fmt.Sprintf("Write the host alone: %s. Of URLs MIT takes those of a KDC proxy only, https://HOST/KdcProxy, and this is %s://", conf.Excerpt(host), conf.Excerpt(scheme))
+			} else if strings.Count(k.Text, ":") > 1 && !strings.Contains(k.Text, "[") {
 				remedy = bracketed(conf.Excerpt(k.Text))
+			} else if strings.ContainsAny(k.Text, "#;") {
+				remedy += ": a comment has a line of its own"
 			}
 			l.add(krb5conf.Issue{Code: CodeRealmMissing, Severity: krb5conf.SeverityError, Readers: []reader.Reader{reader.MIT}, At: k.From,
 				Cause: fmt.Sprintf("MIT cannot read %q as a host. Then it uses no KDC of realm %s%s: every request fails with \"Invalid argument\".",
@@ -82,33 +88,107 @@ func defaultNowhere(l *linter) {
 	i := krb5conf.Issue{Code: CodeRealmMissing, Severity: krb5conf.SeverityError, Readers: []reader.Reader{reader.MIT}, At: d.From,
 		Cause:  fmt.Sprintf("The default realm %q cannot be found (\"Cannot find KDC for realm\"): %s.", d.Value, why),
 		Remedy: fmt.Sprintf("In [realms]: %s = {, a line kdc = HOST for each KDC, }; or dns_lookup_kdc = true in [libdefaults]", d.Value)}
+	i.Cause += signs(d.Value)
 	if !has && r.DNSLookupKDC.Value {
-		i.Remedy = "Write default_realm without quotes, commas or comments behind it"
+		i.Remedy = "Write default_realm without quotes, commas or comments behind it: default_realm = " + withoutSigns(d.Value)
 	}
 	if has {
 		i.At = e.At[0]
 	} else if near := l.nearRealm(d.Value); near != nil {
 		i.Also = near.At[:1]
 		i.Cause += fmt.Sprintf(" [realms] has %s, on line %d, which is another realm to Kerberos.", near.Name, near.At[0].Line)
-		i.Remedy = fmt.Sprintf("Spell the realm alike in both places; realms of Active Directory are upper case: %s", strings.ToUpper(d.Value))
+		i.Remedy = nearRemedy(d.Value, near.Name)
 	}
 	l.add(i)
 }
 
+// nearRemedy is what to write where a name is nearly an entry's.
+func nearRemedy(name, entry string) string {
+	switch {
+	case withoutSigns(name) == entry:
+		return "Write the name alone: default_realm = " + entry
+	case strings.EqualFold(name, entry):
+		return "Spell the realm alike in both places; realms of Active Directory are upper case: " + strings.ToUpper(entry)
+	}
+	return fmt.Sprintf("Spell the realm alike in both places: %s or %s", name, entry)
+}
+
 // nearRealm returns the entry of a realm that is spelt nearly as a name, or nil.
 func (l *linter) nearRealm(name string) *reader.RealmEntry {
-	realms := l.mit().Realms
-	for i := range realms {
-		if strings.EqualFold(realms[i].Name, name) {
-			return &realms[i]
-		}
-	}
-	for i := range realms[:min(len(realms), maxKDCs)] {
-		if spelling.Distance(strings.ToLower(realms[i].Name), strings.ToLower(name), 2) <= 2 {
-			return &realms[i]
+	realms, clean := l.mit().Realms, withoutSigns(name)
+	for _, same := range []func(entry string) bool{
+		func(entry string) bool { return entry == clean },
+		func(entry string) bool { return strings.EqualFold(entry, clean) },
+		func(entry string) bool {
+			return spelling.Distance(strings.ToLower(entry), strings.ToLower(name), 2) <= 2
+		},
+	} {
+		for i := range realms[:min(len(realms), maxKDCs)] {
+			if same(realms[i].Name) {
+				return &realms[i]
+			}
 		}
 	}
 	return nil
+}
+
+// misspeltRealms reports a default realm and mappings that are one slip of the
+// finger from a realm of the file, where DNS is asked for the KDCs of realms that
+// are not in it, so that they may exist.
+func misspeltRealms(l *linter) {
+	r := l.mit()
+	if r.Err != nil || !r.DNSLookupKDC.Value {
+		return // defaultNowhere, mappingsToNowhere
+	}
+	check := func(what, name string, at conf.Pos) {
+		if _, has := r.Realm(name); has || slices.Contains(l.in.Site.InUse(), name) || l.spoken(at) {
+			return
+		}
+		for _, e := range r.Realms[:min(len(r.Realms), maxKDCs)] {
+			if slipped(name, e.Name) {
+				l.add(krb5conf.Issue{Code: CodeRealmMissing, Severity: krb5conf.SeverityWarning, At: at, Also: e.At[:1],
+					Cause: fmt.Sprintf("%s %s, and [realms] has %s, on line %d: one of them is probably misspelt. The KDCs of %s are looked for in DNS.",
+						what, name, e.Name, e.At[0].Line, name),
+					Remedy: fmt.Sprintf("Spell the realm alike in both places: %s or %s", name, e.Name)})
+				return
+			}
+		}
+	}
+	check("The default realm is", r.DefaultRealm.Value, r.DefaultRealm.From)
+	for _, m := range r.Mappings {
+		check("The line maps to realm", m.Realm, m.From)
+	}
+}
+
+// slipped reports whether a name is another one with one slip of the finger in a
+// long label. Realms of one forest are often one letter or number apart in a short
+// one (EU.EXAMPLE.COM, AU.EXAMPLE.COM), and that is no slip.
+func slipped(a, b string) bool {
+	as, bs := strings.Split(strings.ToLower(a), "."), strings.Split(strings.ToLower(b), ".")
+	if len(as) != len(bs) {
+		return false
+	}
+	slips := 0
+	for i := range as {
+		if as[i] == bs[i] {
+			continue
+		}
+		slips++
+		if min(len(as[i]), len(bs[i])) < 5 || spelling.Distance(as[i], bs[i], 1) > 1 || letters(as[i]) == letters(bs[i]) {
+			return false
+		}
+	}
+	return slips == 1
+}
+
+// letters is a label without its digits and hyphens.
+func letters(label string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '-' || r >= '0' && r <= '9' {
+			return -1
+		}
+		return r
+	}, label)
 }
 
 // realmCase reports names that differ from a realm in use in case only: to
@@ -125,7 +205,7 @@ func realmCase(l *linter) {
 		folded[strings.ToLower(e.Name)] = e.Name
 	}
 	if l.alone() {
-		if d := r.DefaultRealm.Value; d != "" && r.CannotFind(d) == "" {
+		if d := r.DefaultRealm.Value; d != "" && (folded[strings.ToLower(d)] == "" || entries[d]) && r.CannotFind(d) == "" {
 			folded[strings.ToLower(d)] = d
 		}
 	} else {
@@ -151,6 +231,8 @@ func realmCase(l *linter) {
 		}
 	}
 	for _, m := range r.Mappings {
-		check(m.Realm, m.From, true)
+		if !l.spoken(m.From) {
+			check(m.Realm, m.From, true)
+		}
 	}
 }

@@ -19,10 +19,10 @@ func blocks() *regexp.Regexp {
 
 // placeholders are words that something was to replace: shells and Maven (${X},
 // $(x), $X), Ruby (#{x}), autoconf (@X@), Python ({x}, %(x)s), sed scripts (__X__,
-// %%X%%, %X%) and people (<kdc>). %{uid} is libkrb5's own, and $1 stands in rules.
+// %%X%%, %X%, #X#) and people (<kdc>). %{uid} is libkrb5's own, and $1 stands in rules.
 func placeholders() *regexp.Regexp {
 	return regexp.MustCompile(`\$\{[^}]*\}|\$\([^)]*\)|\$[A-Za-z_]\w*|#\{[^}]+\}|@@?[A-Z][A-Z0-9_]*@@?|%\([A-Za-z_]\w*\)s|(?:^|[\s:=])%[sdv](?:$|[\s:.])|` +
-		`%%?[A-Z][A-Z0-9_]*%%?|__+[A-Za-z]\w*?__+|<[A-Za-z][^<>]*>|(?:^|[^%$#])\{[A-Za-z0-9_][\w.-]*\}`)
+		`%%?[A-Z][A-Z0-9_]*%%?|[\s=]#[A-Z][A-Z0-9_]*#|__+[A-Za-z]\w*?__+|<[A-Za-z][^<>]*>|(?:^|[^%$#])\{[A-Za-z0-9_][\w.-]*\}`)
 }
 
 // template reports a file that was never rendered, as one finding. It reports

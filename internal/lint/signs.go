@@ -1,0 +1,62 @@
+package lint
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+)
+
+// signs describes the signs of a text that come along when it is copied from a web
+// page or a document, and that libraries take for letters: " It has …", or "".
+func signs(text string) string {
+	var found []string
+	for _, r := range text {
+		if what := sign(r); what != "" {
+			what = fmt.Sprintf("%s (U+%04X)", what, r)
+			if !slices.Contains(found, what) {
+				found = append(found, what)
+			}
+		}
+	}
+	if found == nil {
+		return ""
+	}
+	return " It has " + strings.Join(found, " and ") + ", as text has that was copied from a document."
+}
+
+// sign names a sign that looks like one of ASCII, or like nothing; "" for others.
+func sign(r rune) string {
+	switch {
+	case r < 0x80:
+		return ""
+	case r == 0xad || r == 0x200b || r == 0x200c || r == 0x200d || r == 0x2060 || r == 0xfeff:
+		return "a sign without width"
+	case unicode.Is(unicode.Zs, r):
+		return "a blank that is none"
+	case unicode.Is(unicode.Pd, r) || r == 0x2212:
+		return "a dash that is no hyphen"
+	case unicode.In(r, unicode.Pi, unicode.Pf):
+		return "a quotation mark that is none"
+	}
+	return ""
+}
+
+// withoutSigns returns a name as it was probably meant: what stands before a
+// blank or a comment, without the marks around it.
+func withoutSigns(name string) string {
+	name = strings.Map(func(r rune) rune {
+		switch what := sign(r); {
+		case what == "a blank that is none":
+			return ' '
+		case what == "a dash that is no hyphen":
+			return '-'
+		case what != "":
+			return -1
+		}
+		return r
+	}, name)
+	first, _, _ := strings.Cut(strings.TrimSpace(name), " ")
+	first, _, _ = strings.Cut(first, "#")
+	return strings.TrimFunc(first, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
+}
