@@ -63,13 +63,14 @@ func TestCodePages(t *testing.T) {
 
 // codePage is what docs/codes has of a rule.
 func codePage(r diagnose.Rule) string {
-	title, means, cause, remedy := r.Print()
+	title, means, _, remedy := r.Print()
+	exampleTitle, exampleCause := r.Example()
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s# %s\n\n**%s** (%s)\n", made, r.Code, markdown(title), severity(r.Severity))
 	fmt.Fprintf(&b, "\n## What it means\n\n%s\n", markdown(means))
-	fmt.Fprintf(&b, "\n## How it looks\n\n%s", looks(r, title))
-	fmt.Fprintf(&b, "\n## What is seen\n\n%s\n", markdown(cause))
-	fmt.Fprintf(&b, "\n## What to do\n\n%s", markdownLines(remedy))
+	fmt.Fprintf(&b, "\n## How it looks\n\n%s", looks(r, exampleTitle))
+	fmt.Fprintf(&b, "\n## What is seen\n\nFor example:\n\n> %s\n", markdown(exampleCause))
+	fmt.Fprintf(&b, "\n## What to do\n\n%s%s", markdownLines(remedy), legendOf(remedy))
 	fmt.Fprintf(&b, "\n## How to rehearse it\n\n%s", howToRehearse(r.Code))
 	fmt.Fprintf(&b, "\n## Related\n\n%s", related(r))
 	return b.String()
@@ -80,16 +81,20 @@ func looks(r diagnose.Rule, title string) string {
 	head := map[diagnose.Severity]string{diagnose.Error: "FAILED", diagnose.Warning: "DEGRADED", diagnose.Info: "info"}[r.Severity]
 	level := map[diagnose.Severity]string{diagnose.Error: "ERROR", diagnose.Warning: "WARN", diagnose.Info: "INFO"}[r.Severity]
 	var b strings.Builder
-	fmt.Fprintf(&b, "`kerbagent check` says, where it is the first finding:\n\n    %s: %s — %s\n\n", head, r.Code, title)
+	if r.Severity == diagnose.Info {
+		fmt.Fprintf(&b, "`kerbagent check` shows it below the verdict:\n\n    %s: %s — %s\n\n", head, r.Code, title)
+	} else {
+		fmt.Fprintf(&b, "If it is the first finding, `kerbagent check` begins with:\n\n    %s: %s — %s\n\n", head, r.Code, title)
+	}
 	if strings.HasPrefix(string(r.Code), "app-") {
 		return strings.Replace(b.String(), "kerbagent check", "kerbagent audit", 1)
 	}
 	if slices.Contains([]diagnose.Code{"ccache-unusable", "ticket-expiring"}, r.Code) {
-		b.WriteString("The daemon does not: only the user whose cache it is can tell, by `kerbagent krb5conf lint` or `check`.\n")
+		b.WriteString("`kerbagent run` does not report it: only the user who owns the cache can look at it, with `kerbagent krb5conf lint` or `kerbagent check`.\n")
 		return b.String()
 	}
-	fmt.Fprintf(&b, "`kerbagent run` has it on its page and as a metric:\n\n    kerbagent_finding{code=\"%s\",severity=\"%s\"} 1\n\n", r.Code, r.Severity)
-	fmt.Fprintf(&b, "and in its log, when it begins and when it ends (`journalctl -u kerbagent -g %s`):\n\n    level=%s msg=\"finding began\" code=%s severity=%s title=%q …\n", r.Code, level, r.Code, r.Severity, title)
+	fmt.Fprintf(&b, "`kerbagent run` shows it on the status page and as a metric:\n\n    kerbagent_finding{code=\"%s\",severity=\"%s\"} 1\n\n", r.Code, r.Severity)
+	fmt.Fprintf(&b, "It logs one line when the finding begins and one when it ends (`journalctl -u kerbagent -g %s`):\n\n    level=%s msg=\"finding began\" code=%s severity=%s title=%q …\n", r.Code, level, r.Code, r.Severity, title)
 	return b.String()
 }
 
@@ -101,32 +106,37 @@ func howToRehearse(code diagnose.Code) string {
 		}
 	}
 	if strings.HasPrefix(string(code), "app-") {
-		return "A rehearsal has no application, so it cannot play this fault. These commands show how audit reports another one, a credential cache that does not exist:\n\n    KRB5CCNAME=/nonexistent sleep 60 &\n    kerbagent audit --pid $!\n"
+		return "A rehearsal has no application, so it cannot play this fault. These commands show how `kerbagent audit` reports a similar one, a credential cache that does not exist:\n\n    KRB5CCNAME=/nonexistent sleep 60 &\n    kerbagent audit --pid $!\n"
 	}
 	if how := unrehearsed()[code]; how != "" {
 		return markdownLines(how)
 	}
-	return "The rehearsal has no krb5.conf. Make the mistake in a copy of the file, and look at that:\n\n    cp /etc/krb5.conf /tmp/krb5.conf\n    kerbagent krb5conf lint --path /tmp/krb5.conf\n"
+	return "The rehearsal has no krb5.conf. Make the mistake in a copy of the file, and check the copy:\n\n    cp /etc/krb5.conf /tmp/krb5.conf\n    kerbagent krb5conf lint --path /tmp/krb5.conf\n"
 }
 
 // unrehearsed reports what to do in place of a rehearsal.
 func unrehearsed() map[diagnose.Code]string {
 	return map[diagnose.Code]string{
-		"secret-malformed": "Give it a password with a line end, with the realm, database and user of a login of yours; nothing is tried with it.\n" +
+		"secret-malformed": "Write a password file that ends with a line end, and name it for one of your logins. kerbagent tries no login with it.\n" +
 			"  echo wrong > /tmp/password\n  kerbagent check --realm <realm> --database <host> --user <user> --password-file /tmp/password",
-		"login-record-impossible": "Give it a state directory that cannot be written.\n  kerbagent check --state-dir /proc/none",
-		"aws-membership":          "It needs an AWS account. Modify a cluster to join a directory, and look meanwhile.\n  kerbagent check --aws",
-		"aws-directory":           "It needs an AWS account, and a directory that is being made or restored.\n  kerbagent check --aws",
-		"aws-security-group":      "It needs an AWS account, and a host in the cluster's VPC that its security groups do not admit.\n  kerbagent check --aws",
-		"aws-view-incomplete":     "Take the credentials away.\n  AWS_PROFILE=none AWS_EC2_METADATA_DISABLED=true kerbagent check --aws",
-		"login-failed":            "It cannot be rehearsed: it is for what no other code describes.",
-		"probe-failed":            "It cannot be rehearsed: it is for what no other code describes.",
-		"krb5conf-missing":        "Name a file that is not there.\n  kerbagent krb5conf lint --path /nonexistent",
-		"krb5conf-writable":       "Make it so with a copy of the file.\n  cp /etc/krb5.conf /tmp/krb5.conf\n  chmod o+w /tmp/krb5.conf\n  kerbagent krb5conf lint --path /tmp/krb5.conf",
-		"krb5conf-overridden":     "With `krb5_conf` configured, name another file.\n  KRB5_CONFIG=/tmp/krb5.conf kerbagent krb5conf lint",
-		"krb5conf-drift":          "Have it write a file elsewhere, and change that.\n  kerbagent krb5conf apply --path /tmp/krb5.conf\n  echo '# mine' >> /tmp/krb5.conf\n  kerbagent krb5conf lint --path /tmp/krb5.conf",
-		"ccache-unusable":         "Name a cache of a type that is not there.\n  KRB5CCNAME=MSLSA: kerbagent krb5conf lint",
-		"ticket-expiring":         "Get a ticket that does not last.\n  kinit -l 10m <user>\n  kerbagent krb5conf lint",
+		"login-record-impossible": "Name a state directory that cannot be written.\n  kerbagent check --state-dir /proc/none",
+		"aws-membership":          "This needs an AWS account. Modify a test cluster to join a directory, and check while AWS does so.\n  kerbagent check --aws",
+		"aws-directory":           "This needs an AWS account, and a directory that is being created or restored.\n  kerbagent check --aws",
+		"aws-security-group":      "This needs an AWS account, and a host in the cluster's VPC whose address no rule of the security groups allows.\n  kerbagent check --aws",
+		"aws-view-incomplete":     "Run the check without AWS credentials.\n  AWS_PROFILE=none AWS_EC2_METADATA_DISABLED=true kerbagent check --aws",
+		"login-failed":            "It cannot be rehearsed: it stands for failures that no other code describes.",
+		"probe-failed":            "It cannot be rehearsed: it stands for failures that no other code describes.",
+		"krb5conf-missing":        "Name a file that does not exist.\n  kerbagent krb5conf lint --path /nonexistent",
+		"krb5conf-writable":       "Let every user write a copy of the file, and check the copy.\n  cp /etc/krb5.conf /tmp/krb5.conf\n  chmod o+w /tmp/krb5.conf\n  kerbagent krb5conf lint --path /tmp/krb5.conf",
+		"krb5conf-overridden":     "If kerbagent.yaml has a `krb5_conf` section, name another file in KRB5_CONFIG.\n  KRB5_CONFIG=/tmp/krb5.conf kerbagent krb5conf lint",
+		"krb5conf-drift":          "Let kerbagent write a file elsewhere, and change that file.\n  kerbagent krb5conf apply --path /tmp/krb5.conf\n  echo '# mine' >> /tmp/krb5.conf\n  kerbagent krb5conf lint --path /tmp/krb5.conf",
+		"ccache-unusable":         "Name a cache of a type that does not exist on Linux.\n  KRB5CCNAME=MSLSA: kerbagent krb5conf lint",
+		"kdc-lookup-failed":       "The rehearsal has no name resolution of its own host. On a test host, name a KDC in krb5.conf that this host's DNS server answers with SERVFAIL, and log in.\n  kerbagent check",
+		"login-slow":              "The rehearsal does not play this fault alone. On a test host, put an address that does not answer before the name servers in /etc/resolv.conf.\n  kerbagent check",
+		"names-differ":            "The rehearsal does not read /etc/hosts. On a test host, add a line to it with the name of a domain controller and another address.\n  kerbagent check",
+		"servers-left-out":        "This needs a realm with more than 64 hosts in its SRV records.\n  kerbagent check --realm <realm>",
+		"krb5conf-kdcs-differ":    "On a test host, add a KDC to krb5.conf that kerbagent.yaml does not name.\n  kerbagent check",
+		"ticket-expiring":         "Get a ticket with a short lifetime.\n  kinit -l 10m <user>\n  kerbagent krb5conf lint",
 	}
 }
 
@@ -134,11 +144,11 @@ func unrehearsed() map[diagnose.Code]string {
 func related(r diagnose.Rule) string {
 	var b strings.Builder
 	if len(r.DependsOn) > len(diagnose.Catalogue())/2 {
-		fmt.Fprintf(&b, "It is not shown if one of %s is found and is its cause.\n", "[nearly all other codes](README.md)")
+		fmt.Fprintf(&b, "It is not shown if one of %s is found to be its cause.\n", "[nearly all other codes](README.md)")
 		return b.String()
 	}
 	if len(r.DependsOn) > 0 {
-		fmt.Fprintf(&b, "It is not shown if one of these is found and is its cause: %s.\n", codeLinks(r.DependsOn))
+		fmt.Fprintf(&b, "It is not shown if one of these is found to be its cause: %s.\n", codeLinks(r.DependsOn))
 	}
 	var under []diagnose.Code
 	for _, other := range diagnose.Catalogue() {
@@ -152,9 +162,9 @@ func related(r diagnose.Rule) string {
 	const most = 12 // beyond that a list of links is no help
 	switch {
 	case len(under) > most:
-		fmt.Fprintf(&b, "It can explain %d others, which are not shown then.\n", len(under))
+		fmt.Fprintf(&b, "It can be the cause of %d others, which are then not shown.\n", len(under))
 	case len(under) > 0:
-		fmt.Fprintf(&b, "It can explain these, which are not shown then: %s.\n", codeLinks(under))
+		fmt.Fprintf(&b, "It can be the cause of these, which are then not shown: %s.\n", codeLinks(under))
 	}
 	if b.Len() > 0 {
 		b.WriteString("\n")

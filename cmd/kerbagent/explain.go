@@ -16,10 +16,10 @@ func newExplain(s streams) *cobra.Command {
 	var all bool
 	c := &cobra.Command{
 		Use:   "explain CODE...",
-		Short: "Say what a finding means, its cause and its remedy",
+		Short: "Show what a finding means, what is seen and what to do",
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 != all {
-				return fmt.Errorf("name a finding code or several, or give --all for the list")
+				return fmt.Errorf("name one or more finding codes, such as kdc-silent; --all lists them")
 			}
 			return nil
 		},
@@ -85,12 +85,13 @@ func explainAll(w io.Writer) error {
 const explainWidth = 100
 
 func explain(w io.Writer, r diagnose.Rule) error {
-	title, means, cause, remedy := r.Print()
+	title, means, _, remedy := r.Print()
+	_, seen := r.Example()
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s (%s)\n", r.Code, severity(r.Severity))
 	put(&b, "", title)
 	for _, part := range []struct{ head, text string }{
-		{"what it means", means}, {"what is seen", cause}, {"what to do", remedy}, {"not shown when one of these explains it", deeper(r)},
+		{"what it means", means}, {"what is seen, for example", seen}, {"what to do", remedy}, {"not shown if one of these is found to be its cause", deeper(r)},
 	} {
 		if part.text != "" {
 			b.WriteString("\n" + part.head + "\n")
@@ -115,7 +116,7 @@ func severity(s diagnose.Severity) string {
 // deeper lists the codes that a rule's findings are folded under.
 func deeper(r diagnose.Rule) string {
 	if len(r.DependsOn) > len(diagnose.Catalogue())/2 {
-		return "nearly every other code: this one is for what none of them describes"
+		return "nearly every other code: this one stands for failures that none of them describes"
 	}
 	var out []string
 	for _, c := range r.DependsOn {

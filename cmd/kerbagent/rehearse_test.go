@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"maps"
 	"os"
+	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/kerbagent/kerbagent/internal/diagnose"
@@ -15,9 +18,11 @@ import (
 // rehearsed is the part of the JSON report that these tests look at.
 type rehearsed struct {
 	Verdict  string
-	Findings []struct{ Code, Severity, Remedy string }
+	Findings []rehearsedFinding
 	Results  []result
 }
+
+type rehearsedFinding struct{ Code, Severity, Title, Cause, Remedy string }
 
 type result struct {
 	Probe, Outcome, Reason string
@@ -36,6 +41,33 @@ func rehearse(t *testing.T, args ...string) (rehearsed, int) {
 	return r, code
 }
 
+// unfilled is a template's value that was not known, or was empty.
+var unfilled = regexp.MustCompile(`<[a-z0-9]+>|  `)
+
+// plainWords returns the words of a text that are no names, numbers or times.
+func plainWords(text string) map[string]bool {
+	out := map[string]bool{}
+	for _, w := range strings.Fields(text) {
+		if w = strings.Trim(w, ".,:;()\""); regexp.MustCompile(`^[A-Za-z'-]+$`).MatchString(w) && !strings.Contains(w, "rehearsal") {
+			out[w] = true
+		}
+	}
+	return out
+}
+
+// likeItsExample holds what is played against what the documentation shows as an example.
+func likeItsExample(t *testing.T, code diagnose.Code, title, cause string) {
+	t.Helper()
+	rule, _ := diagnose.Lookup(code)
+	exampleTitle, exampleCause := rule.Example()
+	if code == "clock-skew" { // what is played has the view of the database too
+		cause = strings.Replace(cause, "; the login took the KDCs' time, and database orders refuses the ticket: the KDCs' clocks may be the wrong ones", "", 1)
+	}
+	if got, want := plainWords(title+" "+cause), plainWords(exampleTitle+" "+exampleCause); !maps.Equal(got, want) {
+		t.Errorf("the example in the documentation has other words:\nplayed  %s | %s\nexample %s | %s", title, cause, exampleTitle, exampleCause)
+	}
+}
+
 // Every fault that can be played is found, first and alone.
 func TestEveryFaultIsFound(t *testing.T) {
 	for _, f := range rehearsal.Catalogue() {
@@ -48,6 +80,10 @@ func TestEveryFaultIsFound(t *testing.T) {
 			if r.Findings[0].Remedy == "" {
 				t.Error("no remedy")
 			}
+			if text := r.Findings[0].Title + " " + r.Findings[0].Cause; unfilled.MatchString(text) {
+				t.Errorf("a value is missing: %s", text)
+			}
+			likeItsExample(t, f.Code, r.Findings[0].Title, r.Findings[0].Cause)
 			for _, other := range r.Findings[1:] {
 				if other.Severity == string(diagnose.Error) {
 					t.Errorf("%s stands beside it as an error", other.Code)

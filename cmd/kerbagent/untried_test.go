@@ -103,7 +103,7 @@ func interrupt(t *testing.T, fault string, after time.Duration, whole rehearsed)
 		t.Errorf("after %v: exit %d, verdict %s, %d not finished", after, exit, r.Verdict, len(left))
 	}
 	for _, f := range r.Findings {
-		if !slices.ContainsFunc(whole.Findings, func(o struct{ Code, Severity, Remedy string }) bool { return o.Code == f.Code }) {
+		if !slices.ContainsFunc(whole.Findings, func(o rehearsedFinding) bool { return o.Code == f.Code }) {
 			t.Errorf("after %v: %s, which the whole check does not find (%s)", after, f.Code, strings.Join(left, " "))
 		}
 	}

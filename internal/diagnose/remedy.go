@@ -154,9 +154,9 @@ func tlsRemedy(r *probe.Result) string {
 	case "date":
 		return do("Compare the certificate's dates with this host's clock. If the certificate has expired, replace it on the server."+once, "date -u", look)
 	case "bundle":
-		return do("Correct databases: {database}: tls: ca_file, or put the CA bundle there. The service reads it at a reload.", "kerbagent config check", "systemctl reload kerbagent")
+		return do("In kerbagent.yaml, correct tls.ca_file of database {database}, or put the CA bundle where it points. The service reads the file again at a reload.", "kerbagent config check", "systemctl reload kerbagent")
 	case "ca":
-		return do("Name the bundle of the CA that signed the certificate (databases: {database}: tls: ca_file); the second command downloads the one of RDS."+once,
+		return do("Find out which CA signed the certificate, and name that CA's bundle in kerbagent.yaml (tls.ca_file of database {database}). The second command downloads the bundle of RDS."+once,
 			look, "curl -O https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem  # RDS")
 	}
 	return do("See why the TLS handshake fails."+once, "openssl s_client -starttls mysql -connect {endpoint} -servername {host} </dev/null")
@@ -183,7 +183,7 @@ func routeRemedy(r *probe.Result) string {
 	if r.Reason != probe.ReasonUnreachable || !r.ID.Address.IsValid() {
 		return ""
 	}
-	again := "kerbagent check --realm {realm} --database {endpoint}"
+	again := "kerbagent check --realm {realm} --database {endpoint}  # without --user: probes only, no login"
 	if r.ID.Family() == "ipv6" {
 		return do("There is no IPv6 route from this host to the database, and the address that was asked is IPv6. Give this host an IPv6 address and a default route (in AWS: an IPv6 range for its subnet, and a route for ::/0), or make the database's name have an IPv4 address.",
 			"ip -6 route get {ip}", "ip -6 address show scope global", "getent ahosts {host}", again)

@@ -55,7 +55,7 @@ func accountRules() []Rule {
 	}, {
 		Code: "principal-unknown", Severity: Error,
 		Title: "the KDC knows no user {user}",
-		Means: "The KDC does not know the user (6), or reports that the user belongs to another realm (68). A KDC of another realm returns the same answer. If only one KDC answers, kerbagent cannot distinguish the two.",
+		Means: "The KDC does not know the user (6), or reports that the user belongs to another realm (68). A KDC of another realm answers the same. If only one KDC answers, kerbagent cannot tell whether the user does not exist or the server belongs to another realm.",
 		Cause: "{kdcseen} If that server is not a KDC of {realm}, that is the cause.",
 		Remedy: do("Check the user name: in Active Directory it is the sAMAccountName, not the mail address. Check also that the KDC serves {realm}.", "Get-ADUser -Identity {account}  # Windows", "samba-tool user show {account}  # Samba",
 			"kadmin -q 'getprinc {user}'  # MIT", "dig +short _kerberos._tcp.{domain} SRV"),
@@ -96,7 +96,7 @@ func accountRules() []Rule {
 		Title: "account {user} is locked out",
 		Means: "Some program tried too many wrong passwords, so the directory locked the account. It is not kerbagent: after one refusal, kerbagent tries no password again until its file changes.",
 		Cause: "{kdcseen}",
-		Remedy: do("Find out which program tries wrong passwords, and stop it. Then unlock the account; otherwise it is soon locked again.", "Get-WinEvent -LogName Security -FilterXPath '*[System[EventID=4740]]'  # Windows: on the PDC emulator; names the caller",
+		Remedy: do("Find the program that tries wrong passwords, and stop it; otherwise the account is soon locked again. Then unlock the account.", "Get-WinEvent -LogName Security -FilterXPath '*[System[EventID=4740]]'  # Windows: on the PDC emulator; names the caller",
 			"samba-tool user show {account}  # Samba", "kadmin -q 'getprinc {user}'  # MIT",
 			"Unlock-ADAccount -Identity {account}  # Windows", "samba-tool user unlock {account}  # Samba", "kadmin -q 'modprinc -unlock {user}'  # MIT"),
 		match: loginMatch(func(r *probe.Result) bool {
@@ -183,7 +183,7 @@ func accountRules() []Rule {
 	}, Rule{
 		Code: "password-expiring", Severity: Warning, Remark: true,
 		Title: "the password of {user} expires on {date}",
-		Means: "The password expires soon: within the time that is set in kerbagent.yaml (warn: password_expiry).",
+		Means: "The password expires soon: within the time that is set in kerbagent.yaml (warn.password_expiry).",
 		Cause: "The KDC reports that the key ends at {date}.",
 		Remedy: do("Change the password before that day, and write the new one to its file. CAUTION: after the change, every program that has the old password fails.",
 			"Get-ADUser -Identity {account} -Properties PasswordLastSet,PasswordExpired  # Windows", "samba-tool user show {account}  # Samba", "kadmin -q 'getprinc {user}'  # MIT", "ls -l {file}",

@@ -39,7 +39,7 @@ func applicationFileRules() []Rule {
 			"See what each library makes of the file.", "kerbagent krb5conf lint --path <krb5.conf>"),
 		applicationRule("app-realm-unmapped", Error, "the krb5.conf of {program} does not lead to the database's realm",
 			"By its krb5.conf, the program's library looks for the database in the wrong realm, or finds no KDC of the right realm. So it gets no ticket for the database.",
-			"See which line decides. Then add the mapping or the realm that is named above.", "kerbagent trace {user} {database}", "kerbagent krb5conf diff --path <krb5.conf>"),
+			"See which line decides. Then add the mapping or the realm that the finding names.", "kerbagent trace {user} {database}", "kerbagent krb5conf diff --path <krb5.conf>"),
 		applicationRule("app-env-stale", Warning, "{program} was started before its Kerberos settings changed",
 			"Java and gokrb5 read the krb5.conf once, at their start. No running program sees a change of its environment variables. So the program still uses the old settings.",
 			"Compare the times. CAUTION: a restart interrupts the users of the program. Restart it at a time when that does no harm.", "systemctl show -p ActiveEnterTimestamp -- {unit}", "stat -c %y <krb5.conf>"),

@@ -15,11 +15,11 @@ func awsRules() []Rule {
 	const clusters = "aws rds describe-db-clusters --query 'DBClusters[].[DBClusterIdentifier,Status,DomainMemberships]'"
 	return []Rule{{
 		Code: "aws-membership", Severity: Warning, Remark: true,
-		Title: "database {database}: AWS reports {place} as a member of its directory: {membership}",
-		Means: "AWS reports that the cluster, or an instance of it, is not a member of the directory, or not yet. This is what " +
+		Title: "database {database}: AWS reports the directory membership of {place} as {membership}",
+		Means: "AWS reports that the cluster, or an instance of it, is not yet or no longer a member of the directory. This is what " +
 			"AWS reports, not what kerbagent measured: logins may still work for a while.",
 		Cause: "AWS's own view, read {age} ago: {membership}.",
-		Remedy: do("While the membership is pending, wait some minutes. If it has failed, the usual causes are the cluster's IAM role, or security "+
+		Remedy: do("While the state begins with pending, wait some minutes. If it is failed, the usual causes are the cluster's IAM role, or security "+
 			"groups that keep the cluster from the directory. Remove the cause; AWS tries again when the cluster is modified with the same directory.", clusters, instances),
 		match: awsMembership,
 	}, {

@@ -48,13 +48,17 @@ func (v *view) skews(realm string) (ks []*kdcAddr, skew map[*kdcAddr]float64) {
 
 func off(skew float64) bool { return math.Abs(skew) >= skewWarn.Seconds() }
 
-// skewWord reports "10m0s ahead of" or "10m0s behind".
+// skewWord reports "10 minutes ahead of" or "1m40s behind".
 func skewWord(s float64) string {
 	d := time.Duration(math.Abs(s) * float64(time.Second)).Round(time.Second)
-	if s < 0 {
-		return d.String() + " behind"
+	long := d.String()
+	if minutes := d / time.Minute; d == minutes*time.Minute && minutes > 1 && minutes < 60 {
+		long = fmt.Sprintf("%d minutes", minutes) // not 10m0s
 	}
-	return d.String() + " ahead of"
+	if s < 0 {
+		return long + " behind"
+	}
+	return long + " ahead of"
 }
 
 func clockSkew(v *view) []match {

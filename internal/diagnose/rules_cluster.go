@@ -232,7 +232,7 @@ func differs(r *probe.Result) string {
 	}
 	switch r.Reason {
 	case probe.ReasonDBOtherPlugin:
-		return "it does not have the account, or with another plugin"
+		return "it lacks the account, or has it with another plugin"
 	case probe.ReasonDBRealmMismatch:
 		return "its account is for another realm"
 	case probe.ReasonDBTicketRejected:
@@ -284,7 +284,7 @@ func clusterRules() []Rule {
 		Title:  "database {database}: does not list its instances",
 		Means:  "Logins work, but the server does not list the instances of its cluster (information_schema.replica_host_status). Either the account is not allowed to read this table, or the server is not Aurora. kerbagent watches only the instance behind the endpoint, so it does not notice a reader without the Kerberos plugin.",
 		Cause:  "{endpoint}: {error}.",
-		Remedy: do("List the instances yourself under databases: {database}: instances in kerbagent.yaml, or write instances: none, and kerbagent no longer asks for the list.", "kerbagent config check", members),
+		Remedy: do("In kerbagent.yaml, set instances of database {database} to a list of the instances. Or set it to none, and kerbagent no longer asks for the list.", "kerbagent config check", members),
 		match: clusterMatch(func(v *view, r *probe.Result) words {
 			if r.Facts[probe.FactHidden] == "" {
 				return nil

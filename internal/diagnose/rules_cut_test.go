@@ -33,7 +33,7 @@ func TestWhereADatabaseFails(t *testing.T) {
 		{"db-greeting", probe.ReasonDBCut, "db-connection-cut", "before its greeting"},
 		{"db-tls", probe.ReasonDBCut, "db-connection-cut", "in the TLS handshake"},
 		{"db-switch", probe.ReasonDBCut, "db-connection-cut", "after the login packet"},
-		{"db-token", probe.ReasonDBCut, "db-connection-cut", "while it was given the ticket"},
+		{"db-token", probe.ReasonDBCut, "db-connection-cut", "while it received the ticket"},
 		{"query", probe.ReasonDBCut, "db-connection-cut", "after the login"},
 		{"db-connect", probe.ReasonClosed, "db-connection-cut", "before its greeting"}, // a reset that overtakes connect's own return
 		{"db-greeting", probe.ReasonTCPSilent, "db-silent", "sends no greeting"},

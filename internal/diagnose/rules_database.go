@@ -12,11 +12,11 @@ import (
 func databaseRules() []Rule {
 	causes := []Code{"host-offline", "path-lossy", "ipv6-broken", "endpoint-unresolvable"}
 	clusters := "aws rds describe-db-clusters --query 'DBClusters[].[DBClusterIdentifier,Endpoint,ReaderEndpoint,Port,Status]'  # AWS"
-	again := "kerbagent check --realm {realm} --database {endpoint}"
+	again := "kerbagent check --realm {realm} --database {endpoint}  # without --user: probes only, no login"
 	return []Rule{{
 		Code: "db-silent", Severity: Error,
 		Title: "database {database}: no answer from {where}",
-		Means: "The database's port does not connect, or connects and sends no greeting: a security group, a route, or a cluster that is stopped or stuck.",
+		Means: "The database's port does not connect, or it connects and sends no greeting. The cause is a security group, a route, or a cluster that is stopped or stuck.",
 		Cause: "{where}: {seen}.",
 		Remedy: do("Allow this host in the cluster's security group (TCP port {port}), and check that the cluster runs. Make no bare port checks (nc, telnet): each that connects counts towards blocking this host.",
 			clusters, again),
@@ -48,7 +48,7 @@ func databaseRules() []Rule {
 		Title:     "database {database}: connections are refused by {where}",
 		Means:     "Nothing listens on the database's port, or a firewall rejects the connection.",
 		Cause:     "{where}: connection refused.",
-		Remedy:    do("Check the port (databases: {database}: endpoint), and that the cluster is available.", clusters, again),
+		Remedy:    do("Check the port (endpoint of database {database} in kerbagent.yaml), and that the cluster is available.", clusters, again),
 		DependsOn: causes,
 		match:     dbMatch(func(r *probe.Result) bool { return reason(r, probe.ReasonRefused) }),
 	}, {
@@ -56,7 +56,7 @@ func databaseRules() []Rule {
 		Title:     "database {database}: no MySQL at {where}",
 		Means:     "The port accepts connections, but the answer is not that of a MySQL server.",
 		Cause:     "{where}: {error}.",
-		Remedy:    do("Check host and port (databases: {database}: endpoint). A proxy or another service may listen there.", clusters, again),
+		Remedy:    do("Check host and port (endpoint of database {database} in kerbagent.yaml). A proxy or another service may listen there.", clusters, again),
 		DependsOn: causes,
 		match: dbMatch(func(r *probe.Result) bool {
 			return reason(r, probe.ReasonDBNotMySQL, probe.ReasonMalformed)
@@ -101,7 +101,7 @@ func databaseRules() []Rule {
 		Means:    "The server's certificate does not verify (unknown CA, another name, out of date), or the TLS handshake fails.",
 		Cause:    "{error}.",
 		remedyOf: tlsRemedy,
-		Remedy: do("Look at the certificate, once (this leaves a connection that the server counts as unfinished); for RDS, download its CA bundle and name it (databases: {database}: tls: ca_file).",
+		Remedy: do("See what is wrong with the certificate. Run the first command only once: it leaves a connection that the server counts as unfinished. For RDS, the second command downloads the CA bundle; name that file in kerbagent.yaml (tls.ca_file of database {database}).",
 			"openssl s_client -starttls mysql -connect {endpoint} -servername {host} </dev/null 2>/dev/null | openssl x509 -noout -subject -issuer -dates -ext subjectAltName",
 			"curl -O https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem  # RDS"),
 		DependsOn: causes,
@@ -111,7 +111,7 @@ func databaseRules() []Rule {
 		Title:     "database {database}: only one side uses TLS: {problem}",
 		Means:     "Either the server requires TLS and kerbagent's configuration has it off, or the configuration requires TLS and the server does not offer it.",
 		Cause:     "{where}: {problem}.",
-		Remedy:    do("Set databases: {database}: tls: mode to what the server has: verify-full if it has TLS. CAUTION: off sends the login and all data unencrypted; use it only if the server has no TLS.", sql("SHOW VARIABLES LIKE 'require_secure_transport'"), sql("SHOW VARIABLES LIKE '%ssl%'")),
+		Remedy:    do("If the server has TLS, set tls.mode of database {database} to verify-full in kerbagent.yaml. CAUTION: with the mode off, the login and all data are sent unencrypted; use it only if the server has no TLS.", sql("SHOW VARIABLES LIKE 'require_secure_transport'"), sql("SHOW VARIABLES LIKE '%ssl%'")),
 		DependsOn: causes,
 		match: dbMatch(func(r *probe.Result) bool {
 			return reason(r, probe.ReasonDBTLSRequired, probe.ReasonDBTLSMissing)
@@ -119,16 +119,18 @@ func databaseRules() []Rule {
 	}, {
 		Code: "db-certificate-expiring", Severity: Warning, Remark: true,
 		Title: "database {database}: the certificate ends on {date}",
-		Means: "The server's certificate ends within the configured time (warn: certificate_expiry).",
+		Means: "The server's certificate ends within the configured time (warn.certificate_expiry in kerbagent.yaml).",
 		Cause: "{endpoint} shows a certificate that ends on {date}.",
-		Remedy: do("Add the new CA to the file in databases: {database}: tls: ca_file first, and to every other client. Then have the certificate rotated. CAUTION: the last command changes the instance; clients without the new CA can no longer connect.", "aws rds describe-certificates --query 'Certificates[].[CertificateIdentifier,ValidTill]'  # AWS",
+		Remedy: do("First give every client the CA of the new certificate; for kerbagent, add it to the file that tls.ca_file of database {database} names. Then have the certificate replaced. CAUTION: the last command does so in the instance's next maintenance window. Clients without the new CA can then no longer connect. The instance also restarts, unless the second command shows true for its version.",
+			"aws rds describe-certificates --query 'Certificates[].[CertificateIdentifier,ValidTill]'  # AWS",
+			"aws rds describe-db-engine-versions --engine aurora-mysql --query 'DBEngineVersions[].[EngineVersion,SupportsCertificateRotationWithoutRestart]'  # AWS",
 			"aws rds modify-db-instance --db-instance-identifier <instance> --ca-certificate-identifier <certificate>  # AWS"),
 		DependsOn: append(causes, "db-tls-untrusted"),
 		match:     dbCertExpiring,
 	}, {
 		Code: "db-probing-paused", Severity: Warning,
 		Title: "database {database}: probing is paused for safety",
-		Means: "Some connections of kerbagent ended before the login was complete, for example by a timeout. The server counts them, and at max_connect_errors it blocks this host. kerbagent stops at a quarter of that limit; a complete login resets the counter. kerbagent also stops for a user whom the server asked for a password.",
+		Means: "Some connections of kerbagent ended before the login was complete, for example by a timeout. The server counts them, and at max_connect_errors it blocks this host. kerbagent stops at a quarter of that limit; a complete login resets the counter. kerbagent also pauses the logins of a user if the server asked for that user's password instead of a ticket.",
 		Cause: "{error}.",
 		Remedy: do("The other findings show why connections stay unfinished. A successful login ends the pause. The second command asks once in spite of the pause. CAUTION: if that connection stays unfinished too, this host is closer to being blocked.",
 			"kerbagent check", "kerbagent check --ignore-breaker"),
@@ -156,7 +158,7 @@ func databaseAccountRules() []Rule {
 		Title: "database {database}: no Kerberos account for {account}",
 		Means: "The server does not ask this user for a Kerberos ticket: there is no such account, its host part does not fit, or it is for another sort of login. The plugin that a server names for an unknown user may be a decoy. kerbagent sent only random bytes in answer.",
 		Cause: "{endpoint}: {error}.",
-		Remedy: do("See how the account is spelled in the database: upper and lower case count. If it exists in another spelling, correct user: in kerbagent.yaml, or set authentication_kerberos_caseins_cmp (Aurora); do not create a second account. Only if there is no account in any spelling, create one.",
+		Remedy: do("See how the account is spelled in the database: upper and lower case count. If it exists in another spelling, correct the user of the login in kerbagent.yaml, or set the cluster parameter authentication_kerberos_caseins_cmp (Aurora); do not create a second account. Only if there is no account in any spelling, create one.",
 			sql("SELECT user, host, plugin FROM mysql.user WHERE LOWER(user) = LOWER('{account}')"),
 			sql("CREATE USER '{account}'@'%' IDENTIFIED WITH 'authentication_kerberos' BY '{realm}'")+"  # Aurora, MySQL",
 			sql("CREATE USER '{account}'@'%' IDENTIFIED VIA gssapi USING '{user}'")+"  # MariaDB"),
@@ -259,9 +261,9 @@ func dbTrouble(rs []*probe.Result) match {
 	w["problem"] = certificateProblem(r)
 	switch r.Reason {
 	case probe.ReasonDBTLSRequired:
-		w["problem"] = "the server wants it, here it is off"
+		w["problem"] = "the server requires it, kerbagent has it switched off"
 	case probe.ReasonDBTLSMissing:
-		w["problem"] = "it is wanted here, the server has none"
+		w["problem"] = "kerbagent requires it, the server does not offer it"
 	case probe.ReasonDBTLSFailed:
 		w["problem"] = "the handshake fails"
 	case probe.ReasonTCPSilent:
@@ -304,7 +306,7 @@ func stageOf(r *probe.Result) string {
 	case "db-switch":
 		return "after the login packet"
 	case "db-token":
-		return "while it was given the ticket"
+		return "while it received the ticket"
 	case "query":
 		return "after the login"
 	}

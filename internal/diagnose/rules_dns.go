@@ -96,13 +96,13 @@ func dnsRules() []Rule {
 		Title:     "the configured KDC {kdc} has no address",
 		Means:     "The configuration names a KDC, but no DNS server that was asked has an address for this name.",
 		Cause:     "Asked for the addresses of {kdc}: {seen}.",
-		Remedy:    do("Correct the name (realms: {realm}: kdcs), or have a DNS record created for it.", "dig {kdc} A", "dig +short _kerberos._tcp.{domain} SRV"),
+		Remedy:    do("Correct the name (kdcs of realm {realm} in kerbagent.yaml), or have a DNS record created for it.", "dig {kdc} A", "dig +short _kerberos._tcp.{domain} SRV"),
 		DependsOn: append(serverCauses(), "dns-server-silent", "dns-filtered", "dns-refused", "dns-zone-missing", "realm-not-in-dns"),
 		match:     kdcUnresolvable,
 	}, {
 		Code: "kdc-lookup-failed", Severity: Error,
 		Title:     "this host's lookup of the KDC {kdc} fails, and logins end there",
-		Means:     "Programs on this host do not get the address of a KDC, and do not log in with another KDC instead. MIT's library tries the next KDC when a name does not exist (NXDOMAIN), but ends the login when the lookup of a name fails for now: when the DNS server answers SERVFAIL or REFUSED, or not at all. Before it sends a large request, such as the one for the database's ticket, it resolves the names of all SRV records for UDP. So even the name of a KDC that is not needed can end a login.",
+		Means:     "Programs on this host do not get the address of a KDC, and do not log in with another KDC instead. MIT's library tries the next KDC when a name does not exist (NXDOMAIN), but ends the login when the lookup of a name fails temporarily: the DNS server answers SERVFAIL or REFUSED, or does not answer. Before it sends a large request, such as the one for the database's ticket, it resolves the names of all SRV records for UDP. So a login can fail because of the name of a KDC that it does not need.",
 		Cause:     "The lookup of {kdc} on this host: {error}.",
 		Remedy:    do("Make this host's DNS servers answer for {kdc}. If that KDC is gone, remove the SRV record or the line of krb5.conf that names it.", "getent ahosts {kdc}", "dig {kdc} A", "dig {kdc} AAAA"),
 		DependsOn: append(serverCauses(), "dns-server-silent", "dns-filtered", "dns-zone-missing", "realm-not-in-dns"),
@@ -112,7 +112,7 @@ func dnsRules() []Rule {
 		Title: "database {database}: its host name {host} has no address",
 		Means: "This host's DNS servers have no address for the database's name.",
 		Cause: "Asked for the addresses of {host}: {seen}.",
-		Remedy: do("Check the spelling (databases: {database}: endpoint), and that this host resolves with the DNS of the database's network.", "dig {host} A",
+		Remedy: do("Check the spelling (endpoint of database {database} in kerbagent.yaml), and that this host resolves with the DNS of the database's network.", "dig {host} A",
 			"aws rds describe-db-clusters --query 'DBClusters[].[Endpoint,ReaderEndpoint,CustomEndpoints]'  # AWS"),
 		DependsOn: append(serverCauses(), "dns-server-silent", "dns-filtered", "dns-zone-missing", "realm-not-in-dns"),
 		match:     endpointUnresolvable,
@@ -121,7 +121,7 @@ func dnsRules() []Rule {
 		Title:  "DNS names more servers than kerbagent asks: {kdc}",
 		Means:  "DNS decides who serves a realm and where a database is, and a DNS answer may list any number of places. kerbagent asks 64 hosts of a realm at most, 8 addresses of a host and 256 addresses of KDCs and kpasswd servers in all; the realms share these equally. The same servers are chosen each time: by the priority of their SRV records, then by name.",
 		Cause:  "{error}.",
-		Remedy: do("In a large forest nothing needs to be done. To choose the servers yourself, name the KDCs of this host's site (realms: {realm}: kdcs). If there are more servers than you expect, see which ones DNS lists.", "dig +short _kerberos._tcp.{domain} SRV", "dig {kdc} A"),
+		Remedy: do("In a large forest nothing needs to be done. To choose the servers yourself, name the KDCs of this host's site in kerbagent.yaml (kdcs of realm {realm}). If there are more servers than you expect, see which ones DNS lists.", "dig +short _kerberos._tcp.{domain} SRV", "dig {kdc} A"),
 		match: func(v *view) []match {
 			var out []match
 			for _, r := range v.all {

@@ -13,7 +13,7 @@ func kdcRules() []Rule {
 		Title:     "KDC {place}: what answers there is not Kerberos",
 		Means:     "Something accepts connections on the KDC's port, but answers in another protocol or closes the connection without an answer: a proxy, TLS inspection or another service.",
 		Cause:     "{seen}.",
-		Remedy:    do("Find out what listens at {address}. Then correct the KDC's address, or exclude its port from the proxy.", "openssl s_client -connect {address} </dev/null", again),
+		Remedy:    do("Find out what listens at {address}. Then correct the KDC's address, or make the proxy leave its port alone.", "openssl s_client -connect {address} </dev/null", again),
 		DependsOn: serverCauses(),
 		match: kdcMatch(func(k *kdcAddr) bool {
 			return reason(k.tcp, probe.ReasonMalformed) || reason(k.udp, probe.ReasonMalformed) || reason(k.tcp, probe.ReasonClosed) && !answered(k.udp)
@@ -34,7 +34,7 @@ func kdcRules() []Rule {
 		Title: "KDC {place}: probably does not serve {realm}",
 		Means: "The KDC answers, but probably belongs to another realm. Either it reports this itself (KDC_ERR_WRONG_REALM), or it does not know a user that another KDC of the realm knows. A user that was created minutes ago and is not yet replicated looks the same.",
 		Cause: "{seen}.",
-		Remedy: do("If {kdc} does not belong to {realm}, remove it from the list of that realm's KDCs: in kerbagent.yaml (realms: {realm}: kdcs), in krb5.conf, or in DNS (the SRV record).", "dig +short _kerberos._tcp.{domain} SRV",
+		Remedy: do("If {kdc} does not belong to {realm}, remove it from where that realm's KDCs are listed: kerbagent.yaml (kdcs of realm {realm}), krb5.conf, or the SRV records in DNS.", "dig +short _kerberos._tcp.{domain} SRV",
 			"grep -n {ip} /etc/krb5.conf", again),
 		DependsOn: serverCauses(),
 		match:     kdcWrongRealm,
@@ -73,7 +73,7 @@ func kdcRules() []Rule {
 		Title: "KDC {place}: answers over UDP, not over TCP",
 		Means: "The KDC answers over UDP, so it is running. Over TCP, connections fail or data is lost, usually because of a firewall or a proxy on the path. Tickets of Active Directory rarely fit into a UDP datagram: the KDC tells the client to retry over TCP (error 52), and there the login fails.",
 		Cause: "{seen}. Over UDP it answers.",
-		Remedy: do("Open TCP from this host to {server}, in every security group, network ACL and firewall on the way.", "nc -vz -w 3 {ip} {port}",
+		Remedy: do("Open TCP from this host to {server}, in every security group, network ACL and firewall on the way. If this host's own security group is the cause, the last command opens it.", "nc -vz -w 3 {ip} {port}",
 			"aws ec2 authorize-security-group-egress --group-id <group of this host> --protocol tcp --port {port} --cidr {cidr}  # AWS"),
 		DependsOn: serverCauses(),
 		match:     kdcMatchOver(probe.TCP, func(k *kdcAddr) bool { return onPath(k.tcp) && answered(k.udp) }),

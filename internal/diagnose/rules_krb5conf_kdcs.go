@@ -13,9 +13,9 @@ func krb5confKDCRules() []Rule {
 	return []Rule{{
 		Code: "krb5conf-kdcs-differ", Severity: Error,
 		Title: "the krb5.conf and kerbagent.yaml name different KDCs for {realm}",
-		Means: "Programs on this host, and kerbagent's own logins, ask the KDCs that the krb5.conf names. kerbagent probes those of kerbagent.yaml. A KDC that only the krb5.conf names is used and not watched; one that only kerbagent.yaml names is watched, and no program falls back to it. The order does not matter, nor do two names of one address.",
-		Cause: "Programs, and kerbagent's logins, use the KDCs of the krb5.conf; the probes use realms: {realm}: kdcs: in kerbagent.yaml. {seen}.",
-		Remedy: do("Find out which of the two is right. If it is the krb5.conf, change kdcs: of {realm} in kerbagent.yaml. If it is kerbagent.yaml, change the krb5.conf; the second command shows what kerbagent would write.",
+		Means: "Programs on this host, and kerbagent's own logins, ask the KDCs that the krb5.conf names. kerbagent probes those of kerbagent.yaml. A KDC that only the krb5.conf names is used and not watched; one that only kerbagent.yaml names is watched, and no program falls back to it. The order of the KDCs does not matter. Two names of the same address count as one KDC.",
+		Cause: "Programs, and kerbagent's logins, use the KDCs of the krb5.conf; the probes use those of kerbagent.yaml (kdcs of realm {realm}). {seen}.",
+		Remedy: do("Find out which of the two is right. If it is the krb5.conf, change kdcs of realm {realm} in kerbagent.yaml. If it is kerbagent.yaml, change the krb5.conf; the second command shows what kerbagent would write.",
 			"kerbagent krb5conf lint", "kerbagent krb5conf diff"),
 		match: kdcsDiffer,
 	}}

@@ -127,7 +127,7 @@ func lastRules() []Rule {
 		Title:     "the login of {user} to database {database} fails",
 		Means:     "The login failed, and no other finding code describes how.",
 		Cause:     "{kdcseen} {error}.",
-		Remedy:    do("The report below lists the stages of the login; see which one failed. Get a ticket by hand with the first command. Please report this with the output of the second command.", "KRB5_TRACE=/dev/stderr kinit {user}", "kerbagent check -o json"),
+		Remedy:    do("See which stage failed: the report of kerbagent check lists the stages of the login. Try to get a ticket by hand with the first command. Please report this failure to kerbagent's developers, with the output of the second command.", "KRB5_TRACE=/dev/stderr kinit {user}", "kerbagent check -o json"),
 		DependsOn: all,
 		match:     loginMatch(func(*probe.Result) bool { return true }),
 	}, {
@@ -135,7 +135,7 @@ func lastRules() []Rule {
 		Title:     "unexplained failure of {what}",
 		Means:     "A probe failed, and no other finding code describes how: one packet was lost, an answer was unusual, or the run was cut short.",
 		Cause:     "{what}: {error}.",
-		Remedy:    do("Run the check again. If the failure is still there, please report it with the output of the second command.", "kerbagent check", "kerbagent check -o json"),
+		Remedy:    do("Run the check again. If the failure is still there, please report it to kerbagent's developers, with the output of the second command.", "kerbagent check", "kerbagent check -o json"),
 		DependsOn: append(slices.Clone(all), codeLoginFailed),
 		match: func(v *view) []match {
 			var out []match

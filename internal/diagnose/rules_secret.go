@@ -17,7 +17,7 @@ func secretRules() []Rule {
 		Title:  "no login is tried for {user}: the attempt cannot be recorded",
 		Means:  "Before kerbagent tries a password, it writes the attempt to the state directory, so that it never tries a wrong password again. Without that record it tries no login, because repeated attempts could lock the account.",
 		Cause:  "{error}.",
-		Remedy: do("Make the state directory writable for the user that runs kerbagent, or name another one.", "ls -ld <directory>", "df -h <directory>", "kerbagent check --state-dir <directory>"),
+		Remedy: do("Make the state directory writable for the user that runs kerbagent, or name another directory.", "ls -ld <directory>", "df -h <directory>", "kerbagent check --state-dir <directory>"),
 		match: func(v *view) []match {
 			return v.perLogin(func(r *probe.Result) bool {
 				return r.Outcome != probe.OK && r.Reason == probe.ReasonNoRecord

@@ -35,9 +35,9 @@ func serviceRules() []Rule {
 	}, {
 		Code: "service-unknown", Severity: Error,
 		Title: "the directory does not know the service that database {database} announces",
-		Means: "A database announces the name of its Kerberos service (SPN). No realm that was asked knows this name. Either the database has not fully joined the directory, or the cluster's port was changed after Kerberos was switched on. Samba answers the same if two accounts have the name.",
+		Means: "A database announces the name of its Kerberos service (SPN). No realm that was asked knows this name. Either the database has not fully joined the directory, or the cluster's port was changed after Kerberos was switched on: Aurora does not support that, and logins fail. Samba also answers this if two accounts have the name.",
 		Cause: "{kdcseen} The announced service is {spn}.",
-		Remedy: do("See whether the cluster is a member of the directory (DomainMemberships). Only if it is not, associate it with the directory again, and do not change its port. CAUTION: the last command changes the cluster at once.",
+		Remedy: do("See whether the cluster is a member of the directory (DomainMemberships), and whether its port (Port) is still the one that it had when Kerberos was switched on. If the port was changed, have it changed back; that interrupts every connection. Only if the cluster is not a member, associate it with the directory again. CAUTION: the last command changes the cluster at once.",
 			"aws rds describe-db-clusters --query 'DBClusters[].[DBClusterIdentifier,Port,DomainMemberships]'",
 			"samba-tool spn list <account>  # Samba: only one account may have the name",
 			"aws rds modify-db-cluster --db-cluster-identifier <cluster> --domain <directory> --domain-iam-role-name <role> --apply-immediately"),
@@ -55,7 +55,7 @@ func serviceRules() []Rule {
 		Title:  "no encryption type in common across the trust that {user} needs",
 		Means:  "The KDC answers KDC_ERR_ETYPE_NOSUPP (14) to the request for a ticket to another realm. Usually the trust between the two realms is not set to AES.",
 		Cause:  "{kdcseen} Realms on the way: {hops}.",
-		Remedy: do("Set \"The other domain supports Kerberos AES Encryption\" on the trust, on both sides.", "Get-ADTrust -Filter *  # Windows: SupportsAesKeys", "ksetup /setenctypeattr <other domain> AES128-CTS-HMAC-SHA1-96 AES256-CTS-HMAC-SHA1-96  # Windows"),
+		Remedy: do("Set \"The other domain supports Kerberos AES Encryption\" on the trust, on both sides. The last command sets it from the command line, on a domain controller of one side.", "Get-ADTrust -Filter *  # Windows: SupportsAesKeys", "ksetup /setenctypeattr <other domain> AES128-CTS-HMAC-SHA1-96 AES256-CTS-HMAC-SHA1-96  # Windows"),
 		match:  loginMatch(func(r *probe.Result) bool { return reason(r, probe.ReasonKRBEType) && acrossTrust(r) }),
 	}}
 	for i := range rules {
@@ -89,14 +89,14 @@ func acceptRules() []Rule {
 		Title: "database {database}: announces a service that is not its own",
 		Means: "The service (SPN) that the server announced does not belong to this database: its service, realm or host is wrong. For example, it names the host of another configured database, the RDS name of another cluster, or another host than before. kerbagent did not request a ticket: otherwise a malicious server could obtain a ticket of this user for any service, and log in there as the user. If kerbagent cannot tell whether a host is right, it accepts the host with a warning and remembers it in the state directory. If the database was moved on purpose, set spn_hosts to the new host.",
 		Cause: "{endpoint} announced {spn}. {spnwhy}.",
-		Remedy: do("Make sure that {endpoint} is the database. If it is, allow in kerbagent.yaml what it announces: the service in databases: {database}: allowed_services, its host in databases: {database}: spn_hosts, or its realm in realms:. Then check again.",
-			"kerbagent check", "setspn -Q mysql/{host}  # Windows"),
+		Remedy: do("Make sure that {endpoint} is the database. If it is, allow the announced service in kerbagent.yaml: add the part before the slash to allowed_services of database {database}, its host to spn_hosts, or its realm to realms. Then check again.",
+			"kerbagent check", "setspn -Q mysql/{host}  # Windows: which account has the service of this endpoint"),
 		DependsOn: append(causes, "principal-unknown", "realm-case"),
 		match:     spnUnexpected,
 	}, {
 		Code: codeAuthTimeout, Severity: Error,
 		Title:     "database {database}: closed the connection during the login of {user}",
-		Means:     "The server closed the connection in the middle of the Kerberos exchange. Usually its connect_timeout (10 seconds by default) passed while a KDC was slow. Programs that already have the ticket in their credential cache log in, the others do not. kerbagent tries again with the ticket; if it gets in, this is a warning.",
+		Means:     "The server closed the connection in the middle of the Kerberos exchange. Usually its connect_timeout (10 seconds by default) passed while a KDC was slow. Programs that already have the ticket in their credential cache can log in, others cannot. kerbagent tries once more, now with the ticket; if that login works, this is a warning.",
 		Cause:     "The connection ended after the server had asked for a ticket: {error}.",
 		Remedy:    do("Find the slow step: the last command lists the stages of the login with their times. If a KDC is slow, put it last in krb5.conf.", sql("SHOW VARIABLES LIKE 'connect_timeout'"), "kerbagent check -o json"),
 		DependsOn: causes,
@@ -120,7 +120,7 @@ func acceptRules() []Rule {
 	}, {
 		Code: "db-ticket-rejected", Severity: Error,
 		Title: "database {database}: refuses the ticket of {user}",
-		Means: "The server refused the ticket before it proved its own identity. Its key may no longer match the directory's (it was rotated, or has another version), or its clock may be wrong. The database account may also belong to another principal, which the server does not report.",
+		Means: "The server refused the ticket before it proved its own identity. Its key may no longer match the directory's (it was rotated, or has another version), or its clock may be wrong. Or the database account belongs to another principal: the server answers the same then.",
 		Cause: "{endpoint} answered ERROR {errno} to a ticket for {spn} (key version {ticketkvno}).",
 		Remedy: do("Run the check again; each run gets a new ticket. If the server still refuses it, compare the database account with {user}, and see whether the cluster is still a member of the directory (DomainMemberships).", "kerbagent check", sql("SHOW CREATE USER '{account}'@'%'"),
 			"aws rds describe-db-clusters --query 'DBClusters[].[DBClusterIdentifier,DomainMemberships]'"),
@@ -129,9 +129,9 @@ func acceptRules() []Rule {
 	}, {
 		Code: "db-server-unproven", Severity: Warning,
 		Title:     "database {database}: did not prove that it holds the service's key",
-		Means:     "The server was asked to prove its identity. It sent no proof (AP-REP), or one that is not valid. Then only TLS proves that this is the right server.",
+		Means:     "The server was asked to prove its identity. It sent no proof (AP-REP), or one that is not valid. So only TLS proves that this is the right server.",
 		Cause:     "{endpoint}: {error}.",
-		Remedy:    do("Make sure that {endpoint} is the database, and keep databases: {database}: tls: mode at verify-full.", "kerbagent check --realm {realm} --database {endpoint} --database-tls verify-full"),
+		Remedy:    do("Make sure that {endpoint} is the database, and keep tls.mode of database {database} at verify-full in kerbagent.yaml.", "kerbagent check --realm {realm} --database {endpoint} --database-tls verify-full  # without --user: no login"),
 		DependsOn: causes,
 		match: func(v *view) []match {
 			var out []match
@@ -140,7 +140,7 @@ func acceptRules() []Rule {
 			}) {
 				m.words = dbWords(m)
 				if m.words["error"] == "" {
-					m.words["error"] = "no AP-REP came"
+					m.words["error"] = "it sent no proof (AP-REP)"
 				}
 				out = append(out, m)
 			}
@@ -156,7 +156,7 @@ func hungUp(v *view) []match {
 	out := loginMatch(func(r *probe.Result) bool { return reason(r, probe.ReasonDBAuthTimeout) })(v)
 	for _, m := range v.perLogin(func(r *probe.Result) bool { return r.Outcome == probe.OK && r.Facts[probe.FactHungUp] == "true" }) {
 		m.severity = Warning
-		m.words["error"] = "a second connection, with the ticket at hand, logged in"
+		m.words["error"] = "a second login, which already had the ticket, worked"
 		out = append(out, m)
 	}
 	return out
@@ -165,12 +165,12 @@ func hungUp(v *view) []match {
 func spnUnexpected(v *view) []match {
 	refused := dbMatch(func(r *probe.Result) bool { return reason(r, probe.ReasonDBSPNUnexpected) })(v)
 	for i, m := range refused {
-		refused[i].words["spnwhy"] = "No ticket was asked for: " + m.words["error"]
+		refused[i].words["spnwhy"] = "kerbagent requested no ticket: " + m.words["error"]
 	}
 	taken := v.perLogin(func(r *probe.Result) bool { return r.Outcome == probe.OK && r.Facts[probe.FactSPNUnusual] == "true" })
 	for i := range taken {
 		taken[i].severity = Warning
-		taken[i].words["spnwhy"] = "Neither the endpoint, an RDS name of its cluster, the certificate nor spn_hosts has that host; it was taken, and another one will be refused"
+		taken[i].words["spnwhy"] = "That host is not the endpoint, an RDS name of its cluster, a name in the certificate or one of spn_hosts. kerbagent accepted it and will refuse any other one"
 	}
 	return append(refused, taken...)
 }

@@ -25,7 +25,7 @@ func slowRemedy(r *probe.Result) string {
 	if r.ID.Kind != probe.DNS {
 		return ""
 	}
-	return do("Look at the load of the server, and at what it waits for itself (forwarders); and at the round trip to it.",
+	return do("Look at the load of the server and at the servers that it forwards questions to. Look also at the round-trip time to it.",
 		"dig @{ip} -p {port} +tries=1 {domain} SOA", "ping -c 5 {ip}", "kerbagent check --realm {realm} --probe-timeout 15s")
 }
 

@@ -27,6 +27,18 @@ func said(r probe.Reason) string {
 		return "connection closed without an answer"
 	case probe.ReasonMalformed:
 		return "an answer in another protocol"
+	case probe.ReasonUnresolvable:
+		return "the name has no address"
+	case probe.ReasonDNSRefused:
+		return "answered REFUSED"
+	case probe.ReasonDNSServFail:
+		return "answered SERVFAIL"
+	case probe.ReasonDNSNXDomain:
+		return "answered that the name does not exist (NXDOMAIN)"
+	case probe.ReasonDNSNoData:
+		return "answered without a record (NOERROR)"
+	case probe.ReasonDNSTruncated:
+		return "answered in part (TC), as the answer needs TCP"
 	case probe.ReasonKRBServiceUnavailable:
 		return "error 29 (service unavailable)"
 	}

@@ -49,11 +49,26 @@ func (e *PausedError) Waits() bool { return e.Reason == ReasonHourly || e.Reason
 
 // Error reports since when and why.
 func (e *PausedError) Error() string {
-	s := fmt.Sprintf("paused since %s: %s", e.Since.UTC().Format(time.RFC3339), e.Reason)
+	s := "paused since " + e.Since.UTC().Format(time.RFC3339)
 	if !e.Until.IsZero() {
-		s += ", until " + e.Until.UTC().Format(time.RFC3339)
+		s += " until " + e.Until.UTC().Format(time.RFC3339)
 	}
-	return s
+	return s + ": " + e.why()
+}
+
+// why puts the reason into words; a refusal's is the code of what was refused.
+func (e *PausedError) why() string {
+	switch e.Reason {
+	case ReasonUnanswered:
+		return "the last attempts got no answer, and may have been refused"
+	case ReasonUnfinished:
+		return "too many of kerbagent's connections ended before the login was complete"
+	case ReasonHourly:
+		return "the account has had as many attempts as one hour allows"
+	case ReasonSpread:
+		return "the changed secret waits for its first attempt"
+	}
+	return e.Reason
 }
 
 // BusyError is an attempt that another process, or another part of this one,

@@ -45,21 +45,21 @@ func find(code diagnose.Code) (Fault, error) {
 func hostFaults() []Fault {
 	return []Fault{{
 		Code:    "host-out-of-resources",
-		Summary: "the path says EMFILE to every socket: this host has no file descriptor left, and no probe is sent",
+		Summary: "every attempt to open a socket fails with EMFILE: this host has no file descriptor left, so no probe is sent",
 		play: func(w *World) error {
 			w.path.Add(Rule{Effect: Exhausted})
 			return nil
 		},
 	}, {
 		Code:    "host-offline",
-		Summary: "the path says EHOSTUNREACH to every packet: every probe fails before anything is sent",
+		Summary: "every packet gets EHOSTUNREACH (no route to host): every probe fails before anything is sent",
 		play: func(w *World) error {
 			w.path.Add(Rule{Effect: Unreachable})
 			return nil
 		},
 	}, {
 		Code:    "path-lossy",
-		Summary: "the first datagram of every question to dc2 vanishes, its repetition is answered; TCP is well",
+		Summary: "the first datagram of every question to dc2 is lost, and its repetition is answered; TCP works",
 		play: func(w *World) error {
 			w.path.Add(Rule{To: one(w.dc2.ip()), Effect: Lossy})
 			return nil
@@ -73,7 +73,7 @@ func hostFaults() []Fault {
 		},
 	}, {
 		Code:    "server-down",
-		Summary: "packets to dc2 vanish: its DNS, KDC and kpasswd answer on neither transport; dc1 does, logins work",
+		Summary: "all packets to dc2 are lost: its DNS, KDC and kpasswd do not answer; dc1 answers, and logins work",
 		play: func(w *World) error {
 			w.path.Add(Rule{To: one(w.dc2.ip()), Effect: Drop})
 			return nil

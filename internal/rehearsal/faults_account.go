@@ -14,7 +14,7 @@ import (
 func accountFaults() []Fault {
 	return []Fault{{
 		Code:    "password-wrong",
-		Summary: "alice's password was changed, the file has the old one: error 24 at the one preauthenticated request",
+		Summary: "alice's password was changed, and the file has the old one: the KDC answers her login with error 24",
 		play: func(w *World) error {
 			if err := w.corp.SetPassword("alice", "changed-since"); err != nil {
 				return err
@@ -23,7 +23,7 @@ func accountFaults() []Fault {
 		},
 	}, {
 		Code:    "keytab-stale",
-		Summary: "etl's password was changed, the keytab has the old key and kvno: error 24 at the one preauthenticated request",
+		Summary: "etl's password was changed, and the keytab has the old key and key version: the KDC answers etl's login with error 24",
 		play: func(w *World) error {
 			if err := w.corp.SetPassword("etl", "changed-since"); err != nil {
 				return err
@@ -32,14 +32,14 @@ func accountFaults() []Fault {
 		},
 	}, {
 		Code:    "principal-unknown",
-		Summary: "the directory has no alice: every KDC answers error 6, to the probes and to the login",
+		Summary: "the directory has no user alice: every KDC answers the probes and the login with error 6",
 		play: func(w *World) error {
 			w.corp.Remove("alice")
 			return w.only(alice)
 		},
 	}, {
 		Code:    "realm-case",
-		Summary: "the configuration writes " + strings.ToLower(corpRealm) + ": KDCs answer in the name of " + corpRealm + ", or do not know the user",
+		Summary: "the configuration names the realm " + strings.ToLower(corpRealm) + ": the KDCs answer as " + corpRealm + ", or do not know the user",
 		play: func(w *World) error {
 			w.onlyCorp()
 			lower := strings.ToLower(corpRealm)
@@ -50,11 +50,11 @@ func accountFaults() []Fault {
 			return err
 		},
 	},
-		accountState("account-locked", krb5test.Locked, "alice is locked out: error 18 with C0000234 (Windows), without a status after the right password (Samba), with LOCKED_OUT (MIT)"),
-		accountState("account-disabled", krb5test.Disabled, "alice is disabled: error 18 with C0000072 (Windows, Samba), with CLIENT LOCKED OUT (MIT)"),
+		accountState("account-locked", krb5test.Locked, "alice is locked out: the KDC answers error 18, with status C0000234 (Windows), without a status (Samba) or with the text LOCKED_OUT (MIT)"),
+		accountState("account-disabled", krb5test.Disabled, "alice is disabled: the KDC answers error 18, with status C0000072 (Windows, Samba) or the text CLIENT LOCKED OUT (MIT)"),
 		{
 			Code:    "account-revoked",
-			Summary: "both KDCs answer everything with a bare error 18: locked or disabled, it does not say",
+			Summary: "both KDCs answer everything with error 18 and no details, so kerbagent cannot tell whether the account is locked or disabled",
 			play: func(w *World) error {
 				w.onlyCorp()
 				for _, c := range []*controller{w.dc1, w.dc2} {
@@ -63,22 +63,22 @@ func accountFaults() []Fault {
 				return w.only(alice)
 			},
 		},
-		accountState("account-expired", krb5test.Expired, "alice's account has expired: error 18 with C0000193 (Windows, Samba), error 1 (MIT)"),
-		accountState("logon-restricted", krb5test.LogonHours, "alice may not log on at this hour: error 18 with C000006F (Windows)"),
-		accountState("password-expired", krb5test.PasswordExpired, "alice's password has expired: error 23 with C0000071 (Windows, Samba), bare (MIT)"),
-		accountState("password-must-change", krb5test.MustChange, "alice has to change her password: error 23 with C0000224 (Windows, Samba), REQUIRED PWCHANGE (MIT)"),
+		accountState("account-expired", krb5test.Expired, "alice's account has expired: the KDC answers error 18 with status C0000193 (Windows, Samba), or error 1 (MIT)"),
+		accountState("logon-restricted", krb5test.LogonHours, "alice may not log on at this hour: the KDC answers error 18 with status C000006F (Windows)"),
+		accountState("password-expired", krb5test.PasswordExpired, "alice's password has expired: the KDC answers error 23, with status C0000071 (Windows, Samba) or without a status (MIT)"),
+		accountState("password-must-change", krb5test.MustChange, "alice must change her password: the KDC answers error 23, with status C0000224 (Windows, Samba) or the text REQUIRED PWCHANGE (MIT)"),
 		{
 			Code:    "password-expiring",
-			Summary: "alice's password expires in three days: the AS-REP says so; the login works",
+			Summary: "alice's password expires in three days, as the KDC's reply to her login shows; the login works",
 			play: func(w *World) error {
 				return w.account(krb5test.PasswordExpires(time.Now().Add(3 * 24 * time.Hour)))
 			},
 		},
-		accountState("policy-denied", krb5test.PolicyDenied, "a policy keeps alice from logging on: error 12"),
-		accountState("preauth-not-required", krb5test.NoPreauth, "KDCs give alice a TGT for nothing: the probes get an AS-REP instead of error 25; the login works"),
+		accountState("policy-denied", krb5test.PolicyDenied, "a policy forbids alice to log on: the KDC answers error 12"),
+		accountState("preauth-not-required", krb5test.NoPreauth, "the KDCs issue alice's ticket without a proof of her password: the probes get a ticket (AS-REP) instead of error 25; the login works"),
 		{
 			Code:    "etype-unsupported",
-			Summary: "alice has keys of types that nobody wants any more: error 14 to every AS-REQ of hers",
+			Summary: "alice has only DES keys, which no client offers any more: the KDC answers her requests with error 14",
 			play: func(w *World) error {
 				if err := w.account(krb5test.ETypes{desCBCMD5}); err != nil {
 					return err
@@ -87,7 +87,7 @@ func accountFaults() []Fault {
 			},
 		}, {
 			Code:    "preauth-weak",
-			Summary: "both KDCs ask for proofs of passwords with one round and no salt, as somebody in their place would: alice's login is not tried",
+			Summary: "both KDCs ask for a proof of the password with one hashing round and no salt, as a fake KDC would: kerbagent does not try alice's login",
 			play: func(w *World) error {
 				for _, c := range []*controller{w.dc1, w.dc2} {
 					c.kdc.Set(krb5test.Script{Rounds: 1, NoSalt: true})
@@ -96,7 +96,7 @@ func accountFaults() []Fault {
 			},
 		}, {
 			Code:    "user-rc4",
-			Summary: "alice has RC4 keys alone: her password is not proved with them, and her login not tried",
+			Summary: "alice has only RC4 keys: kerbagent sends no proof of her password that is made with RC4, and does not try her login",
 			play: func(w *World) error {
 				return w.account(krb5test.ETypes{krb5test.RC4})
 			},

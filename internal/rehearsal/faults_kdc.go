@@ -11,49 +11,49 @@ import (
 func kdcFaults() []Fault {
 	return []Fault{{
 		Code:    "kdc-silent",
-		Summary: "packets to dc2's KDC vanish: udp-silent and tcp-connect-timeout; its DNS and kpasswd answer, logins go to dc1",
+		Summary: "all packets to dc2's KDC are lost; its DNS and kpasswd answer, and logins go to dc1",
 		play: func(w *World) error {
 			w.onKDC(w.dc2, "", Drop)
 			return nil
 		},
 	}, {
 		Code:    "kdc-hung",
-		Summary: "dc2's KDC takes connections and datagrams and says nothing: tcp-silent and udp-silent",
+		Summary: "dc2's KDC accepts connections and datagrams, and never answers",
 		play: func(w *World) error {
 			w.dc2.kdc.Set(krb5test.Script{SilentUDP: true, SilentTCP: true})
 			return nil
 		},
 	}, {
 		Code:    "kdc-refused",
-		Summary: "dc2's KDC port refuses: RST over TCP, port unreachable over UDP",
+		Summary: "dc2's KDC port refuses: a reset over TCP, port unreachable over UDP",
 		play: func(w *World) error {
 			w.onKDC(w.dc2, "", Refuse)
 			return nil
 		},
 	}, {
 		Code:    "kdc-udp-blocked",
-		Summary: "dc2's KDC ignores datagrams: udp-silent; TCP answers",
+		Summary: "dc2's KDC does not answer over UDP, but over TCP",
 		play: func(w *World) error {
 			w.dc2.kdc.Set(krb5test.Script{SilentUDP: true})
 			return nil
 		},
 	}, {
 		Code:    "kdc-tcp-blocked",
-		Summary: "TCP to the KDC of " + onpremRealm + " is not connected: tcp-connect-timeout; UDP answers; carol's login gets no ticket",
+		Summary: "the KDC of " + onpremRealm + " answers over UDP; over TCP, it does not connect; carol's login gets no ticket",
 		play: func(w *World) error {
 			w.onKDC(w.dcOnprem, "tcp", Drop)
 			return w.only(carol)
 		},
 	}, {
 		Code:    "kdc-large-messages-lost",
-		Summary: "messages of more than 1,400 bytes to and from dc2's KDC vanish on both transports: its small exchanges are answered, its large ones are not",
+		Summary: "messages of more than 1,400 bytes to and from dc2's KDC are lost over UDP and TCP; smaller ones arrive",
 		play: func(w *World) error {
 			w.dc2.kdc.Set(krb5test.Script{DropLarge: 1400})
 			return nil
 		},
 	}, {
 		Code:    "kdc-not-kerberos",
-		Summary: "the KDC port of " + onpremRealm + " answers in HTTP: malformed-answer on both transports; carol's login gets no ticket",
+		Summary: "the KDC port of " + onpremRealm + " answers in HTTP; carol's login gets no ticket",
 		play: func(w *World) error {
 			w.dcOnprem.kdc.Set(krb5test.Script{Garbage: true})
 			return w.only(carol)
@@ -67,14 +67,14 @@ func kdcFaults() []Fault {
 		},
 	}, {
 		Code:    "kdc-wrong-realm",
-		Summary: "dc2's KDC knows nobody of " + corpRealm + ": error 6 for users of whom dc1 asks preauthentication (25)",
+		Summary: "dc2's KDC does not know the users of " + corpRealm + ": it answers error 6, dc1 asks the same users for preauthentication (25)",
 		play: func(w *World) error {
 			w.dc2.kdc.Set(krb5test.Script{WrongRealm: true})
 			return nil
 		},
 	}, {
 		Code:    "realm-unreachable",
-		Summary: "packets to port 88 of both domain controllers of " + corpRealm + " vanish; their DNS and kpasswd answer; every login fails",
+		Summary: "all packets to port 88 of both domain controllers of " + corpRealm + " are lost; their DNS and kpasswd answer; every login fails",
 		play: func(w *World) error {
 			w.onKDC(w.dc1, "", Drop)
 			w.onKDC(w.dc2, "", Drop)
@@ -82,7 +82,7 @@ func kdcFaults() []Fault {
 		},
 	}, {
 		Code:    "kpasswd-blocked",
-		Summary: "packets to dc2's kpasswd vanish: udp-silent and tcp-connect-timeout on 464; its KDC answers",
+		Summary: "all packets to dc2's kpasswd (port 464) are lost; its KDC answers",
 		play: func(w *World) error {
 			w.onKpasswd(w.dc2, "", Drop)
 			return nil
@@ -97,7 +97,7 @@ const wrongBy = 10 * time.Minute
 func clockFaults() []Fault {
 	return []Fault{{
 		Code:    "clock-skew",
-		Summary: "both domain controllers are 10 minutes ahead: every answer of 88 and 464 carries that time; the login takes it, as libkrb5 does, and the database refuses the ticket",
+		Summary: "the clocks of both domain controllers are 10 minutes ahead; the login uses the KDC's time, as libkrb5 does, and the database refuses the ticket",
 		play: func(w *World) error {
 			w.onlyCorp()
 			for _, c := range []*controller{w.dc1, w.dc2} {
@@ -108,7 +108,7 @@ func clockFaults() []Fault {
 		},
 	}, {
 		Code:    "clock-skew-one-kdc",
-		Summary: "dc2 alone is 10 minutes behind: its answers of 88 and 464 carry that time; logins go to dc1",
+		Summary: "the clock of dc2 is 10 minutes behind; logins go to dc1",
 		play: func(w *World) error {
 			w.dc2.kdc.Set(krb5test.Script{ClockOffset: -wrongBy})
 			w.dc2.kpasswd.Set(krb5test.Script{ClockOffset: -wrongBy})

@@ -19,21 +19,21 @@ func serviceFaults() []Fault {
 		},
 	}, {
 		Code:    "service-unknown",
-		Summary: "no realm has the SPN that the database announces: error 7 to alice's TGS-REQ",
+		Summary: "no realm has the SPN that the database announces: the KDC answers alice's request for its ticket with error 7",
 		play: func(w *World) error {
 			w.corp.Remove(databaseSPN)
 			return w.only(alice)
 		},
 	}, {
 		Code: "service-realm-unmapped",
-		Summary: "the database announces its SPN without a realm: " + onpremRealm + " answers carol with error 7 and no referral; " +
-			"a ticket for " + corpRealm + " is to be had, and the SPN is there",
+		Summary: "the database announces its SPN without a realm: " + onpremRealm + " answers carol with error 7 and no referral, " +
+			"although it could refer her to " + corpRealm + ", where the SPN is",
 		play: func(w *World) error {
 			return errors.Join(w.database.SetFaults(mysqltest.Faults{SPN: databaseSPN}), w.only(carol))
 		},
 	}, {
 		Code:    "service-duplicate",
-		Summary: "two accounts hold the SPN that the database announces: error 8 to alice's TGS-REQ",
+		Summary: "two accounts have the SPN that the database announces: the KDC answers alice's request for its ticket with error 8",
 		play: func(w *World) error {
 			if err := w.corp.Change(databaseSPN, krb5test.Duplicate); err != nil {
 				return err
@@ -42,14 +42,14 @@ func serviceFaults() []Fault {
 		},
 	}, {
 		Code:    "trust-no-referral",
-		Summary: corpRealm + " does not trust " + onpremRealm + ": error 7 to carol's TGS-REQ for the service and for krbtgt/" + corpRealm,
+		Summary: corpRealm + " does not trust " + onpremRealm + ": the KDC answers carol's requests for the service and for krbtgt/" + corpRealm + " with error 7",
 		play: func(w *World) error {
 			w.trust = nil
 			return w.only(carol)
 		},
 	}, {
 		Code:    "trust-realm-unreachable",
-		Summary: "packets to port 88 of both domain controllers of " + corpRealm + " vanish: carol has her referral there, and nobody to show it to",
+		Summary: "all packets to port 88 of both domain controllers of " + corpRealm + " are lost: carol is referred there, and no KDC answers her",
 		play: func(w *World) error {
 			w.onKDC(w.dc1, "", Drop)
 			w.onKDC(w.dc2, "", Drop)
@@ -57,7 +57,7 @@ func serviceFaults() []Fault {
 		},
 	}, {
 		Code:    "trust-etype",
-		Summary: "the trust has keys of a type that nobody wants any more: error 14 to carol's TGS-REQ for krbtgt/" + corpRealm,
+		Summary: "the trust has only DES keys, which no client offers any more: the KDC answers carol's request for krbtgt/" + corpRealm + " with error 14",
 		play: func(w *World) error {
 			w.trust = &krb5test.Trust{ETypes: []int32{desCBCMD5}}
 			return w.only(carol)

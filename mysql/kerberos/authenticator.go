@@ -31,7 +31,7 @@ type SPNError struct {
 
 // Error names the principal.
 func (e *SPNError) Error() string {
-	s := fmt.Sprintf("the server announces %q, which is not allowed: no ticket was asked for", e.SPN)
+	s := fmt.Sprintf("the server announces %q, which is not allowed", e.SPN)
 	if e.Err != nil {
 		s += ": " + e.Err.Error()
 	}

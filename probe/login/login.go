@@ -215,9 +215,9 @@ func (a *attempt) run(ctx context.Context) probe.Result {
 	case errors.As(a.tgtErr, &held): // between Paused and Begin another process was faster
 		return a.rec.Held(a.tgtErr)
 	case errors.Is(a.tgtErr, client.ErrWeakKey): // nothing was proved, and programs may: neither good nor bad
-		return a.rec.Skip(probe.ReasonWeakKey, a.tgtErr)
+		return a.notProved(probe.ReasonWeakKey)
 	case errors.Is(a.tgtErr, client.ErrRC4):
-		return a.rec.Skip(probe.ReasonRC4Only, a.tgtErr)
+		return a.notProved(probe.ReasonRC4Only)
 	case a.tgtErr != nil:
 		return a.failTicket(a.tgtErr)
 	case f == nil:

@@ -233,6 +233,16 @@ func (a *attempt) whyUnknown(ctx context.Context, auth *kerberos.Authenticator, 
 	return probe.ReferralExistsThere
 }
 
+// notProved ends the run where a KDC asked for a proof of the password that is not given: it
+// records which KDC that was.
+func (a *attempt) notProved(reason probe.Reason) probe.Result {
+	var step *client.StepError
+	if errors.As(a.tgtErr, &step) && step.Addr.IsValid() {
+		a.rec.Fact(probe.FactKDC, step.Addr.String())
+	}
+	return a.rec.Skip(reason, a.tgtErr)
+}
+
 // failTicket ends the run for an error of the walk.
 func (a *attempt) failTicket(err error) probe.Result {
 	var step *client.StepError
