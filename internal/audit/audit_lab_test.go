@@ -4,6 +4,7 @@ package audit
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -31,6 +32,7 @@ type app struct {
 	wrap []string // a program that starts it
 	uid  uint32
 	lib  []string // what it has loaded; nil for MariaDB's client with MIT's Kerberos
+	wait int      // how many seconds MariaDB's client may take to connect; 0: 20
 }
 
 func (a app) command(t *testing.T, args ...string) *exec.Cmd {
@@ -45,10 +47,13 @@ func (a app) command(t *testing.T, args ...string) *exec.Cmd {
 	return cmd
 }
 
+// shortly is for who finds no name: it is looked up again and again for as long.
+const shortly = 2
+
 // login tries what the application would: the truth is MariaDB's own client.
 func (a app) login(t *testing.T) (string, error) {
 	t.Helper()
-	out, err := a.command(t, "mariadb", "--no-defaults", "-h", labtest.Endpoint, "-u", "alice", "--ssl-ca="+labtest.CA(), "--connect-timeout=20",
+	out, err := a.command(t, "mariadb", "--no-defaults", "-h", labtest.Endpoint, "-u", "alice", "--ssl-ca="+labtest.CA(), fmt.Sprint("--connect-timeout=", cmp.Or(a.wait, 20)),
 		"-e", "SELECT CURRENT_USER()").CombinedOutput()
 	return strings.TrimSpace(string(out)), err
 }
@@ -91,6 +96,7 @@ func ticket(t *testing.T, dir, name string, uid uint32, args ...string) string {
 // log in as they are started, and the first thing that the audit says is why.
 // With that one thing mended it logs in, and nothing is said.
 func TestLabBrokenApplications(t *testing.T) {
+	t.Parallel()
 	labtest.Up(t)
 	dir := folder(t)
 	good, err := os.ReadFile("/etc/krb5.conf")
@@ -175,11 +181,12 @@ func TestLabBrokenApplications(t *testing.T) {
 
 // A program in a network of its own has a ticket, and reaches no database with it.
 func TestLabProgramWithoutANetwork(t *testing.T) {
+	t.Parallel()
 	labtest.Up(t)
 	env := []string{"KRB5CCNAME=FILE:" + ticket(t, folder(t), "cc", 0)}
 	o := labOptions()
 	o.Network, o.Addresses = true, hostAddresses
-	for name, a := range map[string]app{"this host's": {env: env}, "its own": {env: env, wrap: []string{"unshare", "-n"}}} {
+	for name, a := range map[string]app{"this host's": {env: env}, "its own": {env: env, wrap: []string{"unshare", "-n"}, wait: shortly}} {
 		out, err := a.login(t)
 		got := codes(audited(t, o, a.start(t)))
 		if works, alone := err == nil, name == "its own"; works == alone || slices.Contains(got, "app-network-unreachable") != alone {
@@ -191,6 +198,7 @@ func TestLabProgramWithoutANetwork(t *testing.T) {
 // A ticket is said to end when MIT's own library says so; of one that lives for
 // half an hour that is soon in the last quarter, not from its first moment on.
 func TestLabTicketEnds(t *testing.T) {
+	t.Parallel()
 	labtest.Up(t)
 	dir := folder(t)
 	a := app{env: []string{"KRB5CCNAME=FILE:" + ticket(t, dir, "short", 0, "-l", "30m")}}
@@ -211,6 +219,7 @@ func TestLabTicketEnds(t *testing.T) {
 
 // An application that has a connection to the database is found by it.
 func TestLabConnectedApplicationIsFound(t *testing.T) {
+	t.Parallel()
 	labtest.Up(t)
 	a := app{env: []string{"KRB5CCNAME=FILE:" + ticket(t, folder(t), "cc", 0)}}
 	cmd := a.command(t, "mariadb", "--no-defaults", "-h", labtest.Endpoint, "-u", "alice", "--ssl-ca="+labtest.CA(), "-N", "--unbuffered")

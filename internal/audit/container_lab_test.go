@@ -45,8 +45,10 @@ func contained(a app, file, at string) app {
 // MariaDB's client cannot log in there, the first line says why, and with that
 // mended it logs in and nothing is said.
 func TestLabBrokenContainers(t *testing.T) {
+	t.Parallel()
 	p := newPlaces(t)
 	cached := func(name string) app { return app{env: []string{p.ccache(name, 0)}} }
+	lost := func(a app) app { a.wait = shortly; return a }
 	file := func(name, text string) string { return put(t, filepath.Join(p.dir, name), text, 0o644) }
 	same := func(path string) string {
 		b, err := os.ReadFile(path)
@@ -61,9 +63,9 @@ func TestLabBrokenContainers(t *testing.T) {
 		broken, mended app
 	}{
 		{"a nameserver that knows nothing", "app-container-resolver",
-			contained(cached("a"), file("resolv", "nameserver 127.0.0.9\noptions timeout:1 attempts:1\n"), resolvConf), contained(cached("b"), same(resolvConf), resolvConf)},
+			lost(contained(cached("a"), file("resolv", "nameserver 127.0.0.9\noptions timeout:1 attempts:1\n"), resolvConf)), contained(cached("b"), same(resolvConf), resolvConf)},
 		{"no DNS in nsswitch", "app-container-resolver",
-			contained(cached("e"), file("nsswitch", "hosts: files\n"), nsswitch), contained(cached("f"), file("dns", "hosts: files dns\n"), nsswitch)},
+			lost(contained(cached("e"), file("nsswitch", "hosts: files\n"), nsswitch)), contained(cached("f"), file("dns", "hosts: files dns\n"), nsswitch)},
 		{"another address for the database", "app-container-resolver",
 			contained(cached("g"), file("hosts", "127.0.0.1 localhost "+labtest.Endpoint+"\n"), hostsFile), contained(cached("h"), file("local", "127.0.0.1 localhost\n"), hostsFile)},
 		{"the image's krb5.conf", "app-container-krb5conf",

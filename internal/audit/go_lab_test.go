@@ -129,6 +129,7 @@ func (p places) none(variable string) string { return variable + filepath.Join(p
 // A Go program with our connector: it reads no krb5.conf, and the cache that it
 // is handed.
 func TestLabBrokenConnector(t *testing.T) {
+	t.Parallel()
 	p := newPlaces(t)
 	as := func(env ...string) app { return app{env: env, uid: appUser} }
 	brokenAndMended(t, []string{built(t, p.dir, "connector")}, []brokenApp{
@@ -140,6 +141,7 @@ func TestLabBrokenConnector(t *testing.T) {
 
 // A Go program with plain gokrb5, whose reader takes less than MIT's does.
 func TestLabBrokenGokrb5(t *testing.T) {
+	t.Parallel()
 	p := newPlaces(t)
 	cache := p.ccache("gokrb5", appUser)
 	as := func(env ...string) app { return app{env: env, uid: appUser} }
@@ -156,6 +158,7 @@ func TestLabBrokenGokrb5(t *testing.T) {
 
 // A Python program with MIT's library, by Debian's python3-gssapi.
 func TestLabBrokenPython(t *testing.T) {
+	t.Parallel()
 	p := newPlaces(t)
 	script := put(t, filepath.Join(p.dir, "login.py"), readTestdata(t, "login.py"), 0o644)
 	caches := 0

@@ -20,6 +20,7 @@ import (
 // ticket as they are started, and the audit's first error says why. With that
 // mended it gets one, and no error or warning is left.
 func TestLabBrokenJava(t *testing.T) {
+	t.Parallel()
 	labtest.Up(t)
 	dir := folder(t)
 	if out, err := exec.CommandContext(t.Context(), "javac", "-d", dir, "testdata/Login.java").CombinedOutput(); err != nil {
@@ -99,6 +100,7 @@ func errorsOf(a Application, which ...Severity) []string {
 
 // Java takes no ticket out of a cache for a program that does not log in by itself, unless it is told to.
 func TestLabJavaWithoutSubjectCredentials(t *testing.T) {
+	t.Parallel()
 	labtest.Up(t)
 	dir := folder(t)
 	if out, err := exec.CommandContext(t.Context(), "javac", "-d", dir, "testdata/Login.java").CombinedOutput(); err != nil {
