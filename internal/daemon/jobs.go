@@ -84,7 +84,7 @@ func (d *Daemon) apply(s *setup, before, jobs []plan.Job) {
 	d.sched.Set(scheduled)
 	for _, t := range tasks {
 		if len(t.Asks) == 0 && d.results.Due(t.Key) {
-			d.turns.soon(plan.Pull{Key: t.Key, Within: s.planner.FirstNames()}) // what the others wait for: who is to be asked
+			d.turns.soon(plan.Pull{Key: t.Key, Within: s.planner.Sooner().FirstNames()}) // what the others wait for: who is to be asked
 		}
 	}
 	for _, j := range jobs {

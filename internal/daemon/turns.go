@@ -32,7 +32,7 @@ func (t *turns) start(s *setup, before, jobs []plan.Job) {
 	for _, j := range before {
 		had[j.Key] = true
 	}
-	for _, p := range s.planner.First(jobs) {
+	for _, p := range s.planner.Sooner().First(jobs) {
 		if !had[p.Key] {
 			time.AfterFunc(p.At(t.host), func() {
 				if t.results.Due(p.Key) { // its beat has not come first
@@ -47,7 +47,7 @@ func (t *turns) start(s *setup, before, jobs []plan.Job) {
 // login. One change is seen by several probes, and is followed once an interval.
 func (t *turns) pull(res probe.Result) {
 	s, jobs := t.planning.plan()
-	for _, p := range s.planner.After(jobs, res) {
+	for _, p := range s.planner.Sooner().After(jobs, res) {
 		what := "at once "
 		if p.Within > 0 {
 			what = "soon "
@@ -62,7 +62,7 @@ func (t *turns) pull(res probe.Result) {
 // onceMore asks again what is asked seldom and has begun to fail.
 func (t *turns) onceMore(res probe.Result) {
 	s, jobs := t.planning.plan()
-	p, is := s.planner.OnceMore(jobs, res, func(id probe.ID) bool { return t.results.Fresh(id, 2*s.cfg.Probes.Interval) })
+	p, is := s.planner.Sooner().OnceMore(jobs, res, func(id probe.ID) bool { return t.results.Fresh(id, 2*s.cfg.Probes.Interval) })
 	if is && t.may("once more "+p.Key, s.cfg.Probes.Seldom()) {
 		t.soon(p)
 	}

@@ -4,7 +4,7 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/kerbagent/kerbagent/internal/schedule"
+	"github.com/kerbagent/kerbagent/config"
 	"github.com/kerbagent/kerbagent/probe"
 	"github.com/kerbagent/kerbagent/probe/kdc"
 )
@@ -22,7 +22,7 @@ func wayOf(id probe.ID) way { return way{id.Address, id.Transport} }
 // there. What programs use seldom is asked seldom, and all other questions at a
 // DNS server share one place an interval, each at most every Rare.
 // TestNoAddressGetsMoreThanItsShare holds this to 5.5 requests an interval.
-func (p *Planner) pace(jobs []Job) {
+func pace(beats config.Probes, jobs []Job) {
 	leads := leadingQuestions(jobs)
 	others := map[netip.AddrPort]int{}
 	for i, j := range jobs {
@@ -31,7 +31,6 @@ func (p *Planner) pace(jobs []Job) {
 			others[id.Address]++
 		}
 	}
-	beats := p.cfg.Probes
 	for i := range jobs {
 		j := &jobs[i]
 		id := j.Targets[0].ID
@@ -75,84 +74,4 @@ func (j Job) EveryOf(i int) time.Duration {
 		return max(j.Every, j.rare)
 	}
 	return j.Every
-}
-
-// Pull is a job that runs once out of turn: at once, or at a moment within a span
-// that is its host's own.
-type Pull struct {
-	Key    string
-	Within time.Duration
-}
-
-// At returns when a host makes a pull, counted from the fault: a fleet that sees one
-// fault does not ask in step.
-func (p Pull) At(host string) time.Duration {
-	if p.Within <= 0 {
-		return 0
-	}
-	return schedule.Place(host, p.Key, p.Within)
-}
-
-// After returns what is to be asked out of turn when a probe has begun to fail or to
-// work, so that what is found is not made of old and new. The same port is asked at
-// once over the other transport: that is the second round of this address. The other
-// ports of the machine follow within two intervals, and one way to each other machine
-// of the realm within one: all hosts of a fleet see a controller die, and must not add to it.
-func (p *Planner) After(jobs []Job, res probe.Result) (out []Pull) {
-	id := res.ID
-	if !id.Address.IsValid() {
-		return nil
-	}
-	ports, machines := map[netip.AddrPort]bool{id.Address: true}, map[netip.Addr]bool{id.Address.Addr(): true}
-	for _, j := range jobs {
-		to := j.Targets[0].ID
-		switch {
-		case j.Gone:
-		case id.Kind == probe.Database || id.Kind == probe.Login:
-			if to.Kind == probe.DNS && sameDatabase(j, res) || to.Kind == probe.KDC && j.Prompt && sameRealm(j, res) && id.Kind == probe.Login {
-				out = append(out, Pull{Key: j.Key})
-			}
-		case !j.Leads || !j.Prompt:
-		case to.Kind == id.Kind && to.Address == id.Address:
-			if to.Transport != id.Transport {
-				out = append(out, Pull{Key: j.Key})
-			}
-		case to.Address.Addr() == id.Address.Addr():
-			if j.Beat > p.cfg.Probes.Interval && !ports[to.Address] {
-				ports[to.Address] = true
-				out = append(out, Pull{Key: j.Key, Within: 2 * p.cfg.Probes.Interval})
-			}
-		case res.Outcome == probe.Failed && to.Kind == probe.KDC && to.Transport == probe.TCP && sameRealm(j, res) && !machines[to.Address.Addr()]:
-			machines[to.Address.Addr()] = true
-			out = append(out, Pull{Key: j.Key, Within: p.cfg.Probes.Interval})
-		}
-	}
-	return out
-}
-
-// OnceMore returns a job that is to be asked once more since it has begun to fail, where
-// its beat is a long one and the machine works otherwise: one bad moment must not show
-// for ten minutes. works reports whether the latest result of a probe is good.
-func (p *Planner) OnceMore(jobs []Job, res probe.Result, works func(probe.ID) bool) (Pull, bool) {
-	key, oftenAsked, alive := "", false, false
-	for _, j := range jobs {
-		to := j.Targets[0].ID
-		switch {
-		case to == res.ID && j.Prompt && j.Beat > p.cfg.Probes.Interval:
-			key = j.Key
-		case j.Leads && j.Beat <= p.cfg.Probes.Interval && to.Address.Addr() == res.ID.Address.Addr():
-			oftenAsked, alive = true, alive || works(to)
-		}
-	}
-	return Pull{Key: key, Within: p.cfg.Probes.Interval}, key != "" && res.Outcome == probe.Failed && (alive || !oftenAsked)
-}
-
-func sameRealm(j Job, res probe.Result) bool {
-	realm := res.Facts[probe.FactRealm]
-	return realm != "" && j.Targets[0].Facts[probe.FactRealm] == realm
-}
-
-func sameDatabase(j Job, res probe.Result) bool {
-	db := res.Facts[probe.FactDatabase]
-	return db != "" && j.Targets[0].Facts[probe.FactDatabase] == db
 }

@@ -3,6 +3,7 @@ package plan
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -19,38 +20,29 @@ import (
 	"github.com/kerbagent/kerbagent/probe/login"
 )
 
-// Names is where a login finds the servers that it goes to.
-type Names interface {
-	client.Locator
-	// Addresses returns the addresses of a database's host, in the order in
-	// which they are to be tried.
-	Addresses(ctx context.Context, host string) ([]netip.Addr, error)
+// databaseJobs makes the jobs about databases, logins among them.
+type databaseJobs struct {
+	maker
+	tls map[string]*tls.Config // the TLS settings, by database
 }
 
-// Programs finds a login's servers as programs on this host do.
-type Programs interface {
-	Names
-	// Trail says how a program found what a login went to.
-	Trail(host string, heard login.Heard) login.Trail
-	// TimeSync reports whether libkrb5 takes the KDC's time where this host's differs.
-	TimeSync() bool
-	// UDPLimit returns the size in bytes up to which requests go over UDP first.
-	UDPLimit() int
-	// SameHost reports whether two addresses are of one KDC.
-	SameHost(a, b netip.AddrPort) bool
+// along returns d for the ways to what a search has found.
+func (d databaseJobs) along(found discover.Servers) databaseJobs {
+	d.maker = d.ways(found)
+	return d
 }
 
 // aboutDatabase asks a database at each of its addresses, without a login.
-func (p *Planner) aboutDatabase(at place, servers []discover.Server) (jobs []Job) {
+func (d databaseJobs) aboutDatabase(at place, servers []discover.Server) (jobs []Job) {
 	db, after := at.db, ""
-	if i := p.firstLogin(db); i >= 0 && (at.instance.ID == "" || p.world.Tickets != nil) {
-		after = p.loginProbe(p.cfg.Logins[i], at).ID().String()
+	if i := d.firstLogin(db); i >= 0 && (at.instance.ID == "" || d.world.Tickets != nil) {
+		after = d.loginProbe(d.cfg.Logins[i], at).ID().String()
 	}
 	for _, spot := range discover.Spots(servers) {
-		if !p.world.Routable(spot.Addr) {
+		if !d.world.Routable(spot.Addr) {
 			continue
 		}
-		j := p.job(p.databaseProbe(at, netip.AddrPortFrom(spot.Addr, spot.Port)))
+		j := d.job(d.databaseProbe(at, netip.AddrPortFrom(spot.Addr, spot.Port)))
 		j.Database, j.Instance, j.After, j.First = db, at.instance.ID, after, len(jobs) == 0
 		jobs = append(jobs, j)
 	}
@@ -58,16 +50,16 @@ func (p *Planner) aboutDatabase(at place, servers []discover.Server) (jobs []Job
 }
 
 // firstLogin returns which login is the first that goes to a database; -1 for none.
-func (p *Planner) firstLogin(db config.Database) int {
-	return slices.IndexFunc(p.cfg.Logins, func(l config.Login) bool { return l.Database == db.Name })
+func (d databaseJobs) firstLogin(db config.Database) int {
+	return slices.IndexFunc(d.cfg.Logins, func(l config.Login) bool { return l.Database == db.Name })
 }
 
 // databaseProbe asks a database at one address that no login covers.
-func (p *Planner) databaseProbe(at place, addr netip.AddrPort) database.Probe {
+func (d databaseJobs) databaseProbe(at place, addr netip.AddrPort) database.Probe {
 	db := at.db
 	user, realm, known := probe.Stranger, db.Realm, false
-	if i := p.firstLogin(db); i >= 0 {
-		user, realm, known = p.cfg.Logins[i].User, p.cfg.Logins[i].Realm, true
+	if i := d.firstLogin(db); i >= 0 {
+		user, realm, known = d.cfg.Logins[i].User, d.cfg.Logins[i].Realm, true
 	}
 	facts := at.facts()
 	facts[probe.FactRealm] = realm
@@ -76,24 +68,24 @@ func (p *Planner) databaseProbe(at place, addr netip.AddrPort) database.Probe {
 		record = user + "@" + realm
 		facts[probe.FactUser] = record
 	}
-	return database.Probe{Host: db.Host, Server: database.Server{Address: addr, TLS: p.tlsOf(at)}, User: user, Known: known,
-		Dialer: p.world.Dialer, Timeout: p.cfg.Probes.Timeout, Now: p.world.Now, Facts: facts, Guard: p.world.Guard.Handshakes(db, record)}
+	return database.Probe{Host: db.Host, Server: database.Server{Address: addr, TLS: d.tlsOf(at)}, User: user, Known: known,
+		Dialer: d.world.Dialer, Timeout: d.cfg.Probes.Timeout, Now: d.world.Now, Facts: facts, Guard: d.world.Guard.Handshakes(db, record)}
 }
 
 // aboutLogin logs a user in.
-func (p *Planner) aboutLogin(l config.Login, beat time.Duration) Job {
-	db, _ := p.cfg.Database(l.Database)
-	j := p.job(p.loginProbe(l, here(db)))
-	j.Beat, j.Every, j.Limit, j.Prompt = beat, beat, min(3*p.cfg.Probes.LoginTimeout(), beat), false
+func (d databaseJobs) aboutLogin(l config.Login, beat time.Duration) Job {
+	db, _ := d.cfg.Database(l.Database)
+	j := d.job(d.loginProbe(l, here(db)))
+	j.Beat, j.Every, j.Limit, j.Prompt = beat, beat, min(3*d.cfg.Probes.LoginTimeout(), beat), false
 	j.Login, j.Database = l, db
-	i := p.firstLogin(db)
-	j.Tells = i >= 0 && p.cfg.Logins[i].Principal() == l.Principal() // one connection is enough to tell of the database
+	i := d.firstLogin(db)
+	j.Tells = i >= 0 && d.cfg.Logins[i].Principal() == l.Principal() // one connection is enough to tell of the database
 	return j
 }
 
-func (p *Planner) loginProbe(l config.Login, at place) login.Probe {
+func (d databaseJobs) loginProbe(l config.Login, at place) login.Probe {
 	db, facts := at.db, at.facts()
-	realm, _ := p.cfg.Realm(l.Realm)
+	realm, _ := d.cfg.Realm(l.Realm)
 	for k, v := range realmFacts(realm) {
 		facts[k] = v
 	}
@@ -106,11 +98,11 @@ func (p *Planner) loginProbe(l config.Login, at place) login.Probe {
 	}
 	out := login.Probe{
 		User: client.Principal{Name: l.User, Realm: l.Realm}, Database: db.Name, Instance: at.instance.ID, Host: db.Host, HomeRealm: db.Realm,
-		Endpoint: p.endpoint(l, at), Material: p.material(l, at), Locator: p.namesOf(l),
-		AllowSPN: p.allowSPN(db), Dialer: p.world.Dialer, Timeout: p.cfg.Probes.Timeout, Now: p.world.Now, Facts: facts,
-		Account:    p.world.Guard.Account(l.Principal()),
-		Handshakes: p.world.Guard.Logins(db, l.Principal()), Path: p.world.Guard.Handshakes(db, l.Principal()),
-		SPNHosts: p.spnHosts(at), Services: p.world.Guard.Services(db, l.Realm), Way: p.way(l.Realm, db.Realm), AllowRC4: realm.AllowRC4,
+		Endpoint: d.endpoint(l, at), Material: d.material(l, at), Locator: d.namesOf(l),
+		AllowSPN: d.allowSPN(db), Dialer: d.world.Dialer, Timeout: d.cfg.Probes.Timeout, Now: d.world.Now, Facts: facts,
+		Account:    d.world.Guard.Account(l.Principal()),
+		Handshakes: d.world.Guard.Logins(db, l.Principal()), Path: d.world.Guard.Handshakes(db, l.Principal()),
+		SPNHosts: d.spnHosts(at), Services: d.world.Guard.Services(db, l.Realm), Way: d.way(l.Realm, db.Realm), AllowRC4: realm.AllowRC4,
 		Salted: isAD(realm.Kind),
 	}
 	cluster := db
@@ -118,47 +110,49 @@ func (p *Planner) loginProbe(l config.Login, at place) login.Probe {
 	if cluster.DiscoversInstances() {
 		out.IsInstance = func(id string) bool { _, ok := cluster.InstanceHost(id); return ok }
 	}
-	if p.world.Tickets != nil && at.instance.ID == "" {
-		out.OnTicket = func(t *client.Shared) { p.world.Tickets.KeepTicket(l, t) }
+	if d.world.Tickets != nil && at.instance.ID == "" {
+		out.OnTicket = func(t *client.Shared) { d.world.Tickets.KeepTicket(l, t) }
 	}
-	if p.world.ServiceRealm != nil {
-		out.ServiceRealm = func(host string) string { return cmp.Or(p.world.ServiceRealm(host), l.Realm) }
+	if d.world.ServiceRealm != nil {
+		out.ServiceRealm = func(host string) string { return cmp.Or(d.world.ServiceRealm(host), l.Realm) }
 	}
-	if p.asPrograms(l) {
-		out.Trail = func(heard login.Heard) login.Trail { return p.world.Programs.Trail(db.Host, heard) }
-		out.UDPLimit, out.SameHost, out.TimeSync = p.world.Programs.UDPLimit, p.world.Programs.SameHost, p.world.Programs.TimeSync
+	if d.asPrograms(l) {
+		out.Trail = func(heard login.Heard) login.Trail { return d.world.Programs.Trail(db.Host, heard) }
+		out.UDPLimit, out.SameHost, out.TimeSync = d.world.Programs.UDPLimit, d.world.Programs.SameHost, d.world.Programs.TimeSync
 	}
 	return out
 }
 
-func (p *Planner) asPrograms(l config.Login) bool { return p.world.Programs != nil && !l.Configured }
+func (d databaseJobs) asPrograms(l config.Login) bool {
+	return d.world.Programs != nil && !l.Configured
+}
 
-func (p *Planner) namesOf(l config.Login) Names {
-	if p.asPrograms(l) {
-		return p.world.Programs
+func (d databaseJobs) namesOf(l config.Login) Names {
+	if d.asPrograms(l) {
+		return d.world.Programs
 	}
-	return p.world.Names
+	return d.world.Names
 }
 
 // endpoint returns what finds the addresses that a login goes to: of those that
 // this host has a way to, first the one whose turn it is. A login as programs
 // do it goes on to the next where one does not connect.
-func (p *Planner) endpoint(l config.Login, at place) func(context.Context) (database.Server, error) {
+func (d databaseJobs) endpoint(l config.Login, at place) func(context.Context) (database.Server, error) {
 	db := at.db
 	return func(ctx context.Context) (database.Server, error) {
-		addrs, err := p.namesOf(l).Addresses(ctx, db.Host)
+		addrs, err := d.namesOf(l).Addresses(ctx, db.Host)
 		if err != nil {
 			return database.Server{}, err
 		}
-		if usable := p.routable(addrs); len(usable) > 0 {
+		if usable := d.routable(addrs); len(usable) > 0 {
 			addrs = usable
 		}
 		turn := 0
-		if p.world.Turn != nil {
-			turn = p.world.Turn(l, at.instance.ID) % len(addrs)
+		if d.world.Turn != nil {
+			turn = d.world.Turn(l, at.instance.ID) % len(addrs)
 		}
-		s := database.Server{Address: netip.AddrPortFrom(addrs[turn], db.Port), TLS: p.tlsOf(at), Turned: turn > 0}
-		if p.asPrograms(l) {
+		s := database.Server{Address: netip.AddrPortFrom(addrs[turn], db.Port), TLS: d.tlsOf(at), Turned: turn > 0}
+		if d.asPrograms(l) {
 			for i := 1; i < len(addrs); i++ {
 				s.Others = append(s.Others, netip.AddrPortFrom(addrs[(turn+i)%len(addrs)], db.Port))
 			}
@@ -169,20 +163,20 @@ func (p *Planner) endpoint(l config.Login, at place) func(context.Context) (data
 
 // allowSPN allows the database's services in the configured realms: a ticket
 // is asked for nothing else, whatever a server announces.
-func (p *Planner) allowSPN(db config.Database) func(client.Principal) bool {
+func (d databaseJobs) allowSPN(db config.Database) func(client.Principal) bool {
 	return func(spn client.Principal) bool {
 		service, host, ok := strings.Cut(spn.Name, "/")
-		_, ours := p.cfg.Realm(spn.Realm)
+		_, ours := d.cfg.Realm(spn.Realm)
 		return ok && host != "" && ours && slices.ContainsFunc(db.AllowedServices, func(s string) bool { return strings.EqualFold(s, service) })
 	}
 }
 
 // way returns the realms that trusts lead through from one realm to another, without the
 // first: the shortest way of the configuration. nil where it has none.
-func (p *Planner) way(from, to string) []string {
+func (d databaseJobs) way(from, to string) []string {
 	before := map[string]string{from: ""}
 	for queue := []string{from}; len(queue) > 0; queue = queue[1:] {
-		realm, _ := p.cfg.Realm(queue[0])
+		realm, _ := d.cfg.Realm(queue[0])
 		for _, next := range realm.TrustedBy {
 			if _, seen := before[next]; !seen {
 				before[next] = queue[0]
@@ -202,11 +196,11 @@ func (p *Planner) way(from, to string) []string {
 }
 
 // spnHosts reports of which hosts a database's announced service may be.
-func (p *Planner) spnHosts(at place) kerberos.Hosts {
+func (d databaseJobs) spnHosts(at place) kerberos.Hosts {
 	db := at.db
 	h := kerberos.Hosts{Endpoint: db.Host, Also: append(slices.Clip(db.SPNHosts), at.endpoint), Strict: db.StrictSPN,
-		Remember: func(host string) (string, error) { return p.world.Guard.FirstHost(db, host) }}
-	for _, o := range p.cfg.Databases {
+		Remember: func(host string) (string, error) { return d.world.Guard.FirstHost(db, host) }}
+	for _, o := range d.cfg.Databases {
 		if o.Name != db.Name && !strings.EqualFold(o.Host, db.Host) {
 			h.Others = append(append(h.Others, o.Host), o.SPNHosts...)
 		}

@@ -108,7 +108,7 @@ func TestEachWayIsAskedEveryInterval(t *testing.T) {
 				continue
 			}
 			atOnce := 0
-			for _, pull := range p.After(jobs, probe.Result{ID: id, Outcome: probe.Failed, Reason: probe.ReasonUDPSilent, Facts: j.Targets[0].Facts}) {
+			for _, pull := range p.Sooner().After(jobs, probe.Result{ID: id, Outcome: probe.Failed, Reason: probe.ReasonUDPSilent, Facts: j.Targets[0].Facts}) {
 				if pull.Within == 0 {
 					atOnce++
 				}
@@ -133,17 +133,17 @@ func TestWhatIsAskedSeldomIsAskedOnceMore(t *testing.T) {
 		if kind != probe.DNS && kind != probe.KDC && kind != probe.Kpasswd {
 			continue
 		}
-		pull, is := p.OnceMore(jobs, res, works(true))
+		pull, is := p.Sooner().OnceMore(jobs, res, works(true))
 		if long := j.Beat > p.cfg.Probes.Interval; is != long || is && (pull.Key != j.Key || pull.Within != p.cfg.Probes.Interval) {
 			t.Errorf("%s, every %s: once more %v: %+v", j.Key, j.Beat, is, pull)
 		} else if long {
 			seldom++
 		}
-		if _, is := p.OnceMore(jobs, res, works(false)); is {
+		if _, is := p.Sooner().OnceMore(jobs, res, works(false)); is {
 			t.Errorf("%s is asked once more of a machine that is dead", j.Key)
 		}
 		res.Outcome = probe.OK
-		if _, is := p.OnceMore(jobs, res, works(true)); is {
+		if _, is := p.Sooner().OnceMore(jobs, res, works(true)); is {
 			t.Errorf("%s is asked once more although it works", j.Key)
 		}
 	}
@@ -268,7 +268,7 @@ func (f *fleet) run(host string, l life) {
 			}
 			failed[id] = true
 			heard := at + f.p.cfg.Probes.Timeout
-			for _, pull := range f.p.After(f.jobs, probe.Result{ID: id, Outcome: probe.Failed, Reason: probe.ReasonUDPSilent, Facts: j.Targets[i].Facts}) {
+			for _, pull := range f.p.Sooner().After(f.jobs, probe.Result{ID: id, Outcome: probe.Failed, Reason: probe.ReasonUDPSilent, Facts: j.Targets[i].Facts}) {
 				if last, was := after[pull.Key]; was && heard-last < f.p.cfg.Probes.Interval {
 					continue
 				}
@@ -282,10 +282,12 @@ func (f *fleet) run(host string, l life) {
 		}
 	}
 	first := map[string]time.Duration{}
-	for _, pull := range f.p.First(f.jobs) {
+	for _, pull := range f.p.Sooner().First(f.jobs) {
 		first[pull.Key] = pull.At(host)
 	}
-	lookUp := func(s discover.Search) time.Duration { return Pull{Key: s.Key(), Within: f.p.FirstNames()}.At(host) }
+	lookUp := func(s discover.Search) time.Duration {
+		return Pull{Key: s.Key(), Within: f.p.Sooner().FirstNames()}.At(host)
+	}
 	known := l.from // since when it is known who is to be asked
 	if l.anew {
 		known += lookUp(f.costs[0].Search)

@@ -12,25 +12,25 @@ import (
 
 // aboutInstances asks each instance of a database's cluster as a server of its own,
 // without a login. gone has what is asked at addresses that DNS has let go of.
-func (p *Planner) aboutInstances(db config.Database, known discover.Known) (jobs, gone []Job) {
+func (d databaseJobs) aboutInstances(db config.Database, known discover.Known) (jobs, gone []Job) {
 	if cluster, told := known.Clusters[db.Name]; told && db.DiscoversInstances() {
-		jobs = append(jobs, p.aboutCluster(db, cluster))
+		jobs = append(jobs, d.aboutCluster(db, cluster))
 	}
 	for _, i := range known.InstancesOf(db) {
 		at, servers := instanceOf(db, i, known), known.At(db, i)
 		if servers.Asked && len(servers.Now) == 0 && len(servers.Lost) == 0 {
-			jobs = append(jobs, p.job(p.lack(probe.Database, i.Host, at.facts(), servers.Err)))
+			jobs = append(jobs, d.job(d.lack(probe.Database, i.Host, at.facts(), servers.Err)))
 		}
-		jobs = append(jobs, p.ways(servers).aboutDatabase(at, slices.Concat(servers.Now, servers.Lost))...)
-		gone = append(gone, p.ways(servers).aboutDatabase(at, servers.Gone)...)
+		jobs = append(jobs, d.along(servers).aboutDatabase(at, slices.Concat(servers.Now, servers.Lost))...)
+		gone = append(gone, d.along(servers).aboutDatabase(at, servers.Gone)...)
 	}
 	return jobs, gone
 }
 
 // aboutInstanceLogins logs a user in at each instance of the database's cluster.
-func (p *Planner) aboutInstanceLogins(l config.Login, beat time.Duration, known discover.Known) (jobs []Job) {
-	db, _ := p.cfg.Database(l.Database)
-	if p.world.Tickets == nil {
+func (d databaseJobs) aboutInstanceLogins(l config.Login, beat time.Duration, known discover.Known) (jobs []Job) {
+	db, _ := d.cfg.Database(l.Database)
+	if d.world.Tickets == nil {
 		return nil
 	}
 	for _, i := range known.InstancesOf(db) {
@@ -39,18 +39,18 @@ func (p *Planner) aboutInstanceLogins(l config.Login, beat time.Duration, known 
 			continue
 		}
 		at := instanceOf(db, i, known)
-		j := p.job(p.loginProbe(l, at))
-		j.Beat, j.Every, j.Limit, j.Prompt = beat, beat, min(3*p.cfg.Probes.LoginTimeout(), beat), false
+		j := d.job(d.loginProbe(l, at))
+		j.Beat, j.Every, j.Limit, j.Prompt = beat, beat, min(3*d.cfg.Probes.LoginTimeout(), beat), false
 		j.Login, j.Database, j.Instance = l, at.db, i.ID
-		first := p.firstLogin(db)
-		j.Tells = first >= 0 && p.cfg.Logins[first].Principal() == l.Principal()
+		first := d.firstLogin(db)
+		j.Tells = first >= 0 && d.cfg.Logins[first].Principal() == l.Principal()
 		jobs = append(jobs, j)
 	}
 	return jobs
 }
 
 // aboutCluster reports what a database said of its cluster.
-func (p *Planner) aboutCluster(db config.Database, c discover.Cluster) Job {
+func (d databaseJobs) aboutCluster(db config.Database, c discover.Cluster) Job {
 	facts := databaseFacts(db)
 	var ids []string
 	for _, i := range c.Instances {
@@ -76,5 +76,5 @@ func (p *Planner) aboutCluster(db config.Database, c discover.Cluster) Job {
 			set(probe.FactOldWriter, f.StaleFor.Round(time.Second).String())
 		}
 	}
-	return p.job(members{id: probe.ID{Kind: probe.Database, Target: db.Host, Variant: variantInstances}, facts: facts, now: p.world.Now})
+	return d.job(members{id: probe.ID{Kind: probe.Database, Target: db.Host, Variant: variantInstances}, facts: facts, now: d.world.Now})
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/kerbagent/kerbagent/config"
@@ -95,11 +97,32 @@ func (j Job) ask(ctx context.Context, p probe.Probe) probe.Result {
 	return probe.Ask(ctx, p, j.timeout)
 }
 
+// maker makes jobs: what those about realms, about databases and about nothing of the kind share.
+type maker struct {
+	cfg   *config.Config
+	world World
+}
+
+// ways returns m for what a search has found. Where this host has a way to none of
+// the addresses, all are asked: that they cannot be reached is what has to be said.
+func (m maker) ways(found discover.Servers) maker {
+	spots := discover.Spots(slices.Concat(found.Now, found.Lost))
+	if !slices.ContainsFunc(spots, func(s discover.Spot) bool { return m.world.Routable(s.Addr) }) {
+		m.world.Routable = func(netip.Addr) bool { return true }
+	}
+	return m
+}
+
+// routable leaves out the addresses that this host has no way to.
+func (m maker) routable(addrs []netip.Addr) []netip.Addr {
+	return slices.DeleteFunc(slices.Clone(addrs), func(a netip.Addr) bool { return !m.world.Routable(a) })
+}
+
 // job makes a job of probes.
-func (p *Planner) job(probes ...probe.Probe) Job {
-	beat := p.cfg.Probes.Interval
+func (m maker) job(probes ...probe.Probe) Job {
+	beat := m.cfg.Probes.Interval
 	j := Job{Key: probes[0].ID().String(), Probes: probes, Beat: beat, Every: beat,
-		Limit: time.Duration(len(probes))*p.cfg.Probes.Timeout + time.Second, Prompt: true, timeout: p.cfg.Probes.Timeout, rare: p.cfg.Probes.Rare()}
+		Limit: time.Duration(len(probes))*m.cfg.Probes.Timeout + time.Second, Prompt: true, timeout: m.cfg.Probes.Timeout, rare: m.cfg.Probes.Rare()}
 	for _, one := range probes {
 		j.Targets = append(j.Targets, probe.Target{ID: one.ID(), Facts: factsOf(one)})
 	}
@@ -119,9 +142,9 @@ func (p *Planner) job(probes ...probe.Probe) Job {
 }
 
 // apart makes a job of each probe.
-func (p *Planner) apart(probes []probe.Probe) (jobs []Job) {
+func (m maker) apart(probes []probe.Probe) (jobs []Job) {
 	for _, one := range probes {
-		jobs = append(jobs, p.job(one))
+		jobs = append(jobs, m.job(one))
 	}
 	return jobs
 }
@@ -157,8 +180,8 @@ type lacking struct {
 	now   func() time.Time
 }
 
-func (p *Planner) lack(kind probe.Kind, target string, facts probe.Facts, err error) lacking {
-	return lacking{id: probe.ID{Kind: kind, Target: target}, facts: facts, err: err, now: p.world.Now}
+func (m maker) lack(kind probe.Kind, target string, facts probe.Facts, err error) lacking {
+	return lacking{id: probe.ID{Kind: kind, Target: target}, facts: facts, err: err, now: m.world.Now}
 }
 
 // ID has no address.
@@ -182,7 +205,7 @@ type limits struct {
 const variantLimits = "limits"
 
 // aboutLimits reports what was left out with servers, if anything.
-func (p *Planner) aboutLimits(kind probe.Kind, target string, facts probe.Facts, servers []discover.Server) []Job {
+func (m maker) aboutLimits(kind probe.Kind, target string, facts probe.Facts, servers []discover.Server) []Job {
 	left := discover.LeftOutOf(servers)
 	if left == (discover.LeftOut{}) {
 		return nil
@@ -195,7 +218,7 @@ func (p *Planner) aboutLimits(kind probe.Kind, target string, facts probe.Facts,
 		what = fmt.Sprintf("%d hosts%s%s", left.Hosts, map[bool]string{true: " and "}[what != ""], what)
 	}
 	id := probe.ID{Kind: kind, Target: target, Variant: variantLimits}
-	return []Job{p.job(limits{id: id, facts: facts.With(probe.FactLeftOut, what), now: p.world.Now})}
+	return []Job{m.job(limits{id: id, facts: facts.With(probe.FactLeftOut, what), now: m.world.Now})}
 }
 
 // ID has no address.
@@ -222,9 +245,9 @@ type members struct {
 const observeLimit = 30 * time.Second
 
 // aboutAWS reads what AWS reports, on a beat of its own that nothing waits for.
-func (p *Planner) aboutAWS() Job {
-	j := p.job(p.world.AWS)
-	j.Beat = max(j.Beat, p.cfg.ObserveInterval())
+func (m maker) aboutAWS() Job {
+	j := m.job(m.world.AWS)
+	j.Beat = max(j.Beat, m.cfg.ObserveInterval())
 	j.Every, j.Limit, j.Prompt, j.Aside = j.Beat, min(observeLimit, j.Beat), false, true
 	return j
 }

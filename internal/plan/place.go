@@ -62,8 +62,8 @@ func (at place) facts() probe.Facts {
 }
 
 // tlsOf returns the TLS settings of a place: the database's, with its own name.
-func (p *Planner) tlsOf(at place) *tls.Config {
-	cfg := p.tls[at.db.Name]
+func (d databaseJobs) tlsOf(at place) *tls.Config {
+	cfg := d.tls[at.db.Name]
 	if cfg == nil || at.instance.ID == "" {
 		return cfg
 	}
@@ -77,12 +77,12 @@ var errNoTicket = errors.New("the login by the database's endpoint has got no ti
 
 // material returns what a login at a place proves its user with. At an instance that
 // is the ticket that the login by the endpoint got, so that it costs the account nothing.
-func (p *Planner) material(l config.Login, at place) func() (login.Material, error) {
+func (d databaseJobs) material(l config.Login, at place) func() (login.Material, error) {
 	return func() (login.Material, error) {
 		if at.instance.ID == "" || l.SecretKind == config.CCache {
-			return p.world.Material(l)
+			return d.world.Material(l)
 		}
-		if t := p.world.Tickets.Ticket(l); t != nil {
+		if t := d.world.Tickets.Ticket(l); t != nil {
 			return login.Material{Kind: string(l.SecretKind), Shared: t}, nil
 		}
 		return login.Material{}, &probe.HeldBack{Reason: probe.ReasonNotAsked, Err: errNoTicket}

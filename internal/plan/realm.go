@@ -15,6 +15,9 @@ import (
 	"github.com/kerbagent/kerbagent/probe/kpasswd"
 )
 
+// realmJobs makes the jobs about a realm's servers, and the questions to DNS about databases.
+type realmJobs struct{ maker }
+
 func isAD(k config.Kind) bool { return k == config.AWSManagedAD || k == config.ActiveDirectory }
 
 // asksDNS reports whether DNS has a part in a realm: not where MIT's or Heimdal's
@@ -47,17 +50,17 @@ func oddPort(r config.Realm, s discover.Server) bool {
 }
 
 // aboutDNS asks the DNS servers that a realm is found by, its own and this host's.
-func (p *Planner) aboutDNS(realm config.Realm, resolver []netip.AddrPort) []Job {
+func (j realmJobs) aboutDNS(realm config.Realm, resolver []netip.AddrPort) []Job {
 	if !asksDNS(realm) {
 		return nil
 	}
 	var out []Job
 	for _, s := range realm.DNSServers {
-		out = append(out, p.apart(p.realmDNS(realm, s, probe.RoleRealm))...)
+		out = append(out, j.apart(j.realmDNS(realm, s, probe.RoleRealm))...)
 	}
 	for _, s := range resolver {
 		if !slices.Contains(realm.DNSServers, s) {
-			out = append(out, p.apart(p.realmDNS(realm, s, probe.RoleHost))...)
+			out = append(out, j.apart(j.realmDNS(realm, s, probe.RoleHost))...)
 		}
 	}
 	return out
@@ -65,7 +68,7 @@ func (p *Planner) aboutDNS(realm config.Realm, resolver []netip.AddrPort) []Job 
 
 // realmDNS asks one DNS server about a realm: over UDP all that clients ask,
 // over TCP enough to know that large answers would come.
-func (p *Planner) realmDNS(r config.Realm, server netip.AddrPort, role string) []probe.Probe {
+func (j realmJobs) realmDNS(r config.Realm, server netip.AddrPort, role string) []probe.Probe {
 	services := []string{"_kerberos._udp", "_kerberos._tcp"}
 	if isAD(r.Kind) { // elsewhere clients that find no _kpasswd go to the host that krb5.conf names as admin_server
 		services = append(services, "_kpasswd._udp", "_kpasswd._tcp", "_ldap._tcp")
@@ -80,42 +83,42 @@ func (p *Planner) realmDNS(r config.Realm, server netip.AddrPort, role string) [
 	facts := realmFacts(r).With(probe.FactRole, role)
 	var out []probe.Probe
 	for _, q := range questions {
-		out = append(out, p.dnsProbe(q, server, probe.UDP, facts))
+		out = append(out, j.dnsProbe(q, server, probe.UDP, facts))
 	}
 	for _, q := range []dns.Question{questions[0], {Name: "_kerberos._tcp." + r.Domain(), Type: dns.SRV}} {
-		out = append(out, p.dnsProbe(q, server, probe.TCP, facts))
+		out = append(out, j.dnsProbe(q, server, probe.TCP, facts))
 	}
 	return out
 }
 
-func (p *Planner) dnsProbe(q dns.Question, server netip.AddrPort, t probe.Transport, facts probe.Facts) probe.Probe {
-	return dns.Probe{Question: q, Server: server, Transport: t, Dialer: p.world.Dialer, Timeout: p.cfg.Probes.Timeout, Now: p.world.Now, Facts: facts}
+func (j realmJobs) dnsProbe(q dns.Question, server netip.AddrPort, t probe.Transport, facts probe.Facts) probe.Probe {
+	return dns.Probe{Question: q, Server: server, Transport: t, Dialer: j.world.Dialer, Timeout: j.cfg.Probes.Timeout, Now: j.world.Now, Facts: facts}
 }
 
 // aboutEndpoint asks this host's DNS servers for a database's addresses.
-func (p *Planner) aboutEndpoint(db config.Database, resolver []netip.AddrPort) []Job {
+func (j realmJobs) aboutEndpoint(db config.Database, resolver []netip.AddrPort) []Job {
 	if _, err := netip.ParseAddr(db.Host); err == nil {
 		return nil
 	}
 	var out []Job
 	for _, s := range resolver {
-		out = append(out, p.apart(p.endpointDNS(db, s))...)
+		out = append(out, j.apart(j.endpointDNS(db, s))...)
 	}
 	return out
 }
 
-func (p *Planner) endpointDNS(db config.Database, server netip.AddrPort) []probe.Probe {
+func (j realmJobs) endpointDNS(db config.Database, server netip.AddrPort) []probe.Probe {
 	facts := databaseFacts(db).With(probe.FactRole, probe.RoleHost)
 	facts[probe.FactRealm] = db.Realm
 	return []probe.Probe{
-		p.dnsProbe(dns.Question{Name: db.Host, Type: dns.A}, server, probe.UDP, facts),
-		p.dnsProbe(dns.Question{Name: db.Host, Type: dns.AAAA}, server, probe.UDP, facts),
+		j.dnsProbe(dns.Question{Name: db.Host, Type: dns.A}, server, probe.UDP, facts),
+		j.dnsProbe(dns.Question{Name: db.Host, Type: dns.AAAA}, server, probe.UDP, facts),
 	}
 }
 
 // aboutKDCs asks the KDCs of a realm, as they were found; err says why there
 // are none, or not all.
-func (p *Planner) aboutKDCs(realm config.Realm, resolver []netip.AddrPort, servers []discover.Server, err error) []Job {
+func (j realmJobs) aboutKDCs(realm config.Realm, resolver []netip.AddrPort, servers []discover.Server, err error) []Job {
 	var out []Job
 	var unheard *exchange.Error
 	if len(servers) == 0 && isAD(realm.Kind) && errors.As(err, &unheard) {
@@ -127,21 +130,21 @@ func (p *Planner) aboutKDCs(realm config.Realm, resolver []netip.AddrPort, serve
 		}
 	}
 	if len(servers) == 0 {
-		out = append(out, p.job(p.lack(probe.KDC, realm.Domain(), realmFacts(realm).With(probe.FactSource, probe.SourceDomain), err)))
+		out = append(out, j.job(j.lack(probe.KDC, realm.Domain(), realmFacts(realm).With(probe.FactSource, probe.SourceDomain), err)))
 	}
-	out = append(out, p.aboutLimits(probe.KDC, realm.Domain(), realmFacts(realm), servers)...)
+	out = append(out, j.aboutLimits(probe.KDC, realm.Domain(), realmFacts(realm), servers)...)
 	var asked []netip.Addr
 	for _, s := range servers {
 		if len(s.Addrs) == 0 && s.Left.Addresses == 0 {
-			out = append(out, p.job(p.lack(probe.KDC, s.Host, realmFacts(realm).With(probe.FactSource, s.Source), s.Err)))
+			out = append(out, j.job(j.lack(probe.KDC, s.Host, realmFacts(realm).With(probe.FactSource, s.Source), s.Err)))
 		}
-		for _, addr := range p.routable(s.Addrs) {
-			small, large := p.kdcProbes(realm, s, netip.AddrPortFrom(addr, s.Port), probe.UDP)
-			first, second := p.kdcProbes(realm, s, netip.AddrPortFrom(addr, s.Port), probe.TCP)
+		for _, addr := range j.routable(s.Addrs) {
+			small, large := j.kdcProbes(realm, s, netip.AddrPortFrom(addr, s.Port), probe.UDP)
+			first, second := j.kdcProbes(realm, s, netip.AddrPortFrom(addr, s.Port), probe.TCP)
 			if oddPort(realm, s) {
-				out = append(out, p.job(first, second, small, large))
+				out = append(out, j.job(first, second, small, large))
 			} else {
-				out = append(out, p.job(small, large), p.job(first, second))
+				out = append(out, j.job(small, large), j.job(first, second))
 			}
 			asked = append(asked, addr)
 		}
@@ -149,7 +152,7 @@ func (p *Planner) aboutKDCs(realm config.Realm, resolver []netip.AddrPort, serve
 	if len(realm.DNSServers) == 0 && isAD(realm.Kind) {
 		for _, addr := range asked {
 			if at := netip.AddrPortFrom(addr, config.PortDNS); !slices.Contains(resolver, at) {
-				out = append(out, p.apart(p.realmDNS(realm, at, probe.RoleRealm))...)
+				out = append(out, j.apart(j.realmDNS(realm, at, probe.RoleRealm))...)
 			}
 		}
 	}
@@ -158,10 +161,10 @@ func (p *Planner) aboutKDCs(realm config.Realm, resolver []netip.AddrPort, serve
 
 // kdcProbes asks one KDC address over one transport: with a small message, and
 // once that is answered with a large one.
-func (p *Planner) kdcProbes(r config.Realm, s discover.Server, addr netip.AddrPort, t probe.Transport) (small, large probe.Probe) {
-	user := p.userOf(r)
-	ask := kdc.Probe{Host: s.Host, Address: addr, Transport: t, User: user, Dialer: p.world.Dialer, Timeout: p.cfg.Probes.Timeout,
-		Now: p.world.Now, HostClock: p.world.HostClock,
+func (j realmJobs) kdcProbes(r config.Realm, s discover.Server, addr netip.AddrPort, t probe.Transport) (small, large probe.Probe) {
+	user := j.userOf(r)
+	ask := kdc.Probe{Host: s.Host, Address: addr, Transport: t, User: user, Dialer: j.world.Dialer, Timeout: j.cfg.Probes.Timeout,
+		Now: j.world.Now, HostClock: j.world.HostClock,
 		Facts: serverFacts(r, s).With(probe.FactUser, user.String())}
 	askMore := ask
 	askMore.Large = true
@@ -169,8 +172,8 @@ func (p *Planner) kdcProbes(r config.Realm, s discover.Server, addr netip.AddrPo
 }
 
 // userOf is the user whom the KDCs of a realm are asked about.
-func (p *Planner) userOf(r config.Realm) client.Principal {
-	for _, l := range p.cfg.Logins {
+func (j realmJobs) userOf(r config.Realm) client.Principal {
+	for _, l := range j.cfg.Logins {
 		if l.Realm == r.Name {
 			return client.Principal{Name: l.User, Realm: r.Name}
 		}
@@ -180,26 +183,26 @@ func (p *Planner) userOf(r config.Realm) client.Principal {
 
 // aboutKpasswd asks the kpasswd servers of a realm, as they were found; err says
 // why there are none, or not all.
-func (p *Planner) aboutKpasswd(realm config.Realm, servers []discover.Server, err error) []Job {
+func (j realmJobs) aboutKpasswd(realm config.Realm, servers []discover.Server, err error) []Job {
 	if len(servers) == 0 && errors.Is(err, discover.ErrCutShort) { // that there is none otherwise, the DNS probes say
-		return []Job{p.job(p.lack(probe.Kpasswd, realm.Domain(), realmFacts(realm), err))}
+		return []Job{j.job(j.lack(probe.Kpasswd, realm.Domain(), realmFacts(realm), err))}
 	}
-	out := p.aboutLimits(probe.Kpasswd, realm.Domain(), realmFacts(realm), servers)
+	out := j.aboutLimits(probe.Kpasswd, realm.Domain(), realmFacts(realm), servers)
 	for _, s := range servers {
-		for _, addr := range p.routable(s.Addrs) {
-			probes := p.kpasswdProbes(realm, s, netip.AddrPortFrom(addr, s.Port))
+		for _, addr := range j.routable(s.Addrs) {
+			probes := j.kpasswdProbes(realm, s, netip.AddrPortFrom(addr, s.Port))
 			if oddPort(realm, s) {
 				slices.Reverse(probes) // TCP first
-				out = append(out, p.job(probes...))
+				out = append(out, j.job(probes...))
 			} else {
-				out = append(out, p.apart(probes)...)
+				out = append(out, j.apart(probes)...)
 			}
 		}
 	}
 	return out
 }
 
-func (p *Planner) kpasswdProbes(r config.Realm, s discover.Server, addr netip.AddrPort) []probe.Probe {
+func (j realmJobs) kpasswdProbes(r config.Realm, s discover.Server, addr netip.AddrPort) []probe.Probe {
 	facts := serverFacts(r, s)
 	transports := []probe.Transport{probe.UDP, probe.TCP}
 	if r.Kind == config.Heimdal { // its kpasswdd has no TCP
@@ -208,14 +211,9 @@ func (p *Planner) kpasswdProbes(r config.Realm, s discover.Server, addr netip.Ad
 	var out []probe.Probe
 	for _, t := range transports {
 		out = append(out, kpasswd.Probe{Host: s.Host, Address: addr, Transport: t,
-			Dialer: p.world.Dialer, Timeout: p.cfg.Probes.Timeout, Now: p.world.Now, Facts: facts})
+			Dialer: j.world.Dialer, Timeout: j.cfg.Probes.Timeout, Now: j.world.Now, Facts: facts})
 	}
 	return out
-}
-
-// routable leaves out the addresses that this host has no way to.
-func (p *Planner) routable(addrs []netip.Addr) []netip.Addr {
-	return slices.DeleteFunc(slices.Clone(addrs), func(a netip.Addr) bool { return !p.world.Routable(a) })
 }
 
 func databaseFacts(db config.Database) probe.Facts {

@@ -32,7 +32,7 @@ func TestLoginsRotate(t *testing.T) {
 		p := New(&config.Config{}, world)
 		seen := map[netip.AddrPort]int{}
 		for turn = range 6 {
-			at, err := p.endpoint(config.Login{}, place)(t.Context())
+			at, err := databaseJobs{p.maker, p.tls}.endpoint(config.Login{}, place)(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
