@@ -21,6 +21,7 @@
 #                                                         EHOSTUNREACH or EACCES, or a firewall of its own that drops
 #                                                         (UDP sends say EPERM, TCP connects hang)
 #   fault.sh hosts ADDRESS NAME                           a line more in the client's /etc/hosts
+#   fault.sh file NAME [LINE...]                          the client's /etc/NAME has these lines alone (krb5.conf, resolv.conf, nsswitch.conf)
 #   fault.sh list | clear
 # PROTO is udp, tcp or any; PORT a number or any. WHERE is the server: dc1 dc2 on db ns mit heim (both its addresses), an
 # address, or v4 or v6 (every server, that family); without it every server, both families.
@@ -132,6 +133,13 @@ add rule inet cut pre ip6 daddr $(v6 "$h") tcp dport $2 iifname "r-cl" dnat ip6 
 N
     ;;
   hosts) need $n 3; echo "$2 $3 # fault" >> "/etc/netns/$CL/hosts" ;;
+  file)
+    need $n 2
+    f=/etc/netns/$CL/$2; mkdir -p "$ST/right"
+    if [ ! -e "$ST/right/$2" ]; then
+      if [ -e "$f" ]; then cp "$f" "$ST/right/$2"; else : > "$ST/right/$2.none"; fi
+    fi
+    if [ $n -gt 2 ]; then printf '%s\n' "${@:3}" > "$f"; else : > "$f"; fi ;;
   dropreply) need $n 3; rules sport "$2" "$3" "${4:-}" counter drop ;;
   loss | lossreply)
     need $n 4; dir=dport; [ "$what" = loss ] || dir=sport
@@ -179,6 +187,13 @@ N
     in_ns "$RT" iptables -F FORWARD; in_ns "$RT" ip6tables -F FORWARD
     for f in "$ST"/delayq.*.pid "$ST"/cutter.*.pid; do [ ! -e "$f" ] || stop_pid "$f"; done
     if in_ns "$RT" nft delete table inet cut 2> /dev/null; then in_ns "$RT" "$(go_tool forget)"; fi
+    for f in "$ST"/right/*; do
+      case $f in
+        */\*) ;;
+        *.none) n=${f##*/}; rm -f "/etc/netns/$CL/${n%.none}" "$f" ;;
+        *) cat "$f" > "/etc/netns/$CL/${f##*/}"; rm -f "$f" ;;
+      esac
+    done
     # In place: a program that runs on the client has this very file mounted.
     if grep -q '# fault$' "/etc/netns/$CL/hosts"; then right=$(grep -v '# fault$' "/etc/netns/$CL/hosts"); echo "$right" > "/etc/netns/$CL/hosts"; fi
     for f in -4 -6; do

@@ -26,7 +26,11 @@ type set struct {
 func (f fault) String() string {
 	var out []string
 	for _, c := range f.do {
-		out = append(out, strings.Join(c, " "))
+		var words []string
+		for _, w := range c {
+			words = append(words, quoted(w))
+		}
+		out = append(out, strings.Join(words, " "))
 	}
 	for _, h := range slices.Sorted(maps.Keys(f.bends)) {
 		out = append(out, "dns bend "+h+" '"+strings.Join(f.bends[h], "' '")+"'")

@@ -31,9 +31,9 @@ func TestTouches(t *testing.T) {
 // A seed draws the same set again, and each fault can be made, healed, named and placed.
 func TestDrawnSets(t *testing.T) {
 	for seed := range uint64(5000) {
-		s := drawSet(seed)
-		if s.String() != drawSet(seed).String() {
-			t.Fatalf("seed %d draws %s, and then %s", seed, s, drawSet(seed))
+		s, again := withFile(drawSet(seed), 2), withFile(drawSet(seed), 2)
+		if s.String() != again.String() {
+			t.Fatalf("seed %d draws %s, and then %s", seed, s, again)
 		}
 		for part := range wanted(s) {
 			if !slices.Contains(parts(), part) {

@@ -37,17 +37,18 @@ func main() {
 	n := flag.Int("n", 100, "how many sets")
 	seed := flag.Uint64("seed", uint64(time.Now().Unix()), "seed of the first set; each further set has the next one")
 	agent := flag.String("kerbagent", "kerbagent", "the program that is judged")
+	files := flag.Int("files", 5, "one of so many sets has a drawn krb5.conf, resolv.conf or nsswitch.conf; 0: none")
 	names := flag.String("labs", cmp.Or(os.Getenv("LAB_NAME"), "lab"), "labs that share the sets, separated by blanks; all are up")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, strings.Fields(*names), *agent, *seed, *n); err != nil {
+	if err := run(ctx, strings.Fields(*names), *agent, *seed, *n, *files); err != nil {
 		log.Fatal(err)
 	}
 }
 
 // run scores n sets, and returns an error where the wanted figures do not hold.
-func run(ctx context.Context, names []string, agent string, seed uint64, n int) error {
+func run(ctx context.Context, names []string, agent string, seed uint64, n, files int) error {
 	var labs []*lab
 	for _, name := range names {
 		l, err := newLab(ctx, name, agent)
@@ -71,7 +72,7 @@ func run(ctx context.Context, names []string, agent string, seed uint64, n int) 
 	}()
 	var wg sync.WaitGroup
 	for _, l := range labs {
-		wg.Go(func() { l.work(ctx, seeds, scores) })
+		wg.Go(func() { l.work(ctx, seeds, scores, files) })
 	}
 	go func() { wg.Wait(); close(scores) }()
 	t := tally{}
@@ -89,9 +90,9 @@ func run(ctx context.Context, names []string, agent string, seed uint64, n int) 
 }
 
 // work scores sets one after the other.
-func (l *lab) work(ctx context.Context, seeds <-chan uint64, scores chan<- score) {
+func (l *lab) work(ctx context.Context, seeds <-chan uint64, scores chan<- score, files int) {
 	for seed := range seeds {
-		sc, err := l.score(ctx, drawSet(seed))
+		sc, err := l.score(ctx, withFile(drawSet(seed), files))
 		if err != nil {
 			log.Printf("%s, seed %d: %v", l.name, seed, err)
 			l.now = nil

@@ -68,6 +68,9 @@ func (f fault) at(r report, x finding) bool {
 		// of a service: each login is for it
 		return slices.Contains(f.codes, x.Code) || strings.HasPrefix(x.Code, "db-") || strings.HasPrefix(x.Code, "service-")
 	}
+	if slices.Contains(f.places, "krb5.conf") && strings.HasPrefix(x.Code, "krb5conf-") {
+		return true
+	}
 	return slices.ContainsFunc(r.spots(x), func(id string) bool {
 		return slices.ContainsFunc(f.places, func(p string) bool { return touches(p, id) })
 	})
