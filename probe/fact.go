@@ -100,6 +100,8 @@ const (
 	FactFileKDCs      Fact = "krb5conf-kdcs"        // the KDCs that the host's krb5.conf names for the realms on the way: realm, server, its addresses or "-", place
 	FactPassed        Fact = "passed-over"          // what a login went past: servers that were silent, names that were not found
 	FactLacksHost     Fact = "lacks-host"           // the KDCs whose names' look-ups end every program's login on this host
+	FactRefusedAhead  Fact = "refused-ahead"        // the service that a KDC does not know, where the login did not come to its announcement; it was announced before
+	FactForNow        Fact = "lookup-fails"         // "true": the look-up of a realm's SRV records fails for now: SERVFAIL, REFUSED or no answer
 	FactRoute         Fact = "route"                // how libkrb5 asks the KDCs on a login's way; see krb5/sendto
 )
 

@@ -86,12 +86,15 @@ const (
 
 // Why a login was not tried, or could not be.
 const (
-	ReasonSecretMalformed Reason = "secret-malformed" // the secret, keytab or ccache file is no use
-	ReasonKeytabNoKey     Reason = "keytab-no-key"    // the keytab has no key of a type that the KDC takes
-	ReasonPaused          Reason = "paused"           // the breaker, or the cap on unfinished handshakes, holds it back
-	ReasonRC4Only         Reason = "krb-rc4-only"     // the KDC would have the password proved with RC4, which is not done
-	ReasonWeakKey         Reason = "krb-weak-key"     // it would have it proved with a key of too few rounds or without a salt
-	ReasonNoRecord        Reason = "no-record"        // the attempt could not be recorded on disk, so it was not made
+	ReasonSecretMalformed Reason = "secret-malformed"       // the secret, keytab or ccache file is no use
+	ReasonKeytabNoKey     Reason = "keytab-no-key"          // the keytab has no key of a type that the KDC takes
+	ReasonPaused          Reason = "paused"                 // the breaker, or the cap on unfinished handshakes, holds it back
+	ReasonRC4Only         Reason = "krb-rc4-only"           // the KDC would have the password proved with RC4, which is not done
+	ReasonWeakKey         Reason = "krb-weak-key"           // it would have it proved with a key of too few rounds or without a salt
+	ReasonNoKDCInFile     Reason = "krb5conf-realm-missing" // by the krb5.conf a program finds no KDC of a realm, and DNS is not asked
+	ReasonFileUnparsable  Reason = "krb5conf-unparsable"    // libkrb5 stops at a line of the krb5.conf, so that no program logs in
+	ReasonTooLate         Reason = "too-late"               // a program on this host would need longer for its tickets than programs wait
+	ReasonNoRecord        Reason = "no-record"              // the attempt could not be recorded on disk, so it was not made
 )
 
 // ReasonOf turns an error of the path into its reason. silent is the reason

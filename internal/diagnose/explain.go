@@ -220,7 +220,7 @@ func (f *found) failedLogins() int {
 
 // keepsTickets reports whether the finding accounts for a login that failed before the database was its concern.
 func (f *found) keepsTickets() bool {
-	return !f.rule.Remark && slices.ContainsFunc(f.results, func(r *probe.Result) bool {
+	return f.m.noTicket || !f.rule.Remark && slices.ContainsFunc(f.results, func(r *probe.Result) bool {
 		return r.ID.Kind == probe.Login && r.Outcome == probe.Failed && r.Facts[probe.FactFailedAt] != probe.AtDatabase
 	})
 }

@@ -265,7 +265,7 @@ func dnsRefused(v *view) []match {
 			continue
 		}
 		m := match{affects: rs, words: d.words().and(words{"rcode": rs[0].Facts[probe.FactRcode]})}
-		m.explains = append(v.throughHosts(d.realm), v.passedOn(d.realm)...)
+		m.explains = slices.Concat(v.throughHosts(d.realm), v.passedOn(d.realm), failsForNow(v, d.realm))
 		m.spare = slices.ContainsFunc(v.dnsOf(d.realm, ""), func(o *dnsServer) bool { return o != d && o.knowsZone() })
 		if !m.spare {
 			m.explains = append(m.explains, v.needsDNS(d.realm, d.role)...)

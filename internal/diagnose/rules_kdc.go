@@ -15,9 +15,9 @@ func kdcRules() []Rule {
 		Cause:     "{seen}.",
 		Remedy:    do("Find out what listens at {address}. Then correct the KDC's address, or make the proxy leave its port alone.", "openssl s_client -connect {address} </dev/null", again),
 		DependsOn: serverCauses(),
-		match: kdcMatch(func(k *kdcAddr) bool {
+		match: orUnprobed(kdcMatch(func(k *kdcAddr) bool {
 			return reason(k.tcp, probe.ReasonMalformed) || reason(k.udp, probe.ReasonMalformed) || reason(k.tcp, probe.ReasonClosed) && !answered(k.udp)
-		}),
+		}), probe.ReasonMalformed, probe.ReasonClosed),
 	}, {
 		Code: "kdc-unavailable", Severity: Warning,
 		Title: "KDC {place}: reports that it is unavailable",
@@ -48,7 +48,7 @@ func kdcRules() []Rule {
 			again, "Get-Service kdc  # Windows", "systemctl status samba-ad-dc  # Samba", "systemctl status krb5-kdc  # MIT",
 			"Restart-Service kdc  # Windows", "systemctl restart samba-ad-dc  # Samba", "systemctl restart krb5-kdc  # MIT"),
 		DependsOn: serverCauses(),
-		match:     kdcHung,
+		match:     orUnprobed(kdcHung, probe.ReasonTCPSilent),
 	}, {
 		Code: "kdc-refused", Severity: Warning,
 		Title: "KDC {place}: refuses connections",
@@ -57,7 +57,7 @@ func kdcRules() []Rule {
 		Remedy: do("Check that {kdc} is the right host and that its KDC service runs.", "nc -vz -w 3 {ip} {port}",
 			"Get-Service kdc  # Windows", "systemctl status samba-ad-dc  # Samba"),
 		DependsOn: serverCauses(),
-		match:     kdcMatch(func(k *kdcAddr) bool { return reason(k.tcp, probe.ReasonRefused) && !answered(k.udp) }),
+		match:     orUnprobed(kdcMatch(func(k *kdcAddr) bool { return reason(k.tcp, probe.ReasonRefused) && !answered(k.udp) }), probe.ReasonRefused),
 	}, {
 		Code: "kdc-silent", Severity: Warning,
 		Title:     "KDC {place}: no answer, and TCP does not connect",
@@ -65,9 +65,9 @@ func kdcRules() []Rule {
 		Cause:     "{seen}.",
 		Remedy:    do("Open TCP and UDP from this host to {server}: security groups, network ACLs, firewalls, route.", "ip route get {ip}", "nc -vz -w 3 {ip} {port}", again),
 		DependsOn: serverCauses(),
-		match: kdcMatch(func(k *kdcAddr) bool {
+		match: orUnprobed(kdcMatch(func(k *kdcAddr) bool {
 			return reason(k.tcp, probe.ReasonConnectTimeout, probe.ReasonUnreachable, probe.ReasonForbidden) && !answered(k.udp)
-		}),
+		}), probe.ReasonConnectTimeout, probe.ReasonUnreachable, probe.ReasonForbidden, probe.ReasonUDPSilent),
 	}, {
 		Code: "kdc-tcp-blocked", Severity: Error,
 		Title: "KDC {place}: answers over UDP, not over TCP",

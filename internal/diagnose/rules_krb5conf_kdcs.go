@@ -171,3 +171,37 @@ func serversOf(kdcs []namedKDC) string {
 	}
 	return few(out)
 }
+
+// orUnprobed adds to a rule about KDCs the logins that failed, for one of the reasons, at a KDC that no probe asks:
+// the krb5.conf alone names it.
+func orUnprobed(others func(*view) []match, reasons ...probe.Reason) func(*view) []match {
+	return func(v *view) []match { return append(others(v), unprobed(v, reasons)...) }
+}
+
+func unprobed(v *view, reasons []probe.Reason) []match {
+	var out []match
+	at := map[string]int{}
+	for _, l := range v.failedLogins(reasons...) {
+		realm, kdc := l.Facts[probe.FactFailedRealm], l.Facts[probe.FactKDC]
+		addr, err := netip.ParseAddrPort(kdc)
+		if err != nil || l.Facts[probe.FactFailedAt] == probe.AtDatabase || v.kdcAt[kdcKey{addr, realm}] != nil {
+			continue
+		}
+		written := slices.DeleteFunc(writtenKDCs(realm, l.Facts[probe.FactFileKDCs]), func(k namedKDC) bool {
+			return slices.ContainsFunc(k.addrs, func(a netip.AddrPort) bool { return v.kdcAt[kdcKey{a, realm}] != nil })
+		})
+		if len(written) == 0 || len(v.configuredKDCs(realm)) > 0 { // krb5conf-kdcs-differ
+			continue
+		}
+		i, have := at[realm+kdc]
+		if !have {
+			i, at[realm+kdc] = len(out), len(out)
+			w := wordsOf(l).and(words{"realm": plain(realm), "domain": plain(domainOf(realm)), "kdc": plain(addr.Addr().String()), "address": kdc, "server": kdc, "place": kdc,
+				"ip": addr.Addr().String(), "port": count(int(addr.Port()))})
+			w["seen"] = kdc + ": " + said(l.Reason) + ". Only the krb5.conf names " + serversOf(written)
+			out = append(out, match{words: w, evidence: evidenceOf(l, probe.FactFileKDCs)})
+		}
+		out[i].affects = append(out[i].affects, l)
+	}
+	return out
+}

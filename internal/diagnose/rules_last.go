@@ -23,8 +23,8 @@ func loginRules() []Rule {
 		},
 	}, {
 		Code: "login-slow", Severity: Warning,
-		Title:  "logins work, but take about {late} s longer than they should",
-		Means:  "Logins work, but programs on this host lose time: they first ask name servers, KDCs or database addresses that do not answer, and wait for a timeout each time. kerbagent itself waits less. The time shown is calculated: how long libkrb5, the C library and the kernel wait.",
+		Title:  "logins take about {late} s longer than they should",
+		Means:  "Programs on this host lose time at each login: they first ask name servers, KDCs or database addresses that do not answer, or answer late, and wait each time. If a program needs more than 45 s for its tickets, the login counts as failed: nobody waits that long. kerbagent itself waits less. The time shown is calculated: how long libkrb5, the C library and the kernel wait.",
 		Cause:  "A program loses about {late} s at: {seen}.",
 		Remedy: do("Repair the servers that do not answer. If they no longer exist, remove them where they are named: /etc/resolv.conf, krb5.conf or DNS.", "KRB5_TRACE=/dev/stderr kinit {user}", "getent ahosts {host}"),
 		DependsOn: append(kdcCauses(), "dns-server-silent", "dns-udp-blocked", "dns-filtered", "dns-srv-stale", "dns-zone-missing", "dns-refused", "db-silent", "db-refused",
@@ -43,11 +43,14 @@ func loginSlow(v *view) []match {
 	var at [][]string
 	byPlaces := map[string]int{}
 	for _, l := range v.logins {
-		if l.Outcome != probe.OK {
+		if l.Outcome != probe.OK && !reason(l, probe.ReasonTooLate) {
 			continue
 		}
 		lost := v.programWait(l)
 		places := strings.Join(lost.places, "; ")
+		if places == "" && l.Err != nil && l.Outcome != probe.OK {
+			places = l.Err.Error()
+		}
 		if lost.wait.Seconds() < slowLogin || places == "" {
 			continue
 		}
@@ -61,7 +64,7 @@ func loginSlow(v *view) []match {
 			words: wordsOf(l).and(words{"late": count(int(lost.wait.Seconds() + 0.5)), "seen": places})})
 	}
 	for i := range out {
-		out[i].says = "Logins that work are about " + out[i].words["late"] + " s late by it: " + out[i].words["seen"]
+		out[i].says = "Logins are about " + out[i].words["late"] + " s late by it: " + out[i].words["seen"]
 		if lost := v.lostOnTheWay(at[i]); len(lost) > 0 {
 			out[i].affects = lost
 		}

@@ -27,6 +27,9 @@ func kdcLookupFailed(v *view) []match {
 	at := map[string]int{}
 	for _, l := range v.logins {
 		hosts := l.Facts[probe.FactLacksHost]
+		if hosts == "" && l.Facts[probe.FactForNow] != "" {
+			hosts = plain("_kerberos._udp." + domainOf(l.Facts[probe.FactFailedRealm]))
+		}
 		if l.Outcome != probe.Failed || hosts == "" {
 			continue
 		}
@@ -50,6 +53,14 @@ func kdcLookupFailed(v *view) []match {
 		}
 	}
 	return out
+}
+
+// failsForNow returns the logins whose look-up of a realm's KDCs failed for now. Where one of the realm's own servers
+// refuses, the host's resolver passes that on now and then, though it answers when it is asked again.
+func failsForNow(v *view, realm string) []*probe.Result {
+	return slices.DeleteFunc(slices.Clone(v.lost), func(r *probe.Result) bool {
+		return r.ID.Kind != probe.Login || r.Facts[probe.FactForNow] == "" || r.Facts[probe.FactFailedRealm] != realm
+	})
 }
 
 // lookupFails reports whether a login ends at the name of a KDC. That it has no address then says nothing of its record.

@@ -63,7 +63,7 @@ func (l *losses) rate() float64 {
 // A datagram that was sent again proves no loss where every answer of that server
 // comes late: the first one was on its way.
 func (v *view) lossesByAddress() []*losses {
-	slow := v.slowServers()
+	slow, late := v.slowServers(), slowZones(v)
 	var all []*losses
 	byAddr := map[netip.Addr]*losses{}
 	for _, r := range v.all {
@@ -79,7 +79,7 @@ func (v *view) lossesByAddress() []*losses {
 		switch {
 		case answered(r):
 			l.answered++
-			if n := lostBefore(r); n > 0 && !slow[r.ID.Address] {
+			if n := lostBefore(r); n > 0 && !slow[r.ID.Address] && !late[slowZone{r.ID.Address, r.Facts[probe.FactRealm]}] {
 				l.late++
 				l.tries += n
 			}

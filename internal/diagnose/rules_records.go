@@ -44,6 +44,28 @@ func (d *dnsServer) lostOverBoth(r *probe.Result) bool {
 	})
 }
 
+// loneQuestion returns the one question that d does not answer, over any transport, while it answers others of that type,
+// each at the first try: where packets are lost, others need a second one.
+func (d *dnsServer) loneQuestion() *probe.Result {
+	lost := d.where(func(r *probe.Result) bool { return r.ID.Transport == probe.UDP && onPath(r) })
+	if len(lost) != 1 || lost[0].Facts[probe.FactRealm] != d.realm || lost[0].Facts[probe.FactDatabase] != "" {
+		return nil
+	}
+	answers := false
+	for _, r := range d.results {
+		switch {
+		case r == lost[0]:
+		case lostBefore(r) > 0, answered(r) && r.Facts[probe.FactQuestion] == lost[0].Facts[probe.FactQuestion]:
+			return nil
+		}
+		answers = answers || r.Outcome == probe.OK && r.ID.Transport == probe.UDP && qtypeOf(r) == qtypeOf(lost[0])
+	}
+	if !answers {
+		return nil
+	}
+	return lost[0]
+}
+
 // qtypeOf is the type of record that a question is for.
 func qtypeOf(r *probe.Result) string {
 	qtype, _, _ := strings.Cut(r.Facts[probe.FactQuestion], " ")
@@ -59,6 +81,9 @@ func dnsFiltered(v *view) []match {
 	var out []match
 	for _, d := range v.dns {
 		bad, types := d.filtered()
+		if lone := d.loneQuestion(); len(bad) == 0 && lone != nil {
+			bad, types = []*probe.Result{lone}, []string{lone.Facts[probe.FactQuestion]}
+		}
 		own := func(r *probe.Result) bool {
 			return !reason(r, probe.ReasonDNSRefused, probe.ReasonDNSServFail) || !v.refuses(d.realm, qtypeOf(r))
 		}
@@ -71,6 +96,7 @@ func dnsFiltered(v *view) []match {
 			m.explains = v.needsDNS(d.realm, d.role)
 		}
 		if d.role == probe.RoleRealm { // a resolver passes it on
+			m.explains = append(m.explains, failsForNow(v, d.realm)...)
 			m.explains = append(m.explains, slices.DeleteFunc(v.passedOn(d.realm), func(r *probe.Result) bool { return !slices.Contains(types, qtypeOf(r)) })...)
 		}
 		// Of the types that it answers, what it does not answer is too large for the same filter.

@@ -41,7 +41,7 @@ func serviceRules() []Rule {
 			"aws rds describe-db-clusters --query 'DBClusters[].[DBClusterIdentifier,Port,DomainMemberships]'",
 			"samba-tool spn list <account>  # Samba: only one account may have the name",
 			"aws rds modify-db-cluster --db-cluster-identifier <cluster> --domain <directory> --domain-iam-role-name <role> --apply-immediately"),
-		match: loginMatch(func(r *probe.Result) bool { return reason(r, probe.ReasonKRBServerUnknown) }),
+		match: serviceUnknown,
 	}, {
 		Code: "service-duplicate", Severity: Error,
 		Title: "two accounts of the directory hold the service of database {database}",
@@ -74,6 +74,19 @@ func serviceRules() []Rule {
 			return v.perLogin(func(r *probe.Result) bool { return r.Facts[probe.FactTicketType] == "23" })
 		},
 	})
+}
+
+// serviceUnknown is also about logins that failed at the database before it announced its service: that service was
+// announced before, and no program gets a ticket for it.
+func serviceUnknown(v *view) []match {
+	out := loginMatch(func(r *probe.Result) bool { return reason(r, probe.ReasonKRBServerUnknown) })(v)
+	for _, m := range loginMatch(func(r *probe.Result) bool { return r.Facts[probe.FactRefusedAhead] != "" })(v) {
+		m.words["spn"] = m.affects[0].Facts[probe.FactRefusedAhead]
+		m.words["kdcseen"] = "A ticket was requested before the database announced its service, and the KDC answered error 7."
+		m.noTicket = true
+		out = append(out, m)
+	}
+	return out
 }
 
 // acrossTrust reports whether the login died while a ticket for another realm was asked for.

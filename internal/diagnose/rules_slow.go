@@ -89,6 +89,36 @@ func (v *view) slowServers() map[netip.AddrPort]bool {
 	return out
 }
 
+// slowZone is a realm's names at a DNS server.
+type slowZone struct {
+	server netip.AddrPort
+	realm  string
+}
+
+// slowZones are those of which a DNS server answers every question late, while it answers others at once: who it asks
+// about them is slow, and where it was asked the same before, its answer comes soon after a second datagram.
+func slowZones(v *view) map[slowZone]bool {
+	late, quick := map[slowZone]int{}, map[netip.AddrPort]bool{}
+	prompt := map[slowZone]bool{}
+	for _, r := range v.all {
+		if r.ID.Kind != probe.DNS || !answered(r) {
+			continue
+		}
+		zone := slowZone{r.ID.Address, r.Facts[probe.FactRealm]}
+		if r.Duration >= slow {
+			late[zone]++
+			continue
+		}
+		prompt[zone], quick[r.ID.Address] = true, true
+	}
+	const several = 4
+	out := map[slowZone]bool{}
+	for zone, n := range late {
+		out[zone] = n >= several && !prompt[zone] && quick[zone.server]
+	}
+	return out
+}
+
 // distant returns the addresses of machines to which every connection, and there were several, took a second or more to
 // make, while no datagram had to be sent again: no SYN was lost, the answers to them come late.
 func (v *view) distant() map[netip.AddrPort]bool {

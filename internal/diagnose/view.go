@@ -269,7 +269,8 @@ func (v *view) spareFor(k *kdcAddr) bool {
 func (v *view) loginsNeeding(realm string, also ...probe.Reason) []*probe.Result {
 	var out []*probe.Result
 	for _, l := range v.stuck[realm] {
-		if l.Facts[probe.FactFailedAt] != probe.AtDatabase &&
+		// a login that ends at the name of a KDC asks none of the others (kdc-lookup-failed)
+		if l.Facts[probe.FactFailedAt] != probe.AtDatabase && l.Facts[probe.FactLacksHost] == "" &&
 			(onPath(l) || reason(l, probe.ReasonUnresolvable, probe.ReasonKRBTooBig) || reason(l, also...)) {
 			out = append(out, l)
 		}

@@ -24,23 +24,23 @@ func (g *Guard) Services(db config.Database, realm string) login.Services {
 
 // Guess returns the service that was announced last or, where none was, the one of the
 // endpoint's own name; none where a KDC refused that, and where there is no record.
-func (s Services) Guess() string {
+func (s Services) Guess() (service string, announced bool) {
 	d, err := s.record()
 	if err != nil {
-		return ""
+		return "", false
 	}
 	known, err := d.Service(s.realm)
 	if err != nil {
-		return ""
+		return "", false
 	}
 	guess := known.Announced
 	if _, err := netip.ParseAddr(s.db.Host); guess == "" && err != nil && slices.Contains(s.db.AllowedServices, "mysql") {
 		guess = "mysql/" + s.db.Host + "@" + s.db.Realm
 	}
 	if guess == known.Refused {
-		return ""
+		return "", false
 	}
-	return guess
+	return guess, known.Announced != ""
 }
 
 // Announced keeps the service. Without a record there is no guess the next time.

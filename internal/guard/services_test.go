@@ -17,18 +17,18 @@ func TestServices(t *testing.T) {
 	of := func(db config.Database, realm string) Services { // a process of its own each time
 		return New(OnDisk(dir, nil, 0), Options{}).Services(db, realm).(Services)
 	}
+	const announced = "mariadb/real.example.com@CORP.EXAMPLE.COM"
 	guess := func(want string) {
 		t.Helper()
-		if got := of(db, "CORP.EXAMPLE.COM").Guess(); got != want {
+		if got, known := of(db, "CORP.EXAMPLE.COM").Guess(); got != want || known != (got == announced) {
 			t.Errorf("guess %q, want %q", got, want)
 		}
 	}
 	own := "mysql/db.example.com@CORP.EXAMPLE.COM"
-	announced := "mariadb/real.example.com@CORP.EXAMPLE.COM"
 	guess(own)
 	of(db, "CORP.EXAMPLE.COM").Refused(own)
 	guess("")
-	if other := of(db, "ONPREM.LOCAL").Guess(); other != own {
+	if other, _ := of(db, "ONPREM.LOCAL").Guess(); other != own {
 		t.Errorf("another realm's users: %q", other)
 	}
 	of(db, "CORP.EXAMPLE.COM").Announced(announced)

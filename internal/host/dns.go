@@ -112,6 +112,7 @@ func (r *Resolver) records(ctx context.Context, name string, qtype uint16, word 
 	re := s.query(name)
 	s.answer.Server, s.answer.TTL, s.answer.Name = re.server, re.ttl, name
 	if len(re.srv) == 0 {
+		s.answer.Temporary = !re.got
 		s.answer.Err = fmt.Errorf("no %s record %s: %s", word, name, sayPassed(s.answer.Passed))
 	}
 	return re.srv, re.glue, s.answer

@@ -57,7 +57,8 @@ type Answer struct {
 	Passed []Passed       // the sources before it that had no answer
 	Err    error          // why there is no address
 	// Temporary says that getaddrinfo fails with EAI_AGAIN: what was asked last has failed, and did not say
-	// that there is no such name. libkrb5 ends an exchange there (sendto_kdc.c, translate_ai_error).
+	// that there is no such name. libkrb5 ends an exchange there (sendto_kdc.c, translate_ai_error). Of records
+	// it says that no name server gave a usable answer.
 	Temporary bool
 }
 

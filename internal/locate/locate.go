@@ -17,6 +17,7 @@ import (
 	"github.com/kerbagent/kerbagent/internal/host"
 	"github.com/kerbagent/kerbagent/krb5/conf/reader"
 	"github.com/kerbagent/kerbagent/krb5/sendto"
+	"github.com/kerbagent/kerbagent/probe"
 	"github.com/kerbagent/kerbagent/probe/dns"
 	"github.com/kerbagent/kerbagent/probe/login"
 )
@@ -65,6 +66,8 @@ type found struct {
 	passedAt []netip.AddrPort // the servers among them
 	noTCP    error            // a program finds KDCs for datagrams alone
 	lack     error            // a program finds nothing
+	lackOf   probe.Reason     // what is wrong with the krb5.conf, where that is why
+	forNow   bool             // SRV records are not found for now: SERVFAIL, REFUSED or no answer
 	err      error            // and neither does kerbagent
 	before   *found           // the look-up whose time was over, for logins that went by that one
 }
@@ -248,10 +251,10 @@ func (p *Programs) findKDCs(ctx context.Context, f *found, realm string) time.Du
 	entry, _ := file.Realm(realm)
 	switch {
 	case file.Err != nil:
-		f.lack = file.Err
+		f.lack, f.lackOf = file.Err, probe.ReasonFileUnparsable
 		return shortest
-	case entry.Err != nil:
-		f.lack = entry.Err
+	case entry.Err != nil: // one line that is refused, and libkrb5 takes none
+		f.lack, f.lackOf = errors.New("krb5.conf: "+file.CannotFind(realm)), probe.ReasonNoKDCInFile
 		return shortest
 	}
 	var servers []dns.Service
@@ -265,7 +268,7 @@ func (p *Programs) findKDCs(ctx context.Context, f *found, realm string) time.Du
 	rooted := ""
 	if len(servers) == 0 {
 		if why := file.CannotFind(realm); why != "" {
-			f.lack = errors.New("krb5.conf: " + why)
+			f.lack, f.lackOf = errors.New("krb5.conf: "+why), probe.ReasonNoKDCInFile
 			return shortest
 		}
 		servers, rooted, ttl, f.lack = p.services(ctx, f, realm)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/kerbagent/kerbagent/internal/host"
 	"github.com/kerbagent/kerbagent/krb5/conf/reader"
+	"github.com/kerbagent/kerbagent/probe"
 	"github.com/kerbagent/kerbagent/probe/login"
 )
 
@@ -84,7 +85,8 @@ func TestKDCsOfTheFile(t *testing.T) {
 
 // Where a program finds no KDC, the login goes on with what kerbagent knows, and says so.
 func TestALackIsKept(t *testing.T) {
-	for _, file := range []string{"[libdefaults]\n dns_lookup_kdc = false\n", "[realms]\n CORP.TEST = {\n kdc = absent.corp.test\n }\n", "[realms\n"} {
+	for file, of := range map[string]probe.Reason{"[libdefaults]\n dns_lookup_kdc = false\n": probe.ReasonNoKDCInFile, "[realms]\n CORP.TEST = {\n kdc = absent.corp.test\n }\n": "",
+		"[realms]\n CORP.TEST = {\n kdc = 10.0.0.1\n kdc = fd00::1\n }\n": probe.ReasonNoKDCInFile, "[realms\n": probe.ReasonFileUnparsable} {
 		p := programs(t, names(map[string]string{"etc/krb5.conf": file}), elsewhere{kdc: "10.9.9.9:88", addr: "10.9.9.8"})
 		got, err := p.KDCs(t.Context(), "CORP.TEST")
 		if err != nil || !slices.Equal(got, []netip.AddrPort{netip.MustParseAddrPort("10.9.9.9:88")}) {
@@ -93,7 +95,7 @@ func TestALackIsKept(t *testing.T) {
 		if _, err := p.Addresses(t.Context(), "absent.corp.test"); err != nil {
 			t.Error(err)
 		}
-		if trail := p.Trail("absent.corp.test", heard(got[0], got[0], "CORP.TEST")); trail.Lack == nil || trail.LackRealm != "CORP.TEST" {
+		if trail := p.Trail("absent.corp.test", heard(got[0], got[0], "CORP.TEST")); trail.Lack == nil || trail.LackRealm != "CORP.TEST" || trail.LackOf != of {
 			t.Errorf("%q: %+v", file, trail)
 		}
 		if trail := p.Trail("absent.corp.test", heard(got[0], got[0])); trail.Lack == nil || trail.LackRealm != "" {

@@ -80,12 +80,14 @@ func (p *Programs) services(ctx context.Context, f *found, realm string) (
 		}
 	}
 	if len(servers) == 0 {
+		f.forNow = srv[0].answer.Temporary || srv[1].answer.Temporary
 		return nil, "", 0, srv[0].answer.Err
 	}
 	overTCP := slices.ContainsFunc(servers, func(s dns.Service) bool { return s.Transport == "tcp" })
 	if tcp := srv[1]; !overTCP && len(usable(tcp)) == 0 {
 		// libkrb5 takes KDCs for TCP from these records alone, and ends where an answer fits no datagram (sendto_kdc.c).
 		f.noTCP = fmt.Errorf("there is no SRV record _kerberos._tcp.%s, without which libkrb5 has no KDC to ask over TCP", realm)
+		f.forNow = tcp.answer.Temporary
 		if tcp.answer.Err != nil {
 			f.noTCP = fmt.Errorf("%w: %w", f.noTCP, tcp.answer.Err)
 		}

@@ -19,7 +19,8 @@ func (p *Programs) Trail(name string, h login.Heard) login.Trail {
 			f.end()
 		}
 	}
-	t := login.Trail{NoTCP: map[string]error{}, Written: map[string][]login.Written{}}
+	t := login.Trail{NoTCP: map[string]error{}, ForNow: map[string]bool{}, Written: map[string][]login.Written{}}
+	late := map[bool]time.Duration{} // what exchanges take: those for the first ticket, and those for services
 	add := func(f *found) {
 		t.Wait += f.wait
 		t.Passed, t.At = append(t.Passed, f.passed...), append(t.At, f.passedAt...)
@@ -38,6 +39,7 @@ func (p *Programs) Trail(name string, h login.Heard) login.Trail {
 		if len(f.written) > 0 {
 			t.Written[realm] = f.written
 		}
+		t.ForNow[realm] = f.forNow
 		if f.noTCP != nil {
 			t.NoTCP[realm] = f.noTCP
 		}
@@ -48,8 +50,16 @@ func (p *Programs) Trail(name string, h login.Heard) login.Trail {
 		case t.Lack != nil:
 		case f.lack != nil:
 			t.Lack, t.LackRealm, t.LackAt, t.LackHost = f.lack, realm, stage(i > 0), strings.Join(slices.Sorted(maps.Keys(f.why)), ", ")
+			t.LackOf = f.lackOf
 		default:
-			f.endsAt(&t, realm, h, i)
+			for _, s := range f.endsAt(&t, realm, h, i) {
+				late[s.Service] += s.Waited
+			}
+		}
+	}
+	for service, wait := range late {
+		if t.Lack == nil && wait > longestWait {
+			t.Lack, t.LackOf, t.LackRealm, t.LackAt = tooLate(wait), probe.ReasonTooLate, h.Realms[0], stage(service)
 		}
 	}
 	if f := p.last("host " + name); f != nil {
@@ -83,7 +93,8 @@ func (p *Programs) last(key string) *found {
 
 // endsAt notes where a program's exchanges with the KDCs of a realm end at a name whose look-up fails for now, by who
 // answered this login: KDCs that libkrb5 comes to before that are silent, or the login would have been answered by them.
-func (f *found) endsAt(t *login.Trail, realm string, h login.Heard, i int) {
+// It returns the exchanges.
+func (f *found) endsAt(t *login.Trail, realm string, h login.Heard, i int) []sendto.Step {
 	does := func(a sendto.Asked) sendto.Does {
 		switch {
 		case a.Transport == sendto.UDP && a.Addr == h.Datagram, a.Transport == sendto.TCP && a.Addr == h.KDCs[realm]:
@@ -101,9 +112,19 @@ func (f *found) endsAt(t *login.Trail, realm string, h login.Heard, i int) {
 	for _, s := range steps {
 		if s.Ends != nil {
 			t.Lack, t.LackRealm, t.LackAt, t.LackHost = f.ends(s.Ends), realm, stage(s.Service), s.Ends.Host
-			return
+			break
 		}
 	}
+	return steps
+}
+
+// longestWait is how long a ticket may take. libkrb5 itself has no such limit, but whoever waits for it has: pools
+// of connections give up after 30 s (HikariCP's connectionTimeout), and the database ends a connection sooner.
+const longestWait = 45 * time.Second
+
+func tooLate(wait time.Duration) error {
+	return fmt.Errorf("a program on this host needs about %s for a ticket, longer than programs wait: libkrb5 makes its look-ups anew for each request",
+		wait.Round(time.Second))
 }
 
 func stage(service bool) string {

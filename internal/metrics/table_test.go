@@ -135,7 +135,7 @@ func TestReasonsAreThoseOfTheProbes(t *testing.T) {
 		probe.KDC:      {root + "kdc/*.go", root + "exchange/exchange.go"},
 		probe.Kpasswd:  {root + "kpasswd/*.go", root + "exchange/exchange.go"},
 		probe.Database: {root + "database/*.go"},
-		probe.Login:    {root + "login/*.go", root + "database/*.go"},
+		probe.Login:    {root + "login/*.go", root + "database/*.go", "../locate/*.go"},
 	} {
 		_, uses := fromSource(t, sources...)
 		can := map[probe.Reason]bool{}

@@ -184,7 +184,7 @@ func ofDatabase(r *rand.Rand) fault {
 		f("db-account-unknown db-access-denied", sql("ALTER USER '%s'@'%%' IDENTIFIED BY 'Other-1'")),
 		f("db-access-denied", sql("ALTER USER '%s'@'%%' IDENTIFIED VIA gssapi USING 'somebody.else@CORP.EXAMPLE.COM'")),
 		f("service-unknown", do("user", "spn", "drop")),
-		f("db-ticket-rejected", do("user", "spn", "move")),
+		f("db-ticket-rejected ticket-rc4", do("user", "spn", "move")), // to an account without AES
 		f("service-duplicate service-unknown", do("user", "spn", "twice")))
 }
 

@@ -69,7 +69,7 @@ func krb5conf(r *rand.Rand) fault {
 func ofKrb5Conf(f fault) fault {
 	f.places = append(f.places, "krb5.conf")
 	f.codes = append(f.codes, "krb5conf-kdcs-differ", "krb5conf-realm-missing", "krb5conf-mapping-missing", "krb5conf-default-realm", "krb5conf-missing",
-		"krb5conf-udp-limit", "krb5conf-unparsable", "krb5conf-rdns", "kdc-silent", "kdc-refused", "kdc-wrong-realm", "server-down", "names-differ", "realm-unreachable",
+		"krb5conf-udp-limit", "krb5conf-unparsable", "krb5conf-rdns", "kdc-silent", "kdc-refused", "kdc-wrong-realm", "server-down", "names-differ", "realm-unreachable", "principal-unknown",
 		"trust-realm-unreachable", "service-realm-unmapped", "ipv6-broken")
 	return f
 }
@@ -108,7 +108,7 @@ func kdcLines(r *rand.Rand, realm string) (lines, places []string) {
 // resolvConf draws name servers and options.
 func resolvConf(r *rand.Rand) fault {
 	servers := [][]string{{"10.77.4.2"}, {"fd77:0:0:4::2"}, {"10.77.4.2", "fd77:0:0:4::2"}, {"10.77.4.99", "10.77.4.2"}, {"10.77.4.2", "10.77.4.99"},
-		{"10.77.3.20", "10.77.4.2"}, {"10.77.0.10"}, {"10.77.1.11", "10.77.4.2"}, {"10.77.4.99"}}[r.IntN(9)]
+		{"10.77.0.10"}, {"10.77.1.11", "10.77.4.2"}, {"10.77.4.99"}}[r.IntN(8)]
 	lines := []string{pick(r, "search "+corp, "search "+corp, "search nosuch.example "+corp, "domain onprem.local", "search .")}
 	f := fault{}
 	for _, s := range servers {

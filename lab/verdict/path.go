@@ -49,7 +49,7 @@ func touches(place, id string) bool {
 func codesOf(port string) []string {
 	all := []string{"server-down", "host-offline", "ipv6-broken", "path-lossy", "server-slow", "login-slow"}
 	dns := []string{"dns-server-silent", "dns-udp-blocked", "dns-tcp-blocked", "dns-filtered", "dns-zone-missing", "dns-refused", "endpoint-unresolvable",
-		"names-differ"}
+		"names-differ", "kdc-lookup-failed", "kdc-unresolvable"}
 	kdc := []string{"kdc-silent", "kdc-hung", "kdc-refused", "kdc-tcp-blocked", "kdc-udp-blocked", "kdc-large-messages-lost", "kdc-not-kerberos",
 		"realm-unreachable", "trust-realm-unreachable", "dns-srv-stale"}
 	db := []string{"db-silent", "db-refused", "db-connection-cut", "db-auth-timeout", "db-path-mtu", "db-not-mysql"}

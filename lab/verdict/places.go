@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -32,9 +33,17 @@ func (r report) spots(x finding) []string {
 			continue
 		}
 		out = append(out, r.spotsOfLogin(r.Results[i], strings.HasPrefix(x.Code, "db-"))...)
+		if x.Code == "login-slow" { // at the KDCs that programs wait for, and a login need not have asked
+			for _, a := range kdcs.FindAllStringSubmatch(x.Cause, -1) {
+				out = append(out, id+"/"+a[1])
+			}
+		}
 	}
 	return out
 }
+
+// kdcs are those that a cause names with their addresses.
+var kdcs = regexp.MustCompile(`KDC (\S+:\d+) over`)
 
 func (r report) spotsOfLogin(l result, atDatabase bool) []string {
 	var out []string
@@ -62,8 +71,10 @@ func (r report) spotsOfLogin(l result, atDatabase bool) []string {
 func (f fault) at(r report, x finding) bool {
 	switch {
 	case f.login != "":
-		return slices.ContainsFunc(x.Affects, func(id string) bool { return strings.HasPrefix(id, "login/"+f.login+"@") }) &&
-			(slices.Contains(f.codes, x.Code) || !strings.HasPrefix(x.Code, "db-"))
+		// what is said of a user is heard by probes too, where the login did not get as far
+		return slices.Contains(f.codes, x.Code) && strings.Contains(x.Title, f.login) ||
+			slices.ContainsFunc(x.Affects, func(id string) bool { return strings.HasPrefix(id, "login/"+f.login+"@") }) &&
+				(slices.Contains(f.codes, x.Code) || !strings.HasPrefix(x.Code, "db-"))
 	case slices.Contains([]string{"service-unknown", "service-duplicate", "db-ticket-rejected", "ticket-rc4"}, f.codes[0]):
 		// of a service: each login is for it
 		return slices.Contains(f.codes, x.Code) || strings.HasPrefix(x.Code, "db-") || strings.HasPrefix(x.Code, "service-")

@@ -6,6 +6,7 @@ import (
 
 	"github.com/kerbagent/kerbagent/krb5/client"
 	"github.com/kerbagent/kerbagent/mysql/kerberos"
+	"github.com/kerbagent/kerbagent/probe"
 )
 
 // way returns the realms whose KDCs the login will probably come to after the user's own,
@@ -16,7 +17,8 @@ func (a *attempt) way() []string {
 	if a.p.Services == nil {
 		return realms
 	}
-	guess, err := client.ParsePrincipal(a.p.Services.Guess())
+	service, known := a.p.Services.Guess()
+	guess, err := client.ParsePrincipal(service)
 	if err != nil || !a.p.AllowSPN(guess) { // an empty one is none
 		return realms
 	}
@@ -25,7 +27,7 @@ func (a *attempt) way() []string {
 	if _, err := hosts.Check((kerberos.Announcement{SPN: guess}).Host(), nil); err != nil {
 		return realms
 	}
-	a.guess = guess
+	a.guess, a.known = guess, known
 	if guess.Realm != a.p.User.Realm && !slices.Contains(realms, guess.Realm) {
 		realms = append(realms, guess.Realm)
 	}
@@ -55,7 +57,12 @@ func (a *attempt) endSession() {
 	if a.p.Services == nil {
 		return
 	}
-	if a.session.RefusedAhead() != nil {
+	if krb := a.session.RefusedAhead(); krb != nil && a.known && a.service == (client.Principal{}) {
+		// The database announces it as soon as it gets so far, and programs that have no ticket yet end there.
+		if reasonOfCode(krb.Code) == probe.ReasonKRBServerUnknown {
+			a.rec.Fact(probe.FactRefusedAhead, a.guess.String())
+		}
+	} else if krb != nil {
 		a.p.Services.Refused(a.guess.String())
 	}
 	if a.service != (client.Principal{}) {

@@ -18,13 +18,14 @@ import (
 // memory is a Services that keeps what it is told.
 type memory struct {
 	guess     string
+	known     bool
 	announced []string
 	refused   []string
 }
 
-func (m *memory) Guess() string      { return m.guess }
-func (m *memory) Announced(s string) { m.announced = append(m.announced, s) }
-func (m *memory) Refused(s string)   { m.refused = append(m.refused, s) }
+func (m *memory) Guess() (string, bool) { return m.guess, m.known }
+func (m *memory) Announced(s string)    { m.announced = append(m.announced, s) }
+func (m *memory) Refused(s string)      { m.refused = append(m.refused, s) }
 
 // stagesOf returns the names of a result's stages, in order.
 func stagesOf(res probe.Result) (names []string) {

@@ -10,6 +10,7 @@
 package login
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/netip"
@@ -95,6 +96,7 @@ type attempt struct {
 
 	session  *client.Session
 	tgtErr   error
+	known    bool             // guess was announced before
 	guess    client.Principal // the service that a ticket is asked for ahead; zero for none
 	service  client.Principal // the announced one, once there is a ticket for it
 	lastKDC  netip.AddrPort
@@ -158,9 +160,12 @@ func (p Probe) Run(ctx context.Context) probe.Result {
 		res.Samples[probe.SampleProgramWait] = t.Wait.Seconds()
 	}
 	if t.Lack != nil && t.comesFirst(p.User.Realm, res) {
-		res.Outcome, res.Reason, res.Err = probe.Failed, probe.WhyUnresolved(t.Lack), t.Lack
+		res.Outcome, res.Reason, res.Err = probe.Failed, cmp.Or(t.LackOf, probe.WhyUnresolved(t.Lack)), t.Lack
 		res.Facts[probe.FactFailedAt], res.Facts[probe.FactFailedRealm] = t.LackAt, t.LackRealm
 		delete(res.Facts, probe.FactKRBCode)
+		if t.ForNow[t.LackRealm] && t.LackHost == "" {
+			res.Facts[probe.FactForNow] = "true"
+		}
 		if t.LackHost != "" {
 			res.Facts[probe.FactLacksHost] = t.LackHost
 		}

@@ -75,11 +75,10 @@ func (e *MaterialError) Unwrap() error { return e.Err }
 // Services remembers which service a database announces, so that its ticket can be asked
 // for ahead of the announcement. What was announced decides all the same. Services are name@REALM.
 type Services interface {
-	// Guess returns the service that will probably be announced; empty for none.
-	Guess() string
+	// Guess returns the service that will probably be announced; empty for none. known says that it was announced before.
+	Guess() (service string, known bool)
 	// Announced takes note of the service that was announced, and that the KDC gave a ticket for.
 	Announced(service string)
-	// Refused takes note that the KDC refused a ticket for what Guess returned: it is no guess
-	// any more.
+	// Refused takes note that the KDC refused a ticket for what Guess returned and did not know: it is no guess any more.
 	Refused(service string)
 }

@@ -31,6 +31,8 @@ type Trail struct {
 	LackRealm string           // whose KDCs those are; empty: the database
 	LackHost  string           // the names of KDCs whose look-ups are why; empty: it is for another reason
 	LackAt    string           // the exchange that a program ends at for it: probe.AtAS or probe.AtTGS; of KDCs alone
+	LackOf    probe.Reason     // the krb5.conf is why, and how; empty: names are not found
+	ForNow    map[string]bool  // realms whose records are not found for now: a name server answers SERVFAIL or REFUSED, or not at all
 	NoTCP     map[string]error // realms of which a program knows KDCs for datagrams alone
 
 	Written map[string][]Written // by realm: the KDCs that the host's krb5.conf names
