@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/kerbagent/kerbagent/internal/spelling"
 )
 
 // Bounds of durations: below, a probe is a flood; above, a typing error.
@@ -142,6 +144,14 @@ func some(names []string) string {
 	return strings.Join(names, ", ")
 }
 
+// known names what is configured, or what was probably meant.
+func known(s string, names []string) string {
+	if near := spelling.Nearest(s, names); near != "" {
+		return fmt.Sprintf("did you mean %q?", near)
+	}
+	return "configured: " + some(names)
+}
+
 // empty reports whether a key stands there with nothing after it: for a realm and
 // a switch-like section that is enough.
 func (v value) empty() bool { return v.set() && isNull(resolved(v.node)) }
@@ -161,7 +171,7 @@ func knownRealm(s string, realms []Realm) error {
 	if len(names) == 0 {
 		return nil // said already: there are no realms
 	}
-	return fmt.Errorf("%q is not a realm of this file; known are %s", s, some(names))
+	return fmt.Errorf("%q is not in realms; %s", s, known(s, names))
 }
 
 func (d *document) databases(v value, realms []Realm, dir string) []Database {

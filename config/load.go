@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -25,7 +26,12 @@ const maxFile = 4 << 20
 // says about the file is that error, wrapped.
 func Load(path string) (*Config, error) {
 	b, err := ReadFile(path)
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("reading configuration: %w; kerbagent config init writes a first one", err)
+	case errors.Is(err, fs.ErrPermission):
+		return nil, fmt.Errorf("reading configuration: %w; run the command as root, or let this user read the file", err)
+	case err != nil:
 		return nil, fmt.Errorf("reading configuration: %w", err)
 	}
 	abs, err := filepath.Abs(path)
@@ -81,7 +87,7 @@ func (d *document) syntax(b []byte) (root *yaml.Node) {
 	defer func() {
 		if recover() != nil {
 			root = nil
-			d.add(nil, "", "is not YAML that can be read")
+			d.add(nil, "", "is not valid YAML")
 		}
 	}()
 	decoder := yaml.NewDecoder(bytes.NewReader(b))
@@ -114,13 +120,13 @@ func (d *document) notYAML(err error) {
 		at, message = &yaml.Node{Line: line, Column: 1}, m[2]
 	}
 	if strings.HasPrefix(message, "unknown anchor") { // which it names: the rest of a value, a password maybe
-		message = "a value that begins with * is an alias, of an anchor that is not there; quote it"
+		message = "a value that begins with * is an alias, of an anchor that does not exist; quote it"
 	}
 	line := ""
 	if at != nil && at.Line >= 1 && at.Line <= len(d.lines) {
 		line = d.lines[at.Line-1]
 	}
-	d.add(at, "", "is not YAML: "+strings.Trim(strconv.Quote(message), `"`)+yamlAdvice(message, line))
+	d.add(at, "", "is not valid YAML: "+strings.Trim(strconv.Quote(message), `"`)+yamlAdvice(message, line))
 }
 
 // yamlAdvice returns what to write, for each kind of thing that the parser says of
@@ -133,10 +139,10 @@ func yamlAdvice(message, line string) string {
 		also   bool
 		advice string
 	}{
-		{"cannot start any token", strings.Contains(indent, "\t"), "a tab in the indentation; indent with blanks"},
-		{"cannot start any token", true, "put the value in quotes, or write blanks instead of a tab"},
+		{"cannot start any token", strings.Contains(indent, "\t"), "there is a tab in the indentation; indent with spaces"},
+		{"cannot start any token", true, "put the value in quotes, or write spaces instead of a tab"},
 		{"mapping values are not allowed", strings.Contains(value, ": ") || strings.HasSuffix(strings.TrimSpace(value), ":"),
-			"a value with a colon and a blank in it needs quotes"},
+			"a value with a colon and a space in it needs quotes"},
 		{"mapping values are not allowed", true, "the keys of one block begin in the same column; compare with the line above"},
 		{"did not find expected ',' or ']'", true, "a [ near this line is not closed; write the ]"},
 		{"did not find expected ',' or '}'", true, "a { near this line is not closed; write the }"},

@@ -80,9 +80,9 @@ func (d *document) loginDatabase(v, login value, databases []Database) string {
 			names[i] = db.Name
 		}
 		if len(names) == 0 {
-			return "", fmt.Errorf("%q is not a database of this file; it has none", s)
+			return "", fmt.Errorf("%q is not in databases, which this file does not have", s)
 		}
-		return "", fmt.Errorf("%q is not a database of this file; known are %s", s, some(names))
+		return "", fmt.Errorf("%q is not in databases; %s", s, known(s, names))
 	})
 	return name
 }

@@ -230,10 +230,15 @@ func parseWord[T ~string](s string, words ...T) (T, error) {
 		list[i] = string(w)
 	}
 	hint := "must be one of " + strings.Join(list, ", ")
-	if near := spelling.Nearest(s, list); near != "" {
+	if near := spelling.Nearest(s, list); near != "" && !isYes(s) {
 		hint = fmt.Sprintf("did you mean %q?", near)
 	}
 	return "", fmt.Errorf("invalid value %q; %s", s, hint)
+}
+
+// isYes reports whether s means that something is wanted: "off" is one letter from "on".
+func isYes(s string) bool {
+	return slices.Contains([]string{"on", "yes", "true", "enabled"}, strings.ToLower(s))
 }
 
 func parseKind(s string) (Kind, error) {

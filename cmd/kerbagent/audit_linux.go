@@ -45,7 +45,7 @@ EXIT STATUS
   0  nothing was found that would stop a login
   1  warnings
   2  the next login of an application fails
-  3  nothing could be looked at: usage, configuration, no such program`,
+  3  nothing could be inspected: usage, configuration, no such program`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return o.run(c.Context(), s) },
 	}
@@ -55,10 +55,10 @@ EXIT STATUS
 	f.IntSliceVar(&o.targets.PIDs, "pid", nil, "the program with this process `NUMBER`; repeatable")
 	f.StringArrayVar(&o.targets.Users, "user", nil, "programs that run as this `USER` (name or number); repeatable")
 	f.StringArrayVar(&o.targets.Containers, "container", nil, "programs of the container with this `ID` or the beginning of it; repeatable")
-	f.BoolVar(&o.targets.All, "all", false, "also programs that have a Kerberos library loaded and no connection to a database")
+	f.BoolVar(&o.targets.All, "all", false, "also inspect programs that have loaded a Kerberos library but have no connection to a database")
 	f.BoolVar(&o.targets.Network, "network", false,
 		"also try connections to the database and the KDCs from the network namespace of each program; sends packets, requires root")
-	f.StringVar(&o.report, "report", "", "write what was seen to this `FILE` for the daemon, instead of printing it; ends with 0 whatever was found")
+	f.StringVar(&o.report, "report", "", "write what was seen to this `FILE` for the daemon, instead of printing it; the exit status is then 0 whatever was found")
 	o.output.register(c)
 	return c
 }
@@ -88,7 +88,7 @@ func (o *auditOptions) run(ctx context.Context, s streams) error {
 		case len(seen.Absent) > 0:
 			err = fmt.Errorf("%s is not running: %w", seen.Absent[0], audit.ErrNoProcess)
 		case len(seen.Unread) > 0:
-			err = fmt.Errorf("%s: %w", seen.Unread[0], audit.ErrNoProcess)
+			err = fmt.Errorf("%s; run audit as root, which may inspect every program", seen.Unread[0])
 		}
 	}
 	if err != nil {

@@ -81,17 +81,17 @@ EXIT STATUS
 	}
 	f := c.PersistentFlags()
 	f.StringVar(&o.config, "config", config.DefaultFile, "configuration `file`")
-	f.StringVar(&o.region, "region", "", "AWS `Region`, where the configuration has none")
+	f.StringVar(&o.region, "region", "", "AWS `region`, if the configuration names none")
 	f.StringVar(&o.profile, "profile", "", "`name` of a profile of the AWS configuration")
 	f.StringVar(&o.stateDir, "state-dir", "", "`directory` for bootstrap's state file; only its owner may write there "+
 		"(default: "+bootstrapStateDir()+")")
-	f.StringVarP(&o.output, "output", "o", "human", "how to print the result: `human` or json")
+	f.StringVarP(&o.output, "output", "o", "human", "how to print the result, as `FORMAT`: human or json")
 	enumerated(c, "output", "human", "json")
 	f.BoolVar(&o.yes, "yes", false, "apply without asking for confirmation")
-	f.DurationVar(&o.waitLock, "wait-lock", 0, "how `long` to wait for a bootstrap that holds the lock, e.g. 30m (default: not at "+
-		"all, exit 6)")
+	f.DurationVar(&o.waitLock, "wait-lock", 0, "`duration` to wait for a bootstrap that holds the lock, for example 30m (default: do not wait, "+
+		"exit with status 6)")
 	f.BoolVar(&o.noService, "no-service", false, "leave this host's daemon unchanged: do not pass passwords to it, do not start it")
-	f.BoolVar(&o.takeLock, "take-lock", false, "take the lock from a bootstrap that is dead")
+	f.BoolVar(&o.takeLock, "take-lock", false, "take over the lock of a bootstrap that no longer runs")
 	c.AddCommand(o.plan(s), o.status(s), o.policy(s), o.applyVerb(s), o.client(s), o.rotate(s), o.destroy(s), o.export(s))
 	return c
 }
@@ -137,7 +137,7 @@ func (o *bootstrapOptions) policy(s streams) *cobra.Command {
 			}
 			if !slices.Contains([]bootstrap.Purpose{bootstrap.ForApply, bootstrap.ForStatus, bootstrap.ForRotate, bootstrap.ForClient},
 				bootstrap.Purpose(purpose)) {
-				return fmt.Errorf("--for %q is none of apply, status, rotate, client and observe", purpose)
+				return fmt.Errorf("--for: %w", oneOf(purpose, "apply", "status", "rotate", "client", "observe"))
 			}
 			account = cmp.Or(account, cfg.Account)
 			region := cmp.Or(cfg.Region, o.region, os.Getenv("AWS_REGION"))
@@ -151,7 +151,7 @@ func (o *bootstrapOptions) policy(s streams) *cobra.Command {
 			return err
 		}}
 	c.Flags().StringVar(&purpose, "for", string(bootstrap.ForApply),
-		"what the policy is for: `apply`, status (plan and status change nothing), rotate, client, or observe (check --aws and aws.observe; "+
+		"`purpose` of the policy: apply, status (plan and status change nothing), rotate, client, or observe (check --aws and aws.observe; "+
 			"needs no file)")
 	c.Flags().BoolVar(&readOnly, "read-only", false, "the same as --for status")
 	c.Flags().StringVar(&account, "account", "", "`number` of the AWS account (default: bootstrap.account, else the policy is valid in any)")

@@ -32,18 +32,20 @@ func newBundle(s streams) *cobra.Command {
 	var o bundleOptions
 	c := &cobra.Command{
 		Use:   "support-bundle",
-		Short: "Make one archive for a ticket, without any secret",
+		Short: "Make an archive for a support case, without any secret",
 		Long: `support-bundle puts into one .tar.gz what somebody else needs to understand a
 fault: the configuration, the report, the last failures, the krb5.conf files, and
 the host's resolver, clock and kernel. No password, key or ticket is in it: files
-with secrets are not opened. What is in it is printed; host and user names are.
+with secrets are not opened. Host and user names are in it (see --hide-users). The
+output lists the files in the archive.
 
 The report is the daemon's, or with --check a fresh one: that tries the logins,
-as kerbagent check does. A daemon with TLS is asked by an https --url with a name
-of its certificate; one that wants a user and a password is not asked.
+as kerbagent check does. If the daemon uses TLS, pass an https --url with a name of
+its certificate. A daemon that wants a user and a password cannot be asked: use
+--check.
 
 EXIT STATUS
-  0  written; what is missing in it is said
+  0  written; the output names what is missing in it
   3  not written`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return o.run(c.Context(), s) },
@@ -53,9 +55,9 @@ EXIT STATUS
 	f.StringVar(&o.stateDir, "state-dir", "", "the daemon's state `directory` (default: "+defaultStateDir()+")")
 	f.StringVar(&o.url, "url", "http://127.0.0.1:10088", "`address` of the running daemon")
 	f.StringVar(&o.urlCA, "url-ca", "", "`file` with the CA of the daemon's certificate, or with the certificate, for an https --url (default: the system's CAs)")
-	f.BoolVar(&o.check, "check", false, "climb the ladder now, in place of asking the daemon for its report")
-	f.BoolVar(&o.hideUsers, "hide-users", false, "user-1 and so on in place of user names, as hide_users: true does")
-	f.StringVarP(&o.file, "output", "o", "", "`file` to write; it must not be there yet (default: kerbagent-support-HOST-TIME.tar.gz)")
+	f.BoolVar(&o.check, "check", false, "run the checks now instead of asking the daemon for its report")
+	f.BoolVar(&o.hideUsers, "hide-users", false, "write user-1, user-2 and so on instead of user names, as hide_users: true does")
+	f.StringVarP(&o.file, "output", "o", "", "`file` to write; it must not exist yet (default: kerbagent-support-HOST-TIME.tar.gz)")
 	c.MarkFlagsMutuallyExclusive("check", "url")
 	c.MarkFlagsMutuallyExclusive("check", "url-ca")
 	return c
@@ -76,7 +78,7 @@ func (o *bundleOptions) run(ctx context.Context, s streams) error {
 	}
 	u, err := url.Parse(o.url)
 	if err != nil || u.User != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return errors.New("--url is not an address like http://127.0.0.1:10088; no user or password stands in it")
+		return errors.New("--url must be an address like http://127.0.0.1:10088, without a user and a password")
 	}
 	if o.urlCA != "" && u.Scheme != "https" {
 		return errors.New("--url-ca is for a --url that begins with https://")

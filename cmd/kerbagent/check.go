@@ -60,20 +60,20 @@ With --only it runs only some of the steps, and the verdict is about these alone
 
   kerbagent check --only dns,kdc
 
-With --as-app it checks in an application's place: logins go to the KDCs that the
+With --as-app it checks as an application would: logins go to the KDCs that the
 application's Kerberos library finds by its own krb5.conf, and names are resolved in
 this host's network. kerbagent's own secrets are used, or with --with-its-credentials
 the application's cache or keytab. Both flags need the right to inspect that process.
 
   kerbagent check --as-app orders.service
 
-With --aws it also shows what AWS reports of the databases' clusters, read with this
-host's AWS credentials. That explains the probes' results, and never replaces them.
+With --aws it also shows what AWS reports about the databases' clusters, read with this
+host's AWS credentials. AWS's reports never replace what the probes found.
 
 A password that the directory refuses is not tried again, in this run or a later
 one, until its file changes.
 
-Where kerbagent run has recorded a failure in the state directory, check adds since
+If kerbagent run has recorded failures in the state directory, check also shows since
 when a login fails and when it last worked. This does not change the verdict.
 
 EXIT STATUS
@@ -82,8 +82,8 @@ EXIT STATUS
   2  failed: a login is broken or is paused because it was refused, or a path that
      every login needs is broken
   3  unknown: nothing could be asked (usage, configuration, internal error), the
-     run was interrupted or --timeout was reached, or a login was not tried, or AWS
-     was not read although --aws asked for it and all else is well`,
+     run was interrupted or reached --timeout, or a login was not tried. With --aws
+     also: AWS could not be read, and everything else is well`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return o.run(c, s) },
 	}
@@ -92,10 +92,10 @@ EXIT STATUS
 	f := c.Flags()
 	f.StringVar(&o.config, "config", "", "configuration `file` (default "+config.DefaultFile+")")
 	f.StringArrayVar(&o.flags.Realms, "realm", nil, "Kerberos `realm`; repeatable; list the database's own realm first")
-	f.StringVar(&o.flags.Database, "database", "", "database `host[:port]`")
+	f.StringVar(&o.flags.Database, "database", "", "the database, as `host[:port]`; default port 3306")
 	f.StringVar(&o.flags.User, "user", "", "`user` or user@REALM for the test login (requires --database); without it only the network path is checked")
 	f.StringVar(&o.flags.PasswordFile, "password-file", "", "`file` containing exactly the password (no trailing newline); without it check prompts")
-	f.StringVar(&o.flags.Keytab, "keytab", "", "keytab `file`")
+	f.StringVar(&o.flags.Keytab, "keytab", "", "keytab `file` with the user's keys")
 	f.StringVar(&o.flags.CCache, "ccache", "", "credential cache `file` with a ticket")
 	f.StringVar(&o.flags.DatabaseCA, "database-ca", "", "PEM `file` with the database's CA (default: the system's)")
 	f.StringVar(&o.flags.DatabaseTLS, "database-tls", "", "TLS `mode` for the database connection: verify-full (default), verify-ca, require or off")
@@ -109,8 +109,8 @@ EXIT STATUS
 	f.BoolVar(&o.instances, "instances", false,
 		"also log in to every instance of the database's cluster, with the same ticket; "+
 			"without this flag each is asked only whether it would accept the login")
-	f.BoolVar(&o.aws, "aws", false, "show also what AWS's own API reports of cluster, instances, directory and security groups (read "+
-		"only; docs/aws.md)")
+	f.BoolVar(&o.aws, "aws", false, "also show what the AWS API reports about the cluster, its instances, the directory and security groups "+
+		"(read only; docs/aws.md)")
 	o.only.register(c)
 	o.app.register(c)
 	f.StringVar(&o.rehearsal, "rehearsal", "", "check the realm that kerbagent rehearse --serve serves in this `directory`")

@@ -28,7 +28,7 @@ func (o *only) Set(s string) error {
 	for word := range strings.SplitSeq(s, ",") {
 		kind := probe.Kind(strings.TrimSpace(word))
 		if !slices.Contains(probe.Rungs(), kind) {
-			return fmt.Errorf("%q is none of %s", word, rungs(probe.Rungs()))
+			return oneOf(word, strings.Split(rungs(probe.Rungs()), ", ")...)
 		}
 		if !slices.Contains(*o, kind) {
 			*o = append(*o, kind)

@@ -34,12 +34,12 @@ func newConfigCheck(s streams) *cobra.Command {
 		Short: "Report all errors in the configuration",
 		Long: `check reads kerbagent.yaml as run does. It asks no server and reads no secret.
 It reports all errors at once, with line, column and excerpt. It also reports
-what a valid file names that cannot be used, and warns about valid settings that
-may surprise you.
+files that are named there and cannot be used, and warns about valid settings
+that may surprise you.
 
 With --load it looks up the servers' names in DNS, and prints how many requests a
-second each KDC and DNS server gets of kerbagent run: from this host, and from the
-fleet (fleet: hosts). It asks nobody else.
+second each KDC and DNS server gets from kerbagent run: from this host, and from all
+hosts of the fleet (fleet.hosts). It asks no other server.
 
 EXIT STATUS
   0  valid

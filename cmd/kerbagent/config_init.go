@@ -38,23 +38,23 @@ func newConfigInit(s streams) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "init",
 		Short: "Write a first kerbagent.yaml from what DNS says",
-		Long: `init asks DNS about a realm and writes a first configuration, with what was found
-and what was not, to standard output or to a new file. It asks nobody but DNS
+		Long: `init asks DNS about a realm and writes a first configuration to standard output or
+to a new file. Comments in it say what was found and what was not. It asks only DNS
 servers.
 
   kerbagent config init --realm CORP.EXAMPLE.COM
-  kerbagent config init -o /etc/kerbagent/kerbagent.yaml   # the realm by this host's search domain
+  kerbagent config init -o /etc/kerbagent/kerbagent.yaml   # finds the realm by this host's search domain
 
 EXIT STATUS
   0  written
-  3  it is not, or no realm is known`,
+  3  not written: the file exists already, or no realm was found`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return o.run(c.Context(), s, exchange.HostDialer()) },
 	}
 	f := c.Flags()
-	f.StringVar(&o.realm, "realm", "", "Kerberos `realm` (default: the one that this host's search domains have)")
+	f.StringVar(&o.realm, "realm", "", "Kerberos `realm` (default: found by this host's search domains)")
 	f.StringArrayVar(&o.dns, "dns-server", nil, "DNS server `address` of the realm; may be repeated (default: this host's)")
-	f.StringVarP(&o.file, "output", "o", "", "`file` to write; it must not be there yet (default: standard output)")
+	f.StringVarP(&o.file, "output", "o", "", "`file` to write; it must not exist yet (default: standard output)")
 	return c
 }
 

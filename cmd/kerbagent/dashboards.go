@@ -14,20 +14,20 @@ import (
 func newDashboards(s streams) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "dashboards",
-		Short: "Grafana dashboards and Prometheus rules for a fleet",
+		Short: "Write Grafana dashboards and Prometheus rules for many hosts",
 	}
 	var force bool
 	var runbooks string
 	export := &cobra.Command{
 		Use:   "export DIR",
 		Short: "Write dashboards, rules and example configurations into a folder",
-		Long: `export writes what a fleet's Prometheus, Alertmanager and Grafana take as it is:
+		Long: `export writes files that Prometheus, Alertmanager and Grafana can use unchanged:
 
   grafana/    dashboards
   rules/      recording rules, which the dashboards read, and alerts
   examples/   prometheus (file and EC2 discovery), alertmanager, Grafana provisioning
 
-Files that are there already and differ are not touched: nothing is written then.`,
+If one of the files exists and differs, nothing is written (see --force).`,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return fmt.Errorf("name the folder to write to: %s DIR", c.CommandPath())
@@ -50,7 +50,7 @@ Files that are there already and differ are not touched: nothing is written then
 			return exported(s, args[0], written)
 		},
 	}
-	export.Flags().StringVar(&runbooks, "runbook-base", "", "`URL` that the pages of findings are linked at, as URL/codes/CODE; that of a kerbagent run will do (default: the project's pages)")
+	export.Flags().StringVar(&runbooks, "runbook-base", "", "base `URL` for links to the pages of findings, as URL/codes/CODE; the address of a kerbagent run works too (default: the project's pages)")
 	export.Flags().BoolVar(&force, "force", false, "overwrite files that differ")
 	c.AddCommand(export)
 	return c

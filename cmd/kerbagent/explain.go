@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -18,7 +19,10 @@ func newExplain(s streams) *cobra.Command {
 		Use:   "explain CODE...",
 		Short: "Show what a finding means, what is seen and what to do",
 		Args: func(c *cobra.Command, args []string) error {
-			if len(args) == 0 != all {
+			if all && len(args) > 0 {
+				return errors.New("--all lists every code, and takes none")
+			}
+			if len(args) == 0 && !all {
 				return fmt.Errorf("name one or more finding codes, such as kdc-silent; --all lists them")
 			}
 			return nil
@@ -33,6 +37,9 @@ func newExplain(s streams) *cobra.Command {
 				code = strings.ToLower(code)
 				var ok bool
 				if rules[i], ok = diagnose.Lookup(diagnose.Code(code)); !ok {
+					if whole := strings.ToLower(strings.Join(args, "-")); slices.Contains(codes(), whole) {
+						code = whole // explain kdc hung
+					}
 					return unknownCode(code)
 				}
 			}
@@ -53,6 +60,9 @@ func newExplain(s streams) *cobra.Command {
 
 // unknownCode names the code that was probably meant.
 func unknownCode(code string) error {
+	if slices.Contains(codes(), code) {
+		return fmt.Errorf("a finding code is one word; did you mean %s?", code)
+	}
 	near := spelling.Nearest(code, codes())
 	if within := slices.DeleteFunc(codes(), func(known string) bool { return !strings.Contains(known, code) }); near == "" && len(within) > 0 && len(within) <= 5 {
 		near = strings.Join(within, " or ")

@@ -29,14 +29,14 @@ type krb5confOptions struct {
 func newKrb5Conf(s streams) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "krb5conf",
-		Short: "Write, judge and undo the krb5.conf that programs on this host read",
-		Long: `krb5conf knows the krb5.conf as MIT, Heimdal, Java and gokrb5 each read it.
+		Short: "Check, write and restore the krb5.conf that programs on this host read",
+		Long: `krb5conf checks and writes krb5.conf. It knows how MIT, Heimdal, Java and gokrb5 read it.
 
-  kerbagent krb5conf lint      what is wrong with the file; needs no configuration
-  kerbagent krb5conf show      what it should be, by kerbagent.yaml
-  kerbagent krb5conf diff      what would change
-  kerbagent krb5conf apply     change it, and keep the old one
-  kerbagent krb5conf rollback  take the last change back
+  kerbagent krb5conf lint      report what is wrong with the file; needs no configuration
+  kerbagent krb5conf show      print the file that kerbagent.yaml calls for
+  kerbagent krb5conf diff      print what apply would change
+  kerbagent krb5conf apply     write the file, and keep a backup
+  kerbagent krb5conf rollback  restore the file from before the last apply
 
 The file is --path, else krb5_conf.path of kerbagent.yaml, else the one that
 KRB5_CONFIG names, else /etc/krb5.conf.`,
@@ -48,7 +48,7 @@ KRB5_CONFIG names, else /etc/krb5.conf.`,
 	var o krb5confOptions
 	f := c.PersistentFlags()
 	f.StringVar(&o.config, "config", "", "configuration `file` (default "+config.DefaultFile+")")
-	f.StringVar(&o.path, "path", "", "the krb5.conf `file` (default: the one that is configured or read)")
+	f.StringVar(&o.path, "path", "", "the krb5.conf `file` (default: krb5_conf.path, else KRB5_CONFIG, else /etc/krb5.conf)")
 	f.StringVar(&o.style, "style", "", "how much of the file kerbagent manages (if not set in kerbagent.yaml): `file`, block or snippet")
 	enumerated(c, "style", "file", "block", "snippet")
 	c.AddCommand(newKrb5ConfLint(s, &o), o.show(s), o.diff(s), o.apply(s), o.rollback(s))
@@ -60,7 +60,7 @@ func (o *krb5confOptions) find(s streams) (krb5file.File, *config.Config, error)
 	switch o.style {
 	case "", string(config.Krb5File), string(config.Krb5Block), string(config.Krb5Snippet):
 	default:
-		return krb5file.File{}, nil, fmt.Errorf("--style %q is none of file, block, snippet", o.style)
+		return krb5file.File{}, nil, fmt.Errorf("--style: %w", oneOf(o.style, "file", "block", "snippet"))
 	}
 	w := krb5file.Wish{ConfigFile: o.config, Style: o.style, KRB5Config: os.Getenv("KRB5_CONFIG")}
 	if w.ConfigFile == "" {
@@ -97,7 +97,7 @@ func (o *krb5confOptions) verb(s streams, use, short string, run func(context.Co
 }
 
 func (o *krb5confOptions) show(s streams) *cobra.Command {
-	return o.verb(s, "show", "Print what the file should be", func(_ context.Context, f krb5file.File) error {
+	return o.verb(s, "show", "Print the file that kerbagent.yaml calls for", func(_ context.Context, f krb5file.File) error {
 		text, err := f.Text()
 		if err != nil {
 			return err
@@ -124,13 +124,13 @@ func (o *krb5confOptions) diff(s streams) *cobra.Command {
 		}
 		return exitError(1)
 	})
-	c.Long = "diff prints what apply would change, as a unified diff.\n\nEXIT STATUS\n  0  nothing would change\n  1  something would\n  3  it cannot be said, or apply would be refused"
+	c.Long = "diff prints what apply would change, as a unified diff.\n\nEXIT STATUS\n  0  nothing would change\n  1  something would change\n  3  it is not known, or apply would refuse to write the file"
 	return c
 }
 
 func (o *krb5confOptions) apply(s streams) *cobra.Command {
 	var order string
-	c := o.verb(s, "apply", "Make the file what it should be, and keep the old one", func(ctx context.Context, f krb5file.File) error {
+	c := o.verb(s, "apply", "Write the file, and keep a backup", func(ctx context.Context, f krb5file.File) error {
 		if order != "" {
 			var err error
 			if f, err = f.OrderedBy(order); err != nil {
@@ -159,19 +159,19 @@ func (o *krb5confOptions) apply(s streams) *cobra.Command {
 		_, err = fmt.Fprintf(s.out, "wrote %s\n  %s\n  %s\n  to undo: kerbagent krb5conf rollback\n", report.Terminal(c.Path), how, kept)
 		return err
 	})
-	c.Long = `apply makes the file what it should be: all of it, a block in it, or a snippet
-that it includes, as krb5_conf.style has it. The new text is checked first, by
-MIT's library too if its tools are installed. The old file is kept beside the
-new one. The change is one rename, so no program sees half of it.
+	c.Long = `apply writes what kerbagent.yaml calls for: the whole file, a block in it, or a
+snippet that it includes (krb5_conf.style). It checks the new text first, also with
+MIT's library if its tools are installed. It keeps the old file next to the new one.
+The change is one rename, so no program sees half of it.
 
-With krb5_conf.mode maintain the KDCs stay in the order that they have in the
-file; the daemon, which measures them, hands another over by --order.`
+With krb5_conf.mode: maintain, the KDCs keep the order that they have in the file.
+The daemon measures the KDCs, and passes another order with --order.`
 	c.Flags().StringVar(&order, "order", "", "put the KDCs in the order of this `file`, which the daemon writes; for kerbagent-krb5conf.service")
 	return c
 }
 
 func (o *krb5confOptions) rollback(s streams) *cobra.Command {
-	return o.verb(s, "rollback", "Take the last change back", func(ctx context.Context, f krb5file.File) error {
+	return o.verb(s, "rollback", "Restore the file from before the last apply", func(ctx context.Context, f krb5file.File) error {
 		c, err := f.Rollback(ctx)
 		if err != nil {
 			return err

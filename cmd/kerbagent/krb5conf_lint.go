@@ -18,16 +18,16 @@ func newKrb5ConfLint(s streams, o *krb5confOptions) *cobra.Command {
 	var out output
 	c := &cobra.Command{
 		Use:   "lint",
-		Short: "Say what is wrong with the file, line by line",
-		Long: `lint judges the krb5.conf, and where tickets are kept, as the user who runs it.
-It asks no server. Without kerbagent.yaml it says what the file shows by itself;
-with one, whether every configured login gets what it needs.
+		Short: "Report what is wrong with the file, line by line",
+		Long: `lint checks krb5.conf, and the credential cache of the user who runs it. It asks no
+server. Without kerbagent.yaml it reports what the file alone shows. With one, it
+also reports whether every configured login gets what it needs.
 
 EXIT STATUS
   0  nothing is wrong (notes do not count)
   1  warnings
   2  errors
-  3  nothing could be judged: usage, configuration`,
+  3  nothing could be checked: usage, configuration`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			f, _, err := o.find(s)

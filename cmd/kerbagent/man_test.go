@@ -34,7 +34,7 @@ func TestManPages(t *testing.T) {
 				t.Errorf("%s: macro %q", name, line)
 			}
 			line = strings.TrimPrefix(strings.TrimPrefix(strings.TrimPrefix(line, ".SH "), ".BR "), ".B ")
-			line = strings.NewReplacer(`\(rs`, `\`, `\-`, "-", `\&`, "", `\fB`, "", `\fI`, "", `\fR`, "").Replace(line)
+			line = strings.NewReplacer(`\(rs`, `\`, `\-`, "-", `\&`, "", `\fB`, "", `\fI`, "", `\fR`, "", `\[u2026]`, "…").Replace(line)
 			if !isMacro || !strings.HasPrefix(line, ".") {
 				text = append(text, strings.Fields(line)...)
 			}
@@ -65,6 +65,7 @@ func TestRoff(t *testing.T) {
 		".conf files":  `\&.conf files`,
 		"'quoted'":     `\&'quoted'`,
 		`pw \`:         `pw \(rs`,
+		"subnet-…":     `subnet\-\[u2026]`,
 		"--web.listen": `\-\-web.listen`,
 	} {
 		if got := roff(in); got != want {

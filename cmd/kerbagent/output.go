@@ -35,7 +35,7 @@ func (o *output) Set(s string) error {
 		*o = output(s)
 		return nil
 	}
-	return fmt.Errorf("%q is none of human, json, nagios", s)
+	return oneOf(s, "human", "json", "nagios")
 }
 
 // String is the format.

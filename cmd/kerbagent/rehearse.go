@@ -31,7 +31,7 @@ func newRehearse(s streams) *cobra.Command {
 	)
 	c := &cobra.Command{
 		Use:   "rehearse",
-		Short: "Run the ladder against a realm in this process, healthy or with a fault",
+		Short: "Run the checks against a realm that is simulated in this process, healthy or with a fault",
 		Long: `rehearse starts DNS servers, domain controllers, kpasswd servers and a database
 in this process, on loopback, two realms with a trust, and runs the normal
 check against them. It needs no servers, no account and no root.
@@ -71,7 +71,7 @@ check against them. It needs no servers, no account and no root.
 	o.register(c)
 	o.quiet(c)
 	c.Flags().StringVar(&fault, "fault", "", "play the fault that leads to this finding `code`")
-	c.Flags().StringVar(&dialect, "dialect", string(rehearsal.Windows), "which KDC implementation's account-error wording to imitate: `windows`, samba or mit")
+	c.Flags().StringVar(&dialect, "dialect", string(rehearsal.Windows), "`KDC` whose error messages about accounts are imitated: windows, samba or mit")
 	c.Flags().StringVar(&serve, "serve", "", "write client files to this `directory`, which must be new, empty or of an earlier rehearsal, and stay up until interrupted")
 	c.Flags().BoolVar(&list, "list", false, "list the faults that can be played")
 	c.Flags().StringVar(&play, "play", "", "change the fault of the rehearsal that is served in DIR to this `code`, or to none")

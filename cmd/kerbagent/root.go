@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/kerbagent/kerbagent/internal/spelling"
@@ -66,8 +67,9 @@ Try it without any server:  kerbagent rehearse`,
 	}
 	root.SetVersionTemplate("kerbagent {{.Version}} " + runtime.Version() + "\n")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		if strings.Contains(err.Error(), "missing unit in duration") {
-			return fmt.Errorf("%w: write the unit behind the number, for example 30s or 5m", err)
+		var invalid *pflag.InvalidValueError
+		if errors.As(err, &invalid) {
+			return badValue(c, invalid)
 		}
 		return misspeltFlag(c, err)
 	})
@@ -123,6 +125,29 @@ func nearestCommand(c *cobra.Command, arg string) string {
 	return ""
 }
 
+// badValue says what a flag takes. What Go's parsers of numbers and times say is left out.
+func badValue(c *cobra.Command, err *pflag.InvalidValueError) error {
+	f := err.GetFlag()
+	hint := strings.TrimPrefix(err.Unwrap().Error(), "invalid value "+strconv.Quote(err.GetValue())+"; ")
+	switch f.Value.Type() {
+	case "duration":
+		hint = "write a number with its unit, for example 30s or 5m"
+	case "int", "intSlice":
+		hint = "write a number"
+	case "bool":
+		hint = "write true or false"
+	}
+	return fmt.Errorf("--%s: invalid value %q; %s; see %s --help", f.Name, err.GetValue(), hint, c.CommandPath())
+}
+
+// oneOf reports a word that is none of those that a flag takes.
+func oneOf(word string, words ...string) error {
+	if near := spelling.Nearest(word, words); near != "" {
+		return fmt.Errorf("invalid value %q; did you mean %q?", word, near)
+	}
+	return fmt.Errorf("invalid value %q; must be one of %s", word, strings.Join(words, ", "))
+}
+
 // misspeltFlag names the flag that was probably meant.
 func misspeltFlag(c *cobra.Command, err error) error {
 	var unknown *pflag.NotExistError
@@ -136,6 +161,9 @@ func misspeltFlag(c *cobra.Command, err error) error {
 		if near := spelling.Nearest(unknown.GetSpecifiedName(), names); near != "" {
 			return fmt.Errorf("%w; did you mean --%s?", err, near)
 		}
+	}
+	if errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() != "" {
+		return fmt.Errorf("%w; the long names of flags have two hyphens; see %s --help", err, c.CommandPath())
 	}
 	return fmt.Errorf("%w; see %s --help", err, c.CommandPath())
 }

@@ -60,9 +60,9 @@ SIGTERM ends it within two seconds.
 
 EXIT STATUS
   0  it was told to stop
-  3  it could not start: usage, configuration, or another kerbagent run has the
-     state directory. An address that is in use is no reason: the probes run, and
-     listening is tried again every 10 seconds`,
+  3  it could not start: usage, configuration, or another kerbagent run uses
+     the state directory. If a listen address is in use, run starts all the same,
+     and tries to listen again every 10 seconds`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if o.rehearsal != "" && c.Flags().Changed("config") {
@@ -74,7 +74,7 @@ EXIT STATUS
 	f := c.Flags()
 	f.StringVar(&o.config, "config", config.DefaultFile, "configuration `file`")
 	f.StringVar(&o.stateDir, "state-dir", defaultStateDir(), "`directory` for the record of attempts and the last failures")
-	f.StringVar(&o.rehearsal, "rehearsal", "", "watch the realm that kerbagent rehearse --serve serves in this `directory`, with its configuration and with state beside it")
+	f.StringVar(&o.rehearsal, "rehearsal", "", "watch the realm that kerbagent rehearse --serve serves in this `directory`, with the configuration and the state that are there")
 	f.StringVar(&o.logLevel, "log-level", "info", "minimum log `level`: debug, info, warn or error")
 	enumerated(c, "log-level", "debug", "info", "warn", "error")
 	f.StringVar(&o.logFormat, "log-format", "text", "log `format`: text or json; the log goes to stderr")
@@ -82,10 +82,10 @@ EXIT STATUS
 	f.StringVar(&o.metrics, "metrics", "lean", "`level` of metrics: lean (at most 200 series in the usual set-up) or full (every target, reason and stage)")
 	enumerated(c, "metrics", "lean", "full")
 	f.BoolVar(&o.classic, "metrics-classic", false,
-		"give the lean histograms classic buckets too, for a Prometheus that takes no native histograms")
+		"also export classic buckets for the lean histograms, for a Prometheus that cannot read native histograms")
 	f.StringArrayVar(&o.listen.Addresses, "web.listen-address", []string{"127.0.0.1:10088"}, "`address` to serve HTTP on; repeatable")
 	f.BoolVar(&o.listen.SystemdSocket, "web.systemd-socket", false,
-		"serve on the sockets that systemd hands over, in place of --web.listen-address")
+		"serve on the sockets that systemd passes, instead of --web.listen-address")
 	f.StringVar(&o.listen.ConfigFile, "web.config.file", "", "`file` with TLS and basic-auth settings, in the format of Prometheus exporters")
 	f.StringArrayVar(&o.web.Hosts, web.HostsFlag, nil, "additional Host header `name` to accept (besides the host's own name, localhost and IP addresses); repeatable")
 	f.BoolVar(&o.web.Lifecycle, web.LifecycleFlag, false, "allow POST /-/reload")
@@ -183,7 +183,7 @@ func newLog(w io.Writer, level, format string) (*slog.Logger, error) {
 	levels := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
 	least, ok := levels[level]
 	if !ok {
-		return nil, fmt.Errorf("--log-level %q is none of debug, info, warn, error", level)
+		return nil, fmt.Errorf("--log-level: %w", oneOf(level, "debug", "info", "warn", "error"))
 	}
 	o.Level = least
 	switch format {
@@ -192,7 +192,7 @@ func newLog(w io.Writer, level, format string) (*slog.Logger, error) {
 	case "json":
 		return slog.New(slog.NewJSONHandler(w, &o)), nil
 	}
-	return nil, fmt.Errorf("--log-format %q is none of text, json", format)
+	return nil, fmt.Errorf("--log-format: %w", oneOf(format, "text", "json"))
 }
 
 // version is this build's.

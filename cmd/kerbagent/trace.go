@@ -40,9 +40,9 @@ func newTrace(s streams) *cobra.Command {
 		Long: `trace shows what each Kerberos library would do for a login, without sending a
 packet: the realm, its KDCs and their order, the way to the database's realm, the
 names and the encryption types. It shows the line that decides each of them. MIT and gokrb5 are shown in full,
-Heimdal and Java where they do something else than MIT.
+Heimdal and Java only where they differ from MIT.
 
-DATABASE is one of kerbagent.yaml, or a host name. kerbagent's own logins take
+DATABASE is the name of a database in kerbagent.yaml, or a host name. kerbagent's own logins take
 their values from its configuration, not from the krb5.conf.
 
 --live also performs one real login of kerbagent.yaml (with the same lockout
@@ -57,14 +57,17 @@ EXIT STATUS with --live
 			if len(args) != 2 {
 				return errors.New("name the user and the database: kerbagent trace USER@REALM DATABASE")
 			}
+			if !strings.Contains(args[0], "@") && strings.Contains(args[1], "@") {
+				return fmt.Errorf("the user stands before the database; did you mean kerbagent trace %s %s?", args[1], args[0])
+			}
 			return nil
 		},
 		RunE: func(c *cobra.Command, args []string) error { return o.run(c.Context(), s, args[0], args[1]) },
 	}
 	o.output.register(c)
 	c.Flags().StringVar(&o.file.config, "config", "", "configuration `file`")
-	c.Flags().StringVar(&o.file.path, "path", "", "the krb5.conf `file` (default: the one that is configured or read)")
-	c.Flags().BoolVar(&o.live, "live", false, "log in, and set what happened beside it")
+	c.Flags().StringVar(&o.file.path, "path", "", "the krb5.conf `file` (default: krb5_conf.path, else KRB5_CONFIG, else /etc/krb5.conf)")
+	c.Flags().BoolVar(&o.live, "live", false, "also log in once, and show what was observed next to what was predicted")
 	c.Flags().StringVar(&o.stateDir, "state-dir", "", "`directory` for the record of attempts (default: "+defaultStateDir()+")")
 	return c
 }

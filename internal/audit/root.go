@@ -26,7 +26,7 @@ var (
 	// ErrNotJudged reports that an access control list decides.
 	ErrNotJudged = errors.New("an access control list decides who may read it, which is not judged")
 	// ErrUnread reports that the audit itself has no right to look.
-	ErrUnread = errors.New("this audit has no right to look at it")
+	ErrUnread = errors.New("this user may not read it")
 )
 
 const (

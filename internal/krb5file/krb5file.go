@@ -289,7 +289,7 @@ func (f File) explained(err error) error {
 	case errors.Is(err, fs.ErrPermission):
 		next = "run it as a user who may write there, as a rule root"
 	case errors.Is(err, apply.ErrNoBackup):
-		next = "every apply keeps one beside the file: ls -la " + filepath.Dir(f.owned)
+		next = "every apply keeps one next to the file: ls -la " + filepath.Dir(f.owned)
 	case errors.Is(err, apply.ErrBusy):
 		next = "run it again once that one has ended"
 	case errors.Is(err, apply.ErrForeignLink):

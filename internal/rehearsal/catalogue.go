@@ -38,7 +38,7 @@ func find(code diagnose.Code) (Fault, error) {
 			return f, nil
 		}
 	}
-	return Fault{}, fmt.Errorf("finding %q cannot be rehearsed", string(code))
+	return Fault{}, fmt.Errorf("finding %q cannot be rehearsed; kerbagent rehearse --list shows those that can", string(code))
 }
 
 // hostFaults are those of the agent's own host, and of whole machines.

@@ -65,7 +65,7 @@ var (
 	ErrNotIncluded   = errors.New("the main file does not include the directory of the snippet, so nobody would read it")
 	ErrSnippetName   = errors.New("libraries do not read a file of that name from a directory: use letters, digits, - and _ only, or end it in .conf")
 	ErrDangling      = errors.New("the symlink leads to no file")
-	ErrNoBackup      = errors.New("there is no earlier version that is any good")
+	ErrNoBackup      = errors.New("there is no backup that can be restored")
 	ErrForeignLink   = errors.New("a symlink on the way to the file belongs to another user, or stands in a directory that another user may write: that user chooses which file is replaced")
 	ErrBusy          = errors.New("another kerbagent process is changing the file")
 	ErrLockFile      = errors.New("the lock file is not a plain file of the user who runs this, with mode 0600: remove it")
