@@ -241,12 +241,10 @@ func (p *Programs) findKDCs(ctx context.Context, f *found, realm string) time.Du
 	file := p.Krb5()
 	f.route = sendto.Route{Realm: realm, UDPLimit: file.UDPLimit.Value}
 	if file.Reader == reader.MIT { // the others load no plugins of libkrb5
-		if f.addrs = kdcInfo(p.Root, realm); len(f.addrs) > 0 {
-			for _, t := range []string{sendto.UDP, sendto.TCP} { // the plugin is asked for each (locate_kdc.c)
-				f.route.Servers = append(f.route.Servers, sendto.Server{Transport: t, Addrs: f.addrs})
-			}
+		if p.chosen(ctx, f, realm) {
 			return shortest
 		}
+		p.nameWinbind(f, realm)
 	}
 	entry, _ := file.Realm(realm)
 	switch {

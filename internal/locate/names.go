@@ -12,6 +12,7 @@ import (
 	"github.com/kerbagent/kerbagent/internal/host"
 	"github.com/kerbagent/kerbagent/krb5/sendto"
 	"github.com/kerbagent/kerbagent/probe/dns"
+	"github.com/kerbagent/kerbagent/probe/login"
 )
 
 // mostKDCs is how many addresses of a realm's KDCs a login is told of: no more at DNS's word.
@@ -55,7 +56,7 @@ func (p *Programs) resolveAll(ctx context.Context, f *found, servers []dns.Servi
 	wg.Wait()
 	f.beside = &beside
 	ttl := longest
-	f.hosts, f.why = map[netip.AddrPort]string{}, map[string]error{}
+	f.why = map[string]error{}
 	for i, a := range answers {
 		if !came[i] {
 			f.again(a)
@@ -68,8 +69,12 @@ func (p *Programs) resolveAll(ctx context.Context, f *found, servers []dns.Servi
 			ttl = min(ttl, a.TTL)
 		}
 	}
-	for _, s := range servers {
-		p.take(f, s, answers[slices.Index(names, s.Host)])
+	for i, s := range servers {
+		var w *login.Written
+		if i < len(f.written) {
+			w = &f.written[i]
+		}
+		p.take(f, s, answers[slices.Index(names, s.Host)], w)
 	}
 	if len(f.addrs) > 0 {
 		f.lack = nil
@@ -77,8 +82,8 @@ func (p *Programs) resolveAll(ctx context.Context, f *found, servers []dns.Servi
 	return ttl
 }
 
-// take adds a server to what a login and libkrb5 go by.
-func (p *Programs) take(f *found, s dns.Service, a host.Answer) {
+// take adds a server to what a login and libkrb5 go by. w is the line of krb5.conf that names it, or nil.
+func (p *Programs) take(f *found, s dns.Service, a host.Answer, w *login.Written) {
 	entry := sendto.Server{Host: s.Host, Transport: s.Transport, Wait: a.Wait, Temporary: a.Temporary}
 	f.lack = cmp.Or(f.lack, a.Err)
 	for _, addr := range a.Addrs {
@@ -87,11 +92,13 @@ func (p *Programs) take(f *found, s dns.Service, a host.Answer) {
 		}
 		at := netip.AddrPortFrom(addr, s.Port)
 		entry.Addrs = append(entry.Addrs, at)
-		if len(f.written) > len(f.route.Servers) {
-			w := &f.written[len(f.route.Servers)]
+		if w != nil {
 			w.Addrs = append(w.Addrs, addr)
 		}
 		if len(f.addrs) < mostKDCs && !slices.Contains(f.addrs, at) {
+			if f.hosts == nil {
+				f.hosts = map[netip.AddrPort]string{}
+			}
 			f.addrs, f.hosts[at] = append(f.addrs, at), s.Host
 		}
 	}

@@ -83,17 +83,21 @@ func (p *Programs) services(ctx context.Context, f *found, realm string) (
 		f.forNow = srv[0].answer.Temporary || srv[1].answer.Temporary
 		return nil, "", 0, srv[0].answer.Err
 	}
-	overTCP := slices.ContainsFunc(servers, func(s dns.Service) bool { return s.Transport == "tcp" })
-	if tcp := srv[1]; !overTCP && len(usable(tcp)) == 0 {
-		// libkrb5 takes KDCs for TCP from these records alone, and ends where an answer fits no datagram (sendto_kdc.c).
-		f.noTCP = fmt.Errorf("there is no SRV record _kerberos._tcp.%s, without which libkrb5 has no KDC to ask over TCP", realm)
-		f.forNow = tcp.answer.Temporary
-		if tcp.answer.Err != nil {
-			f.noTCP = fmt.Errorf("%w: %w", f.noTCP, tcp.answer.Err)
-		}
+	if tcp := srv[1]; !slices.ContainsFunc(servers, func(s dns.Service) bool { return s.Transport == "tcp" }) && len(usable(tcp)) == 0 {
+		f.noTCP, f.forNow = noTCP(realm, tcp), tcp.answer.Temporary
 	}
 	const most = 64
 	return servers[:min(len(servers), most)], rooted, ttl, nil
+}
+
+// noTCP is what a program lacks whose KDCs are all for datagrams: libkrb5 takes KDCs for TCP from the SRV records
+// for it alone, and ends where an answer fits no datagram (sendto_kdc.c).
+func noTCP(realm string, tcp published) error {
+	err := fmt.Errorf("there is no SRV record _kerberos._tcp.%s, without which libkrb5 has no KDC to ask over TCP", realm)
+	if tcp.answer.Err != nil {
+		return fmt.Errorf("%w: %w", err, tcp.answer.Err)
+	}
+	return err
 }
 
 func of(services []dns.Service, glue map[string][]netip.Addr, a host.Answer) published {
