@@ -141,7 +141,8 @@ type pending struct {
 // ask turns to one address and waits for it.
 func (s *sending) ask(a Asked) {
 	d := s.does(a)
-	if d.Refuses {
+	if d.Refuses { // while others are waited for, that shortens nothing (measured: kinit 1.20.1)
+		s.wait(each)
 		return
 	}
 	p := pending{asked: a, answers: d.Answers, at: s.now + d.After}
