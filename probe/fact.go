@@ -164,4 +164,5 @@ const (
 	SampleProgramWait    Sample = "program_wait_seconds" // that a program on this host spends on what a login passed over
 	SampleReplicaLag     Sample = "replica_lag_seconds"
 	SampleResends        Sample = "resends" // how often it was asked again before it was answered, or given up
+	SampleUnsent         Sample = "unsent"  // how many datagrams this host itself did not let out before one was
 )

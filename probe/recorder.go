@@ -89,6 +89,13 @@ func (r *Recorder) Resends() {
 	r.res.Samples[SampleResends]++
 }
 
+// Unsent counts one datagram that this host did not let out.
+func (r *Recorder) Unsent() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.res.Samples[SampleUnsent]++
+}
+
 // OK ends the run: the question was answered and the answer is good.
 func (r *Recorder) OK() Result { return r.end(OK, "", nil) }
 

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -256,5 +257,27 @@ func TestTwoFaultsOfACertificateAreBothNamed(t *testing.T) {
 	got := Explain(Snapshot{Now: testNow, Results: []probe.Result{r}})
 	if want := "database db: its TLS cannot be trusted: the certificate is signed by an unknown CA and is out of date"; len(got.Findings) != 1 || got.Findings[0].Title != want {
 		t.Errorf("%+v, want %q", got.Findings, want)
+	}
+}
+
+// unsent is a result that this host let out only after so many tries.
+func unsent(r probe.Result, tries float64) probe.Result {
+	r.Samples = probe.Samples{probe.SampleUnsent: tries}
+	return r
+}
+
+// A packet filter of this host's that drops some packets makes some sends fail (EPERM), while others to the same
+// address are let out: that is loss, here, and nothing that is blocked or filtered on the way.
+func TestWhatThisHostDropsAtRandomIsLossOfItsOwn(t *testing.T) {
+	forbidden := kdcResult("10.0.0.1:88", probe.UDP, probe.ReasonForbidden)
+	passwords := at(kdcResult("10.0.0.1:464", probe.UDP, ""), probe.Kpasswd, "dc.r.test", "10.0.0.1:464", "R.TEST")
+	over := kdcResult("10.0.0.1:88", probe.TCP, "")
+	got := Explain(Snapshot{Now: testNow, Results: []probe.Result{forbidden, unsent(passwords, 2), over}}).Findings
+	if len(got) != 1 || got[0].Code != "path-lossy" || !strings.Contains(got[0].Remedy, "nft list ruleset") || !strings.Contains(got[0].Cause, "did not let out 3 datagrams") {
+		t.Errorf("%+v", got)
+	}
+	blocked := Explain(Snapshot{Now: testNow, Results: []probe.Result{forbidden, passwords, over}}).Findings
+	if len(blocked) != 1 || blocked[0].Code != "kdc-udp-blocked" {
+		t.Errorf("a rule for this port alone: %+v", blocked)
 	}
 }

@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"net/netip"
@@ -15,9 +16,10 @@ func lossRules() []Rule {
 	return []Rule{{
 		Code: "path-lossy", Severity: Warning,
 		Title:     "packets are lost between this host and {place} (about {rate} %)",
-		Means:     "Some questions are answered at once; others only when they are repeated, or never. So packets are lost at random on the path. Every service behind that path fails now and then, and large messages fail more often than small ones.",
+		Means:     "Some questions are answered at once; others only when they are repeated, or never. So packets are lost at random on the path, or this host's own packet filter drops some of them. Every service behind that path fails now and then, and large messages fail more often than small ones.",
 		Cause:     "Of {asked} questions {lost} were not answered the first time. By address: {each}.",
 		Remedy:    do("Measure the loss hop by hop, and look at the links, queues and rate limits on the way.", "ping -c 50 -i 0.2 {ip}", "mtr -rwc 50 {ip}", "kerbagent check"),
+		remedyOf:  ownFilterRemedy,
 		DependsOn: []Code{"host-offline"},
 		Single:    true,
 		match:     pathLossy,
@@ -33,7 +35,7 @@ const (
 
 // lostBefore is how many packets were seen to be lost before r was answered.
 func lostBefore(r *probe.Result) int {
-	n := int(r.Samples[probe.SampleResends])
+	n := int(r.Samples[probe.SampleResends] + r.Samples[probe.SampleUnsent])
 	for _, s := range r.Stages {
 		if s.Name != "connect" || r.ID.Transport == probe.UDP {
 			continue
@@ -52,6 +54,7 @@ type losses struct {
 	addr                  netip.Addr
 	answered, late, tries int // answers; those that needed more than one try; tries without an answer
 	silent                []*probe.Result
+	own                   bool // this host itself did not let out some of the questions that were answered later
 }
 
 func (l *losses) rate() float64 {
@@ -63,7 +66,7 @@ func (l *losses) rate() float64 {
 // A datagram that was sent again proves no loss where every answer of that server
 // comes late: the first one was on its way.
 func (v *view) lossesByAddress() []*losses {
-	slow, late := v.slowServers(), slowZones(v)
+	slow, late, own := v.slowServers(), slowZones(v), slices.ContainsFunc(v.all, func(r *probe.Result) bool { return answered(r) && r.Samples[probe.SampleUnsent] > 0 })
 	var all []*losses
 	byAddr := map[netip.Addr]*losses{}
 	for _, r := range v.all {
@@ -79,11 +82,12 @@ func (v *view) lossesByAddress() []*losses {
 		switch {
 		case answered(r):
 			l.answered++
+			l.own = l.own || r.Samples[probe.SampleUnsent] > 0
 			if n := lostBefore(r); n > 0 && !slow[r.ID.Address] && !late[slowZone{r.ID.Address, r.Facts[probe.FactRealm]}] {
 				l.late++
 				l.tries += n
 			}
-		case reason(r, probe.ReasonUDPSilent, probe.ReasonConnectTimeout, probe.ReasonTCPSilent):
+		case reason(r, probe.ReasonUDPSilent, probe.ReasonConnectTimeout, probe.ReasonTCPSilent), own && reason(r, probe.ReasonForbidden):
 			l.silent = append(l.silent, r)
 		}
 	}
@@ -119,7 +123,7 @@ func (v *view) blocked(l *losses, surprising int) map[*probe.Result]bool {
 // lossy reports whether what happened at an address is loss. Answers that came late
 // prove it; where each question is answered at once or never, it is the question
 // (its type, its size), not chance.
-func (l *losses) lossy() bool { return l.late >= 2 || l.late == 1 && len(l.silent) > 0 }
+func (l *losses) lossy() bool { return l.late >= 2 || l.late == 1 && len(l.silent) > 0 || l.own }
 
 func pathLossy(v *view) []match {
 	var m match
@@ -170,8 +174,30 @@ func pathLossy(v *view) []match {
 	if len(places) > 3 {
 		place = count(len(places)) + " servers"
 	}
+	if own := ownFilter(m.affects...); own > 0 {
+		slices.SortStableFunc(m.affects, func(a, b *probe.Result) int { return cmp.Compare(ownFilter(b), ownFilter(a)) }) // the remedy is for the first
+		figures = append(figures, fmt.Sprintf("this host itself did not let out %d datagrams (\"operation not permitted\")", own))
+	}
 	m.words = wordsOf(m.affects[0]).and(words{"ip": v.ipOfAny(m.affects), "place": place, "rate": count(percent(float64(lost) / float64(asked))), "asked": count(asked), "lost": count(lost), "each": clauses(figures)})
 	return []match{m}
+}
+
+// ownFilter counts the datagrams that this host itself did not let out.
+func ownFilter(rs ...*probe.Result) (n int) {
+	for _, r := range rs {
+		if n += int(r.Samples[probe.SampleUnsent]); reason(r, probe.ReasonForbidden) {
+			n++
+		}
+	}
+	return n
+}
+
+func ownFilterRemedy(r *probe.Result) string {
+	if ownFilter(r) == 0 {
+		return ""
+	}
+	return do("This host's own packet filter drops some of what it sends: at random, above a rate, or because its table of connections is full. Find the rule for outgoing packets, or raise the limit.",
+		"nft list ruleset", "iptables -S OUTPUT", "journalctl -k -g 'nf_conntrack: table full'", "kerbagent check")
 }
 
 // lostAlone returns the logins beyond those of m that lost an exchange with a KDC

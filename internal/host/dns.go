@@ -17,7 +17,8 @@ type heard struct {
 	answer  *dns.Answer // nil where nothing came, or nothing that can be read
 	bug     any         // what reading it panicked with
 	took    time.Duration
-	refused bool // the host said that nobody listens there
+	refused bool // the host, a router or the kernel says that it is not reached
+	unsent  bool // this host did not let the question out
 }
 
 // usable reports whether a program takes the answer, and asks no other server: not
@@ -247,6 +248,7 @@ func (s *search) query(name string) reply {
 			for j, qtype := range s.want {
 				got[j] = s.hear(i, name, qtype)
 			}
+			s.unsent(server, name, got)
 			wait := s.waitFor(i, got)
 			s.answer.Wait += wait
 			for _, h := range got {
@@ -265,6 +267,20 @@ func (s *search) query(name string) reply {
 		}
 	}
 	return out
+}
+
+// unsent is about questions of which this host did not let one out: glibc then takes no answer to the other one either,
+// and sends both again at the next attempt.
+func (s *search) unsent(server netip.AddrPort, name string, got []heard) {
+	if !slices.ContainsFunc(got, func(h heard) bool { return h.unsent }) {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range got {
+		got[i] = heard{refused: true, unsent: true}
+		delete(s.asked, asking{server, name, s.want[i]})
+	}
 }
 
 // take joins what one server said to A and AAAA. A program that has no answer
@@ -311,8 +327,10 @@ func sayRcode(code int) string {
 func sayHeard(got []heard) string {
 	for _, h := range got {
 		switch {
+		case h.unsent:
+			return "this host did not let the question out"
 		case h.refused:
-			return "nobody listens there"
+			return "it is not reached"
 		case h.bug != nil:
 			return fmt.Sprintf("a bug of kerbagent: %v", h.bug)
 		case h.answer != nil:

@@ -84,12 +84,19 @@ func TestInside(t *testing.T) {
 	for n := 1; n <= 3; n++ {
 		serveDNS(t, n)
 	}
+	for _, kind := range []string{"prohibit", "unreachable", "blackhole"} {
+		command(t, "ip", "route", "add", kind, routed()[kind])
+	}
+	if _, err := exec.LookPath("nft"); err == nil { // else nobody listens there
+		command(t, "nft", "add table inet own; add chain inet own out { type filter hook output priority 0; }; add rule inet own out ip daddr "+notLetOutTo+" drop")
+	}
 	seed, count, inside := number(t, seedVar, 1), number(t, countVar, 20), number(t, insideVar, 0)
 	bad, waited := 0, 0
 	for n := range count {
 		n += inside * 100_000
 		r := rand.New(rand.NewPCG(uint64(seed), uint64(n)))
 		w := draw(r)
+		w.bar(rand.New(rand.NewPCG(uint64(seed)+1, uint64(n))))
 		w.install(t)
 		for range 3 {
 			name := pick(r, names()...)
@@ -290,6 +297,21 @@ func drawHosts(r *rand.Rand) string {
 		b.WriteString("10.1.0.300 db\nnonsense\n10.1.0.4\n")
 	}
 	return b.String()
+}
+
+// What programs do not reach: a name server that this host's own packet filter drops what is sent to, and those that routes
+// of this host's are in the way of.
+const notLetOutTo = "127.0.0.5"
+
+func routed() map[string]string {
+	return map[string]string{"prohibit": "198.51.100.1", "unreachable": "198.51.100.2", "blackhole": "198.51.100.3"}
+}
+
+// bar puts such a name server before the others, now and then.
+func (w world) bar(r *rand.Rand) {
+	if text, is := w.files["resolv.conf"]; is && chance(r, 40) {
+		w.files["resolv.conf"] = "nameserver " + pick(r, notLetOutTo, notLetOutTo, routed()["prohibit"], routed()["unreachable"], routed()["blackhole"]) + "\n" + text
+	}
 }
 
 func drawResolvConf(r *rand.Rand) string {

@@ -93,15 +93,33 @@ func (r *Resolver) exchange(ctx context.Context, k asking) (h heard) {
 	if r.dns.overTCP {
 		t = probe.TCP
 	}
-	a, err := dns.Ask(ctx, r.Dialer, t, k.server, q)
+	a, err := dns.AskAsProgram(ctx, r.Dialer, t, k.server, q)
 	if err == nil && a.Truncated {
-		a, err = dns.Ask(ctx, r.Dialer, probe.TCP, k.server, q)
+		a, err = dns.AskAsProgram(ctx, r.Dialer, probe.TCP, k.server, q)
 	}
-	h = heard{answer: a, took: time.Since(begun), refused: errors.Is(err, syscall.ECONNREFUSED)}
+	h = heard{answer: a, took: time.Since(begun), refused: err != nil && notReached(err), unsent: err != nil && notLetOut(err)}
 	if err != nil {
 		h.answer = nil
 	}
 	return h
+}
+
+// notReached reports whether a program knows at once that a server does not answer: glibc hears what the kernel and
+// routers say (IP_RECVERR), and turns to the next server (close_and_return_error in resolv/res_send.c).
+func notReached(err error) bool {
+	if errors.Is(err, syscall.EINVAL) { // a blackhole route
+		return true
+	}
+	switch probe.ReasonOf(err, probe.ReasonUDPSilent) {
+	case probe.ReasonRefused, probe.ReasonUnreachable, probe.ReasonForbidden:
+		return true
+	}
+	return false
+}
+
+// notLetOut reports whether this host itself, by its packet filter, did not send.
+func notLetOut(err error) bool {
+	return errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EACCES)
 }
 
 // waitFor is how long a program waits at the i-th server for answers to its

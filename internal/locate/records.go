@@ -24,6 +24,9 @@ type published struct {
 // long as for any answer, since it asks for them first.
 const lateURI = time.Second
 
+// mostServers is how many of a realm's records are looked at: no more at DNS's word.
+const mostServers = 64
+
 // services asks for the realm's URI records, and for its SRV records for UDP and TCP. libkrb5 (since 1.15) asks for
 // SRV records only where there is no URI record that it can use (locate_kdc.c); here they are asked for side by
 // side. rooted is how it ends the names: those of SRV records with the dot of the root, which no line
@@ -86,8 +89,7 @@ func (p *Programs) services(ctx context.Context, f *found, realm string) (
 	if tcp := srv[1]; !slices.ContainsFunc(servers, func(s dns.Service) bool { return s.Transport == "tcp" }) && len(usable(tcp)) == 0 {
 		f.noTCP, f.forNow = noTCP(realm, tcp), tcp.answer.Temporary
 	}
-	const most = 64
-	return servers[:min(len(servers), most)], rooted, ttl, nil
+	return servers[:min(len(servers), mostServers)], rooted, ttl, nil
 }
 
 // noTCP is what a program lacks whose KDCs are all for datagrams: libkrb5 takes KDCs for TCP from the SRV records

@@ -36,6 +36,11 @@ func Ask(ctx context.Context, d probe.Dialer, t probe.Transport, server netip.Ad
 	return ask(ctx, exchange.Request{Address: server, Transport: t, Dialer: d}, q, nil)
 }
 
+// AskAsProgram is Ask for a model of programs: what this host does not let out is an error at once.
+func AskAsProgram(ctx context.Context, d probe.Dialer, t probe.Transport, server netip.AddrPort, q Question) (*Answer, error) {
+	return ask(ctx, exchange.Request{Address: server, Transport: t, Dialer: d, AsProgram: true}, q, nil)
+}
+
 // ask puts q to the request's address. rec may be nil.
 func ask(ctx context.Context, r exchange.Request, q Question, rec *probe.Recorder) (*Answer, error) {
 	m, packed, err := q.pack()

@@ -36,6 +36,7 @@ type Request struct {
 	Stage     string           // the name of the stage in which the probe waits for the reply
 	Open      Open
 	Message   []byte
+	AsProgram bool // a datagram that this host does not let out is an error at once, as it is for programs
 }
 
 // Reply is what came back.
@@ -63,9 +64,9 @@ const roundTrip = 400 * time.Millisecond
 // Do sends the message and returns the reply, or an *Error. Its steps and a
 // second sending are recorded in rec, which may be nil.
 func (r Request) Do(ctx context.Context, rec *probe.Recorder) (Reply, error) {
-	stage, lost := func(_ string, step func() error) error { return step() }, func() {}
+	stage, lost, unsent := func(_ string, step func() error) error { return step() }, func() {}, func() {}
 	if rec != nil {
-		stage, lost = rec.Stage, rec.Resends
+		stage, lost, unsent = rec.Stage, rec.Resends, rec.Unsent
 	}
 	now := r.Now
 	if now == nil {
@@ -75,6 +76,9 @@ func (r Request) Do(ctx context.Context, rec *probe.Recorder) (Reply, error) {
 	var sent time.Time
 	resent := false
 	dialer := Resend{Dialer: r.Dialer, Again: func() { resent, sent = true, now() }} // the reply is taken for the one to the second datagram
+	if !r.AsProgram {
+		dialer.Unsent = func() { unsent(); sent = now() }
+	}
 	dial := func() (err error) {
 		conn, err = r.Open(ctx, dialer, r.Transport, r.Address)
 		return err

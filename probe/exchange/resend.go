@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/kerbagent/kerbagent/probe"
@@ -19,10 +20,15 @@ import (
 // §7.2.1, RFC 1035 §4.2.1); but a server that is only slow gets no more than twice
 // as much to do. Other connections are left as they are.
 //
+// A datagram that this host itself does not let out (EPERM or EACCES of the sending: a packet filter's output rule,
+// packet(7)) has not been sent, so it is tried again until then. A rule that drops some packets, or what is beyond a rate, is
+// loss; only one that drops them all forbids.
+//
 // What must be said once only, such as a proof of a password, is not for it.
 type Resend struct {
 	Dialer probe.Dialer // nil: a plain net.Dialer
 	Again  func()       // told of the second sending, by the goroutine that reads; may be nil
+	Unsent func()       // told likewise of a datagram that this host did not let out, before it is tried again; nil: it is not
 }
 
 // DialContext dials as Dialer does.
@@ -35,16 +41,17 @@ func (r Resend) DialContext(ctx context.Context, network, address string) (net.C
 	if err != nil || !strings.HasPrefix(network, "udp") {
 		return conn, err
 	}
-	return &resending{Conn: conn, again: r.Again}, nil
+	return &resending{Conn: conn, again: r.Again, unsent: r.Unsent}, nil
 }
 
 // resending is written once and then read, by one goroutine; its deadline may be
 // set by another one meanwhile.
 type resending struct {
 	net.Conn
-	again func()
-	last  []byte
-	due   time.Time // when last is sent again; zero: no more
+	again, unsent func()
+	last          []byte
+	due           time.Time // when last is sent again; zero: no more
+	forbidden     error     // of last, while it was not let out; nil once it was
 
 	mu       sync.Mutex
 	deadline time.Time
@@ -67,11 +74,44 @@ func (c *resending) Write(b []byte) (int, error) {
 	if now := time.Now(); deadline.After(now) {
 		c.due = now.Add(deadline.Sub(now) / 2)
 	}
-	return c.Conn.Write(b)
+	n, err := c.Conn.Write(b)
+	if c.unsent != nil && !c.due.IsZero() && notLetOut(err) {
+		c.forbidden = err
+		return len(b), nil
+	}
+	return n, err
+}
+
+func notLetOut(err error) bool {
+	return errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EACCES)
+}
+
+// soonest is after how long a datagram is tried again first that was not let out; then that doubles.
+const soonest = 10 * time.Millisecond
+
+// letOut tries until the datagram is let out, or sending again would be due.
+func (c *resending) letOut(b []byte) error {
+	for pause := soonest; c.forbidden != nil; pause *= 2 {
+		next := time.Now().Add(pause)
+		if next.After(c.due) || !c.until(next) {
+			return c.forbidden
+		}
+		if _, err := c.Conn.Read(b); !errors.Is(err, os.ErrDeadlineExceeded) || !c.until(time.Time{}) { // that waits, as long as nobody gives up
+			return c.forbidden
+		}
+		c.unsent()
+		if _, c.forbidden = c.Conn.Write(c.last); c.forbidden != nil && !notLetOut(c.forbidden) {
+			return c.forbidden
+		}
+	}
+	return nil
 }
 
 // Read waits for a datagram until the deadline.
 func (c *resending) Read(b []byte) (int, error) {
+	if err := c.letOut(b); err != nil {
+		return 0, err
+	}
 	if c.due.IsZero() || !c.until(c.due) {
 		return c.Conn.Read(b)
 	}
@@ -83,7 +123,7 @@ func (c *resending) Read(b []byte) (int, error) {
 	if c.again != nil {
 		c.again()
 	}
-	if _, err := c.Conn.Write(c.last); err != nil {
+	if _, err := c.Conn.Write(c.last); err != nil && (c.unsent == nil || !notLetOut(err)) { // the first one was let out
 		return 0, err
 	}
 	return c.Conn.Read(b)

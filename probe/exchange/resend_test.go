@@ -57,7 +57,7 @@ func TestResend(t *testing.T) {
 						}
 					}
 				})
-				conn, err := Resend{server, func() { got = append(got, "again") }}.DialContext(t.Context(), tt.network, "192.0.2.1:88")
+				conn, err := Resend{Dialer: server, Again: func() { got = append(got, "again") }}.DialContext(t.Context(), tt.network, "192.0.2.1:88")
 				if err != nil {
 					t.Fatal(err)
 				}
