@@ -35,8 +35,8 @@ func kcmSockets() []string {
 // judgeCredentials reports what the program will prove its user with: a client
 // keytab is tried where the cache has no ticket (MIT krb5 documents it under
 // "client keytab"), Java does what its login configuration says.
-func (c *inspection) judgeCredentials(r reader.Reader) {
-	keytab := c.judgeKeytab(r)
+func judgeCredentials(c *inspection, r reader.Reader) {
+	keytab := judgeKeytab(c, r)
 	switch {
 	case r == reader.Java && c.jaas.keyed():
 		return
@@ -61,9 +61,9 @@ func (c *inspection) judgeCredentials(r reader.Reader) {
 	}
 	switch kind {
 	case "FILE":
-		c.judgeCacheFile(from, rest, keytab)
+		judgeCacheFile(c, from, rest, keytab)
 	case "DIR":
-		c.judgeCacheFile(from, c.primary(rest), keytab)
+		judgeCacheFile(c, from, c.primary(rest), keytab)
 	case "KEYRING":
 		if c.p.Container != "" || c.p.Namespaces["user"] {
 			c.unusable(from, name, "a container cannot use the kernel's keyring: it belongs to the host's users")
@@ -71,7 +71,7 @@ func (c *inspection) judgeCredentials(r reader.Reader) {
 			c.note("the cache %s: a keyring is not read from outside", name)
 		}
 	case "KCM":
-		c.judgeKCM(from, name)
+		judgeKCM(c, from, name)
 	case "MEMORY":
 		c.note("the cache %s: it ends with the process and cannot be read from outside", name)
 	default:
@@ -113,7 +113,7 @@ func (c *inspection) primary(dir string) string {
 	return path.Join(dir, "tkt")
 }
 
-func (c *inspection) judgeKCM(from, name string) {
+func judgeKCM(c *inspection, from, name string) {
 	for _, s := range kcmSockets() {
 		st, err := c.root.stat(s)
 		if err == nil && st.Mode&unix.S_IFMT == unix.S_IFSOCK || notSeen(err) {
@@ -126,15 +126,15 @@ func (c *inspection) judgeKCM(from, name string) {
 
 // judgeCacheFile reads a cache of type FILE. keytab says that a client keytab
 // would serve in its place.
-func (c *inspection) judgeCacheFile(from, file string, keytab bool) {
+func judgeCacheFile(c *inspection, from, file string, keytab bool) {
 	b, _, err := c.root.read(file, maxCCache)
 	switch {
 	case err == nil:
-		c.judgeTickets(file, b, keytab)
+		judgeTickets(c, file, b, keytab)
 	case missing(err) && keytab:
-		c.judgeNewCache(from, file)
+		judgeNewCache(c, from, file)
 	case missing(err):
-		c.noCache(from, file)
+		noCache(c, from, file)
 	case notSeen(err):
 		c.note("%v", err)
 	case closed(err):
@@ -149,7 +149,7 @@ func (c *inspection) judgeCacheFile(from, file string, keytab bool) {
 
 // judgeNewCache reports whether the library can keep the ticket that it gets with
 // a keytab: MIT's gives up where it cannot write the cache.
-func (c *inspection) judgeNewCache(from, file string) {
+func judgeNewCache(c *inspection, from, file string) {
 	st, err := c.root.stat(path.Dir(file))
 	if err == nil && !c.p.Who.may(&st, write|search) || closed(err) || missing(err) {
 		c.unusable(from, file, fmt.Sprintf("user %d cannot create it there, so the ticket that the keytab gets cannot be kept", c.p.Who.UID))
@@ -158,7 +158,7 @@ func (c *inspection) judgeNewCache(from, file string) {
 
 // noCache reports that there is no cache, and where the ticket may be instead: in
 // this host's /tmp, which a unit with PrivateTmp does not see.
-func (c *inspection) noCache(from, file string) {
+func noCache(c *inspection, from, file string) {
 	private := c.p.Namespaces["mnt"] && (strings.HasPrefix(file, "/tmp/") || strings.HasPrefix(file, "/var/tmp/"))
 	var host unix.Stat_t
 	if private && unix.Lstat(file, &host) == nil {
@@ -185,7 +185,7 @@ func (c *inspection) noCache(from, file string) {
 }
 
 // judgeTickets reports for how long the program can log in with a cache.
-func (c *inspection) judgeTickets(file string, b []byte, keytab bool) {
+func judgeTickets(c *inspection, file string, b []byte, keytab bool) {
 	cc, err := keys.ParseCCache(b)
 	if err != nil {
 		c.unusable("its content", file, err.Error())

@@ -15,7 +15,8 @@ import (
 	"github.com/kerbagent/kerbagent/krb5/conf/reader"
 )
 
-// inspection is the look at one process.
+// inspection is the look at one process: what the judgements read, and where they put what is
+// wrong. A judgement is a function of it; its methods are what several of them ask.
 type inspection struct {
 	s        *survey
 	p        *Process
@@ -97,11 +98,11 @@ func (c *inspection) judge() {
 	if assumed {
 		c.facts.Reader += " (assumed)"
 	}
-	c.readJAAS()
+	readJAAS(c)
 	if c.libs.client == OurConnector {
 		c.facts.Reader = "" // it reads no krb5.conf
-		c.judgeCredentials(reader)
-		c.judgeNames()
+		judgeCredentials(c, reader)
+		judgeNames(c)
 		return
 	}
 	if assumed && c.p.database != "" && !c.p.named {
@@ -112,16 +113,16 @@ func (c *inspection) judge() {
 	if assumed {
 		c.note("no Kerberos library is loaded so far: judged as if MIT's were")
 	}
-	c.judgePlugin()
-	c.judgeFile(reader)
-	c.judgeStart(reader)
-	c.judgeCredentials(reader)
+	judgePlugin(c)
+	judgeFile(c, reader)
+	judgeStart(c, reader)
+	judgeCredentials(c, reader)
 	if c.reading != nil && c.reading.Err == nil {
-		c.judgeRealm()
-		c.judgeJava(reader)
+		judgeRealm(c)
+		judgeJava(c, reader)
 	}
-	c.judgeNames()
-	c.weighFile(reader)
+	judgeNames(c)
+	weighFile(c, reader)
 }
 
 // apart lists the namespaces that are not this host's.

@@ -27,7 +27,7 @@ func (j jaas) option(name string) string { return j.options[name] }
 func (j jaas) keyed() bool { return strings.EqualFold(j.options["useKeyTab"], "true") }
 
 // readJAAS reads the login configuration that the JVM was given.
-func (c *inspection) readJAAS() {
+func readJAAS(c *inspection) {
 	file := strings.TrimPrefix(c.p.option("java.security.auth.login.config"), "=") // == replaces the JVM's own
 	if file == "" || c.libs.jvm == "" {
 		return
@@ -64,7 +64,7 @@ func parseJAAS(text string) map[string]string {
 }
 
 // judgeJava reports what only Java does with the file and with its options.
-func (c *inspection) judgeJava(r reader.Reader) {
+func judgeJava(c *inspection, r reader.Reader) {
 	if r != reader.Java {
 		return
 	}

@@ -18,7 +18,7 @@ const maxKeytab = 1 << 20
 
 // judgeKeytab reports whether the program has a client keytab that its library
 // will use, and what is wrong with one that is named.
-func (c *inspection) judgeKeytab(r reader.Reader) (serves bool) {
+func judgeKeytab(c *inspection, r reader.Reader) (serves bool) {
 	file, from := c.keytabName(r)
 	if file == "" {
 		return false
@@ -27,7 +27,7 @@ func (c *inspection) judgeKeytab(r reader.Reader) (serves bool) {
 	b, _, err := c.root.read(file, maxKeytab)
 	switch {
 	case err == nil:
-		serves = c.judgeKeys(file, b)
+		serves = judgeKeys(c, file, b)
 		if c.s.keep && serves {
 			c.keytab = b
 		}
@@ -82,7 +82,7 @@ func (c *inspection) keytabName(r reader.Reader) (file, from string) {
 }
 
 // judgeKeys looks for the program's user in its keytab.
-func (c *inspection) judgeKeys(file string, b []byte) (serves bool) {
+func judgeKeys(c *inspection, file string, b []byte) (serves bool) {
 	kt, err := keys.ParseKeytab(b)
 	if err != nil {
 		c.keytabIssue("app-keytab-unreadable", file, fmt.Sprintf("The program's keytab %s is no keytab: %v.", file, err),
@@ -97,7 +97,7 @@ func (c *inspection) judgeKeys(file string, b []byte) (serves bool) {
 	if user == "" {
 		first := kt.Entries[0] // MIT's library takes the first one
 		c.user = first.Name + "@" + first.Realm
-		c.stale(file, kt)
+		judgeStale(c, file, kt)
 		return true
 	}
 	c.user = user
@@ -107,7 +107,7 @@ func (c *inspection) judgeKeys(file string, b []byte) (serves bool) {
 			"correct the user's spelling where the program is configured, or get a keytab of that user")
 		return false
 	}
-	c.stale(file, kt)
+	judgeStale(c, file, kt)
 	return true
 }
 
@@ -125,9 +125,9 @@ func principals(kt *keys.Keytab) string {
 	return strings.Join(out, ", ")
 }
 
-// stale reports that kerbagent's own keytab of the same user has newer keys: the
+// judgeStale reports that kerbagent's own keytab of the same user has newer keys: the
 // account's password was changed since the program's was written.
-func (c *inspection) stale(file string, kt *keys.Keytab) {
+func judgeStale(c *inspection, file string, kt *keys.Keytab) {
 	if c.s.o.Config == nil {
 		return
 	}

@@ -42,7 +42,7 @@ func (c *inspection) krb5Files(r reader.Reader) []string {
 }
 
 // judgeFile reads the krb5.conf as the program's library does.
-func (c *inspection) judgeFile(r reader.Reader) {
+func judgeFile(c *inspection, r reader.Reader) {
 	files := c.krb5Files(r)
 	c.facts.Krb5Conf = strings.Join(files, ":")
 	set := conf.Load(c.root, files...)
@@ -62,9 +62,9 @@ func (c *inspection) judgeFile(r reader.Reader) {
 		return // the options take the file's place
 	}
 	c.reading = reader.Read(r, set)
-	c.judgeOther(files, set)
+	judgeOther(c, files, set)
 	if !slices.ContainsFunc(set.Roots, (*conf.Doc).Readable) {
-		c.judgeNoFile(r, files)
+		judgeNoFile(c, r, files)
 		return
 	}
 	if c.reading.Err != nil {
@@ -73,7 +73,7 @@ func (c *inspection) judgeFile(r reader.Reader) {
 			Fix:   "correct the line, or let kerbagent write the file"})
 		return
 	}
-	c.judgeReaders(r, set)
+	judgeReaders(c, r, set)
 }
 
 // stops is the severity of a refusal: Heimdal goes on with what it has read.
@@ -86,7 +86,7 @@ func (c *inspection) stops(r reader.Reader) Severity {
 
 // judgeNoFile reports what comes of a file that is not there: MIT's and Heimdal's
 // libraries then live by their defaults, which find KDCs by DNS.
-func (c *inspection) judgeNoFile(r reader.Reader, files []string) {
+func judgeNoFile(c *inspection, r reader.Reader, files []string) {
 	what, severity := "it does without, and finds realms and KDCs by DNS alone", Warning
 	if r == reader.Java || r == reader.Gokrb5 {
 		what, severity = "without it the library has no default realm and no KDC", Error
@@ -102,7 +102,7 @@ func (c *inspection) judgeNoFile(r reader.Reader, files []string) {
 
 // judgeOther reports where the program reads another file than the one that is
 // kept: another path, or in another mount namespace another file at that path.
-func (c *inspection) judgeOther(files []string, set *conf.Set) {
+func judgeOther(c *inspection, files []string, set *conf.Set) {
 	if c.s.o.Config == nil || c.s.o.Config.Krb5Conf == nil {
 		return
 	}
@@ -134,7 +134,7 @@ func (c *inspection) judgeOther(files []string, set *conf.Set) {
 // judgeReaders reports where the program's library makes something else of the
 // file than MIT's, which is what people test with kinit: no KDC, or another
 // realm for the database. Fewer or other KDCs are lint's to report.
-func (c *inspection) judgeReaders(r reader.Reader, set *conf.Set) {
+func judgeReaders(c *inspection, r reader.Reader, set *conf.Set) {
 	db := c.database
 	if r == reader.MIT || db.Realm == "" {
 		return
@@ -172,7 +172,7 @@ func usable(servers []reader.Server) []reader.Server {
 // judgeStart reports where the program still lives by what was true when it
 // started. MIT's and Heimdal's libraries read the file again at each login;
 // Java and gokrb5 keep what they read first.
-func (c *inspection) judgeStart(r reader.Reader) {
+func judgeStart(c *inspection, r reader.Reader) {
 	if r == reader.Java || r == reader.Gokrb5 {
 		for _, f := range c.krb5Files(r) {
 			st, err := c.root.stat(f)
@@ -205,7 +205,7 @@ func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC"
 // weighFile makes reading another file than the kept one an error where that is
 // what is wrong: the program's library does not get to the database's realm by
 // its file, and would by the kept one.
-func (c *inspection) weighFile(r reader.Reader) {
+func weighFile(c *inspection, r reader.Reader) {
 	other := slices.IndexFunc(c.issues, func(i Issue) bool { return i.Code == "app-krb5conf-other" || i.Code == "app-container-krb5conf" })
 	if other < 0 || !slices.ContainsFunc(c.issues, func(i Issue) bool {
 		return i.Code == "app-realm-unmapped" || i.Code == "app-reader-differs" || i.Code == "app-krb5conf-unreadable"

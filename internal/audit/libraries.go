@@ -174,7 +174,7 @@ func (c *inspection) pluginFolders() []string {
 }
 
 // judgePlugin reports where the client library lacks its half of the login.
-func (c *inspection) judgePlugin() {
+func judgePlugin(c *inspection) {
 	plugin := c.libs.client.plugin()
 	if plugin == "" || slices.Contains(c.libs.plugins, plugin) {
 		return

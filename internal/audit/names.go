@@ -72,7 +72,7 @@ func readNames(files conf.Source) (names, error) {
 
 // judgeNames reports where a program with a file system or a network of its own
 // resolves names by settings that cannot work, or that are not this host's.
-func (c *inspection) judgeNames() {
+func judgeNames(c *inspection) {
 	if !c.p.Namespaces["mnt"] && !c.p.Namespaces["net"] || c.s.o.Config == nil || c.database.Host == "" {
 		return
 	}
@@ -85,7 +85,7 @@ func (c *inspection) judgeNames() {
 		c.note("how the program resolves names: %v", err)
 		return
 	}
-	if c.judgePinned(theirs) {
+	if judgePinned(c, theirs) {
 		return
 	}
 	ours, err := readNames(conf.Disk{})
@@ -117,7 +117,7 @@ func (c *inspection) judgeNames() {
 
 // judgePinned reports whether the program's hosts file has another address for
 // the database than this host finds: then its resolver is not asked.
-func (c *inspection) judgePinned(theirs names) bool {
+func judgePinned(c *inspection, theirs names) bool {
 	pinned := theirs.hosts[strings.ToLower(c.database.Host)]
 	at := slices.IndexFunc(c.s.databases, func(t target) bool { return t.Name == c.database.Name })
 	if len(pinned) == 0 || at < 0 {

@@ -11,7 +11,7 @@ import (
 
 // judgeRealm reports whether the program's library finds the database's realm,
 // and KDCs of it.
-func (c *inspection) judgeRealm() {
+func judgeRealm(c *inspection) {
 	db := c.database
 	if db.Realm == "" {
 		return
