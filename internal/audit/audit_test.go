@@ -289,3 +289,24 @@ AUDITED_IN_SANDBOX=$! unshare -m -n "$0" -test.run='^TestAuditFromASandbox$'; ki
 		t.Errorf("a program with a network of its own: %s", out)
 	}
 }
+
+// A bug that shows in one process costs the audit that process, and not the others.
+func TestAPanicCostsOneProcess(t *testing.T) {
+	o := Options{Targets: Targets{PIDs: []int{program(t, nil, nil), program(t, nil, nil)}}, Now: time.Now}
+	s := newSurvey(t.Context(), o)
+	processes, _, err := s.selected(t.Context())
+	if err != nil || len(processes) != 2 {
+		t.Fatalf("%d processes: %v", len(processes), err)
+	}
+	for i, p := range processes {
+		defer p.close()
+		s.saw = func(*inspection) {
+			if i == 0 {
+				panic("a bug")
+			}
+		}
+		if _, err := s.within(t.Context(), p); (err != nil) != (i == 0) || i == 0 && !strings.Contains(err.Error(), "a bug") {
+			t.Errorf("process %d: %v", i, err)
+		}
+	}
+}
