@@ -168,6 +168,14 @@ screenshots: programs ## docs/img anew
 packages: ## deb, rpm and tar.gz for amd64 and arm64, in dist/
 	@packaging/build.sh dist
 
+# The module goes with the sources: it is compiled on the host, or here.
+SELINUX_DIR ?= dist/selinux
+.PHONY: selinux
+selinux: ## the SELinux module of the daemon, in dist/selinux (Debian's checkpolicy, semodule-utils)
+	@mkdir -p $(SELINUX_DIR)
+	@checkmodule -M -m -o $(SELINUX_DIR)/kerbagent.mod packaging/selinux/kerbagent.te
+	@semodule_package -o $(SELINUX_DIR)/kerbagent.pp -m $(SELINUX_DIR)/kerbagent.mod -f packaging/selinux/kerbagent.fc
+
 .PHONY: release
 release: ## all that a release page needs, in dist/: packages, SBOMs, apt and dnf trees, image, sums; signed by KEY=FILE
 	@packaging/release.sh dist

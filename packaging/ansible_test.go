@@ -31,7 +31,7 @@ func testAnsible(t *testing.T, dir string) {
 	run(t, "../lab/lab.sh", "extra", "systemd")
 	root, here := labState("sd", "root"), t.TempDir()
 	t.Cleanup(func() {
-		sd(t, "dpkg --purge kerbagent; rm -rf /etc/kerbagent /etc/systemd/system/kerbagent.service.d /srv/apt /etc/apt/sources.list.d/kerbagent.list /etc/apt/keyrings/kerbagent.asc; systemctl daemon-reload")
+		sd(t, "dpkg --purge kerbagent; rm -rf /etc/kerbagent /etc/systemd/system/kerbagent.service.d /srv/apt /etc/apt/sources.list.d/kerbagent.list /etc/apt/keyrings/kerbagent.asc /var/lib/apt/lists/_srv_apt*; systemctl daemon-reload")
 	})
 	run(t, "rm", "-rf", filepath.Join(root, "srv/apt"))
 	run(t, "cp", "-a", filepath.Join(dir, "apt"), filepath.Join(root, "srv"))
@@ -58,6 +58,12 @@ func testAnsible(t *testing.T, dir string) {
 		}
 		return m[1]
 	}
+
+	// A host that has read an older release's lists, and has not installed it.
+	run(t, "mkdir", "-p", filepath.Join(root, "etc/apt/keyrings"))
+	run(t, "cp", filepath.Join(dir, "kerbagent.asc"), filepath.Join(root, "etc/apt/keyrings"))
+	write(t, filepath.Join(root, "etc/apt/sources.list.d/kerbagent.list"), []byte("deb [signed-by=/etc/apt/keyrings/kerbagent.asc] file:///srv/apt stable main\n"))
+	do(t, "apt-get -q update\nsed -i 's/^Filename: .*kerbagent_/&older_/' /var/lib/apt/lists/_srv_apt*_Packages")
 
 	first := play()
 	if changed(first) == "0" {

@@ -329,6 +329,14 @@ type kept struct {
 	keep func() error
 }
 
+func (k kept) Create(ctx context.Context, name string) error {
+	return errors.Join(k.people.Create(ctx, name), k.keep())
+}
+
+func (k kept) Enable(ctx context.Context, name string, neverExpires bool) error {
+	return errors.Join(k.people.Enable(ctx, name, neverExpires), k.keep())
+}
+
 func (k kept) SetPassword(ctx context.Context, name string, password Secret) error {
 	return errors.Join(k.people.SetPassword(ctx, name, password), k.keep())
 }
