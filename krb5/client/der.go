@@ -52,7 +52,7 @@ func nameInto(out *[]string) func(*cryptobyte.String) bool {
 			list.ReadASN1(&parts, asn1.SEQUENCE) && list.Empty()
 		for ok && !parts.Empty() {
 			var part string
-			if len(*out) == maxComponents || !der.String(&part)(&parts) || strings.Contains(part, "/") {
+			if len(*out) == maxComponents || !der.ReadString(&parts, &part) || strings.Contains(part, "/") {
 				return false
 			}
 			*out = append(*out, part)
@@ -169,7 +169,7 @@ func addKey(b *cryptobyte.Builder, n uint8, key sessionKey) {
 
 // message wraps a SEQUENCE into an application tag.
 func message(tag uint8, f cryptobyte.BuilderContinuation) ([]byte, error) {
-	b := cryptobyte.NewBuilder(nil)
+	b := cryptobyte.NewBuilder(make([]byte, 0, 256)) // what an AS-REQ takes
 	b.AddASN1(der.Application(tag), func(b *cryptobyte.Builder) { b.AddASN1(asn1.SEQUENCE, f) })
 	out, err := b.Bytes()
 	if err != nil {

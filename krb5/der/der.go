@@ -24,7 +24,15 @@ func Explicit(n uint8) asn1.Tag { return asn1.Tag(n).ContextSpecific().Construct
 // Field reads the explicitly tagged element n and demands that read uses it up.
 func Field(s *cryptobyte.String, n uint8, read func(*cryptobyte.String) bool) bool {
 	var f cryptobyte.String
-	return s.ReadASN1(&f, Explicit(n)) && read(&f) && f.Empty()
+	if !s.ReadASN1(&f, Explicit(n)) {
+		return false
+	}
+	// read gets s: what is handed to an unknown function is on the heap, and a message has dozens of elements.
+	rest := *s
+	*s = f
+	ok := read(s) && s.Empty()
+	*s = rest
+	return ok
 }
 
 // Optional is Field for an element that may be absent.
@@ -54,12 +62,15 @@ func Time(out *time.Time) func(*cryptobyte.String) bool {
 
 // String returns what reads a KerberosString.
 func String(out *string) func(*cryptobyte.String) bool {
-	return func(f *cryptobyte.String) bool {
-		var v cryptobyte.String
-		if !f.ReadASN1(&v, GeneralString) {
-			return false
-		}
-		*out = string(v)
-		return true
+	return func(f *cryptobyte.String) bool { return ReadString(f, out) }
+}
+
+// ReadString reads a KerberosString, as what String returns does.
+func ReadString(f *cryptobyte.String, out *string) bool {
+	var v cryptobyte.String
+	if !f.ReadASN1(&v, GeneralString) {
+		return false
 	}
+	*out = string(v)
+	return true
 }

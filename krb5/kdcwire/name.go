@@ -24,7 +24,7 @@ func nameInto(out *[]string) func(*cryptobyte.String) bool {
 				}
 				for !parts.Empty() {
 					var part string
-					if len(*out) == maxComponents || !der.String(&part)(&parts) {
+					if len(*out) == maxComponents || !der.ReadString(&parts, &part) {
 						return false
 					}
 					*out = append(*out, part)
