@@ -48,7 +48,7 @@ third_party() {
 archive() {
   local name=kerbagent-$VERSION-linux-$1
   mkdir -p "$STAGE/$name"
-  cp -R "$STAGE/man" "$STAGE/completion" "$STAGE/third-party.gz" systemd examples LICENSE README.md CHANGELOG.md "$STAGE/$name/"
+  cp -R "$STAGE/man" "$STAGE/completion" "$STAGE/third-party.gz" systemd examples packaging/selinux LICENSE README.md CHANGELOG.md "$STAGE/$name/"
   rm -f "$STAGE/$name"/systemd/*.go
   cp "$STAGE/kerbagent-$1" "$STAGE/$name/kerbagent"
   chmod -R u=rwX,go=rX "$STAGE/$name"

@@ -54,11 +54,13 @@ func TestSELinux(t *testing.T) {
 	}
 	slices.Sort(may)
 	may = slices.Compact(may)
-	ask := exec.Command("python3", "-c", asks, policy)
+	ask := exec.Command("/usr/bin/python3", "-c", asks, policy)
 	ask.Stdin = strings.NewReader(strings.Join(append(slices.Clone(may), never...), "\n"))
+	var errs strings.Builder
+	ask.Stderr = &errs
 	out, err := ask.Output()
 	if err != nil {
-		t.Fatal(err)
+		t.Fatal(err, errs.String())
 	}
 	allowed := strings.Split(string(out), "\n")
 	for _, rule := range may {
