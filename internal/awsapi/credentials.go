@@ -47,6 +47,9 @@ func CredentialTrouble(err error, now time.Time, region string) Trouble {
 				"use another profile"}
 	case strings.Contains(words, "no ec2 imds role found"), strings.Contains(words, "static credentials are empty"):
 		return Trouble{Text: "no AWS credentials were found", Next: "run aws sso login (or set AWS_PROFILE)"}
+	case strings.Contains(words, "sso") && strings.Contains(words, "forbiddenexception"): // of GetRoleCredentials: the session is good
+		return Trouble{Text: "the SSO user has no access to the account and permission set of the AWS profile",
+			Next: "correct sso_account_id and sso_role_name of the profile, or ask the administrator of IAM Identity Center for access"}
 	case strings.Contains(words, "sso"):
 		return Trouble{Text: "the AWS SSO session has expired, or was never begun",
 			Next: "run aws sso login (with --profile, if it is not the default one)"}

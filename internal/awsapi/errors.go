@@ -98,5 +98,23 @@ func Named(err error) (action, resource string, ok bool) {
 // Throttled reports whether AWS refused for the number of requests.
 func Throttled(err error) bool {
 	_, ok := retry.DefaultThrottleErrorCodes[Code(err)]
-	return ok
+	// The SDK takes this one for a throttle. In Secrets Manager and KMS it is a quota that is reached (their API references).
+	return ok && Code(err) != "LimitExceededException"
+}
+
+// DeniedBy is the kind of policy that refuses, in the words that AWS's services share (IAM User Guide, "Troubleshoot access
+// denied error messages"), and whether it has a Deny statement; empty where they do not tell.
+func DeniedBy(err error) (policy string, explicit bool) {
+	var api smithy.APIError
+	if !errors.As(err, &api) {
+		return "", false
+	}
+	kinds := `(service control policy|resource control policy|permissions boundary|session policy|VPC endpoint policy|resource-based policy|identity-based policy)`
+	if m := regexp.MustCompile(`with an explicit deny in an? ` + kinds).FindStringSubmatch(api.ErrorMessage()); m != nil {
+		return m[1], true
+	}
+	if m := regexp.MustCompile(`because no ` + kinds + ` allows`).FindStringSubmatch(api.ErrorMessage()); m != nil {
+		return m[1], false
+	}
+	return "", false
 }

@@ -81,6 +81,39 @@ func maybeOfKey(err error) bool {
 	return ofKey(err) || unnamed(err) && strings.HasPrefix(action, "secretsmanager:")
 }
 
+// whoseRefusal is what to do about a permission that is missing: what helps depends on the kind of policy that lacks it.
+func whoseRefusal(err error, action string) string {
+	policy, explicit := awsapi.DeniedBy(err)
+	switch {
+	case policy == "service control policy", policy == "resource control policy":
+		return "a " + policy + " of the AWS Organization refuses it, and no policy of this account can allow it: ask whoever administers the organization"
+	case policy == "VPC endpoint policy":
+		return "the policy of the VPC endpoint that this host uses refuses it: have " + action + " allowed there, or use a host that reaches AWS another way"
+	case explicit:
+		return "a Deny statement in the " + policy + " refuses it, so a further Allow does not help: have that statement changed"
+	case policy == "permissions boundary", policy == "session policy":
+		return "the " + policy + " of these credentials does not allow it, whatever their other policies do: have " + action + " allowed there"
+	}
+	return "ask for this permission; kerbagent bootstrap policy prints the whole policy"
+}
+
+// ofAccount is what to do where the account itself is in the way: a quota, AWS's capacity, its registration. Empty: it is not that.
+func ofAccount(err error) string {
+	code := strings.TrimSuffix(strings.TrimSuffix(awsapi.Code(err), "Exception"), "Fault")
+	switch {
+	case awsapi.Throttled(err):
+		return "the account sends AWS more requests than it takes: run it again in some minutes, it continues where it stopped"
+	case strings.HasSuffix(code, "LimitExceeded"), strings.HasSuffix(code, "QuotaExceeded"):
+		return "a quota of the account is reached: delete what nobody needs, or ask AWS for more (aws service-quotas request-service-quota-increase), " +
+			"and run it again: it continues where it stopped"
+	case strings.HasPrefix(code, "Insufficient") && strings.HasSuffix(code, "Capacity"):
+		return "AWS has no capacity for it there at the moment: run it again later, or write another cluster.instance_class"
+	case slices.Contains([]string{"OptInRequired", "SubscriptionRequired", "PendingVerification", "Blocked"}, code):
+		return "the account may not use this service yet, whatever its policies allow: complete its registration (verification, payment), or ask AWS Support"
+	}
+	return ""
+}
+
 // passes reports whether an error is one of those that go away by themselves.
 func passes(err error) bool {
 	var status *smithyhttp.ResponseError

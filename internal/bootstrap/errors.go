@@ -1,6 +1,7 @@
 package bootstrap
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -98,7 +99,7 @@ func problem(step string, err error) *Error {
 		}
 		e.Exit, e.Policy = ExitPermission, policyText(compile([]permission{p}))
 		e.Text = "the permission " + p.action + " is missing: " + e.Text
-		e.Next = "ask for this permission; kerbagent bootstrap policy prints the whole policy"
+		e.Next = whoseRefusal(err, p.action)
 		if maybeOfKey(err) {
 			e.Next += ". AWS names no permission: if this one is there, the secret's KMS key refuses (its own policy, or kms:Decrypt and " +
 				"kms:GenerateDataKey in yours)"
@@ -108,7 +109,7 @@ func problem(step string, err error) *Error {
 	case errors.Is(err, context.Canceled), err == context.DeadlineExceeded: // a connection's timeout is one too, behind its own words
 		e.Exit, e.Text, e.Next = ExitWaiting, "interrupted", "no progress is lost: run it again to continue"
 	default:
-		e.Next = goOn
+		e.Next = cmp.Or(ofAccount(err), goOn)
 	}
 	return e
 }

@@ -148,7 +148,7 @@ func (s *roleStep) reach(ctx context.Context, role *types.Role, _ []string) (v v
 	has, err := s.hasAccess(ctx)
 	switch {
 	case err != nil || has == granted:
-		return v, nil, err
+		return v, nil, ofNewRole(err)
 	case has == unjudged:
 		v.notes = append(v.notes, "the policies of "+name+" let it reach the directory under conditions that kerbagent cannot evaluate: if the "+
 			"join fails, look there first")
@@ -210,13 +210,22 @@ func (s *roleStep) create(ctx context.Context, services []string) error {
 func (s *roleStep) attach(ctx context.Context) error {
 	_, err := s.iam.attachRolePolicy(ctx, &iam.AttachRolePolicyInput{RoleName: aws.String(s.Config.Role.Name),
 		PolicyArn: aws.String(s.managed())})
+	return ofNewRole(err)
+}
+
+// ofNewRole marks the answer that there is no such role or policy, where a read has just had the role: IAM shows what is new
+// at one place sooner than at another ("Changes that I make are not always immediately visible", IAM User Guide).
+func ofNewRole(err error) error {
+	if is[*types.NoSuchEntityException](err) {
+		return &notYetError{err, notYetBudget}
+	}
 	return err
 }
 
 func (s *roleStep) put(ctx context.Context) error {
 	_, err := s.iam.putRolePolicy(ctx, &iam.PutRolePolicyInput{RoleName: aws.String(s.Config.Role.Name), PolicyName: aws.String(inlinePolicy),
 		PolicyDocument: aws.String(directoryAccess())})
-	return err
+	return ofNewRole(err)
 }
 
 // services returns those that the role must trust. They depend on the
