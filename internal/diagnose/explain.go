@@ -180,7 +180,7 @@ func (f *found) finding(v *view) Finding {
 	out := Finding{
 		Code: f.rule.Code, Severity: f.severity(v), Title: fill(f.rule.Title, named(f.m)),
 		Cause: fill(f.rule.Cause, named(f.m)), Remedy: f.remedyFor(),
-		Evidence: f.m.evidence, Silences: f.silences,
+		Evidence: f.m.evidence, Silences: f.silences, Unheard: f.m.unheard,
 	}
 	for _, s := range f.says {
 		out.Cause += " " + s + "."

@@ -35,6 +35,7 @@ type Finding struct {
 	Evidence map[string]string // what a peer said is in here: hostile text
 	Silences []Code            // findings that are consequences of this one
 	Since    time.Time         // start of the first result that shows it
+	Unheard  bool              // a look-up had no answer, which may be by chance: only a second round makes it sure
 }
 
 // Verdict sums up a snapshot.

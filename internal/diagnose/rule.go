@@ -45,6 +45,7 @@ type match struct {
 	evidence map[string]string
 	spare    bool     // another way to do the same works: an error is shown as a warning
 	says     string   // what a deeper cause says of it in its own cause
+	unheard  bool     // a look-up had no answer at all; nobody said that there is no such name
 	noTicket bool     // programs fail by it before they turn to the database, though this login did not
 	severity Severity // where this match is less than the worst that the code can be
 }

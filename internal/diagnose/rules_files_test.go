@@ -100,6 +100,11 @@ func TestOneQuestionThatIsNotAnswered(t *testing.T) {
 	if got := explained(t, rs...); !slices.Equal(codesOf(got), []Code{"dns-filtered"}) || !strings.Contains(got.Findings[0].Title, "_kpasswd._udp.r.test") {
 		t.Errorf("%+v", got.Findings)
 	}
+	more, overTCP := answerTo("10.0.0.1:53", probe.RoleRealm, "SRV _ldap._tcp.r.test", probe.ReasonUDPSilent), answerTo("10.0.0.1:53", probe.RoleRealm, "SRV _ldap._tcp.r.test", probe.ReasonTCPSilent)
+	overTCP.ID.Transport = probe.TCP
+	if got := codesOf(explained(t, append(slices.Clone(rs), more, overTCP)...)); !slices.Equal(got, []Code{"dns-filtered"}) {
+		t.Errorf("two of them: %v", got)
+	}
 	rs[2].Samples[probe.SampleResends] = 1
 	if got := codesOf(explained(t, rs...)); !slices.Equal(got, []Code{"path-lossy"}) {
 		t.Errorf("beside loss: %v", got)
@@ -134,7 +139,9 @@ func TestAnUnknownServiceBehindADatabaseThatRefuses(t *testing.T) {
 	l.Facts[probe.FactRefusedAhead] = "mysql/db.r.test@R.TEST"
 	db := probe.Result{ID: probe.ID{Kind: probe.Database, Target: "db.test", Address: netip.MustParseAddrPort("10.0.3.1:3306"), Transport: probe.TCP}, Outcome: probe.Failed,
 		Reason: probe.ReasonRefused, Started: testNow, Samples: probe.Samples{}, Facts: probe.Facts{probe.FactEndpoint: "db.test:3306", probe.FactDatabase: "db"}}
-	got := explained(t, l, db)
+	other := loginResult(probe.ReasonRefused, probe.AtDatabase) // whose KDC was too slow to be heard in time
+	other.ID.Target = "w@R.TEST@db"
+	got := explained(t, l, other, db)
 	if !slices.Equal(codesOf(got), []Code{"service-unknown", "db-refused"}) || !strings.Contains(got.Findings[0].Cause, "mysql/db.r.test@R.TEST") {
 		t.Errorf("%+v", got.Findings)
 	}

@@ -41,7 +41,7 @@ func kdcLookupFailed(v *view) []match {
 			if l.Err != nil {
 				w["error"] = l.Err.Error()
 			}
-			out = append(out, match{words: w, evidence: evidenceOf(l, probe.FactLacksHost)})
+			out = append(out, match{words: w, evidence: evidenceOf(l, probe.FactLacksHost), unheard: true})
 		}
 		out[i].affects, out[i].explains = append(out[i].affects, l), append(out[i].explains, l)
 	}
@@ -61,6 +61,11 @@ func failsForNow(v *view, realm string) []*probe.Result {
 	return slices.DeleteFunc(slices.Clone(v.lost), func(r *probe.Result) bool {
 		return r.ID.Kind != probe.Login || r.Facts[probe.FactForNow] == "" || r.Facts[probe.FactFailedRealm] != realm
 	})
+}
+
+// saysNone reports whether a DNS server said that a name has no address.
+func saysNone(r *probe.Result) bool {
+	return reason(r, probe.ReasonDNSNXDomain) || reason(r, probe.ReasonDNSNoData) && qtypeOf(r) == "A"
 }
 
 // lookupFails reports whether a login ends at the name of a KDC. That it has no address then says nothing of its record.
@@ -96,6 +101,7 @@ func unresolvable(v *view) []match {
 		m := match{affects: rs, words: wordsOf(rs[0]).and(words{"seen": "this host's resolver has no address for it"}), evidence: evidenceOf(rs[0]),
 			spare: aside(rs[0])}
 		m.explains = questions[e]
+		m.unheard = !slices.ContainsFunc(questions[e], saysNone)
 		out = append(out, m)
 	}
 	return out

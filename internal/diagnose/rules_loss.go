@@ -290,7 +290,7 @@ func (v *view) lostNames(rs []*probe.Result) []*probe.Result {
 			return len(own) == 0 || slices.ContainsFunc(own, heard)
 		}
 		return !host || r.ID.Kind != probe.Database || slices.ContainsFunc(v.all, func(o *probe.Result) bool {
-			return o.ID.Kind == probe.DNS && o.Facts[probe.FactEndpoint] == r.Facts[probe.FactEndpoint] && (reason(o, probe.ReasonDNSNXDomain) || reason(o, probe.ReasonDNSNoData) && qtypeOf(o) == "A")
+			return o.ID.Kind == probe.DNS && o.Facts[probe.FactEndpoint] == r.Facts[probe.FactEndpoint] && saysNone(o)
 		})
 	})
 }

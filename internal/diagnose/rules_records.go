@@ -44,26 +44,29 @@ func (d *dnsServer) lostOverBoth(r *probe.Result) bool {
 	})
 }
 
-// loneQuestion returns the one question that d does not answer, over any transport, while it answers others of that type,
-// each at the first try: where packets are lost, others need a second one.
-func (d *dnsServer) loneQuestion() *probe.Result {
-	lost := d.where(func(r *probe.Result) bool { return r.ID.Transport == probe.UDP && onPath(r) })
-	if len(lost) != 1 || lost[0].Facts[probe.FactRealm] != d.realm || lost[0].Facts[probe.FactDatabase] != "" {
-		return nil
-	}
-	answers := false
+// unheardQuestions returns the questions that d answers over no transport, while it answers others of their type, each at the
+// first try: where packets are lost, others need a second one.
+func (d *dnsServer) unheardQuestions() (lost []*probe.Result, asked []string) {
+	heard := map[string]bool{} // questions, and their types
 	for _, r := range d.results {
 		switch {
-		case r == lost[0]:
-		case lostBefore(r) > 0, answered(r) && r.Facts[probe.FactQuestion] == lost[0].Facts[probe.FactQuestion]:
-			return nil
+		case !answered(r):
+		case lostBefore(r) > 0:
+			return nil, nil
+		default:
+			heard[r.Facts[probe.FactQuestion]] = true
+			heard[qtypeOf(r)] = heard[qtypeOf(r)] || r.Outcome == probe.OK && r.ID.Transport == probe.UDP
 		}
-		answers = answers || r.Outcome == probe.OK && r.ID.Transport == probe.UDP && qtypeOf(r) == qtypeOf(lost[0])
 	}
-	if !answers {
-		return nil
+	if len(d.largeLost()) > 0 {
+		return nil, nil
 	}
-	return lost[0]
+	for _, r := range d.where(onPath) {
+		if q := r.Facts[probe.FactQuestion]; r.Facts[probe.FactRealm] == d.realm && r.Facts[probe.FactDatabase] == "" && !heard[q] && heard[qtypeOf(r)] {
+			lost, asked = append(lost, r), appendNew(asked, q)
+		}
+	}
+	return lost, asked
 }
 
 // qtypeOf is the type of record that a question is for.
@@ -81,8 +84,8 @@ func dnsFiltered(v *view) []match {
 	var out []match
 	for _, d := range v.dns {
 		bad, types := d.filtered()
-		if lone := d.loneQuestion(); len(bad) == 0 && lone != nil {
-			bad, types = []*probe.Result{lone}, []string{lone.Facts[probe.FactQuestion]}
+		if len(bad) == 0 {
+			bad, types = d.unheardQuestions()
 		}
 		own := func(r *probe.Result) bool {
 			return !reason(r, probe.ReasonDNSRefused, probe.ReasonDNSServFail) || !v.refuses(d.realm, qtypeOf(r))

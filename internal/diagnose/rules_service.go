@@ -84,6 +84,10 @@ func serviceUnknown(v *view) []match {
 		m.words["spn"] = m.affects[0].Facts[probe.FactRefusedAhead]
 		m.words["kdcseen"] = "A ticket was requested before the database announced its service, and the KDC answered error 7."
 		m.noTicket = true
+		m.explains = append(m.explains, slices.DeleteFunc(slices.Clone(v.logins), func(l *probe.Result) bool {
+			return l.Outcome != probe.Failed || l.Facts[probe.FactFailedAt] != probe.AtDatabase || l.Facts[probe.FactSPN] != "" ||
+				l.Facts[probe.FactDatabase] != m.affects[0].Facts[probe.FactDatabase]
+		})...)
 		out = append(out, m)
 	}
 	return out

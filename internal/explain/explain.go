@@ -141,7 +141,7 @@ func (e *Explainer) explain() (again time.Duration) {
 	snap := e.o.Results.Snapshot(s.Limits)
 	rep := diagnose.Explain(snap)
 	e.record(fails, rep.Findings)
-	began, ended, again, ready := e.take(rep, s.Patience)
+	began, ended, again, ready := e.take(rep, s.Patience, s.Interval)
 	if !ready {
 		return 0
 	}
@@ -158,14 +158,14 @@ func (e *Explainer) explain() (again time.Duration) {
 
 // take keeps a report, once the first round is over, and returns what the log
 // should say of it.
-func (e *Explainer) take(rep diagnose.Report, patience time.Duration) (began, ended []followed, again time.Duration, ready bool) {
+func (e *Explainer) take(rep diagnose.Report, patience, round time.Duration) (began, ended []followed, again time.Duration, ready bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if !e.ready {
 		return nil, nil, 0, false
 	}
 	e.report = rep
-	began, ended, again = e.follower.update(rep.Findings, time.Now(), patience)
+	began, ended, again = e.follower.update(rep.Findings, time.Now(), patience, round)
 	return began, ended, again, true
 }
 

@@ -23,10 +23,19 @@ type followed struct {
 	told             bool      // whether the log has reported that it began
 }
 
+// needs is how long a finding stands before it is told. Where packets are lost to a DNS server, a name without an address is
+// seen before the loss is: such a finding stands for two rounds of probes.
+func (o followed) needs(patience, round time.Duration) time.Duration {
+	if o.Unheard {
+		return max(patience, 2*round)
+	}
+	return patience
+}
+
 // update takes in the findings of now. It returns those that have stood for
 // patience and those that have been gone for as long, and how long it is until
 // another may come to it; 0 for never.
-func (f *follower) update(findings []diagnose.Finding, now time.Time, patience time.Duration) (began, ended []followed, again time.Duration) {
+func (f *follower) update(findings []diagnose.Finding, now time.Time, patience, round time.Duration) (began, ended []followed, again time.Duration) {
 	left := slices.Clone(findings)
 	f.followed = slices.DeleteFunc(f.followed, func(o *followed) bool {
 		if i := slices.IndexFunc(left, func(x diagnose.Finding) bool { return same(o.Finding, x) }); i >= 0 {
@@ -55,11 +64,11 @@ func (f *follower) update(findings []diagnose.Finding, now time.Time, patience t
 		case !o.over.IsZero():
 			wait = patience - now.Sub(o.over)
 		case o.told:
-		case now.Sub(o.began) >= patience:
+		case now.Sub(o.began) >= o.needs(patience, round):
 			o.told = true
 			began = append(began, *o)
 		default:
-			wait = patience - now.Sub(o.began)
+			wait = o.needs(patience, round) - now.Sub(o.began)
 		}
 		if wait > 0 && (again == 0 || wait < again) {
 			again = wait
