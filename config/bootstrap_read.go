@@ -238,7 +238,8 @@ func (d *document) bootstrapDatabaseUsers(v value, b *Bootstrap, dir string) []B
 		}
 		out = append(out, u)
 	}
-	if len(out) > 0 && b.Cluster.PrimaryPassword.IsZero() && (b.Cluster.Mode == ClusterRestoreSnapshot || b.Cluster.Mode == ClusterRestoreTime) {
+	restored := b.Cluster.Mode == ClusterRestoreSnapshot || b.Cluster.Mode == ClusterRestoreTime
+	if len(out) > 0 && b.Cluster.PrimaryPassword.IsZero() && restored {
 		v.problem("database users are made by the primary user: write cluster.primary_password")
 	}
 	return out

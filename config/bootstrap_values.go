@@ -33,7 +33,8 @@ func parseAWSAccount(s string) (string, error) {
 
 // parseIAMPath reads the path of a role: / or /something/.
 func parseIAMPath(s string) (string, error) {
-	if s == "" || len(s) > 512 || s[0] != '/' || s[len(s)-1] != '/' || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' || r == '*' || r == '?' }) {
+	odd := func(r rune) bool { return r <= ' ' || r > '~' || r == '*' || r == '?' }
+	if s == "" || len(s) > 512 || s[0] != '/' || s[len(s)-1] != '/' || strings.ContainsFunc(s, odd) {
 		return "", fmt.Errorf("%q is not the path of a role; write one like /service/, or /", s)
 	}
 	return s, nil
@@ -42,7 +43,8 @@ func parseIAMPath(s string) (string, error) {
 // parsePolicyARN reads the ARN of a managed policy.
 func parsePolicyARN(s string) (string, error) {
 	parts := strings.SplitN(s, ":", 6)
-	if len(parts) != 6 || parts[0] != "arn" || parts[2] != "iam" || !strings.HasPrefix(parts[5], "policy/") || strings.Trim(s, awsNameRunes+":/_+=,@") != "" {
+	if len(parts) != 6 || parts[0] != "arn" || parts[2] != "iam" || !strings.HasPrefix(parts[5], "policy/") ||
+		strings.Trim(s, awsNameRunes+":/_+=,@") != "" {
 		return "", fmt.Errorf("%q is not the ARN of a policy; write one like arn:aws:iam::123456789012:policy/boundary", s)
 	}
 	return s, nil

@@ -177,7 +177,8 @@ func knownRealm(s string, realms []Realm) error {
 func (d *document) databases(v value, realms []Realm, dir string) []Database {
 	var out []Database
 	for _, e := range v.entries("a database, e.g. orders: {endpoint: db1.corp.example.com:3306}") {
-		if e.key == "" || len(e.key) > 128 || strings.ContainsFunc(e.key, func(r rune) bool { return r <= ' ' || r > 0x7e || r == '@' || r == '/' }) {
+		odd := func(r rune) bool { return r <= ' ' || r > 0x7e || r == '@' || r == '/' }
+		if e.key == "" || len(e.key) > 128 || strings.ContainsFunc(e.key, odd) {
 			d.add(e.at, e.path, "is not a good name for a database; use letters, digits, - and .")
 			continue
 		}

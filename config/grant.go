@@ -104,7 +104,8 @@ func sqlName(s string) (value, rest string, ok bool) {
 	}
 	if s == "" || s[0] != '`' && s[0] != '"' {
 		n := 0
-		for n < len(s) && (s[n] == '_' || s[n] == '$' || s[n] == '-' || s[n] >= '0' && s[n] <= '9' || s[n] >= 'a' && s[n] <= 'z' || s[n] >= 'A' && s[n] <= 'Z') {
+		for n < len(s) && (strings.IndexByte("_$-", s[n]) >= 0 ||
+			s[n] >= '0' && s[n] <= '9' || s[n] >= 'a' && s[n] <= 'z' || s[n] >= 'A' && s[n] <= 'Z') {
 			n++
 		}
 		return s[:n], s[n:], n > 0

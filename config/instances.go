@@ -123,7 +123,8 @@ func (d *document) instances(v, pattern value, db *Database) {
 func parseInstancePattern(s string) (string, error) {
 	s = strings.ToLower(s)
 	label, rest, _ := strings.Cut(s, ".")
-	if strings.Count(s, "?") != 1 || !strings.Contains(label, "?") || !strings.Contains(rest, ".") || checkHost(strings.Replace(s, "?", "a", 1)) != nil {
+	if strings.Count(s, "?") != 1 || !strings.Contains(label, "?") || !strings.Contains(rest, ".") ||
+		checkHost(strings.Replace(s, "?", "a", 1)) != nil {
 		return "", fmt.Errorf("%q is no pattern; write the endpoint of an instance with ? for its name, e.g. ?.abc123.us-east-1.rds.amazonaws.com", s)
 	}
 	return s, nil

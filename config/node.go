@@ -249,7 +249,8 @@ func join(path, key string) string {
 	if key == "" || strings.ContainsFunc(key, func(r rune) bool {
 		return r > 0x7e || !isAlnum(byte(r)) && r != '_' && r != '-'
 	}) {
-		if i := strings.IndexAny(key, " \t:=\"'"); i >= 0 && (strings.HasPrefix(path, "logins") || regexp.MustCompile(secretLike).MatchString(key)) {
+		if i := strings.IndexAny(key, " \t:=\"'"); i >= 0 &&
+			(strings.HasPrefix(path, "logins") || regexp.MustCompile(secretLike).MatchString(key)) {
 			key = key[:i] + "…" // a value without its colon, or the space after it: a secret maybe
 		}
 		key = fmt.Sprintf("%q", key)

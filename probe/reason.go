@@ -124,7 +124,8 @@ func ReasonOf(err error, silent Reason) Reason {
 		return silent
 	case errors.As(err, &dns):
 		return ReasonUnresolvable
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, net.ErrClosed):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE),
+		errors.Is(err, net.ErrClosed):
 		return ReasonClosed
 	default:
 		return ReasonMalformed

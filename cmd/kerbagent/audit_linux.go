@@ -103,7 +103,8 @@ func (o *auditOptions) run(ctx context.Context, s streams) error {
 		return o.output.print(s.out, in)
 	}
 	width, tty := terminal(s.out)
-	if err := report.Applications(s.out, in, seen.Unread, report.Options{Color: tty && os.Getenv("NO_COLOR") == "", Width: width}); err != nil {
+	look := report.Options{Color: tty && os.Getenv("NO_COLOR") == "", Width: width}
+	if err := report.Applications(s.out, in, seen.Unread, look); err != nil {
 		return fmt.Errorf("writing the report: %w", err)
 	}
 	if code := report.ExitCode(in.Report.Verdict); code != 0 {
@@ -120,7 +121,8 @@ func (o *auditOptions) load() (*config.Config, error) {
 		path = config.DefaultFile
 	}
 	cfg, err := config.Load(path)
-	if err != nil && o.config == "" && (o.targets.Named() || o.targets.All) && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission)) {
+	unread := errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission)
+	if unread && o.config == "" && (o.targets.Named() || o.targets.All) {
 		return nil, nil
 	}
 	return cfg, err

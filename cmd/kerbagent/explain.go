@@ -64,7 +64,8 @@ func unknownCode(code string) error {
 		return fmt.Errorf("a finding code is one word; did you mean %s?", code)
 	}
 	near := spelling.Nearest(code, codes())
-	if within := slices.DeleteFunc(codes(), func(known string) bool { return !strings.Contains(known, code) }); near == "" && len(within) > 0 && len(within) <= 5 {
+	within := slices.DeleteFunc(codes(), func(known string) bool { return !strings.Contains(known, code) })
+	if near == "" && len(within) > 0 && len(within) <= 5 {
 		near = strings.Join(within, " or ")
 	}
 	if near == "" {

@@ -107,7 +107,8 @@ func judgeNames(c *inspection) {
 	for _, s := range realm.DNSServers {
 		known = append(known, s.Addr())
 	}
-	loopback := slices.ContainsFunc(theirs.servers, netip.Addr.IsLoopback) && c.p.Namespaces["net"] // the container's own resolver, asked by nobody else
+	// the container's own resolver, asked by nobody else
+	loopback := slices.ContainsFunc(theirs.servers, netip.Addr.IsLoopback) && c.p.Namespaces["net"]
 	if c.byDNS && !loopback && !slices.ContainsFunc(theirs.servers, func(a netip.Addr) bool { return slices.Contains(known, a) }) {
 		c.resolver(Warning, resolvConf,
 			fmt.Sprintf("it finds KDCs by DNS and its nameservers (%s) are neither this host's nor the realm's own; whether they know %s was not asked",

@@ -61,7 +61,8 @@ func (a Application) results(id probe.ID, now func() time.Time) []probe.Result {
 		rec := probe.Begin(one, now)
 		rec.Facts(probe.Facts{probe.FactApplication: printable(a.Name), probe.FactIssue: issue.Code, probe.FactSeverity: string(issue.Severity),
 			probe.FactPlace: issue.Place,
-			probe.FactCause: issue.Cause, probe.FactFix: issue.Fix, probe.FactDatabase: a.Database, probe.FactUser: a.Facts.CacheUser, probe.FactUID: a.Facts.UID})
+			probe.FactCause: issue.Cause, probe.FactFix: issue.Fix,
+			probe.FactDatabase: a.Database, probe.FactUser: a.Facts.CacheUser, probe.FactUID: a.Facts.UID})
 		if issue.Severity == Info {
 			out = append(out, rec.OK())
 			continue

@@ -26,7 +26,8 @@ func changed(good, bad probe.Facts) (out []string) {
 		was, is := good[c.fact], bad[c.fact]
 		switch {
 		case was == "" || is == "" || was == is:
-		case c.fact == probe.FactConfigRead || c.fact == probe.FactKrb5Written || c.fact == probe.FactSecretWritten || c.fact == probe.FactCertNotAfter:
+		case c.fact == probe.FactConfigRead || c.fact == probe.FactKrb5Written || c.fact == probe.FactSecretWritten ||
+			c.fact == probe.FactCertNotAfter:
 			out = append(out, c.what+" "+is)
 		default:
 			out = append(out, c.what+": "+was+" before, "+is+" now")

@@ -84,5 +84,6 @@ func same(a, b diagnose.Finding) bool {
 		return false
 	}
 	rule, _ := diagnose.Lookup(a.Code)
-	return rule.Single || a.Title == b.Title || slices.ContainsFunc(a.Affects, func(id probe.ID) bool { return slices.Contains(b.Affects, id) })
+	return rule.Single || a.Title == b.Title ||
+		slices.ContainsFunc(a.Affects, func(id probe.ID) bool { return slices.Contains(b.Affects, id) })
 }

@@ -74,7 +74,8 @@ func newRealmHealth(own, now []string, interval time.Duration) *realmHealth {
 	r := &realmHealth{interval: interval}
 	for _, name := range own {
 		host, port, _ := net.SplitHostPort(name) // made by config.HostPort
-		r.kdcs = append(r.kdcs, &kdcHealth{name: name, host: host, port: port, paths: map[netip.AddrPort]*pathHealth{}, back: backAfter / 2 * interval})
+		r.kdcs = append(r.kdcs, &kdcHealth{name: name, host: host, port: port,
+			paths: map[netip.AddrPort]*pathHealth{}, back: backAfter / 2 * interval})
 	}
 	if standings, ok := standingsOf(own, now); ok {
 		for i, k := range r.kdcs {

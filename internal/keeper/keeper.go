@@ -88,7 +88,8 @@ func New(cfg *config.Config, o Options) *Keeper {
 // what programs use, tell their health. It reports whether the order of KDCs
 // is another one by it: then the next Beat should not be waited for.
 func (k *Keeper) Observe(res probe.Result) bool {
-	if k == nil || res.ID.Kind != probe.KDC || res.Outcome == probe.Skipped || res.Reason == probe.ReasonCanceled || res.Reason == probe.ReasonInternal {
+	if k == nil || res.ID.Kind != probe.KDC || res.Outcome == probe.Skipped ||
+		res.Reason == probe.ReasonCanceled || res.Reason == probe.ReasonInternal {
 		return false
 	}
 	if res.ID.Transport != probe.TCP && res.Reason != probe.ReasonUnresolvable {

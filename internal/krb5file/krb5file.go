@@ -212,7 +212,8 @@ func (f File) Probe(world func(*conf.Set) (lint.Env, *krb5conf.Ticket), onIssue 
 		case f.byEnv: // what it names is what is judged
 			env.KRB5Config = ""
 		}
-		return lint.Issues(lint.Input{Set: set, Path: f.main, Site: f.site, Env: env, Want: want, Style: f.style, Snippet: f.owned, Orders: f.keeps}), ticket
+		return lint.Issues(lint.Input{Set: set, Path: f.main, Site: f.site, Env: env,
+			Want: want, Style: f.style, Snippet: f.owned, Orders: f.keeps}), ticket
 	}
 	return krb5conf.Probe{Path: f.main, Roots: f.roots, Realm: f.site.Default(), Judge: judge, OnIssue: onIssue, Now: now}, nil
 }

@@ -303,7 +303,8 @@ func (a *Account) read(s *store) (*account, error) {
 		return nil, err
 	}
 	if rec.Version != 1 || rec.User != a.user {
-		return nil, &CorruptError{File: s.path(name), Err: fmt.Errorf("version %d of user %q, not version 1 of %q", rec.Version, rec.User, a.user)}
+		return nil, &CorruptError{File: s.path(name),
+			Err: fmt.Errorf("version %d of user %q, not version 1 of %q", rec.Version, rec.User, a.user)}
 	}
 	rec.follow(a.l.instant())
 	return rec, nil

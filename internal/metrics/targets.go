@@ -181,7 +181,8 @@ func (m *Metrics) place(t probe.Target, users map[string]string) place {
 	if t.ID.Kind == probe.Login {
 		variant = "" // the instance has a label of its own
 	}
-	return place{string(t.ID.Kind), safe(target), address, string(t.ID.Transport), t.ID.Family(), variant, realm, safe(t.Facts[probe.FactInstance])}
+	return place{string(t.ID.Kind), safe(target), address, string(t.ID.Transport), t.ID.Family(), variant, realm,
+		safe(t.Facts[probe.FactInstance])}
 }
 
 // joined puts a probe into its group of the next tracked.

@@ -36,7 +36,8 @@ func Guarded(path string, users ...int) error {
 		if !Owned(st, users...) {
 			return fmt.Errorf("%s: %w", path, ErrOwner)
 		}
-		if st.Mode().Perm()&0o022 != 0 && st.Mode()&(fs.ModeDir|fs.ModeSticky) != fs.ModeDir|fs.ModeSticky { // in /tmp nobody may touch what is others'
+		sticky := st.Mode()&(fs.ModeDir|fs.ModeSticky) == fs.ModeDir|fs.ModeSticky // in /tmp nobody may touch what is others'
+		if st.Mode().Perm()&0o022 != 0 && !sticky {
 			return fmt.Errorf("%s: %w", path, ErrOthersMay)
 		}
 		up := filepath.Dir(path)

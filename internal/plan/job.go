@@ -122,7 +122,8 @@ func (m maker) routable(addrs []netip.Addr) []netip.Addr {
 func (m maker) job(probes ...probe.Probe) Job {
 	beat := m.cfg.Probes.Interval
 	j := Job{Key: probes[0].ID().String(), Probes: probes, Beat: beat, Every: beat,
-		Limit: time.Duration(len(probes))*m.cfg.Probes.Timeout + time.Second, Prompt: true, timeout: m.cfg.Probes.Timeout, rare: m.cfg.Probes.Rare()}
+		Limit: time.Duration(len(probes))*m.cfg.Probes.Timeout + time.Second, Prompt: true,
+		timeout: m.cfg.Probes.Timeout, rare: m.cfg.Probes.Rare()}
 	for _, one := range probes {
 		j.Targets = append(j.Targets, probe.Target{ID: one.ID(), Facts: factsOf(one)})
 	}

@@ -45,8 +45,8 @@ func serverFacts(r config.Realm, s discover.Server) probe.Facts {
 // oddPort reports whether only an SRV or URI record names a server's port: it is neither the protocol's own nor configured.
 func oddPort(r config.Realm, s discover.Server) bool {
 	configured := func(h config.HostPort) bool { return h.Port == s.Port }
-	return (s.Source == probe.SourceSRV || s.Source == probe.SourceURI) && s.Port != config.PortKDC && s.Port != config.PortKpasswd && !slices.Contains(r.SRVPorts, s.Port) &&
-		!slices.ContainsFunc(r.KDCs, configured) && !slices.ContainsFunc(r.KpasswdServers, configured)
+	return (s.Source == probe.SourceSRV || s.Source == probe.SourceURI) && s.Port != config.PortKDC && s.Port != config.PortKpasswd &&
+		!slices.Contains(r.SRVPorts, s.Port) && !slices.ContainsFunc(r.KDCs, configured) && !slices.ContainsFunc(r.KpasswdServers, configured)
 }
 
 // aboutDNS asks the DNS servers that a realm is found by, its own and this host's.
@@ -92,7 +92,8 @@ func (j realmJobs) realmDNS(r config.Realm, server netip.AddrPort, role string) 
 }
 
 func (j realmJobs) dnsProbe(q dns.Question, server netip.AddrPort, t probe.Transport, facts probe.Facts) probe.Probe {
-	return dns.Probe{Question: q, Server: server, Transport: t, Dialer: j.world.Dialer, Timeout: j.cfg.Probes.Timeout, Now: j.world.Now, Facts: facts}
+	return dns.Probe{Question: q, Server: server, Transport: t, Dialer: j.world.Dialer,
+		Timeout: j.cfg.Probes.Timeout, Now: j.world.Now, Facts: facts}
 }
 
 // aboutEndpoint asks this host's DNS servers for a database's addresses.
@@ -126,7 +127,8 @@ func (j realmJobs) aboutKDCs(realm config.Realm, resolver []netip.AddrPort, serv
 		// controllers: asking them shows whether it is DNS alone. A login finds
 		// no KDC all the same.
 		for _, s := range realm.DNSServers {
-			servers = append(servers, discover.Server{Host: s.Addr().String(), Port: config.PortKDC, Source: probe.SourceDNSServer, Addrs: []netip.Addr{s.Addr()}})
+			servers = append(servers, discover.Server{Host: s.Addr().String(), Port: config.PortKDC,
+				Source: probe.SourceDNSServer, Addrs: []netip.Addr{s.Addr()}})
 		}
 	}
 	if len(servers) == 0 {

@@ -113,7 +113,8 @@ func (s Sooner) After(jobs []Job, res probe.Result) (out []Pull) {
 				ports[to.Address] = true
 				out = append(out, Pull{Key: j.Key, Within: 2 * s.probes.Interval})
 			}
-		case res.Outcome == probe.Failed && to.Kind == probe.KDC && to.Transport == probe.TCP && sameRealm(j, res) && !machines[to.Address.Addr()]:
+		case res.Outcome == probe.Failed && to.Kind == probe.KDC && to.Transport == probe.TCP && sameRealm(j, res) &&
+			!machines[to.Address.Addr()]:
 			machines[to.Address.Addr()] = true
 			out = append(out, Pull{Key: j.Key, Within: s.probes.Interval})
 		}

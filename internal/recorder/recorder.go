@@ -98,7 +98,8 @@ func Open(dir string, o Options) (*Recorder, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	r := &Recorder{o: o, rows: map[string]*row{}, good: map[string]time.Time{}, changed: map[string][]string{}, minutes: map[probe.Kind]*minute{}, file: file{path: filepath.Join(dir, FileName)}}
+	r := &Recorder{o: o, rows: map[string]*row{}, good: map[string]time.Time{},
+		changed: map[string][]string{}, minutes: map[probe.Kind]*minute{}, file: file{path: filepath.Join(dir, FileName)}}
 	entries, err := r.file.read()
 	for _, e := range entries {
 		if o.HideUsers && !e.hidden {

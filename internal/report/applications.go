@@ -93,7 +93,8 @@ func (p *page) application(r probe.Result, report diagnose.Report) {
 		p.line(p.bold(Terminal(clip(r.ID.Target, maxTitle))) + p.dim("  "+Terminal(r.Err.Error())))
 		return
 	}
-	p.line(p.bold(Terminal(clip(r.ID.Target, maxTitle))) + p.dim(fmt.Sprintf("  process %s, user %s", Terminal(clip(f[probe.FactPIDs], maxTitle)), f[probe.FactUID])))
+	p.line(p.bold(Terminal(clip(r.ID.Target, maxTitle))) +
+		p.dim(fmt.Sprintf("  process %s, user %s", Terminal(clip(f[probe.FactPIDs], maxTitle)), f[probe.FactUID])))
 	p.field("client", f[probe.FactClient])
 	if f[probe.FactReader] != "" {
 		p.field("reads", cmp.Or(f[probe.FactKrb5Conf], "no krb5.conf")+" as "+f[probe.FactReader])

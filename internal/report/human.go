@@ -59,7 +59,8 @@ func Human(w io.Writer, in Input, o Options) error {
 		p.line("Not checked, because of --only: " + join(left))
 	}
 	p.line("")
-	p.line(p.dim(fmt.Sprintf("%d probes in %s, begun %s.", len(in.Results), span(in.Elapsed), in.Started.UTC().Format("2006-01-02 15:04:05 UTC"))))
+	p.line(p.dim(fmt.Sprintf("%d probes in %s, begun %s.", len(in.Results), span(in.Elapsed),
+		in.Started.UTC().Format("2006-01-02 15:04:05 UTC"))))
 	if in.Report.Verdict != diagnose.VerdictOK {
 		p.verdict(in) // once more, where the eye is when the text has scrolled by
 	}

@@ -142,7 +142,8 @@ func findingOf(f diagnose.Finding) findingJSON {
 func resultOf(r probe.Result) resultJSON {
 	out := resultJSON{
 		ID: validUTF8(r.ID.String()), Probe: string(r.ID.Kind), Target: validUTF8(r.ID.Target),
-		Instance: validUTF8(r.Facts[probe.FactInstance]), Transport: string(r.ID.Transport), Family: r.ID.Family(), Outcome: string(r.Outcome), Reason: string(r.Reason),
+		Instance: validUTF8(r.Facts[probe.FactInstance]), Transport: string(r.ID.Transport), Family: r.ID.Family(),
+		Outcome: string(r.Outcome), Reason: string(r.Reason),
 		Seconds: seconds(r.Duration), Error: validUTF8(errorText(r.Err)), Stages: []stageJSON{}, Evidence: map[string]any{},
 	}
 	if r.ID.Address.IsValid() {

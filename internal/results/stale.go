@@ -149,7 +149,8 @@ func (w way) lead(r probe.Result, opened time.Time, slow bool) {
 // closed reports whether r can't be had any more: nothing answers, or no KDC of the
 // login's realm, or the database's name has no address.
 func (w way) closed(r probe.Result) bool {
-	if r.ID.Address.IsValid() && (w.ports[port{r.ID.Address, r.ID.Transport}].since(r.Started) || w.machines[r.ID.Address.Addr()].since(r.Started)) {
+	if r.ID.Address.IsValid() &&
+		(w.ports[port{r.ID.Address, r.ID.Transport}].since(r.Started) || w.machines[r.ID.Address.Addr()].since(r.Started)) {
 		return true
 	}
 	return w.all.since(r.Started) || w.databases[r.Facts[probe.FactDatabase]].since(r.Started) ||

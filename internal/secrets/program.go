@@ -40,7 +40,8 @@ func fromCCache(l config.Login, b []byte) (login.Material, error) {
 		return m, &login.MaterialError{Problem: "not-a-ccache", Err: fmt.Errorf("reading credential cache %s: %w", l.Secret, err)}
 	}
 	if got := m.TGT.Client.String(); got != l.Principal() {
-		return m, &login.MaterialError{Problem: "other-user", Err: fmt.Errorf("credential cache %s is of %q, not of %s", l.Secret, got, l.Principal())}
+		return m, &login.MaterialError{Problem: "other-user",
+			Err: fmt.Errorf("credential cache %s is of %q, not of %s", l.Secret, got, l.Principal())}
 	}
 	return m, nil
 }

@@ -80,7 +80,8 @@ func (s *Session) SetPassword(ctx context.Context, server netip.AddrPort, target
 		return err
 	}
 	defer conn.Close()
-	x := setting{ticket: ticket, target: target, password: hide(newPassword), local: conn.Local(), time: s.c.now().UTC().Truncate(time.Microsecond)}
+	x := setting{ticket: ticket, target: target, password: hide(newPassword), local: conn.Local(),
+		time: s.c.now().UTC().Truncate(time.Microsecond)}
 	request, err := x.request()
 	if err != nil {
 		return err

@@ -71,7 +71,8 @@ const moment = 50 * time.Millisecond
 // The connection that it returns must be ended by a login or by Leave; on a
 // failure it has been ended already. finished says whether the server has
 // nothing to count against this host.
-func Open(ctx context.Context, rec *probe.Recorder, d probe.Dialer, s Server, user string) (conn *mysql.Conn, sw *mysql.Switch, finished bool, err error) {
+func Open(ctx context.Context, rec *probe.Recorder, d probe.Dialer, s Server, user string) (
+	conn *mysql.Conn, sw *mysql.Switch, finished bool, err error) {
 	fail := func(stage string, r probe.Reason, err error) (*mysql.Conn, *mysql.Switch, bool, error) {
 		if r == probe.ReasonClosed && stage != StageConnect {
 			r = probe.ReasonDBCut

@@ -176,7 +176,8 @@ func (a *Answer) take(rr dns.RR) {
 func uriService(rr *dns.URI) Service {
 	s := Service{Host: escape(rr.Target), Priority: rr.Priority, Weight: rr.Weight}
 	parts := strings.SplitN(rr.Target, ":", 4)
-	if len(parts) < 4 || !strings.EqualFold(parts[0], "krb5srv") || !strings.EqualFold(parts[2], "udp") && !strings.EqualFold(parts[2], "tcp") {
+	if len(parts) < 4 || !strings.EqualFold(parts[0], "krb5srv") ||
+		!strings.EqualFold(parts[2], "udp") && !strings.EqualFold(parts[2], "tcp") {
 		return s
 	}
 	host, port, hasPort := strings.Cut(parts[3], ":")

@@ -134,7 +134,8 @@ func (p Probe) Run(ctx context.Context) probe.Result {
 			realms = append(realms, r)
 		}
 	}
-	t := p.Trail(Heard{Realms: realms, KDCs: a.kdcs, Datagram: a.datagram, Told: func(kdc netip.AddrPort) bool { return a.told[kdc] }, Largest: a.largest})
+	t := p.Trail(Heard{Realms: realms, KDCs: a.kdcs, Datagram: a.datagram,
+		Told: func(kdc netip.AddrPort) bool { return a.told[kdc] }, Largest: a.largest})
 	t.withoutTCP(realms, a.largest)
 	if passed := append(a.passed, t.Passed...); len(passed) > 0 {
 		res.Facts[probe.FactPassed] = strings.Join(passed, "; ")
