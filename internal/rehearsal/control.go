@@ -50,8 +50,14 @@ type control struct {
 // path, by a socket in a folder that WriteClientFiles wrote, until ctx ends.
 func (w *World) Control(ctx context.Context, dir string) (wait func(), err error) {
 	// It is made in a folder that is closed to others: a socket's mode cannot
-	// be set before it listens.
-	made := filepath.Join(w.dir, controlName)
+	// be set before it listens. In dir itself, as the world's own folder may be on
+	// another file system, where /tmp is one; with short names, as a socket's path has 107 bytes.
+	closed, err := os.MkdirTemp(dir, "s")
+	if err != nil {
+		return nil, fmt.Errorf("making the control socket: %w", err)
+	}
+	defer os.RemoveAll(closed)
+	made := filepath.Join(closed, "s")
 	l, err := new(net.ListenConfig).Listen(ctx, "unix", made)
 	if err != nil {
 		return nil, fmt.Errorf("making the control socket: %w", err)
