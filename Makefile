@@ -131,7 +131,7 @@ liars: ## peers that lie at each step of check, run, the connector and bootstrap
 
 .PHONY: test-prometheus
 test-prometheus: programs lab-up ## dashboards and rules against Debian's Prometheus and Alertmanager, and on the daemon in the lab
-	@go test -race -count=1 -tags prometheus ./dashboards
+	@go test -race -count=1 -timeout 30m -tags prometheus ./dashboards
 	@$(gotest) $(RACE) $(subst -tags lab,-tags lab$(comma)prometheus,$(lab_go)) -run '^TestPrometheus' ./cmd/kerbagent
 
 .PHONY: test-browser
@@ -224,7 +224,7 @@ bench-fleet: ## what 2,000 and 10,000 hosts ask of each server: always, when all
 
 .PHONY: bench-prometheus
 bench-prometheus: programs ## Debian's Prometheus with 500 hosts: memory, CPU, samples a second, rules, each dashboard's slowest query
-	@go test -count=1 -v -tags prometheus -run '^TestPrometheusFleet$$' ./dashboards -fleet-hosts 500 -fleet-every 15s -fleet-for 4m | \
+	@go test -count=1 -v -tags prometheus -timeout 30m -run '^TestPrometheusFleet$$' ./dashboards -fleet-hosts 500 -fleet-every 15s -fleet-for 4m | \
 	  sed -n 's/^ *fleet_prometheus_test.go:[0-9]*: //p;/^--- FAIL/p;/^FAIL/p'
 
 # How long the daemon is soaked, and how often check is asked: healthy a hundred times, then every fault made, found and healed.

@@ -34,10 +34,6 @@ func TestPrometheusPromtool(t *testing.T) {
 	if _, err := dashboards.Export(dir, false, ""); err != nil {
 		t.Fatal(err)
 	}
-	// The example says where the rules are on a Prometheus host: beside it.
-	if err := os.Rename(filepath.Join(dir, "rules"), filepath.Join(dir, "examples", "rules")); err != nil {
-		t.Fatal(err)
-	}
 	here, err := os.Getwd()
 	if err != nil {
 		t.Fatal(err)
@@ -48,7 +44,8 @@ func TestPrometheusPromtool(t *testing.T) {
 	}{
 		{here, []string{"check", "rules", "--lint-fatal", "rules/recording.yaml", "rules/alerts.yaml"}},
 		{filepath.Join(here, "testdata"), []string{"test", "rules", "alerts_test.yaml"}},
-		{filepath.Join(dir, "examples"), []string{"check", "config", "prometheus.yaml"}},
+		{filepath.Join(dir, "examples"), []string{"check", "config", "prometheus.yaml"}}, // where the export puts it
+		{here, []string{"check", "config", filepath.Join(dir, "examples", "prometheus.yaml")}},
 		{filepath.Join(dir, "examples"), []string{"check", "config", "prometheus-ec2.yaml"}},
 	} {
 		t.Run(strings.Join(c.args, " "), func(t *testing.T) {

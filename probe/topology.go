@@ -17,4 +17,5 @@ type Instance struct {
 	ID     string // its identifier
 	Writer bool
 	Lag    time.Duration // of replication; the writer has none
+	Lags   bool          // the server says how large Lag is
 }

@@ -1,10 +1,7 @@
 package check
 
 import (
-	"flag"
-	"fmt"
 	"maps"
-	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"strings"
@@ -14,8 +11,6 @@ import (
 	"github.com/kerbagent/kerbagent/internal/diagnose"
 	"github.com/kerbagent/kerbagent/internal/ledger"
 	"github.com/kerbagent/kerbagent/internal/rehearsal"
-	"github.com/kerbagent/kerbagent/mysql"
-	"github.com/kerbagent/kerbagent/mysql/mysqltest"
 	"github.com/kerbagent/kerbagent/probe"
 )
 
@@ -121,75 +116,5 @@ func TestACustomEndpointWithoutMembers(t *testing.T) {
 	w.SetMembers(readerEndpoint)
 	if rep := judged(t, w, readerEndpoint); slices.ContainsFunc(rep.Findings, func(f diagnose.Finding) bool { return f.Code == "endpoint-members" }) {
 		t.Errorf("a reader endpoint: %+v", rep.Findings)
-	}
-}
-
-var (
-	drawnClusters = flag.Int("clusters", 8, "how many clusters TestDrawnClusters draws")
-	clusterSeed   = flag.Uint64("cluster-seed", 1, "the seed; 0: the time, to look for what no seed has shown")
-)
-
-// Clusters drawn by a seed: what is wrong at which instance, and by which name alice
-// comes. Each instance that lets nobody in is named, no other is, and the verdict fails
-// exactly where the name can lead to one of them.
-func TestDrawnClusters(t *testing.T) {
-	faults := []struct {
-		codes string // any of these
-		how   mysqltest.Faults
-	}{{}, {}, {"db-plugin-missing", mysqltest.Faults{PluginMissing: true}}, {"reader-unlike-writer db-account-unknown", mysqltest.Faults{Plugin: mysqltest.CachingSHA2}},
-		{"db-refused", mysqltest.Faults{Refuse: true}}, {"reader-unlike-writer db-realm-mismatch", mysqltest.Faults{Realm: "CORP.EXAMPLE.ORG"}},
-		{"db-host-blocked", mysqltest.Faults{Greeting: &mysql.ServerError{Number: 1129, Message: "Host '10.0.9.100' is blocked because of many connection errors"}}},
-		{"db-connection-cut", mysqltest.Faults{CutAt: mysqltest.AtToken}}}
-	seed := *clusterSeed
-	if seed == 0 {
-		seed = uint64(time.Now().UnixNano())
-	}
-	for n := range *drawnClusters {
-		r := rand.New(rand.NewPCG(seed, uint64(n)))
-		t.Run(fmt.Sprintf("seed %d %d", seed, n), func(t *testing.T) {
-			w, err := rehearsal.Start(t.Context(), rehearsal.Options{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { w.Close() })
-			broken := map[string]string{}
-			for _, i := range []string{"orders-2", "orders-3"} { // a writer that refuses everybody tells nobody of the others
-				f := faults[r.IntN(len(faults))]
-				if f.codes != "" {
-					broken[i] = f.codes
-				}
-				if err := w.SetInstanceFaults(i, f.how); err != nil {
-					t.Fatal(err)
-				}
-			}
-			members := map[string][]string{"orders.cluster-abc123.us-east-1.rds.amazonaws.com": {"orders-1"}, customEndpoint: {"orders-1", []string{"orders-2", "orders-3"}[r.IntN(2)]}}
-			host := slices.Sorted(maps.Keys(members))[r.IntN(2)]
-			if host == customEndpoint {
-				w.SetMembers(host, members[host]...)
-			}
-			rep, want := judged(t, w, host), diagnose.VerdictOK
-			for _, i := range []string{"orders-1", "orders-2", "orders-3"} {
-				named := slices.ContainsFunc(rep.Findings, func(f diagnose.Finding) bool {
-					return f.Severity != diagnose.Info && strings.Contains(f.Title, i) && slices.Contains(strings.Fields(broken[i]), string(f.Code))
-				})
-				other := slices.ContainsFunc(rep.Findings, func(f diagnose.Finding) bool { return strings.Contains(f.Title, i) })
-				if bad := broken[i] != ""; named != bad || other != bad {
-					t.Errorf("%s is broken by %q", i, broken[i])
-				}
-				switch {
-				case broken[i] == "":
-				case slices.Contains(members[host], i):
-					want = diagnose.VerdictFailed
-				case want == diagnose.VerdictOK:
-					want = diagnose.VerdictDegraded
-				}
-			}
-			if rep.Verdict != want || t.Failed() {
-				t.Errorf("by %s (%v), broken %v: %s, want %s", host, members[host], broken, rep.Verdict, want)
-				for _, f := range rep.Findings {
-					t.Errorf("%s %s: %s", f.Severity, f.Code, f.Title)
-				}
-			}
-		})
 	}
 }

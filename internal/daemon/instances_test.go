@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/kerbagent/kerbagent/config"
 	"github.com/kerbagent/kerbagent/internal/diagnose"
+	"github.com/kerbagent/kerbagent/mysql/mysqltest"
 	"github.com/kerbagent/kerbagent/probe"
 )
 
@@ -89,6 +91,7 @@ func TestAFailoverIsOneFinding(t *testing.T) {
 func TestInstancesThatGoLeaveNothing(t *testing.T) {
 	r := clustered(t, "")
 	r.until("logins at all instances", r.loggedInAt("orders-1", "orders-2", "orders-3"))
+	recorded := r.recorded()
 	if m := r.get("/metrics"); !strings.Contains(m, `kerbagent_instance_replica_lag_seconds{database="orders",db_instance="orders-2"} 0.018`) ||
 		strings.Contains(m, `kerbagent_instance_replica_lag_seconds{database="orders",db_instance="orders-1"}`) {
 		t.Error("the lag of a reader is not shown, or the writer has one")
@@ -105,9 +108,11 @@ func TestInstancesThatGoLeaveNothing(t *testing.T) {
 	r.world.SetCluster("orders-1", 3)
 	left := func() string {
 		for _, i := range added {
-			for line := range strings.Lines(r.get("/metrics")) {
-				if strings.Contains(line, i+`"`) || strings.Contains(line, i+".") {
-					return line
+			for _, shown := range []string{"/metrics", "/", "/api/v1/report"} {
+				for line := range strings.Lines(r.get(shown)) {
+					if strings.Contains(line, i+`"`) || strings.Contains(line, i+".") || strings.Contains(line, i+"<") {
+						return line
+					}
 				}
 			}
 			for _, e := range r.d.State().Entries {
@@ -120,4 +125,108 @@ func TestInstancesThatGoLeaveNothing(t *testing.T) {
 	}
 	r.until("nothing is left of them", func() bool { return left() == "" })
 	r.until("well again", r.healthy)
+	// A login may be under way, and has a file then.
+	r.until("nothing is left on record", func() bool { return len(r.recorded()) <= len(recorded) })
+}
+
+// recorded returns the files of the daemon's record of attempts, but for those of handshakes under way.
+func (r *running) recorded() (files []string) {
+	entries, err := os.ReadDir(r.d.o.StateDir)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for _, e := range entries {
+		if !strings.HasSuffix(e.Name(), ".flight") && !strings.HasSuffix(e.Name(), ".new") {
+			files = append(files, e.Name())
+		}
+	}
+	return files
+}
+
+// An instance that goes in the middle of its login leaves nothing: no finding, no result,
+// no series, whatever becomes of the login.
+func TestAnInstanceThatGoesInTheMiddleOfItsLogin(t *testing.T) {
+	for name, gone := range map[string]func(r *running) error{
+		"off the list": func(r *running) error { r.world.SetCluster("orders-1", 2); return nil },
+		"a row that is 301 seconds old": func(r *running) error {
+			r.world.SetRows(mysqltest.Instance{Name: "orders-1", Writer: true}, mysqltest.Instance{Name: "orders-2"}, mysqltest.Instance{Name: "orders-3", Age: 301 * time.Second})
+			return nil
+		},
+		"refusing": func(r *running) error {
+			r.world.SetCluster("orders-1", 2)
+			return r.world.Instance("orders-3").SetFaults(mysqltest.Faults{Refuse: true})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := clustered(t, "")
+			r.until("logins at all instances", r.loggedInAt("orders-1", "orders-2", "orders-3"))
+			if err := r.world.Instance("orders-3").SetFaults(mysqltest.Faults{StallAt: mysqltest.AtToken}); err != nil {
+				t.Fatal(err)
+			}
+			before := r.world.Instance("orders-3").Stats().Connections
+			r.until("a login at orders-3 is under way", func() bool { return r.world.Instance("orders-3").Stats().Connections > before })
+			if err := gone(r); err != nil {
+				t.Fatal(err)
+			}
+			r.until("nobody speaks of orders-3", func() bool {
+				return r.at("orders-3").ID.Kind == "" && r.healthy() && !strings.Contains(r.get("/metrics"), "orders-3") && !strings.Contains(r.get("/"), "orders-3")
+			})
+			last := r.at("orders-2").Started
+			r.until("logins go on", func() bool { return r.at("orders-2").Started.Sub(last) > 4*time.Second })
+			if m := r.get("/metrics"); !r.healthy() || r.at("orders-3").ID.Kind != "" || strings.Contains(m, "orders-3") {
+				t.Errorf("findings %v\n%s", r.codes(), r.results())
+			}
+		})
+	}
+}
+
+// A cluster that is deleted, instance by instance, ends as one finding about its name, and none
+// of an instance outlives it.
+func TestAClusterThatIsDeleted(t *testing.T) {
+	r := clustered(t, "")
+	r.until("logins at all instances", r.loggedInAt("orders-1", "orders-2", "orders-3"))
+	host := r.world.Config().Databases[0].Host
+	r.world.SetCluster("orders-1", 1)
+	for _, i := range []string{"orders-2", "orders-3"} {
+		if err := r.world.Instance(i).SetFaults(mysqltest.Faults{Refuse: true}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.until("the writer is alone", func() bool { return r.at("orders-3").ID.Kind == "" && r.at("orders-2").ID.Kind == "" && r.healthy() })
+	if err := r.world.Instance("orders-1").SetFaults(mysqltest.Faults{Refuse: true}); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{host, "orders-1.abc123.us-east-1.rds.amazonaws.com"} {
+		r.world.SetMembers(name)
+	}
+	r.until("one finding", func() bool { return slices.Equal(r.codes(), []string{"endpoint-unresolvable"}) })
+	for _, f := range r.d.State().Report.Findings {
+		if strings.Contains(f.Title+f.Cause+f.Remedy, "orders-1") {
+			t.Errorf("%s: %s; %s; %s", f.Code, f.Title, f.Cause, f.Remedy)
+		}
+	}
+	r.mu.Lock()
+	cfg := *r.cfg
+	cfg.Logins, cfg.Databases = nil, nil
+	r.cfg = &cfg
+	r.mu.Unlock()
+	if err := r.d.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	left := func() string {
+		for _, shown := range []string{"/metrics", "/api/v1/report"} { // the page keeps the history of failures
+			for line := range strings.Lines(r.get(shown)) {
+				if strings.Contains(line, "orders") {
+					return shown + ": " + line
+				}
+			}
+		}
+		return ""
+	}
+	defer func() {
+		if line := left(); line != "" {
+			t.Errorf("left: %s", line)
+		}
+	}()
+	r.until("nothing is left of it", func() bool { return r.healthy() && left() == "" })
 }

@@ -62,13 +62,8 @@ func (d *Daemon) logIn(ctx context.Context, s *setup, j plan.Job) {
 	}
 	d.loggedIn(ctx, j, res)
 	d.countUnfinished(ctx, s, j.Database)
-}
-
-// listed takes in what a login was told of its database's cluster. The endpoint's word
-// counts: an instance may know of a failover a moment later than the others.
-func (d *Daemon) listed(j plan.Job, t probe.Topology) {
-	if j.Instance == "" && d.names.LearnCluster(j.Database, t, d.o.Now()) {
-		d.planning.again()
+	if j.Instance != "" && !d.results.Has(res.ID) {
+		d.forgetGone() // the instance went while the login was under way
 	}
 }
 
@@ -121,29 +116,6 @@ func (d *Daemon) loggedIn(ctx context.Context, j plan.Job, res probe.Result) {
 // askedForPassword reports whether a database asked a user of ours for a password.
 func askedForPassword(res probe.Result) bool {
 	return res.Outcome == probe.Failed && res.Reason == probe.ReasonDBOtherPlugin && res.Facts[probe.FactFailedAt] == probe.AtDatabase
-}
-
-// countUnfinished shows how many handshakes with a database are held against this host.
-func (d *Daemon) countUnfinished(ctx context.Context, s *setup, db config.Database) {
-	endpoint, _ := s.cfg.Database(db.Name)
-	hosts := []string{endpoint.Host}
-	for _, i := range d.names.Known(s.resolver).InstancesOf(endpoint) {
-		hosts = append(hosts, i.Host)
-	}
-	sum := 0
-	for _, host := range hosts {
-		endpoint.Host = host
-		addrs, err := s.finder.Addresses(ctx, host)
-		if err != nil {
-			continue
-		}
-		n, err := d.guard.Unfinished(endpoint, addrs)
-		if err != nil {
-			return // it is shown by what is held back
-		}
-		sum += n
-	}
-	d.metrics.Unfinished(db.Name, sum)
 }
 
 // logins is what is known of each login from one beat to the next.

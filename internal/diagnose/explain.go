@@ -91,13 +91,14 @@ func explain(s Snapshot) Report {
 		for _, m := range matches {
 			if by := coveredBy(m, claimed, found, deeper); len(by) > 0 {
 				for _, i := range by {
+					part := m.claimedBy(i, claimed)
 					found[i].silence(r.Code)
-					found[i].take(m)
+					found[i].take(part)
+					claim(claimed, part, i)
 				}
 				if m.says != "" {
 					found[by[0]].says = append(found[by[0]].says, m.says)
 				}
-				claim(claimed, m, by...)
 				continue
 			}
 			found = append(found, newFound(r, m))
@@ -260,6 +261,13 @@ func coveredBy(m match, claimed map[*probe.Result][]int, found []*found, deeper 
 		}
 	}
 	return by
+}
+
+// claimedBy returns the part of a match that a finding accounts for: a login at one instance is no
+// consequence of what is wrong with another.
+func (m match) claimedBy(i int, claimed map[*probe.Result][]int) match {
+	m.affects = slices.DeleteFunc(slices.Clone(m.affects), func(r *probe.Result) bool { return !slices.Contains(claimed[r], i) })
+	return m
 }
 
 func claim(claimed map[*probe.Result][]int, m match, by ...int) {

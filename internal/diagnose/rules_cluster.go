@@ -25,9 +25,15 @@ func decides(r *probe.Result) bool {
 	return r.ID.Kind == probe.Login && !aside(r)
 }
 
-// aside reports whether a result is of an instance that the database's endpoint does not lead to.
+// aside reports whether a result is of an instance that the database's endpoint does not lead to. An
+// endpoint that leads to a name without an address has none itself.
 func aside(r *probe.Result) bool {
-	return r.Facts[probe.FactInstance] != "" && r.Facts[probe.FactLeadsTo] != "true"
+	return r.Facts[probe.FactInstance] != "" && !leadsTo(r)
+}
+
+// leadsTo reports whether a result is of an instance that the database's endpoint can lead to.
+func leadsTo(r *probe.Result) bool {
+	return r.Facts[probe.FactLeadsTo] == "true" && r.Reason != probe.ReasonUnresolvable
 }
 
 // askedAt returns where a database was asked: its name, and behind a blank the instance.
@@ -40,7 +46,7 @@ func askedAt(r *probe.Result) string {
 func (v *view) share(m match) string {
 	met, all := map[string]bool{}, map[string]bool{}
 	for _, r := range m.affects {
-		if r.Facts[probe.FactLeadsTo] == "true" && r.Outcome == probe.Failed {
+		if leadsTo(r) && r.Outcome == probe.Failed {
 			met[askedAt(r)] = true
 		}
 	}
@@ -48,7 +54,7 @@ func (v *view) share(m match) string {
 		return ""
 	}
 	for _, r := range slices.Concat(v.logins, v.dbs) {
-		if r.Facts[probe.FactLeadsTo] == "true" && r.Facts[probe.FactDatabase] == m.affects[0].Facts[probe.FactDatabase] {
+		if leadsTo(r) && r.Facts[probe.FactDatabase] == m.affects[0].Facts[probe.FactDatabase] {
 			all[askedAt(r)] = true
 		}
 	}

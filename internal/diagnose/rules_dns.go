@@ -115,6 +115,7 @@ func dnsRules() []Rule {
 		Remedy: do("Check the spelling (endpoint of database {database} in kerbagent.yaml), and that this host resolves with the DNS of the database's network.", "dig {host} A",
 			"aws rds describe-db-clusters --query 'DBClusters[].[Endpoint,ReaderEndpoint,CustomEndpoints]'  # AWS"),
 		DependsOn: append(serverCauses(), "dns-server-silent", "dns-filtered", "dns-zone-missing", "realm-not-in-dns"),
+		remedyOf:  lostInstance,
 		match:     endpointUnresolvable,
 	}, {
 		Code: "servers-left-out", Severity: Info,

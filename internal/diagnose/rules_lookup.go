@@ -78,7 +78,50 @@ func lacks(l *probe.Result, host string) bool {
 }
 
 func endpointUnresolvable(v *view) []match {
-	return slices.DeleteFunc(unresolvable(v), func(m match) bool { return v.memberless(m) != nil })
+	return withLostInstances(v, slices.DeleteFunc(unresolvable(v), func(m match) bool { return v.memberless(m) != nil }))
+}
+
+// listed reports whether a result is of an instance that its cluster lists; others are configured.
+func listed(r *probe.Result) bool {
+	return r.Facts[probe.FactInstance] != "" && r.Facts[probe.FactDBRole] != ""
+}
+
+// lostInstance is the remedy of an instance that has no address.
+func lostInstance(r *probe.Result) string {
+	if !listed(r) {
+		return ""
+	}
+	return do("A cluster lists an instance for up to 5 minutes after its deletion; then nothing needs to be done. If the instance exists, check that this host resolves names with the DNS of the database's network.",
+		"dig {host} A", "aws rds describe-db-instances --db-instance-identifier {instance}  # AWS")
+}
+
+// withLostInstances folds under an endpoint that has no address what does not connect at its
+// cluster's instances: only a login by the endpoint could tell whether they still exist.
+func withLostInstances(v *view, found []match) (out []match) {
+	gone := map[string]int{} // the match of an endpoint, by the database's name
+	for _, m := range found {
+		if r := m.affects[0]; r.Facts[probe.FactInstance] == "" {
+			gone[r.Facts[probe.FactDatabase]] = len(out)
+			out = append(out, m)
+		}
+	}
+	for _, m := range found {
+		if r := m.affects[0]; r.Facts[probe.FactInstance] != "" {
+			if i, is := gone[r.Facts[probe.FactDatabase]]; is {
+				out[i].explains = append(append(out[i].explains, m.affects...), m.explains...)
+			} else {
+				out = append(out, m)
+			}
+		}
+	}
+	for _, r := range slices.Concat(v.dbs, v.logins) {
+		i, is := gone[r.Facts[probe.FactDatabase]]
+		if is && r.Facts[probe.FactInstance] != "" && reason(r, probe.ReasonRefused, probe.ReasonConnectTimeout, probe.ReasonUnreachable, probe.ReasonTCPSilent) &&
+			(r.ID.Kind == probe.Database || r.Facts[probe.FactFailedAt] == probe.AtDatabase) {
+			out[i].explains = append(out[i].explains, r)
+		}
+	}
+	return out
 }
 
 // unresolvable makes a match of each endpoint of a database that has no address.
@@ -102,6 +145,9 @@ func unresolvable(v *view) []match {
 			spare: aside(rs[0])}
 		m.explains = questions[e]
 		m.unheard = !slices.ContainsFunc(questions[e], saysNone)
+		if listed(rs[0]) {
+			m.severity = Info // it may have been deleted a moment ago, and no program is led there
+		}
 		out = append(out, m)
 	}
 	return out

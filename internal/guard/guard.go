@@ -103,8 +103,18 @@ func (g *Guard) Forget() { g.pace.Forget() }
 // Notes reports which KDCs are asked less often, and why.
 func (g *Guard) Notes() []string { return g.overload.Notes() }
 
-// Unfinished returns how many handshakes with a database at these addresses are
-// held against this host. The error says that there is no record.
+// ForgetDatabases forgets what is kept of databases that are gone, by their endpoints. The
+// error says that there is no record.
+func (g *Guard) ForgetDatabases(gone func(endpoint string) bool) error {
+	l, err := g.record.Ledger()
+	if err != nil {
+		return err
+	}
+	return l.Forget(gone)
+}
+
+// Unfinished returns how many handshakes with a database at these addresses, each
+// there once, are held against this host. The error says that there is no record.
 func (g *Guard) Unfinished(db config.Database, addrs []netip.Addr) (sum int, err error) {
 	l, err := g.record.Ledger()
 	if err != nil {

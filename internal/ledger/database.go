@@ -57,10 +57,11 @@ func (l *Ledger) Database(name string, maxConnectErrors int) *Database {
 // At is the record of one address of the server. Behind a name there may be
 // several servers, and one server counts for each address of this host, IPv4
 // and IPv6, by itself: so a full login sets back the count of its own address
-// only. A user's pause is of all addresses.
+// only. The server counts whatever the name: an instance that is asked by its own name
+// and by those of its cluster has one count. A user's pause is of all addresses.
 func (d *Database) At(address string) *Database {
 	at := *d
-	at.file = fileName("database", d.name, address)
+	at.file = fileName("database", address)
 	return &at
 }
 

@@ -36,7 +36,7 @@ func readerAddresses() []netip.Addr {
 }
 
 // healCluster makes orders-1 the writer, and the others its readers.
-func (w *World) healCluster() { w.cluster.Set(clusterRows("orders-1")...) }
+func healCluster(w *World) { w.cluster.Set(clusterRows("orders-1")...) }
 
 // clusterRows returns the rows of the three instances.
 func clusterRows(writer string) (rows []mysqltest.Instance) {
@@ -102,12 +102,15 @@ func (w *World) SetCluster(writer string, instances int) {
 	w.cluster.Set(rows...)
 }
 
-// SetInstanceFaults changes what one of the three instances does.
-func (w *World) SetInstanceFaults(instance string, f mysqltest.Faults) error {
+// SetRows makes the instances say this of their cluster.
+func (w *World) SetRows(rows ...mysqltest.Instance) { w.cluster.Set(rows...) }
+
+// Instance returns the server of one of the three instances.
+func (w *World) Instance(name string) *mysqltest.Server {
 	for i, r := range w.readers {
-		if instance == readerName(i) {
-			return r.SetFaults(f)
+		if name == readerName(i) {
+			return r
 		}
 	}
-	return w.database.SetFaults(f)
+	return w.database
 }

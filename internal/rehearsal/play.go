@@ -43,7 +43,7 @@ func (w *World) healServers() error {
 		c.dns.heal()
 	}
 	w.resolver.heal()
-	w.healCluster()
+	healCluster(w)
 	for _, r := range w.readers {
 		if err := r.SetFaults(mysqltest.Faults{}); err != nil {
 			return err

@@ -2,6 +2,7 @@ package rehearsal
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -28,6 +29,7 @@ type program struct {
 	w    *World
 	dial func(ctx context.Context, network, address string) (net.Conn, error)
 
+	at    string                // host:port of the database; empty: its endpoint
 	clock time.Duration         // of the host, ahead of the real time
 	hosts map[string]netip.Addr // /etc/hosts
 }
@@ -77,7 +79,7 @@ func (p program) try(ctx context.Context, user, password string, kt []byte) (at 
 	if err != nil {
 		return atKinit, err
 	}
-	host, port, _ := net.SplitHostPort(p.w.endpoint())
+	host, port, _ := net.SplitHostPort(cmp.Or(p.at, p.w.endpoint()))
 	addrs, err := p.resolve(ctx, host)
 	if err != nil {
 		return atResolve, err
@@ -97,7 +99,7 @@ func (p program) try(ctx context.Context, user, password string, kt []byte) (at 
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(programConnect))
 	db := &mysqlProgram{conn: conn, r: bufio.NewReader(conn)}
-	spn, of, err := db.switched(name, host, p.w.database.CA())
+	spn, of, err := db.switched(name, host, p.w.instanceCAs())
 	if err != nil {
 		return atSwitch, err
 	}

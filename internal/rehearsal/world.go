@@ -269,7 +269,7 @@ func (w *World) startDatabase() error {
 	_, _, _, ip, _ := plan()
 	w.keytab.renew(w.corp)
 	w.cluster = &mysqltest.Cluster{}
-	w.healCluster()
+	healCluster(w)
 	s, err := w.startInstance("orders-1", netip.AddrPortFrom(ip, 0))
 	if err != nil {
 		return fmt.Errorf("starting the database: %w", err)

@@ -27,6 +27,7 @@ type Instance struct {
 	Writer bool          // SESSION_ID is MASTER_SESSION_ID
 	Age    time.Duration // since LAST_UPDATE_TIMESTAMP
 	Lag    time.Duration // REPLICA_LAG_IN_MILLISECONDS
+	NoLag  bool          // that is NULL
 }
 
 // Set puts other rows in the place of those that are there.
@@ -125,6 +126,9 @@ func (v *conversation) column(name string, i Instance) (value string, known bool
 	case "timestampdiff(second, last_update_timestamp, now())":
 		return strconv.Itoa(int(i.Age.Seconds())), true
 	case "replica_lag_in_milliseconds":
+		if i.NoLag {
+			return null, true
+		}
 		return strconv.FormatFloat(float64(i.Lag.Microseconds())/1000, 'f', -1, 64), true // a double, as in the reference's example
 	case "@@aurora_server_id":
 		if v.faults.CallsItself != "" {

@@ -83,7 +83,7 @@ func (a *attempt) ofCluster(t probe.Topology) {
 	a.rec.Fact(probe.FactServer, t.Server)
 	a.rec.Fact(probe.FactAurora, t.Version)
 	for _, i := range t.Instances {
-		if i.ID == t.Server && !i.Writer && (a.p.Instance == "" || a.p.Instance == i.ID) {
+		if i.ID == t.Server && !i.Writer && i.Lags && (a.p.Instance == "" || a.p.Instance == i.ID) {
 			a.rec.Sample(probe.SampleReplicaLag, i.Lag.Seconds())
 		}
 	}
@@ -106,7 +106,7 @@ func (p Probe) topology(rows [][]mysql.Value) probe.Topology {
 	for _, row := range rows {
 		i := probe.Instance{ID: strings.ToLower(row[2].Text), Writer: row[3].Text == writerSession}
 		if ms, err := strconv.ParseFloat(row[5].Text, 64); err == nil && ms >= 0 && ms < 1e12 {
-			i.Lag = time.Duration(ms * float64(time.Millisecond))
+			i.Lag, i.Lags = time.Duration(ms*float64(time.Millisecond)), true
 		}
 		switch {
 		case row[2].Null: // the table is empty

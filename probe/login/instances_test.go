@@ -54,7 +54,7 @@ func TestALoginAsksForTheInstances(t *testing.T) {
 		t.Fatalf("%s %v; heard %v over %d connections", res.Outcome, res.Err, *heard, r.db.Stats().Connections)
 	}
 	got := (*heard)[0]
-	want := []probe.Instance{{ID: "orders-1", Writer: true}, {ID: "orders-2", Lag: 1500 * time.Millisecond}} // the row of orders-3 is too old
+	want := []probe.Instance{{ID: "orders-1", Writer: true, Lags: true}, {ID: "orders-2", Lag: 1500 * time.Millisecond, Lags: true}} // the row of orders-3 is too old
 	if got.Server != "orders-1" || got.Version == "" || got.LeftOut != 0 || !slices.Equal(got.Instances, want) {
 		t.Errorf("%+v, want %v", got, want)
 	}
@@ -78,6 +78,16 @@ func TestALoginAtAReaderHasItsLag(t *testing.T) {
 	res := p.Run(t.Context())
 	if lag, ok := res.Samples[probe.SampleReplicaLag]; res.Outcome != probe.OK || !ok || lag != 1.5 || len(r.db.Statements()) != 1 {
 		t.Errorf("%s %v; %v; %q", res.Outcome, res.Err, res.Samples, r.db.Statements())
+	}
+}
+
+// A reader whose lag is NULL has none that is known: 0 would be a lag.
+func TestALagThatIsNull(t *testing.T) {
+	r := clusterRig(t, mysqltest.Instance{Name: "orders-2", Writer: true}, mysqltest.Instance{Name: "orders-1", NoLag: true})
+	p, _ := asking(r)
+	res := p.Run(t.Context())
+	if lag, ok := res.Samples[probe.SampleReplicaLag]; res.Outcome != probe.OK || ok {
+		t.Errorf("%s %v; a lag of %v", res.Outcome, res.Err, lag)
 	}
 }
 
