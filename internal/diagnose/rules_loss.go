@@ -66,7 +66,8 @@ func (l *losses) rate() float64 {
 // A datagram that was sent again proves no loss where every answer of that server
 // comes late: the first one was on its way.
 func (v *view) lossesByAddress() []*losses {
-	slow, late, own := v.slowServers(), slowZones(v), slices.ContainsFunc(v.all, func(r *probe.Result) bool { return answered(r) && r.Samples[probe.SampleUnsent] > 0 })
+	slow, late := v.slowServers(), slowZones(v)
+	own := slices.ContainsFunc(v.all, func(r *probe.Result) bool { return answered(r) && r.Samples[probe.SampleUnsent] > 0 })
 	var all []*losses
 	byAddr := map[netip.Addr]*losses{}
 	for _, r := range v.all {
@@ -175,7 +176,8 @@ func pathLossy(v *view) []match {
 		place = count(len(places)) + " servers"
 	}
 	if own := ownFilter(m.affects...); own > 0 {
-		slices.SortStableFunc(m.affects, func(a, b *probe.Result) int { return cmp.Compare(ownFilter(b), ownFilter(a)) }) // the remedy is for the first
+		// the remedy is for the first
+		slices.SortStableFunc(m.affects, func(a, b *probe.Result) int { return cmp.Compare(ownFilter(b), ownFilter(a)) })
 		figures = append(figures, fmt.Sprintf("this host itself did not let out %d datagrams (\"operation not permitted\")", own))
 	}
 	m.words = wordsOf(m.affects[0]).and(words{"ip": v.ipOfAny(m.affects), "place": place, "rate": count(percent(float64(lost) / float64(asked))), "asked": count(asked), "lost": count(lost), "each": clauses(figures)})

@@ -258,7 +258,9 @@ func (p *Programs) findKDCs(ctx context.Context, f *found, realm string) time.Du
 	var servers []dns.Service
 	ttl := longest
 	for _, k := range entry.KDCs {
-		if k.Err == nil && !strings.HasPrefix(k.Transport, "http") {
+		if strings.HasPrefix(k.Transport, "http") {
+			f.proxied(realm, k.Host)
+		} else if k.Err == nil {
 			servers = append(servers, dns.Service{Host: k.Host, Port: uint16(k.Port), Transport: k.Transport})
 			f.written = append(f.written, login.Written{Host: k.Host, Port: uint16(k.Port), Place: k.From.String()})
 		}

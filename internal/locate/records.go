@@ -62,7 +62,7 @@ func (p *Programs) services(ctx context.Context, f *found, realm string) (
 		defer late.Stop()
 	}
 	uri := <-uris
-	f.again(uri.answer)
+	f.heardOf(realm, uri)
 	f.route.Find, f.route.Primary = uri.answer.Wait, uri.answer.Wait
 	f.glue = map[string][]netip.Addr{}
 	servers, rooted, ttl = usable(uri), "", uri.answer.TTL
@@ -90,6 +90,21 @@ func (p *Programs) services(ctx context.Context, f *found, realm string) (
 		f.noTCP, f.forNow = noTCP(realm, tcp), tcp.answer.Temporary
 	}
 	return servers[:min(len(servers), mostServers)], rooted, ttl, nil
+}
+
+// heardOf notes what URI records cost, and the proxies among them.
+func (f *found) heardOf(realm string, uri published) {
+	f.again(uri.answer)
+	for _, s := range uri.services {
+		if s.Transport == dns.Proxy {
+			f.proxied(realm, s.Host)
+		}
+	}
+}
+
+// proxied names a KDC proxy (MS-KKDCP), which programs ask over HTTPS in its turn, and kerbagent does not.
+func (f *found) proxied(realm, proxy string) {
+	f.passed = append(f.passed, "KDC proxy "+proxy+" of "+realm+": not asked, as kerbagent asks no KDC over HTTPS")
 }
 
 // noTCP is what a program lacks whose KDCs are all for datagrams: libkrb5 takes KDCs for TCP from the SRV records

@@ -26,7 +26,13 @@ func (s toOne) DialContext(ctx context.Context, network, _ string) (net.Conn, er
 // withRecords is a host whose name server has these records. A line "servfail NAME", "refuse NAME", "nxdomain NAME" or "drop NAME TYPE" is how it answers otherwise.
 func withRecords(t *testing.T, files map[string]string, records ...string) *Programs {
 	t.Helper()
-	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
+	return asking(t, files, serveRecords(t, "127.0.0.1:0", records...))
+}
+
+// serveRecords returns the address of a name server that has these records until the test ends.
+func serveRecords(t *testing.T, at string, records ...string) string {
+	t.Helper()
+	pc, err := net.ListenPacket("udp", at)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,9 +82,15 @@ func withRecords(t *testing.T, files map[string]string, records ...string) *Prog
 		_ = w.WriteMsg(m)
 	})}
 	go func() { _ = s.ActivateAndServe() }()
-	t.Cleanup(func() { _ = s.Shutdown() })
+	t.Cleanup(func() { _, _ = s.Shutdown(), pc.Close() }) // it may not have begun
+	return pc.LocalAddr().String()
+}
+
+// asking is a host whose one name server is at an address.
+func asking(t *testing.T, files map[string]string, server string) *Programs {
+	t.Helper()
 	p := programs(t, names(files), elsewhere{})
-	p.Host = func() (*host.Resolver, error) { return host.Read(p.Root, toOne(pc.LocalAddr().String())) }
+	p.Host = func() (*host.Resolver, error) { return host.Read(p.Root, toOne(server)) }
 	return p
 }
 

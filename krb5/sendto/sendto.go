@@ -94,10 +94,10 @@ func (r Route) Send(size int, tcpOnly bool, does func(Asked) Does) Outcome {
 					later = append(later, Asked{a, second})
 				}
 				s.ask(Asked{a, first})
-			case server.Transport == UDP && first == TCP: // a request that is too large for UDP
-				later = append(later, Asked{a, UDP})
+			case server.Transport != first: // a request that is too large for UDP, or a server for TCP alone, as URI records name them
+				later = append(later, Asked{a, server.Transport})
 			default:
-				s.ask(Asked{a, server.Transport})
+				s.ask(Asked{a, first})
 			}
 			if s.done {
 				return s.answered(r.Primary)

@@ -40,7 +40,7 @@ type Service struct {
 	Host             string // lower case, no last dot; escaped, and so no HostName, where the server sent something else
 	Port             uint16
 	Priority, Weight uint16
-	Transport        string // of a URI record: "udp" or "tcp"; of an SRV record it stands in the question
+	Transport        string // of a URI record: "udp", "tcp" or Proxy; of an SRV record it stands in the question
 }
 
 // String returns host:port, one safe word.
@@ -172,10 +172,13 @@ func (a *Answer) take(rr dns.RR) {
 
 // uriService reads a URI record as libkrb5 does (MIT Kerberos 1.15, "Hostnames for
 // KDCs"): krb5srv:flags:transport:residual, where the residual of udp and tcp is host[:port].
-// What is none of that, an HTTPS proxy (kkdcp) say, has port 0 and is not usable.
+// What is none of that has port 0 and is not usable; so has an HTTPS proxy (kkdcp), whose transport is Proxy.
 func uriService(rr *dns.URI) Service {
 	s := Service{Host: escape(rr.Target), Priority: rr.Priority, Weight: rr.Weight}
 	parts := strings.SplitN(rr.Target, ":", 4)
+	if len(parts) == 4 && strings.EqualFold(parts[0], "krb5srv") && strings.EqualFold(parts[2], "kkdcp") {
+		s.Host, s.Transport = escape(strings.TrimPrefix(parts[3], "https://")), Proxy
+	}
 	if len(parts) < 4 || !strings.EqualFold(parts[0], "krb5srv") ||
 		!strings.EqualFold(parts[2], "udp") && !strings.EqualFold(parts[2], "tcp") {
 		return s
@@ -194,6 +197,9 @@ func uriService(rr *dns.URI) Service {
 	s.Host, s.Port, s.Transport = escape(host), uint16(n), strings.ToLower(parts[2])
 	return s
 }
+
+// Proxy is the transport of a KDC proxy (MS-KKDCP).
+const Proxy = "https"
 
 const (
 	portKDC     = 88  // RFC 4120 §7.2.1
