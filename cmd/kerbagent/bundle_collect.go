@@ -97,7 +97,7 @@ func whereabouts(ref config.SecretRef) string {
 
 func (o *bundleOptions) freshReport(ctx context.Context, b *bundle, cfg *config.Config) {
 	if cfg == nil {
-		b.lacks("report.json", errors.New("there is no good configuration to check by"))
+		b.lacks("report.json", errors.New("the configuration is missing or invalid"))
 		return
 	}
 	resolver := cfg.Resolver

@@ -65,6 +65,9 @@ func legendOf(remedy string) string {
 		}
 		out = append(out, fmt.Sprintf("`<%s>` is %s", p, what))
 	}
+	if strings.Contains(remedy, "kerbagent check --realm") {
+		out = append(out, "`kerbagent check` without `--user` only sends probes: it makes no login, so it costs the account no attempt")
+	}
 	if len(out) == 0 {
 		return ""
 	}

@@ -102,7 +102,7 @@ func explain(w io.Writer, r diagnose.Rule) error {
 	fmt.Fprintf(&b, "%s (%s)\n", r.Code, severity(r.Severity))
 	put(&b, "", title)
 	for _, part := range []struct{ head, text string }{
-		{"what it means", means}, {"what is seen, for example", seen}, {"what to do", remedy}, {"not shown if one of these is found to be its cause", deeper(r)},
+		{"what it means", means}, {"what is seen, for example", seen}, {"what to do (a finding has its own values instead of <...>)", remedy}, {"not shown if one of these is found to be its cause", deeper(r)},
 	} {
 		if part.text != "" {
 			b.WriteString("\n" + part.head + "\n")

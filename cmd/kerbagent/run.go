@@ -127,7 +127,7 @@ func (o *runOptions) run(ctx context.Context, s streams, ownState bool) error {
 	var held *ledger.HeldError
 	switch {
 	case errors.As(err, &held):
-		return fmt.Errorf("%w: stop that one first, or give this one a --state-dir of its own, where attempts are counted apart", err)
+		return fmt.Errorf("%w: stop that one first, or give this one another --state-dir, where attempts are counted separately", err)
 	case err != nil: // the daemon tries nothing then, and says so
 		log.Warn("a second kerbagent run with this state directory would not be noticed", "error", err)
 	default:

@@ -30,7 +30,7 @@ func TestRunTwice(t *testing.T) {
 	second.Args[0] = "kerbagent"
 	said, err := second.CombinedOutput()
 	var exit *exec.ExitError
-	want := fmt.Sprintf("kerbagent: state directory %s belongs to another kerbagent run (process %d): stop that one first, or give this one a --state-dir of its own, where attempts are counted apart\n", state, first.cmd.Process.Pid)
+	want := fmt.Sprintf("kerbagent: state directory %s belongs to another kerbagent run (process %d): stop that one first, or give this one another --state-dir, where attempts are counted separately\n", state, first.cmd.Process.Pid)
 	if !errors.As(err, &exit) || exit.ExitCode() != 3 || string(said) != want {
 		t.Errorf("the second: %v: %s\nwant exit 3: %s", err, said, want)
 	}

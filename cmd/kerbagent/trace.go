@@ -58,7 +58,7 @@ EXIT STATUS with --live
 				return errors.New("name the user and the database: kerbagent trace USER@REALM DATABASE")
 			}
 			if !strings.Contains(args[0], "@") && strings.Contains(args[1], "@") {
-				return fmt.Errorf("the user stands before the database; did you mean kerbagent trace %s %s?", args[1], args[0])
+				return fmt.Errorf("name the user first, then the database; did you mean kerbagent trace %s %s?", args[1], args[0])
 			}
 			return nil
 		},
@@ -160,7 +160,7 @@ func traced(path string, t krb5file.Trace) string {
 		}
 		fmt.Fprintf(&b, "\n%s%s\n", r.Reader, like)
 		if r.Err != nil {
-			b.WriteString("  does not take the file: " + report.Terminal(r.Err.Error()) + "\n")
+			b.WriteString("  refuses the file: " + report.Terminal(r.Err.Error()) + "\n")
 			if r.Reader != "heimdal" { // which goes on with what it has
 				continue
 			}

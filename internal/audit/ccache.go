@@ -139,9 +139,9 @@ func judgeCacheFile(c *inspection, from, file string, keytab bool) {
 		c.note("%v", err)
 	case closed(err):
 		c.add(Issue{Code: "app-ccache-foreign", Severity: Error, Place: file,
-			Cause: fmt.Sprintf("The program runs as user %d, and its credential cache %s (%s) is another user's: it may not read it.", c.p.Who.UID,
+			Cause: fmt.Sprintf("The program runs as user %d, and its credential cache %s (%s) belongs to another user, so the program may not read it.", c.p.Who.UID,
 				file, from),
-			Fix: "get the ticket as the program's own user, into a cache of its own: two users cannot share one"})
+			Fix: "get the ticket as the program's own user, into its own cache: two users cannot share a cache"})
 	default:
 		c.unusable(from, file, err.Error())
 	}
@@ -163,7 +163,7 @@ func noCache(c *inspection, from, file string) {
 	var host unix.Stat_t
 	if private && unix.Lstat(file, &host) == nil {
 		c.add(Issue{Code: "app-private-tmp", Severity: Error, Place: file,
-			Cause: fmt.Sprintf("The program has a /tmp of its own, which has no %s; the ticket lies in this host's, where the program does not see it.", file),
+			Cause: fmt.Sprintf("The program has its own /tmp, which has no %s; the ticket is in this host's /tmp, which the program does not see.", file),
 			Fix:   "keep the ticket below /run in a directory of the program's user, and set KRB5CCNAME for both the program and what gets the ticket"})
 		return
 	}
@@ -179,7 +179,7 @@ func noCache(c *inspection, from, file string) {
 		hint = " KRB5CCNAME is not set where the program was started, so a cache elsewhere is not found."
 	}
 	c.add(Issue{Code: "app-ccache-missing", Severity: Error, Place: file,
-		Cause: fmt.Sprintf("The program's credential cache %s (%s) does not exist, and no client keytab serves in its place.%s", file, from,
+		Cause: fmt.Sprintf("The program's credential cache %s (%s) does not exist, and there is no client keytab from which to get one.%s", file, from,
 			hint),
 		Fix: "get a ticket as the program's user into that cache, or give the program a client keytab by KRB5_CLIENT_KTNAME"})
 }
@@ -221,10 +221,10 @@ func judgeTickets(c *inspection, file string, b []byte, keytab bool) {
 	case !end.After(c.now):
 		c.add(Issue{Code: "app-ccache-expired", Severity: Error, Place: file,
 			Cause: fmt.Sprintf("The ticket of %s in %s ended %s, and nobody has renewed it.", c.user, file, stamp(end)),
-			Fix:   "get a new ticket, and have a timer or k5start renew it, or give the program a client keytab"})
+			Fix:   "get a new ticket, and let a timer or k5start renew it; or give the program a client keytab"})
 	case end.Sub(c.now) < soon(tgt):
 		c.add(Issue{Code: "app-ccache-expiring", Severity: Warning, Place: file,
 			Cause: fmt.Sprintf("The ticket of %s in %s ends %s, and nobody has renewed it so far.", c.user, file, stamp(end)),
-			Fix:   "renew it, and have a timer do so at half of its life"})
+			Fix:   "renew it, and let a timer do so at half of its lifetime"})
 	}
 }

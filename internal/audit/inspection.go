@@ -111,7 +111,7 @@ func (c *inspection) judge() {
 		return
 	}
 	if assumed {
-		c.note("no Kerberos library is loaded so far: judged as if MIT's were")
+		c.note("no Kerberos library is loaded yet: audit assumes MIT's")
 	}
 	judgePlugin(c)
 	judgeFile(c, reader)

@@ -70,7 +70,7 @@ func judgeJava(c *inspection, r reader.Reader) {
 	}
 	if c.reading.UDPLimit.From.IsZero() {
 		c.add(Issue{Code: "app-java-udp", Severity: Info, Place: c.facts.Krb5Conf,
-			Cause: "The file has no udp_preference_limit, so Java asks KDCs over UDP first: where UDP is blocked, each request waits out its time-outs before TCP is tried.",
+			Cause: "The file has no udp_preference_limit, so Java asks KDCs over UDP first: where UDP is blocked, each request waits for its timeouts before Java tries TCP.",
 			Fix:   "write udp_preference_limit = 1 in [libdefaults]"})
 	}
 	if weak := !slices.ContainsFunc(c.reading.TicketETypes.IDs, strong); weak || c.reading.TicketETypes.Err != nil {
@@ -82,7 +82,7 @@ func judgeJava(c *inspection, r reader.Reader) {
 	subject := c.p.option("javax.security.auth.useSubjectCredsOnly")
 	if c.jaas.file == "" && !strings.EqualFold(subject, "false") {
 		c.add(Issue{Code: "app-java-subject-creds", Severity: Info, Place: "javax.security.auth.useSubjectCredsOnly",
-			Cause: "The JVM takes credentials from a JAAS login only and has no login configuration: a program that does not log in by itself finds no ticket (\"Failed to find any Kerberos tgt\").",
+			Cause: "The JVM uses credentials of a JAAS login only, and has no login configuration: a program that does not log in by itself finds no ticket (\"Failed to find any Kerberos tgt\").",
 			Fix:   "start it with -Djavax.security.auth.useSubjectCredsOnly=false, or with -Djava.security.auth.login.config"})
 	}
 }

@@ -69,7 +69,7 @@ func judgeFile(c *inspection, r reader.Reader) {
 	}
 	if c.reading.Err != nil {
 		c.add(Issue{Code: "app-reader-differs", Severity: c.stops(r), Place: c.facts.Krb5Conf,
-			Cause: fmt.Sprintf("The program's library (%s) does not take this file: %v.", r, c.reading.Err),
+			Cause: fmt.Sprintf("The program's library (%s) refuses this file: %v.", r, c.reading.Err),
 			Fix:   "correct the line, or let kerbagent write the file"})
 		return
 	}
@@ -113,9 +113,9 @@ func judgeOther(c *inspection, files []string, set *conf.Set) {
 			from = "the JVM's options or its home"
 		}
 		c.add(Issue{Code: "app-krb5conf-other", Severity: Warning, Place: strings.Join(files, ", "),
-			Cause: fmt.Sprintf("The program reads %s, by %s, and not %s, which kerbagent keeps: what is right there does not reach it.",
+			Cause: fmt.Sprintf("The program reads %s, because of %s, and not %s, which kerbagent manages: corrections there do not reach the program.",
 				strings.Join(files, ", "), from, kept),
-			Fix: "take the setting out where the program is started, and restart it"})
+			Fix: "remove the setting where the program is started, and restart the program"})
 		return
 	}
 	if !c.p.Namespaces["mnt"] {
@@ -127,8 +127,8 @@ func judgeOther(c *inspection, files []string, set *conf.Set) {
 		return
 	}
 	c.add(Issue{Code: "app-container-krb5conf", Severity: Warning, Place: kept,
-		Cause: fmt.Sprintf("The program has a file system of its own, and %s there has other content than this host's.", kept),
-		Fix:   "mount this host's file into the container, or have the image's file made by the same configuration"})
+		Cause: fmt.Sprintf("The program has its own file system, and its %s differs from this host's.", kept),
+		Fix:   "mount this host's file into the container, or generate the image's file from the same configuration"})
 }
 
 // judgeReaders reports where the program's library makes something else of the
@@ -147,15 +147,15 @@ func judgeReaders(c *inspection, r reader.Reader, set *conf.Set) {
 	mine, theirs := c.reading.HostRealm(db.Host), mit.HostRealm(db.Host)
 	switch {
 	case findsKDCs(mit, db.Realm) && !findsKDCs(c.reading, db.Realm):
-		cause = fmt.Sprintf("MIT's library finds KDCs of %s by this file and the program's library (%s) finds none", db.Realm, r)
+		cause = fmt.Sprintf("with this file, MIT's library finds KDCs of %s and the program's library (%s) finds none", db.Realm, r)
 	case theirs.How == reader.ByMapping && theirs.Realm == db.Realm && mine.Realm != db.Realm && !c.referred(mine, c.userRealm()):
-		cause = fmt.Sprintf("MIT's library takes %s to be in %s by this file and the program's library (%s) does not", db.Host, db.Realm, r)
+		cause = fmt.Sprintf("with this file, MIT's library maps %s to %s and the program's library (%s) does not", db.Host, db.Realm, r)
 	default:
 		return
 	}
 	c.add(Issue{Code: "app-reader-differs", Severity: Error, Place: c.facts.Krb5Conf,
 		Cause: cause + ", so kinit works and the program does not.",
-		Fix:   "write the realm, its KDCs and the lines of [domain_realm] as all libraries read them, in the file itself: kerbagent krb5conf lint says which line is read differently"})
+		Fix:   "write the realm, its KDCs and the lines of [domain_realm] as all libraries read them, in the file itself; kerbagent krb5conf lint shows which line is read differently"})
 }
 
 // findsKDCs reports whether a library finds KDCs of a realm by a file: there, or
@@ -178,9 +178,9 @@ func judgeStart(c *inspection, r reader.Reader) {
 			st, err := c.root.stat(f)
 			if changed := modified(st); err == nil && changed.After(c.p.Start.Add(time.Second)) {
 				c.add(Issue{Code: "app-env-stale", Severity: Warning, Place: f,
-					Cause: fmt.Sprintf("The program was started %s and has read %s then, which was changed %s since.", stamp(c.p.Start), path.Base(f),
+					Cause: fmt.Sprintf("The program was started %s and read %s then; the file was changed later, at %s.", stamp(c.p.Start), path.Base(f),
 						stamp(changed)),
-					Fix: "restart the program when its users can bear it"})
+					Fix: "restart the program at a time when that does no harm"})
 			}
 		}
 	}
@@ -192,8 +192,8 @@ func judgeStart(c *inspection, r reader.Reader) {
 		value, set := now[name]
 		if was := c.p.Env[name]; set && was != value {
 			c.add(Issue{Code: "app-env-stale", Severity: Warning, Place: name,
-				Cause: fmt.Sprintf("%s sets %s to %q by now; the program was started with %q.", c.p.Unit, name, value, was),
-				Fix:   "restart the unit when its users can bear it"})
+				Cause: fmt.Sprintf("%s now sets %s to %q; the program was started with %q.", c.p.Unit, name, value, was),
+				Fix:   "restart the unit at a time when that does no harm"})
 		}
 	}
 }

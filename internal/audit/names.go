@@ -173,6 +173,6 @@ func joined(addrs []netip.Addr) string {
 
 func (c *inspection) resolver(s Severity, place, why string) {
 	c.add(Issue{Code: "app-container-resolver", Severity: s, Place: place,
-		Cause: fmt.Sprintf("The program resolves names by settings of its own, and %s.", why),
-		Fix:   "give the container this host's resolver, or one that forwards the realm's domain; with KDCs and the database named in its krb5.conf and hosts file DNS is not needed"})
+		Cause: fmt.Sprintf("The program has its own settings for name resolution, and %s.", why),
+		Fix:   "give the container this host's resolver, or one that forwards the realm's domain; if its krb5.conf names the KDCs and its hosts file the database, it does not need DNS"})
 }

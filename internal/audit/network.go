@@ -101,8 +101,8 @@ func (s *survey) reach(ctx context.Context, p *Process, app *Application, what s
 		return
 	}
 	app.Issues = append(app.Issues, Issue{Code: "app-network-unreachable", Severity: Error, Place: "its network namespace",
-		Cause: fmt.Sprintf("From the program's network no connection to %s is made: %s.", what, strings.Join(errs, "; ")),
-		Fix:   "give the container a route, and let its firewall and the security groups pass the connection"})
+		Cause: fmt.Sprintf("From the program's network, a connection to %s fails: %s.", what, strings.Join(errs, "; ")),
+		Fix:   "give the container a route, and allow the connection in its firewall and the security groups"})
 }
 
 // dialOnce connects to a server once for each network namespace.

@@ -20,7 +20,7 @@ func judgeRealm(c *inspection) {
 	c.facts.Realm = host.Realm
 	own := c.userRealm()
 	if c.database.Realm != host.Realm && !c.referred(host, own) {
-		how := fmt.Sprintf("takes the database to be in %s (%s)", host.Realm, ways(host.How))
+		how := fmt.Sprintf("maps the database to %s (%s)", host.Realm, ways(host.How))
 		if host.Realm == "" {
 			how = fmt.Sprintf("asks the user's own realm, %s, for the database's ticket", own)
 		}

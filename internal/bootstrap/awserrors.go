@@ -86,7 +86,7 @@ func whoseRefusal(err error, action string) string {
 	policy, explicit := awsapi.DeniedBy(err)
 	switch {
 	case policy == "service control policy", policy == "resource control policy":
-		return "a " + policy + " of the AWS Organization refuses it, and no policy of this account can allow it: ask whoever administers the organization"
+		return "a " + policy + " of the AWS Organization refuses it, and no policy of this account can allow it: ask the administrators of the organization"
 	case policy == "VPC endpoint policy":
 		return "the policy of the VPC endpoint that this host uses refuses it: have " + action + " allowed there, or use a host that reaches AWS another way"
 	case explicit:

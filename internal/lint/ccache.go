@@ -46,7 +46,7 @@ func ccache(l *linter) {
 			unusable("the kernel keyring is not namespaced, and container runtimes forbid it (\"Invalid UID in persistent keyring name\").", toFile)
 		default:
 			if uid, found := strings.CutPrefix(rest, "persistent:"); found && uid != "" && uid != strconv.Itoa(env.UID) {
-				unusable("it is the keyring of user "+strconv.Quote(uid)+", and the program runs as "+strconv.Itoa(env.UID)+".", "Write %{uid} in place of the number, or "+toFile)
+				unusable("it is the keyring of user "+strconv.Quote(uid)+", and the program runs as "+strconv.Itoa(env.UID)+".", "Write %{uid} instead of the number, or "+toFile)
 			}
 		}
 		keyringReaders(l, at, from, name)
@@ -56,9 +56,9 @@ func ccache(l *linter) {
 		}
 	case "FILE", "DIR":
 		if f := env.CacheFile; f != nil && f.UID != env.UID {
-			unusable(fmt.Sprintf("it belongs to user %d, and the program runs as %d.", f.UID, env.UID), "Give each user a cache of its own: "+toFile)
+			unusable(fmt.Sprintf("it belongs to user %d, and the program runs as %d.", f.UID, env.UID), "Give each user a separate cache: "+toFile)
 		} else if f != nil && f.Mode&0o077 != 0 {
-			unusable(fmt.Sprintf("others may read it (mode %o), and with it log in as its user.", f.Mode), "chmod 600 "+rest)
+			unusable(fmt.Sprintf("others may read it (mode %o), and can log in as its user with it.", f.Mode), "chmod 600 "+rest)
 		}
 	case "MEMORY":
 		unusable("a cache in memory ends with the process that made it, so no other program sees its tickets.", toFile)

@@ -196,9 +196,9 @@ func TestRemediesWriteTheLine(t *testing.T) {
 	files := corpusFiles(t)
 	for name, want := range map[string]string{
 		"syntax-colon": "Write default_realm = A.TEST", "syntax-no-equals-block": "Write A.TEST = {", "syntax-stray": "Remove this }",
-		"syntax-empty-value": "Write a value behind the =", "nowhere-semicolons": "default_realm = A.TEST", "nowhere-no-break": "default_realm = A.TEST",
+		"syntax-empty-value": "Write a value after the =", "nowhere-semicolons": "default_realm = A.TEST", "nowhere-no-break": "default_realm = A.TEST",
 		"nowhere-curly": "default_realm = A.TEST", "nowhere-end-dot": "default_realm = A.TEST", "nowhere-quotes": "Write default_realm",
-		"case-default": "Write A.TEST", "badkdc-url": "Write the host alone: dc1.a.test:88.", "badkdc-comment": "a comment has a line of its own",
+		"case-default": "Write A.TEST", "badkdc-url": "Write the host alone: dc1.a.test:88.", "badkdc-comment": "put a comment on a separate line",
 		"mapping-reversed": ".a.test = A.TEST", "misplaced-default": "[libdefaults]", "misplaced-mappings": "Write [domain_realm]",
 		"nowhere-slip-dns": "NORTHWIDN.TEST or NORTHWIND.TEST", "typo-no-break": "Write default_realm", "kdc-port": ":88",
 	} {
@@ -206,7 +206,7 @@ func TestRemediesWriteTheLine(t *testing.T) {
 			t.Errorf("%s: %q, want %q", name, first.Remedy, want)
 		}
 	}
-	for name, want := range map[string]string{"nowhere-no-break": "a blank that is none (U+00A0)", "nowhere-curly": "U+201C", "etypes-dashes": "U+2013", "typo-no-break": "U+00A0"} {
+	for name, want := range map[string]string{"nowhere-no-break": "a no-break or other special space (U+00A0)", "nowhere-curly": "U+201C", "etypes-dashes": "U+2013", "typo-no-break": "U+00A0"} {
 		if first := alone(files[name], nil)[0]; !strings.Contains(first.Cause, want) {
 			t.Errorf("%s: %q does not name the sign %s", name, first.Cause, want)
 		}

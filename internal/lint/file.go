@@ -83,9 +83,9 @@ func include(l *linter, d *conf.Doc, inc conf.IncludeLine) {
 		if slices.ContainsFunc(files, decides) {
 			severity = krb5conf.SeverityWarning
 		}
-		verb := " do not follow this include: what stands in "
+		verb := " do not follow this include: what is in "
 		if len(skip) == 1 {
-			verb = " does not follow this include: what stands in "
+			verb = " does not follow this include: what is in "
 		}
 		l.add(krb5conf.Issue{Code: CodeIncludeIgnored, Severity: severity, Readers: skip, At: at,
 			Cause:  reader.Titles(skip) + verb + what + " does not exist for programs that use it.",
@@ -104,8 +104,8 @@ func include(l *linter, d *conf.Doc, inc conf.IncludeLine) {
 			continue
 		}
 		l.add(krb5conf.Issue{Code: CodeIncludeIgnored, Severity: krb5conf.SeverityWarning, Readers: []reader.Reader{reader.MIT, reader.Java}, At: at,
-			Cause:  "In " + what + ", the file " + strconv.Quote(name) + " is not read by anybody: only names of letters, digits, - and _, or ones that end in .conf, are.",
-			Remedy: "Rename it, e.g. to a name without dots, which old libraries take as well; or remove it"})
+			Cause:  "In " + what + ", no library reads the file " + strconv.Quote(name) + ": its name must have only letters, digits, - and _, or end in .conf.",
+			Remedy: "Rename it, for example to a name without dots, which old libraries accept too; or remove it"})
 	}
 }
 

@@ -22,14 +22,14 @@ func foreign(l *linter) bool {
 	case f.content == 0 || mayBeTemplate(d.Text, f):
 		return false
 	case !f.sections:
-		notKrb5Conf(l, conf.Pos{File: d.Path, Line: f.first}, "No line is the header of a section, as [libdefaults] or [realms], so no library finds a setting.")
+		notKrb5Conf(l, conf.Pos{File: d.Path, Line: f.first}, "No line is the header of a section such as [libdefaults] or [realms], so no library finds a setting.")
 		return true
 	case !f.known:
 		notKrb5Conf(l, conf.Pos{File: d.Path, Line: f.header}, "It has sections, but none that a Kerberos library reads.")
 		return true
 	case !f.firstColumn:
 		notKrb5Conf(l, conf.Pos{File: d.Path, Line: f.header},
-			"MIT reads nothing of it: a section counts from the first one on that starts in the first column, and here each is indented, as in a YAML file.")
+			"MIT reads nothing of it: the first section must start in the first column, and here each one is indented, as in a YAML file.")
 		return true
 	case d.Err != nil && (f.strange || 2*f.odd > f.content):
 		var syntax *conf.SyntaxError
@@ -37,15 +37,15 @@ func foreign(l *linter) bool {
 		if errors.As(d.Err, &syntax) {
 			at = syntax.Pos
 		}
-		notKrb5Conf(l, at, fmt.Sprintf("It is a text in which a krb5.conf occurs: %d of %d lines are none of a krb5.conf, and MIT stops here and refuses it.", f.odd, f.content))
+		notKrb5Conf(l, at, fmt.Sprintf("It is a text that contains a krb5.conf: %d of %d lines do not belong to one, and MIT stops here and refuses the file.", f.odd, f.content))
 		return true
 	}
 	return false
 }
 
 func notKrb5Conf(l *linter, at conf.Pos, why string) {
-	l.add(krb5conf.Issue{Code: CodeNotKrb5Conf, Severity: krb5conf.SeverityError, At: at, Cause: "This is no krb5.conf. " + why,
-		Remedy: "Put a krb5.conf in its place, with its sections in the first column; kerbagent krb5conf show prints one"})
+	l.add(krb5conf.Issue{Code: CodeNotKrb5Conf, Severity: krb5conf.SeverityError, At: at, Cause: "This is not a krb5.conf. " + why,
+		Remedy: "Replace it with a krb5.conf whose sections start in the first column; kerbagent krb5conf show prints one"})
 }
 
 // mayBeTemplate reports whether a text may be what a template language makes a

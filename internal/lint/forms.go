@@ -24,13 +24,13 @@ func forms(l *linter) {
 			case n.Kind == conf.Ignored && likeInclude(n.Raw) != "":
 				l.add(krb5conf.Issue{Code: CodeIncludeIgnored, Severity: krb5conf.SeverityWarning, Readers: []reader.Reader{reader.MIT}, At: conf.Pos{File: d.Path, Line: n.Line, Column: 1},
 					Cause:  "MIT ignores this line, and includes nothing.",
-					Remedy: "Write " + likeInclude(n.Raw) + " in the first column, without a sign before it"})
+					Remedy: "Write " + likeInclude(n.Raw) + " in the first column, with no character before it"})
 			case n.Kind == conf.Ignored && strings.ContainsAny(n.Raw, "[=") && !ignored:
 				ignored = true
 				ignoredLines(l, d, n)
 			case n.Kind == conf.Section && name != n.Name && isOtherForm(n.Name):
 				l.add(krb5conf.Issue{Code: CodeReadersDiffer, Severity: krb5conf.SeverityWarning, Readers: []reader.Reader{reader.MIT, reader.Heimdal, reader.Gokrb5}, At: conf.Pos{File: d.Path, Line: n.Line, Column: 1},
-					Cause:  fmt.Sprintf("Only Java takes this for [%s]; to the others it is a section that they do not know.", name),
+					Cause:  fmt.Sprintf("Only Java reads this as [%s]; for the others it is an unknown section.", name),
 					Remedy: "Write [" + name + "]"})
 			}
 		}
@@ -57,7 +57,7 @@ func ignoredLines(l *linter, d *conf.Doc, first *conf.Node) {
 	if last > first.Line {
 		what = fmt.Sprintf("this and what follows up to line %d", last)
 	}
-	i.Cause = "MIT ignores " + what + ". It reads nothing before the first line that starts with [, and a blank or a byte order mark before the [ is not allowed."
+	i.Cause = "MIT ignores " + what + ". It reads nothing before the first line that starts with [, and a space or a byte order mark before the [ is not allowed."
 	l.add(i)
 }
 
@@ -77,7 +77,7 @@ func flatRealms(l *linter, p reader.Profile) {
 			if e := &s.Entries[i]; e.Sub == nil {
 				if settings[e.Name] && !slices.Contains(serverKeys(), e.Name) {
 					l.add(krb5conf.Issue{Code: CodeReadersDiffer, Severity: krb5conf.SeverityWarning, At: e.Pos,
-						Cause:  fmt.Sprintf("%s stands in [realms], outside of a realm's block, where no library looks for it.", e.Name),
+						Cause:  fmt.Sprintf("%s is in [realms] but outside of a realm's block, where no library looks for it.", e.Name),
 						Remedy: "Move the line to [libdefaults]"})
 					continue
 				}
@@ -88,8 +88,8 @@ func flatRealms(l *linter, p reader.Profile) {
 					continue
 				}
 				l.add(krb5conf.Issue{Code: CodeReadersDiffer, Severity: krb5conf.SeverityWarning, Readers: []reader.Reader{reader.MIT, reader.Java}, At: e.Pos,
-					Cause:  fmt.Sprintf("MIT does not know realm %s from this line: what stands behind the { on one line makes a value of it. Java throws when it looks for the KDCs.", e.Name),
-					Remedy: "End the line behind the {, and give each setting and the } a line of its own"})
+					Cause:  fmt.Sprintf("MIT does not read realm %s from this line: with text after the { it is a value and not a block. Java fails with an exception when it looks for the KDCs.", e.Name),
+					Remedy: "End the line after the {, and put each setting and the } on separate lines"})
 			}
 		}
 	}
@@ -122,11 +122,11 @@ func mappingForms(l *linter, mit *reader.Reading) {
 		case l.spoken(m.From):
 		case lower != m.Domain && !known[lower]:
 			l.add(krb5conf.Issue{Code: CodeReadersDiffer, Severity: krb5conf.SeverityWarning, Readers: []reader.Reader{reader.MIT, reader.Java}, At: m.From,
-				Cause:  "MIT and Java look for a host in lower case, so this line matches none; gokrb5 takes it.",
+				Cause:  "MIT and Java look for a host in lower case, so this line matches none; gokrb5 accepts it.",
 				Remedy: "Write it in lower case: " + lower + " = " + m.Realm})
 		case lower != "" && lower == strings.ToLower(m.Realm) && !known["."+m.Domain] && !strings.HasPrefix(m.Domain, "."):
 			l.add(krb5conf.Issue{Code: CodeReadersDiffer, Severity: krb5conf.SeverityInfo, Readers: []reader.Reader{reader.Heimdal, reader.Gokrb5}, At: m.From,
-				Cause:  fmt.Sprintf("Without a leading dot, Heimdal and gokrb5 take %s for the name of one host; MIT and Java map the hosts below it, too.", m.Domain),
+				Cause:  fmt.Sprintf("Without a leading dot, %s is the name of one host for Heimdal and gokrb5; MIT and Java also map the hosts below it.", m.Domain),
 				Remedy: "Add the line that begins with a dot: ." + m.Domain + " = " + m.Realm})
 		}
 	}
@@ -135,7 +135,7 @@ func mappingForms(l *linter, mit *reader.Reading) {
 		for i := 0; s != nil && i < len(s.Entries); i++ {
 			if e := &s.Entries[i]; e.Sub != nil {
 				l.add(krb5conf.Issue{Code: CodeReadersDiffer, Severity: krb5conf.SeverityWarning, Readers: reader.Readers(), At: e.Pos,
-					Cause:  fmt.Sprintf("[domain_realm] has no blocks: Java throws when it looks for the realm of a host below %s, the others do not see the block.", e.Name),
+					Cause:  fmt.Sprintf("[domain_realm] has no blocks: Java fails with an exception when it looks for the realm of a host below %s, the others ignore the block.", e.Name),
 					Remedy: "Write " + e.Name + " = REALM, in one line"})
 			}
 		}

@@ -180,7 +180,7 @@ func severityFor(readers []reader.Reader) krb5conf.Severity {
 
 func missingFile(l *linter) {
 	l.add(krb5conf.Issue{Code: CodeMissing, Severity: krb5conf.SeverityError, At: conf.Pos{File: l.in.Path},
-		Cause:  "There is no " + l.in.Path + ". Programs have no default realm, and find the realm of no database.",
+		Cause:  "There is no " + l.in.Path + ". Programs have no default realm, and cannot find the realm of a database.",
 		Remedy: "kerbagent krb5conf apply"})
 }
 
@@ -191,7 +191,7 @@ func environment(l *linter) {
 		return
 	}
 	l.add(krb5conf.Issue{Code: CodeOverridden, Severity: krb5conf.SeverityWarning, Readers: []reader.Reader{reader.MIT, reader.Heimdal}, At: conf.Pos{File: l.in.Path},
-		Cause:  "KRB5_CONFIG is " + strconv.Quote(env) + ": MIT and Heimdal read that in place of " + l.in.Path + "; Java does not look at the variable.",
+		Cause:  "KRB5_CONFIG is " + strconv.Quote(env) + ": MIT and Heimdal read that file instead of " + l.in.Path + "; Java ignores the variable.",
 		Remedy: "Unset KRB5_CONFIG in the unit, container or shell, or set it to " + l.in.Path})
 }
 
@@ -207,7 +207,7 @@ func drift(l *linter) {
 	at, cause := conf.Pos{File: path}, ""
 	d := l.in.Set.Docs[path]
 	if d == nil || reader.Missing(d.Err) { // of a snippet: without the file itself nothing is looked at
-		cause = "The snippet that kerbagent keeps is not included by " + l.in.Path + ", or is not there."
+		cause = "The snippet that kerbagent manages is not included by " + l.in.Path + ", or does not exist."
 	} else if d.Readable() {
 		at.Line, cause = driftOf(l, d)
 	}
@@ -215,7 +215,7 @@ func drift(l *linter) {
 		return
 	}
 	l.add(krb5conf.Issue{Code: CodeDrift, Severity: krb5conf.SeverityWarning, At: at, Cause: cause,
-		Remedy: "See it with kerbagent krb5conf diff, mend it with kerbagent krb5conf apply"})
+		Remedy: "Show the difference with kerbagent krb5conf diff, and correct it with kerbagent krb5conf apply"})
 }
 
 // driftOf reports where a file begins to differ, and how; "" where it does not.
@@ -228,7 +228,7 @@ func driftOf(l *linter, d *conf.Doc) (line int, cause string) {
 		return 0, ""
 	}
 	if _, own := site.OwnedText(l.in.Style, d.Text); !own {
-		return 0, "The block that kerbagent keeps is not in the file."
+		return 0, "The block that kerbagent manages is not in the file."
 	}
 	return firstDifference(d.Text, want), "This is not what kerbagent would write; the first difference is here."
 }

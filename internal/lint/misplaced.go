@@ -33,7 +33,7 @@ func misplaced(l *linter) {
 			case n.Name == "domain_realm":
 				for _, c := range n.Children {
 					if c.Kind == conf.Relation && strings.Contains(c.Name, "_") && settings.known[c.Name] {
-						misplacedAt(l, d, c, fmt.Sprintf("%s stands in [domain_realm], where every line is a host or a domain, so it sets nothing", c.Name),
+						misplacedAt(l, d, c, fmt.Sprintf("%s is in [domain_realm], where every line is a host or a domain, so it sets nothing", c.Name),
 							"Move the line to [libdefaults]")
 					}
 				}
@@ -49,9 +49,9 @@ func misplacedServers(l *linter, d *conf.Doc, section *conf.Node) {
 	for _, n := range section.Children {
 		switch {
 		case n.Kind == conf.Relation && n.Name == "kdc":
-			misplacedAt(l, d, n, "kdc stands in [libdefaults], where no library looks for it", "In [realms]: REALM = {, this line, }")
+			misplacedAt(l, d, n, "kdc is in [libdefaults], where no library looks for it", "In [realms]: REALM = {, this line, }")
 		case n.Kind == conf.Subsection && slices.ContainsFunc(n.Children, isServer):
-			misplacedAt(l, d, n, fmt.Sprintf("Realm %s stands in [libdefaults], where no library looks for its KDCs", n.Name),
+			misplacedAt(l, d, n, fmt.Sprintf("Realm %s is in [libdefaults], where no library looks for its KDCs", n.Name),
 				"Write [realms] above this line, and a section's name above what follows the }")
 		}
 	}
@@ -81,7 +81,7 @@ func unknownSection(l *linter, d *conf.Doc, section *conf.Node) {
 			want = "[domain_realm]"
 		}
 		if want != "" {
-			misplacedAt(l, d, section, fmt.Sprintf("[%s] is no section that a library reads, and what it holds belongs into %s", section.Name, want), "Write "+want)
+			misplacedAt(l, d, section, fmt.Sprintf("No library reads a section [%s]; its content belongs in %s", section.Name, want), "Write "+want)
 			return
 		}
 	}
@@ -101,7 +101,7 @@ func reversedMappings(l *linter, mit *reader.Reading) {
 			continue
 		}
 		l.add(krb5conf.Issue{Code: CodeReadersDiffer, Severity: krb5conf.SeverityWarning, At: m.From,
-			Cause:  fmt.Sprintf("The realm stands on the left, so this line maps a host of the name %q to a realm %q.", m.Domain, m.Realm),
-			Remedy: "The domain stands on the left, in lower case: " + m.Realm + " = " + m.Domain})
+			Cause:  fmt.Sprintf("The realm is on the left, so this line maps a host named %q to a realm %q.", m.Domain, m.Realm),
+			Remedy: "Write the domain on the left, in lower case: " + m.Realm + " = " + m.Domain})
 	}
 }

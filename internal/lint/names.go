@@ -21,13 +21,13 @@ func unknownNames(l *linter) {
 				continue
 			}
 			if best := sections.nearest(n.Name); best != "" && !isOtherForm(n.Name) {
-				unknown(l, d, n, fmt.Sprintf("[%s] is no section that a library reads, so nothing in it counts", n.Name), "["+best+"]")
+				unknown(l, d, n, fmt.Sprintf("No library reads a section [%s], so its lines have no effect", n.Name), "["+best+"]")
 			}
 			for _, c := range n.Children {
 				switch {
 				case n.Name == "libdefaults" && c.Kind == conf.Relation:
 					if best := defaults.nearest(c.Name); best != "" {
-						unknown(l, d, c, fmt.Sprintf("No library knows the setting %s, so the line does nothing", c.Name), best)
+						unknown(l, d, c, fmt.Sprintf("No library knows the setting %s, so the line has no effect", c.Name), best)
 					}
 				case n.Name == "realms" && c.Kind == conf.Subsection:
 					for _, k := range c.Children {
@@ -35,7 +35,7 @@ func unknownNames(l *linter) {
 							continue
 						}
 						if best := realm.nearest(k.Name); best != "" {
-							unknown(l, d, k, fmt.Sprintf("No library knows the setting %s of a realm, so the line does nothing", k.Name), best)
+							unknown(l, d, k, fmt.Sprintf("No library knows the setting %s of a realm, so the line has no effect", k.Name), best)
 						}
 					}
 				}

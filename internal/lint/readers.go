@@ -43,7 +43,7 @@ func hostLookups(l *linter) {
 // realm has so many, and the work grows with the square.
 const maxKDCs = 200
 
-const oneKDC = "Write one KDC a line, as host, host:port or [IPv6]:port, and nothing else on that line"
+const oneKDC = "Write one KDC per line, as host, host:port or [IPv6]:port, with nothing else on that line"
 
 // kdcDifferences compares the KDCs that each reader would ask.
 func kdcDifferences(l *linter, mit *reader.Reading) {
@@ -224,7 +224,7 @@ func duplicates(l *linter, p reader.Profile) {
 				}
 				if !(l.alone() && name == "domain_realm" && l.spoken(e.Pos)) && was.Value != e.Value && was.Pos.File == e.Pos.File && (name == "domain_realm" || single[e.Name]) {
 					l.add(krb5conf.Issue{Code: CodeReadersDiffer, Severity: krb5conf.SeverityWarning, Readers: reader.Readers(), At: e.Pos, Also: []conf.Pos{was.Pos},
-						Cause:  fmt.Sprintf("%s is set twice: MIT, Heimdal and Java take the first value, %q, gokrb5 the last, %q.", e.Name, was.Value, e.Value),
+						Cause:  fmt.Sprintf("%s is set twice: MIT, Heimdal and Java use the first value, %q, gokrb5 the last, %q.", e.Name, was.Value, e.Value),
 						Remedy: "Keep one of the lines"})
 				}
 			}
@@ -254,7 +254,7 @@ func inlineComments(l *linter, p reader.Profile) {
 				Cause:  fmt.Sprintf("A comment must be on its own line: for MIT, Heimdal and Java, the value of %s is the rest of the line, %q.", e.Name, e.Value),
 				Remedy: "Put the comment on the line above"}
 			if value, ends := strings.CutSuffix(e.Value, ";"); ends && !strings.ContainsAny(value, "#;") {
-				i.Cause = fmt.Sprintf("No ; ends a line of a krb5.conf: for MIT, Heimdal and Java, the value of %s is %q.", e.Name, e.Value)
+				i.Cause = fmt.Sprintf("A krb5.conf has no ; at the end of a line: for MIT, Heimdal and Java, the value of %s is %q.", e.Name, e.Value)
 				i.Remedy = "Remove the ;"
 			}
 			l.add(i)

@@ -85,7 +85,7 @@ func realmsMissing(l *linter) {
 				for _, k := range e.KDCs {
 					if k.Err != nil {
 						i.At = k.From
-						i.Remedy = "Write the KDC as host, host:port or [IPv6]:port, alone on its line"
+						i.Remedy = "Write the KDC as host, host:port or [IPv6]:port, with nothing else on its line"
 					}
 				}
 			}
@@ -113,7 +113,7 @@ func mappingsToNowhere(l *linter) {
 			continue
 		}
 		l.add(krb5conf.Issue{Code: CodeRealmMissing, Severity: krb5conf.SeverityWarning, At: m.From,
-			Cause:  fmt.Sprintf("Hosts of %s are mapped to realm %q, which has no entry in [realms], and dns_lookup_kdc is off: no ticket can be got for them.", m.Domain, m.Realm),
+			Cause:  fmt.Sprintf("Hosts of %s are mapped to realm %q, which has no entry in [realms], and dns_lookup_kdc is off, so no program can get a ticket for them.", m.Domain, m.Realm),
 			Remedy: "Correct the realm, or add it to [realms]"})
 	}
 }
@@ -134,7 +134,7 @@ func realmsTwice(l *linter) {
 			severity = krb5conf.SeverityInfo
 		}
 		l.add(krb5conf.Issue{Code: CodeRealmTwice, Severity: severity, At: e.At[1], Also: slices.Concat(e.At[:1], e.At[2:]),
-			Cause:  fmt.Sprintf("Realm %s has %d blocks. MIT and Heimdal put them together, Java takes only the first, gokrb5 only the last of its file.", e.Name, len(e.At)),
+			Cause:  fmt.Sprintf("Realm %s has %d blocks. MIT and Heimdal merge them, Java uses only the first, gokrb5 only the last one of its file.", e.Name, len(e.At)),
 			Remedy: "Make one block of them"})
 	}
 	for _, d := range l.in.Set.Roots {
@@ -200,7 +200,7 @@ func order(l *linter) {
 	}
 	for _, r := range l.in.Site.Realms {
 		i := krb5conf.Issue{Code: CodeUnordered, Severity: krb5conf.SeverityInfo, At: conf.Pos{File: l.in.Path},
-			Remedy: fmt.Sprintf("In kerbagent.yaml, name the domain controllers each: realms: %s: {kdcs: [HOST, HOST]}", r.Name)}
+			Remedy: fmt.Sprintf("In kerbagent.yaml, list each domain controller of realm %s: kdcs: [HOST, HOST]", r.Name)}
 		switch len(r.KDCs) {
 		case 0:
 			i.Cause = fmt.Sprintf("The KDCs of %s are found by DNS, so programs ask them in the order that DNS returns, and each login waits "+
@@ -209,7 +209,7 @@ func order(l *linter) {
 			if host, _, err := site.SplitServer(r.KDCs[0]); err != nil || site.IsAddr(host) {
 				continue
 			}
-			i.Cause = fmt.Sprintf("The file names one KDC only, %s, for %s: there is nothing to put in order. If the name has several "+
+			i.Cause = fmt.Sprintf("The file names one KDC only, %s, for %s: so there is no order to keep. If the name has several "+
 				"addresses, programs ask them in the order that DNS returns, and wait for each one that is dead. If it has one address, programs "+
 				"have no other KDC to ask when that one is dead.", r.KDCs[0], r.Name)
 		default:
@@ -271,7 +271,7 @@ func whatInstead(got reader.HostRealm) string {
 	case reader.ByUser:
 		return "no line maps it; the service is looked for in the user's own realm"
 	case reader.ByDomain:
-		return fmt.Sprintf("no line maps it; its realm is taken to be %q", got.Realm)
+		return fmt.Sprintf("no line maps it; its realm is guessed to be %q", got.Realm)
 	}
-	return fmt.Sprintf("no line maps it; its realm is taken to be the default one, %q", got.Realm)
+	return fmt.Sprintf("no line maps it; the default realm, %q, is used", got.Realm)
 }

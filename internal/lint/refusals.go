@@ -64,7 +64,7 @@ func refusals(l *linter) {
 		case w.create != "":
 			remedy = "Create " + w.create + ", which may be empty, or remove the line"
 		case strings.HasPrefix(l.excerpt(w.at), "<<<<<<< "):
-			cause, remedy = "Here begins a merge conflict that nobody resolved. ",
+			cause, remedy = "An unresolved merge conflict begins here. ",
 				"Keep one of the two versions, and remove the lines with <<<<<<<, ======= and >>>>>>>"
 		}
 		l.add(krb5conf.Issue{Code: CodeUnparsable, Severity: severityFor(readers), Readers: readers, At: w.at,
@@ -93,9 +93,9 @@ func originText(what string) string {
 	case strings.HasPrefix(what, "section inside braces"):
 		return "The block that begins or should end here is not closed."
 	case strings.HasPrefix(what, "} without {"):
-		return "No block begins on this line: a { must be the last sign of a line that is no comment."
+		return "No block begins on this line: the { must be the last character of a line that is not a comment."
 	}
-	return "There is no value behind the =."
+	return "There is no value after the =."
 }
 
 func consequence(readers []reader.Reader) string {
@@ -129,17 +129,17 @@ func mended(line, what string) string {
 	case strings.HasPrefix(what, "} without {") && line == "}":
 		return "Remove this }, or write the line that ends in { above the block that it closes"
 	case strings.HasPrefix(line, "}") && line != "}" && noEquals:
-		return "Leave the } alone on its line; a comment has a line of its own"
+		return "Keep the } alone on its line, and put a comment on a separate line"
 	case strings.HasPrefix(what, "no ] after"):
 		return "Write " + line + "]"
-	case strings.HasPrefix(what, "text behind the ]") && strings.Contains(line, "]"):
-		return "Leave " + line[:strings.Index(line, "]")+1] + " alone on its line"
+	case strings.HasPrefix(what, "text after the ]") && strings.Contains(line, "]"):
+		return "Keep " + line[:strings.Index(line, "]")+1] + " alone on its line"
 	case noEquals && strings.HasSuffix(line, "{") && len(line) > 1:
 		return "Write " + strings.TrimSpace(strings.TrimSuffix(line, "{")) + " = {"
 	case noEquals && colon && !strings.ContainsAny(name, " \t") && strings.TrimSpace(value) != "":
 		return "Write " + name + " = " + strings.TrimSpace(value)
 	case strings.HasSuffix(line, "="):
-		return "Write a value behind the =, or remove the line"
+		return "Write a value after the =, or remove the line"
 	}
 	return "Rewrite the line in a form that all libraries accept, or have the file generated: kerbagent krb5conf show"
 }

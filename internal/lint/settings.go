@@ -49,7 +49,7 @@ func etypes(l *linter) {
 		i := lines[t.at]
 		if i == nil {
 			i = &krb5conf.Issue{Code: CodeETypes, Severity: severity, At: t.at,
-				Remedy: "Remove the line: the defaults suit Active Directory. If you need a list, write full names with blanks between them: " + reader.AES256 + " " + reader.AES128}
+				Remedy: "Remove the line: the defaults suit Active Directory. If you need a list, write full names with spaces between them: " + reader.AES256 + " " + reader.AES128}
 			lines[t.at] = i
 			order = append(order, t.at)
 		} else {
@@ -91,7 +91,7 @@ func etypesTrouble(e reader.ETypes) (cause string, worst krb5conf.Severity) {
 	case len(weak) > 0 && len(weak) == len(e.IDs):
 		return "the list has only weak types: " + strings.Join(weak, " "), krb5conf.SeverityWarning
 	case len(e.Unknown) > 0: // the rest of the list does
-		return "these words are not known and left out: " + strings.Join(e.Unknown, " "), krb5conf.SeverityInfo
+		return "these words are unknown and ignored: " + strings.Join(e.Unknown, " "), krb5conf.SeverityInfo
 	case len(weak) > 0: // MIT's own list has some
 		return "the list allows weak types: " + strings.Join(weak, " "), krb5conf.SeverityInfo
 	}
@@ -113,7 +113,7 @@ func udpLimit(l *linter) {
 			Cause: "This is not a number, and MIT fails every request to a KDC because of it.", Remedy: remedy})
 	case u.From.IsZero():
 		l.add(krb5conf.Issue{Code: CodeUDPLimit, Severity: krb5conf.SeverityInfo, At: conf.Pos{File: l.in.Path},
-			Cause:  "Without udp_preference_limit libraries ask by UDP first. A ticket of Active Directory does not fit a datagram, so each login asks twice, and waits where UDP is blocked.",
+			Cause:  "Without udp_preference_limit, libraries ask over UDP first. A ticket of Active Directory does not fit into a datagram, so each login asks twice, and waits if UDP is blocked.",
 			Remedy: remedy})
 	case u.Value == 0:
 		severity := krb5conf.SeverityWarning
@@ -121,10 +121,10 @@ func udpLimit(l *linter) {
 			severity = krb5conf.SeverityInfo
 		}
 		l.add(krb5conf.Issue{Code: CodeUDPLimit, Severity: severity, Readers: []reader.Reader{reader.Java}, At: u.From,
-			Cause: "Java takes 0 for \"no limit\" and asks by UDP first, however large the request.", Remedy: remedy})
+			Cause: "For Java, 0 means \"no limit\": it asks over UDP first, however large the request is.", Remedy: remedy})
 	case r.Transport(smallest) == "udp-first": // as it is without the line
 		l.add(krb5conf.Issue{Code: CodeUDPLimit, Severity: krb5conf.SeverityInfo, At: u.From,
-			Cause:  fmt.Sprintf("Requests of up to %d bytes, which is most of them, go by UDP first. A ticket of Active Directory does not fit a datagram, so each login asks twice, and waits where UDP is blocked.", u.Value),
+			Cause:  fmt.Sprintf("Requests of up to %d bytes, which most of them are, go over UDP first. A ticket of Active Directory does not fit into a datagram, so each login asks twice, and waits if UDP is blocked.", u.Value),
 			Remedy: remedy})
 	}
 }
@@ -138,7 +138,7 @@ func canonicalization(l *linter) {
 	host, rdns := r.CanonicalizeHost, r.RDNS
 	if rdns.Value {
 		i := krb5conf.Issue{Code: CodeRDNS, Severity: krb5conf.SeverityInfo, Readers: []reader.Reader{reader.MIT}, At: rdns.From, Remedy: remedy,
-			Cause: "rdns is on: MIT takes the name of a service from the PTR record of its address, which for addresses of a cloud or behind NAT is another name."}
+			Cause: "rdns is on: MIT takes the host name of a service from the PTR record of its address. For addresses in a cloud or behind NAT that is another name."}
 		if rdns.From.IsZero() {
 			i.At = conf.Pos{File: l.in.Path}
 			i.Cause = strings.Replace(i.Cause, "rdns is on", "rdns is on, which is the default", 1)
@@ -147,12 +147,12 @@ func canonicalization(l *linter) {
 		return
 	}
 	i := krb5conf.Issue{Code: CodeRDNS, Severity: krb5conf.SeverityInfo, Readers: []reader.Reader{reader.MIT, reader.Heimdal}, At: host.From, Remedy: remedy,
-		Cause: "Names of hosts are canonicalized by DNS: where a name is a CNAME, a ticket is asked for its target."}
+		Cause: "Host names are canonicalized by DNS: if a name is a CNAME, programs request a ticket for its target."}
 	if host.From.IsZero() {
 		i.At = conf.Pos{File: l.in.Path}
 	}
 	if host.Value == "fallback" {
-		i.Cause = "Where the KDC does not know a host by the name that the program uses, MIT asks again for the name that DNS returns."
+		i.Cause = "If the KDC does not know a host by the name that the program uses, MIT asks again with the name that DNS returns."
 	}
 	l.add(i)
 }

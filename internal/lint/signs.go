@@ -22,7 +22,7 @@ func signs(text string) string {
 	if found == nil {
 		return ""
 	}
-	return " It has " + strings.Join(found, " and ") + ", as text has that was copied from a document."
+	return " It has " + strings.Join(found, " and ") + ", probably copied from a document."
 }
 
 // sign names a sign that looks like one of ASCII, or like nothing; "" for others.
@@ -31,13 +31,13 @@ func sign(r rune) string {
 	case r < 0x80:
 		return ""
 	case r == 0xad || r == 0x200b || r == 0x200c || r == 0x200d || r == 0x2060 || r == 0xfeff:
-		return "a sign without width"
+		return "an invisible character"
 	case unicode.Is(unicode.Zs, r):
-		return "a blank that is none"
+		return "a no-break or other special space"
 	case unicode.Is(unicode.Pd, r) || r == 0x2212:
-		return "a dash that is no hyphen"
+		return "a dash that is not a hyphen"
 	case unicode.In(r, unicode.Pi, unicode.Pf):
-		return "a quotation mark that is none"
+		return "a typographic quotation mark"
 	}
 	return ""
 }
@@ -47,9 +47,9 @@ func sign(r rune) string {
 func withoutSigns(name string) string {
 	name = strings.Map(func(r rune) rune {
 		switch what := sign(r); {
-		case what == "a blank that is none":
+		case what == "a no-break or other special space":
 			return ' '
-		case what == "a dash that is no hyphen":
+		case what == "a dash that is not a hyphen":
 			return '-'
 		case what != "":
 			return -1

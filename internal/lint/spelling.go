@@ -32,14 +32,14 @@ func badKDCs(l *linter) {
 			case n > 1:
 				others = fmt.Sprintf(", not even the other %d", n)
 			}
-			remedy := "Write the KDC as host, host:port or [IPv6]:port, alone on its line"
+			remedy := "Write the KDC as host, host:port or [IPv6]:port, with nothing else on its line"
 			if scheme, host, isURL := strings.Cut(k.Text, "://"); isURL {
 				host, _, _ = strings.Cut(host, "/")
-				remedy = fmt.Sprintf("Write the host alone: %s. Of URLs MIT takes those of a KDC proxy only, https://HOST/KdcProxy, and this is %s://", conf.Excerpt(host), conf.Excerpt(scheme))
+				remedy = fmt.Sprintf("Write the host alone: %s. The only URLs that MIT accepts are those of a KDC proxy, https://HOST/KdcProxy; this is %s://", conf.Excerpt(host), conf.Excerpt(scheme))
 			} else if strings.Count(k.Text, ":") > 1 && !strings.Contains(k.Text, "[") {
 				remedy = bracketed(conf.Excerpt(k.Text))
 			} else if strings.ContainsAny(k.Text, "#;") {
-				remedy += ": a comment has a line of its own"
+				remedy += "; put a comment on a separate line"
 			}
 			l.add(krb5conf.Issue{Code: CodeRealmMissing, Severity: krb5conf.SeverityError, Readers: []reader.Reader{reader.MIT}, At: k.From,
 				Cause: fmt.Sprintf("MIT cannot read %q as a host. Then it uses no KDC of realm %s%s: every request fails with \"Invalid argument\".",

@@ -123,7 +123,7 @@ func (f *found) endsAt(t *login.Trail, realm string, h login.Heard, i int) []sen
 const longestWait = 45 * time.Second
 
 func tooLate(wait time.Duration) error {
-	return fmt.Errorf("a program on this host needs about %s for a ticket, longer than programs wait: libkrb5 makes its look-ups anew for each request",
+	return fmt.Errorf("a program on this host needs about %s for a ticket, longer than programs wait: libkrb5 repeats its lookups for each request",
 		wait.Round(time.Second))
 }
 

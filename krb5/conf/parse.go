@@ -244,7 +244,7 @@ func (p *parser) section(n *Node, rest string, at int) (what string, where int) 
 	n.Kind, n.Name, n.NameAt = Section, name, at+1
 	tail, n.Final = strings.CutPrefix(tail, "*")
 	if text := TrimLeft(tail); text != "" {
-		return "text behind the ] of a section", at + len(rest) - len(text)
+		return "text after the ] of a section", at + len(rest) - len(text)
 	}
 	p.file.Nodes = append(p.file.Nodes, n)
 	p.open = append(p.open[:0], n)

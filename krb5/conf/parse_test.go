@@ -62,7 +62,7 @@ func TestParseErrors(t *testing.T) {
 		{"stray brace", "[realms]\n}\n", `f:2:1: } without {: "}"`},
 		{"section in braces", "[realms]\nA = {\n kdc = a\n[domain_realm]\n", `f:4:1: section inside braces: a } is missing before it: "[domain_realm]"`},
 		{"no bracket", "[realms\n", `f:1:8: no ] after the name of the section: "[realms"`},
-		{"text behind", "[realms] # ours\n", `f:1:10: text behind the ] of a section: "[realms] # ours"`},
+		{"text behind", "[realms] # ours\n", `f:1:10: text after the ] of a section: "[realms] # ours"`},
 		{"brace expected", "[libdefaults]\ndefault_realm =\nrdns = false\n", `f:3:1: { expected, since the line before ends in =: "rdns = false"`},
 		{"comment is no brace", "[realms]\nA =\n# here it comes\n{\n", `f:3:1: { expected, since the line before ends in =: "# here it comes"`},
 		{"not printable", "[realms]\n\x1b[2J\n", `f:2:1: no = in the line: "?[2J"`},

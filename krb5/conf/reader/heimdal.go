@@ -136,7 +136,7 @@ func (h *heimdalParser) binding(line, rest string, in *heimdalList) error {
 	name := rest[:end]
 	value, ok := strings.CutPrefix(conf.TrimLeft(rest[end:]), "=")
 	if !ok {
-		return h.refused(line, "no = behind the first word of the line")
+		return h.refused(line, "no = after the first word of the line")
 	}
 	value = conf.TrimLeft(value)
 	pos := h.pos(line, name)

@@ -192,7 +192,7 @@ func javaParse(raw []javaLine) (*javaTable, error) {
 		switch l.text[0] {
 		case '[':
 			if !strings.HasSuffix(l.text, "]") {
-				return nil, l.refused("text behind the ] of a section")
+				return nil, l.refused("text after the ] of a section")
 			}
 			title := javaTrim(l.text[1 : len(l.text)-1])
 			if title == "" {
