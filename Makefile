@@ -71,7 +71,7 @@ gotest:
 # What needs no lab runs while the lab is installed, and before the lab's own tests: beside them both would be starved of two
 # cores, and a starved server of a test looks like a dead one. The lab's tests mostly wait: half of them have a second lab.
 # Most of the time is waiting for answers: hence more packages and tests at once than a small machine has cores.
-test_go = { rc=$${rc:-0}; $(gotest) $(plain) -parallel 4 -run '$(repeated)' ./internal/bootstrap ./internal/daemon ./internal/rehearsal || rc=1; \
+test_go = { rc=$${rc:-0}; $(gotest) $(plain) -p 1 -parallel 4 -run '$(repeated)' ./internal/bootstrap ./internal/daemon ./internal/rehearsal || rc=1; \
   $(gotest) $(plain) -shuffle=on $(addprefix ./,$(alone)) || rc=1; \
   $(gotest) $(RACE) $(plain) -shuffle=on -p 3 -parallel 4 -timeout 45m -skip '$(repeated)' $(addprefix ./,$(long)) $(others) || rc=1; [ $$rc = 0 ]; }
 # Nothing in these starts a goroutine, as internal/layers holds: the race detector would see nothing in them, and makes them take up to
@@ -81,7 +81,8 @@ alone = internal/diagnose internal/keeper internal/layers internal/lint internal
 long = cmd/kerbagent internal/bootstrap internal/rehearsal internal/daemon internal/web internal/check
 others = $$(go list ./... | grep -vE "/($$(tr ' ' '|' <<< '$(alone)'))$$")
 # These take the same steps hundreds of times, or have thousands of jobs, or play hours. The race detector, which makes their XML and JSON ten times
-# as slow, has watched those steps in the package's other tests: it would cost minutes here and see nothing new.
+# as slow, has watched those steps in the package's other tests: it would cost minutes here and see nothing new. One package at a time,
+# since what is played has deadlines.
 repeated = ^(Test(Client)?KilledAtEveryCall|TestProcessKilled|TestRunGrows|TestDrawnFaults|TestAHealthyHourHasNoFinding|TestLossIsOneFindingThatStays)$$
 # `make lint` vets, with all tags; and no test needs DWARF, which takes the linker a quarter of its time in each of 70 binaries.
 plain = -vet=off -ldflags=-w
