@@ -158,33 +158,6 @@ func TestLabRoundTrips(t *testing.T) {
 	t.Errorf("%d round trips in a row, want 8 at most", counted)
 }
 
-// The instances of a cluster of three follow its login side by side, with seven round trips more at most,
-// counted from a capture, with and without a login at each. That the login by the cluster's
-// name takes none more than without them is held by internal/check.
-func TestLabRoundTripsOfACluster(t *testing.T) {
-	labtest.Up(t)
-	flags := labtest.Break(t, "db-plugin-missing")
-	labtest.Run(t, "heal")
-	labtest.Fault(t, "fault", "delay", "all", "110")
-	for _, more := range [][]string{nil, {"--instances"}} {
-		var counted []int
-		for range 5 {
-			recording := labtest.Record(t)
-			r, code := labCheck(t, t.TempDir(), append(slices.Clone(flags), more...)...)
-			packets := recording.Stop()
-			wantHealthy(t, r, code)
-			counted = append(counted, capture.RoundTrips(packets, 220*time.Millisecond))
-			if slices.Min(counted) <= 7+7 {
-				break
-			}
-		}
-		if n := slices.Min(counted); n < 7 || n > 7+7 {
-			t.Errorf("check %v: %d round trips in a row, want 14 at most", more, counted)
-		}
-		t.Logf("check %v: %d", more, counted)
-	}
-}
-
 // Whatever does not answer adds one probe's timeout to the whole, not one a probe.
 func TestLabOneTimeoutAtMost(t *testing.T) {
 	labtest.Up(t)
