@@ -222,6 +222,15 @@ func (p *Programs) KDCs(ctx context.Context, realm string) ([]netip.AddrPort, er
 // UDPLimit returns the size in bytes up to which libkrb5 sends a request over UDP first.
 func (p *Programs) UDPLimit() int { return p.Krb5().UDPLimit.Value }
 
+// ETypes returns the encryption types that libkrb5 asks for by the krb5.conf; nil where that says nothing of them.
+func (p *Programs) ETypes() []int32 {
+	types := p.Krb5().TicketETypes
+	if types.From.IsZero() {
+		return nil
+	}
+	return types.IDs
+}
+
 // TimeSync reports whether libkrb5 takes the KDC's time where this host's differs.
 func (p *Programs) TimeSync() bool { return p.Krb5().TimeSync.Value }
 

@@ -203,3 +203,18 @@ func TestWinbindsChoiceIsNamed(t *testing.T) {
 		t.Error("it is not said")
 	}
 }
+
+// The encryption types of a login are those that the krb5.conf lets libkrb5 ask for; without such a line it is all.
+func TestEncryptionTypesAreTheFiles(t *testing.T) {
+	for line, want := range map[string][]int32{
+		"":                                nil,
+		"permitted_enctypes = aes128-cts": {17},
+		"default_tkt_enctypes = aes256-cts rc4-hmac":            {18, 23},
+		"permitted_enctypes = aes128-cts-hmac-sha256-128 bogus": {19},
+	} {
+		p := programs(t, names(map[string]string{"etc/krb5.conf": "[libdefaults]\n " + line + "\n"}), elsewhere{})
+		if got := p.ETypes(); !slices.Equal(got, want) {
+			t.Errorf("%q: %v, want %v", line, got, want)
+		}
+	}
+}

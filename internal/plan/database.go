@@ -118,6 +118,7 @@ func (d databaseJobs) loginProbe(l config.Login, at place) login.Probe {
 	}
 	if d.asPrograms(l) {
 		out.Trail = func(heard login.Heard) login.Trail { return d.world.Programs.Trail(db.Host, heard) }
+		out.ETypes = d.world.Programs.ETypes
 		out.UDPLimit, out.SameHost, out.TimeSync = d.world.Programs.UDPLimit, d.world.Programs.SameHost, d.world.Programs.TimeSync
 	}
 	return out

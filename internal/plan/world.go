@@ -51,6 +51,8 @@ type Programs interface {
 	TimeSync() bool
 	// UDPLimit returns the size in bytes up to which requests go over UDP first.
 	UDPLimit() int
+	// ETypes returns the encryption types that a login may ask for; nil: all.
+	ETypes() []int32
 	// SameHost reports whether two addresses are of one KDC.
 	SameHost(a, b netip.AddrPort) bool
 }

@@ -39,6 +39,8 @@ type Client struct {
 	UDPLimit int
 	// TimeSync is that of ASOptions, and holds for tickets from elsewhere as well.
 	TimeSync bool
+	// Permitted are the encryption types that a krb5.conf lets a login ask for; nil: all.
+	Permitted []int32
 	// AllowRC4 and Salted are those of ASOptions.
 	AllowRC4, Salted bool
 	// Beside sends the first AS-REQ, which has no credentials, over UDP beside the connect

@@ -23,7 +23,7 @@ func (c *Client) TGT(ctx context.Context, user Principal, s Secret) (*Session, e
 		return nil, err
 	}
 	w := &ascent{c: c, addrs: addrs, secret: s,
-		as: NewAS(user, ASOptions{Now: c.Now, TimeSync: c.TimeSync, ETypes: preferred(s, user), AllowRC4: c.AllowRC4, Salted: c.Salted,
+		as: NewAS(user, ASOptions{Now: c.Now, TimeSync: c.TimeSync, ETypes: c.permitted(preferred(s, user)), AllowRC4: c.AllowRC4, Salted: c.Salted,
 			nonce: c.nonce})}
 	if w.request, err = w.as.Request(); err != nil {
 		return nil, w.fail(StepAS, netip.AddrPort{}, err)
@@ -47,6 +47,14 @@ func preferred(s Secret, user Principal) []int32 {
 	all := DefaultETypes()
 	have := s.etypes(user, all)
 	return append(have, slices.DeleteFunc(all, func(e int32) bool { return slices.Contains(have, e) })...)
+}
+
+// permitted leaves out what the krb5.conf does. Where it permits nothing that this package knows, all are asked for.
+func (c *Client) permitted(types []int32) []int32 {
+	if !slices.ContainsFunc(types, func(e int32) bool { return slices.Contains(c.Permitted, e) }) {
+		return types
+	}
+	return slices.DeleteFunc(types, func(e int32) bool { return !slices.Contains(c.Permitted, e) })
 }
 
 // locate asks the Locator. The error is a *StepError.

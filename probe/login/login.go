@@ -64,6 +64,8 @@ type Probe struct {
 	TimeSync func() bool
 	// UDPLimit returns the client's; nil where requests go over TCP alone. SameHost is the client's.
 	UDPLimit func() int
+	// ETypes returns the client's Permitted; nil where all are.
+	ETypes   func() []int32
 	SameHost func(a, b netip.AddrPort) bool
 	// Path is the guard of handshakes that are no login, for when the login
 	// cannot be tried; OnDatabase gets the result of the database's stages, as

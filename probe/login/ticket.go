@@ -94,6 +94,9 @@ func (a *attempt) client() *client.Client {
 	}
 	c.Datagram = func(kdc netip.AddrPort) { a.datagram = kdc }
 	c.TimeSync = a.p.TimeSync == nil || a.p.TimeSync()
+	if a.p.ETypes != nil {
+		c.Permitted = a.p.ETypes()
+	}
 	if a.p.UDPLimit != nil {
 		c.UDPLimit = a.p.UDPLimit()
 	}
