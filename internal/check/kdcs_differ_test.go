@@ -98,7 +98,7 @@ func TestKDCsOfTheTwoFiles(t *testing.T) {
 		"one more in krb5.conf":            {[]string{"a.r.test"}, realm("a.r.test", "b.r.test"), []string{"Only the krb5.conf names b.r.test:88 (", "etc/krb5.conf:4:"}},
 		"one more in kerbagent.yaml":       {[]string{"a.r.test", "c.r.test"}, realm("a.r.test"), []string{"Only kerbagent.yaml names c.r.test:88."}},
 		"another port":                     {[]string{"a.r.test"}, realm("a.r.test:8888"), []string{"names a.r.test:8888 (", "only kerbagent.yaml names a.r.test:88"}},
-		"others altogether":                {[]string{"a.r.test"}, realm("b.r.test", "c.r.test"), []string{"names b.r.test:88 (", "c.r.test:88 (", "kdcs: in kerbagent.yaml"}},
+		"others altogether":                {[]string{"a.r.test"}, realm("b.r.test", "c.r.test"), []string{"names b.r.test:88 (", "c.r.test:88 (", "(kdcs of realm R.TEST)"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f, is := twoFiles{yaml: c.yaml}.differ(t, c.text, true, "")
