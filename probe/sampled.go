@@ -2,6 +2,8 @@ package probe
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 )
@@ -49,7 +51,7 @@ func (s Sampled) Run(ctx context.Context) Result {
 	switch {
 	case r.answered:
 		return r.answer
-	case silent(first):
+	case first.Silent():
 		return first.after(r.started - 1)
 	}
 	return first
@@ -85,7 +87,7 @@ func (r *sampling) again(ctx context.Context) {
 	r.mu.Unlock()
 	defer r.others.Done()
 	res := Safely(ctx, r.Probe)
-	if silent(res) {
+	if res.Silent() {
 		return
 	}
 	r.mu.Lock()
@@ -103,15 +105,47 @@ func (r *sampling) end() {
 	r.others.Wait()
 }
 
-// silent reports whether nothing came back within the timeout.
-func silent(r Result) bool {
+// Silent reports whether nothing came back within the timeout.
+func (r Result) Silent() bool {
 	return r.Outcome == Failed && (r.Reason == ReasonUDPSilent || r.Reason == ReasonConnectTimeout || r.Reason == ReasonTCPSilent)
 }
 
 // after notes that n runs before it had no answer.
 func (r Result) after(n int) Result {
 	if n > 0 {
+		if r.Samples == nil {
+			r.Samples = Samples{}
+		}
 		r.Samples[SampleResends] += float64(n)
 	}
 	return r
 }
+
+// Both returns what two runs of one question say together: the better answer, and in
+// SampleResends what the other one shows to be lost. Whoever answers one of two alike questions at
+// once got the other one late, or not, by chance.
+func Both(a, b Result) Result {
+	best, other := a, b
+	if a.Silent() && !b.Silent() || !a.Silent() && !b.Silent() && b.Outcome == OK && b.Duration < a.Duration {
+		best, other = b, a
+	}
+	best.Started = a.Started
+	lost := int(other.Samples[SampleResends])
+	if other.Silent() {
+		lost++
+	}
+	if other.Outcome == OK && other.Duration >= lateAlone && (best.Duration < lateAlone/2 || best.connectedLate()) {
+		lost++
+	}
+	best.Samples = maps.Clone(best.Samples)
+	return best.after(lost)
+}
+
+// connectedLate reports whether a SYN had to be sent again.
+func (r Result) connectedLate() bool {
+	return slices.ContainsFunc(r.Stages, func(s Stage) bool { return s.Name == "connect" && s.Duration >= lateAlone })
+}
+
+// lateAlone is how late an answer is where the same question, asked again, is answered at once,
+// for a packet of it to be lost: a SYN is sent again after a second (RFC 6298 §2).
+const lateAlone = time.Second

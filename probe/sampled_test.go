@@ -99,3 +99,37 @@ func TestNoRunOutlivesTheAnswer(t *testing.T) {
 		}
 	}
 }
+
+// What was not answered, or late, and is answered at once when it is asked again, was lost by
+// chance. What is late twice is late, unless its connection was.
+func TestTheSecondRunTellsChanceFromSilence(t *testing.T) {
+	of := func(reason Reason, took, connect time.Duration) Result {
+		r := Result{Outcome: OK, Reason: reason, Duration: took, Stages: []Stage{{Name: "connect", Duration: connect}}}
+		if reason != "" {
+			r.Outcome = Failed
+		}
+		return r
+	}
+	quick, late, synLost, silent := of("", 10*time.Millisecond, 0), of("", 2*time.Second, 0), of("", 1100*time.Millisecond, 1050*time.Millisecond), of(ReasonTCPSilent, 3*time.Second, 0)
+	for _, tt := range []struct {
+		name          string
+		first, second Result
+		took          time.Duration
+		outcome       Outcome
+		lost          float64
+	}{
+		{"silent, then answered", silent, quick, quick.Duration, OK, 1},
+		{"answered, then silent", quick, silent, quick.Duration, OK, 1},
+		{"silent twice", silent, silent, silent.Duration, Failed, 1},
+		{"late, then at once", late, quick, quick.Duration, OK, 1},
+		{"at once, then late", quick, late, quick.Duration, OK, 1},
+		{"late twice", late, late, late.Duration, OK, 0},
+		{"two SYNs lost", synLost, synLost, synLost.Duration, OK, 1},
+		{"refused after silence", silent, of(ReasonRefused, time.Millisecond, 0), time.Millisecond, Failed, 1},
+		{"at once twice", quick, quick, quick.Duration, OK, 0},
+	} {
+		if got := Both(tt.first, tt.second); got.Outcome != tt.outcome || got.Duration != tt.took || got.Samples[SampleResends] != tt.lost {
+			t.Errorf("%s: %s after %s, %v lost", tt.name, got.Outcome, got.Duration, got.Samples[SampleResends])
+		}
+	}
+}

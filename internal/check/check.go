@@ -70,6 +70,7 @@ func Run(ctx context.Context, cfg *config.Config, env Env) []probe.Result {
 	r := newRun(cfg, env)
 	r.plan(ctx)
 	r.wg.Wait()
+	r.confirm(ctx)
 	r.tellClusters(ctx)
 	slices.SortStableFunc(r.results, func(a, b probe.Result) int { return probe.Compare(&a, &b) })
 	return r.results
@@ -98,12 +99,13 @@ type run struct {
 	news     bool            // what is known has grown since that began
 	started  map[string]bool // jobs and searches, by key
 	results  []probe.Result
+	harmless map[probe.ID]plan.Job          // questions that may be asked again
 	turns    map[string]*sync.Mutex         // a lock per user@REALM: one login at a time
 	ended    map[config.Login]chan struct{} // closed when the login by the database's endpoint has ended
 }
 
 func newRun(cfg *config.Config, env Env) *run {
-	r := &run{env: env, cfg: cfg, finder: discover.New(cfg, env.Dialer, env.Resolver, false), started: map[string]bool{},
+	r := &run{env: env, cfg: cfg, finder: discover.New(cfg, env.Dialer, env.Resolver, false), started: map[string]bool{}, harmless: map[probe.ID]plan.Job{},
 		turns: map[string]*sync.Mutex{}, ended: map[config.Login]chan struct{}{}}
 	for _, l := range cfg.Logins {
 		r.ended[l] = make(chan struct{})
@@ -234,6 +236,7 @@ func (r *run) do(ctx context.Context, j plan.Job) {
 		p.Issues = r.addAll
 		j.Probes = []probe.Probe{p}
 	}
+	r.keepHarmless(j)
 	asked := map[probe.ID]bool{}
 	begins := func(id probe.ID) {
 		asked[id] = true

@@ -78,3 +78,66 @@ func TestADeadKDCDoesNotHideBlockedTCPOfItsDNS(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 }
+
+// dbTalk is a conversation with a database, or a login there, that fell silent at a stage; the empty stage is one that worked.
+func dbTalk(kind probe.Kind, target, stage string) probe.Result {
+	r := probe.Result{ID: probe.ID{Kind: kind, Target: target}, Outcome: probe.OK, Started: testNow, Duration: time.Second, Samples: probe.Samples{},
+		Facts: probe.Facts{probe.FactEndpoint: "db.test:3306", probe.FactDatabase: "db", probe.FactUser: target}}
+	if kind == probe.Database {
+		r.ID.Address, r.ID.Transport = netip.MustParseAddrPort("10.0.3.1:3306"), probe.TCP
+	}
+	if stage != "" {
+		r.Outcome, r.Reason = probe.Failed, probe.ReasonTCPSilent
+		r.Facts[probe.FactFailedAt], r.Facts[probe.FactDBStage] = probe.AtDatabase, stage
+	}
+	return r
+}
+
+// A conversation that fell silent where another one at the same address went on is no path MTU, no
+// dead database and no slow one. Where all end at the same stage, or nobody went on since, it is.
+func TestOneSilentConversationWithADatabaseIsLoss(t *testing.T) {
+	earlier := dbTalk(probe.Login, "a@R.TEST", "")
+	earlier.Started = testNow.Add(-time.Minute)
+	for _, tt := range []struct {
+		name    string
+		results []probe.Result
+		code    Code
+	}{
+		{"one of three stalls in TLS", []probe.Result{dbTalk(probe.Login, "a@R.TEST", ""), dbTalk(probe.Login, "b@R.TEST", ""), dbTalk(probe.Database, "db.test", "db-tls")}, "path-lossy"},
+		{"a login does not connect, another does", []probe.Result{dbTalk(probe.Login, "a@R.TEST", "db-connect"), dbTalk(probe.Login, "b@R.TEST", ""), dbTalk(probe.Database, "db.test", "")}, "path-lossy"},
+		{"all stall in TLS", []probe.Result{dbTalk(probe.Login, "a@R.TEST", "db-tls"), dbTalk(probe.Login, "b@R.TEST", "db-tls"), dbTalk(probe.Database, "db.test", "db-tls")}, "db-path-mtu"},
+		{"all tokens stall", []probe.Result{dbTalk(probe.Login, "a@R.TEST", "db-token"), dbTalk(probe.Database, "db.test", "")}, "db-path-mtu"},
+		{"it worked a minute ago", []probe.Result{earlier, dbTalk(probe.Database, "db.test", "db-greeting")}, "db-silent"},
+	} {
+		if got := codesOf(Explain(Snapshot{Now: testNow, Results: tt.results})); !slices.Equal(got, []Code{tt.code}) {
+			t.Errorf("%s: %v, want %s", tt.name, got, tt.code)
+		}
+	}
+}
+
+// UDP that is refused, or blocked, is no loss: a KDC that is silent to users beside it hangs.
+func TestAKDCThatIsSilentToUsersHangsBesideRefusedUDP(t *testing.T) {
+	for _, udp := range []probe.Reason{probe.ReasonRefused, probe.ReasonUDPSilent} {
+		login := unanswered(loginResult(probe.ReasonTCPSilent, probe.AtAS), "10.0.0.1:88")
+		login.Facts[probe.FactKDC] = "10.0.0.1:88"
+		got := codesOf(Explain(Snapshot{Now: testNow, Results: []probe.Result{kdcResult("10.0.0.1:88", probe.UDP, udp), kdcResult("10.0.0.1:88", probe.TCP, ""), login}}))
+		if !slices.Contains(got, "kdc-hung") || slices.Contains(got, "path-lossy") {
+			t.Errorf("beside %s: %v", udp, got)
+		}
+	}
+}
+
+// A program does not lose each time what a lost packet cost a probe once.
+func TestALateAnswerAfterALostPacketMakesNoLoginSlow(t *testing.T) {
+	for resends, want := range map[float64]bool{0: true, 1: false} {
+		l := loginResult("", "")
+		l.Outcome = probe.OK
+		l.Facts[probe.FactRoute] = "R.TEST 1465 1600 0s 0s a/udp/0s/10.0.0.1:88 a/tcp/0s/10.0.0.1:88"
+		k := took(kdcResult("10.0.0.1:88", probe.TCP, ""), 1600*time.Millisecond)
+		k.Samples = probe.Samples{probe.SampleResends: resends}
+		quick := took(kdcResult("10.0.0.1:88", probe.UDP, ""), time.Millisecond)
+		if got := codesOf(Explain(Snapshot{Now: testNow, Results: []probe.Result{l, k, quick}})); slices.Contains(got, "login-slow") != want {
+			t.Errorf("%v resends: %v", resends, got)
+		}
+	}
+}

@@ -36,10 +36,10 @@ func (v *view) unansweredAt(l *probe.Result) *kdcAddr {
 		return nil
 	}
 	lost := func(r *probe.Result) bool {
-		if !answered(r) {
-			return r.ID.Kind == probe.KDC
+		if r.Silent() { // what is dropped on another port, or over the other transport, is no loss by chance
+			return r.ID.Kind == probe.KDC && r.ID.Transport == probe.TCP
 		}
-		return lostBefore(r) > 0 // what is dropped on another port is no loss by chance
+		return answered(r) && lostBefore(r) > 0
 	}
 	if slices.ContainsFunc(v.at[addr.Addr()], lost) || v.everywhere(v.lossesByAddress()) {
 		return nil

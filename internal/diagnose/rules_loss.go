@@ -126,10 +126,20 @@ func (v *view) blocked(l *losses, surprising int) map[*probe.Result]bool {
 // (its type, its size), not chance.
 func (l *losses) lossy() bool { return l.late >= 2 || l.late == 1 && len(l.silent) > 0 || l.own }
 
+// toll is what a finding of loss says: how much was asked and lost, and where.
+type toll struct {
+	asked, lost     int
+	places, figures []string
+}
+
+func (t *toll) add(place, figure string, asked, lost int) {
+	t.places, t.figures = appendNew(t.places, place), append(t.figures, figure)
+	t.asked, t.lost = t.asked+asked, t.lost+lost
+}
+
 func pathLossy(v *view) []match {
 	var m match
-	var places, figures []string
-	asked, lost := 0, 0
+	var t toll
 	slow := v.slowServers()
 	all := v.lossesByAddress()
 	everywhere, surprising := v.everywhere(all), 4
@@ -155,32 +165,30 @@ func pathLossy(v *view) []match {
 			}
 		}
 		m.explains = append(m.explains, v.lostLogins(m.affects[first:])...)
-		places = appendNew(places, v.hostAt(l.addr))
-		figures = append(figures, fmt.Sprintf("%s %d %%", l.addr, percent(l.rate())))
-		asked, lost = asked+l.answered+len(l.silent)+l.tries, lost+l.tries+len(l.silent)
+		t.add(v.hostAt(l.addr), fmt.Sprintf("%s %d %%", l.addr, percent(l.rate())), l.answered+len(l.silent)+l.tries, l.tries+len(l.silent))
 	}
 	m.explains = append(m.explains, v.lostNames(m.affects)...)
 	for _, l := range v.lostAlone(m) {
 		kdc, _ := netip.ParseAddrPort(l.Facts[probe.FactKDC])
 		heard := len(v.answeredAt(kdc.Addr()))
 		m.affects = append(m.affects, l)
-		places = appendNew(places, v.hostAt(kdc.Addr()))
-		figures = append(figures, fmt.Sprintf("%s answered %d questions, and one of the login of %s not", kdc, heard, l.Facts[probe.FactUser]))
-		asked, lost = asked+heard+1, lost+1
+		t.add(v.hostAt(kdc.Addr()), fmt.Sprintf("%s answered %d questions, and one of the login of %s not", kdc, heard, l.Facts[probe.FactUser]), heard+1, 1)
 	}
+	addLostAtDatabases(v, &m, &t)
 	if len(m.affects) == 0 {
 		return nil
 	}
-	place := few(places)
-	if len(places) > 3 {
-		place = count(len(places)) + " servers"
+	place := few(t.places)
+	if len(t.places) > 3 {
+		place = count(len(t.places)) + " servers"
 	}
 	if own := ownFilter(m.affects...); own > 0 {
 		// the remedy is for the first
 		slices.SortStableFunc(m.affects, func(a, b *probe.Result) int { return cmp.Compare(ownFilter(b), ownFilter(a)) })
-		figures = append(figures, fmt.Sprintf("this host itself did not let out %d datagrams (\"operation not permitted\")", own))
+		t.figures = append(t.figures, fmt.Sprintf("this host itself did not let out %d datagrams (\"operation not permitted\")", own))
 	}
-	m.words = wordsOf(m.affects[0]).and(words{"ip": v.ipOfAny(m.affects), "place": place, "rate": count(percent(float64(lost) / float64(asked))), "asked": count(asked), "lost": count(lost), "each": clauses(figures)})
+	m.words = wordsOf(m.affects[0]).and(words{"ip": v.ipOfAny(m.affects), "place": place, "each": clauses(t.figures),
+		"rate": count(percent(float64(t.lost) / float64(t.asked))), "asked": count(t.asked), "lost": count(t.lost)})
 	return []match{m}
 }
 

@@ -175,6 +175,9 @@ func serverSlow(v *view) []match {
 			proof = 4
 		}
 	}
+	for _, d := range lostAtDatabases(v) {
+		lossy[d.at.Addr()] = true
+	}
 	var out []match
 	distant := v.distant()
 	for _, a := range ways {

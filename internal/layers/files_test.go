@@ -15,7 +15,7 @@ func readDown() map[string][]string {
 	return map[string][]string{
 		"probe/exchange":   {"exchange.go", "resend.go", "dialer.go", "dialer_linux.go"},
 		"internal/plan":    {"load.go", "plan.go", "instances.go", "database.go", "place.go", "realm.go", "sooner.go", "beats.go", "job.go", "world.go", "tls.go"},
-		"internal/check":   {"load.go", "login.go", "check.go"},
+		"internal/check":   {"load.go", "login.go", "confirm.go", "check.go"},
 		"internal/explain": {"explain.go", "follow.go", "changed.go"},
 		"internal/results": {"stale.go", "results.go", "expected.go", "entry.go"},
 		"internal/keeper":  {"keeper.go", "health.go"},

@@ -118,6 +118,12 @@ func (m maker) routable(addrs []netip.Addr) []netip.Addr {
 	return slices.DeleteFunc(slices.Clone(addrs), func(a netip.Addr) bool { return !m.world.Routable(a) })
 }
 
+// AskAgain asks one of the job's questions again, by itself.
+func (j Job) AskAgain(ctx context.Context, id probe.ID) probe.Result {
+	i := slices.IndexFunc(j.Probes, func(p probe.Probe) bool { return p.ID() == id })
+	return j.ask(ctx, j.Probes[i])
+}
+
 // job makes a job of probes.
 func (m maker) job(probes ...probe.Probe) Job {
 	beat := m.cfg.Probes.Interval
