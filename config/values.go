@@ -133,10 +133,26 @@ func checkHost(s string) error {
 	}
 	for _, label := range labels {
 		if !isLabel(label) {
-			return fmt.Errorf("%q is not a host name: %q is not a name between dots", s, label)
+			return fmt.Errorf("%q is not a host name: %s", s, labelTrouble(label))
 		}
 	}
 	return nil
+}
+
+// labelTrouble reports what is wrong with a part of a host name (RFC 1035 §2.3.1,
+// RFC 5890 §2.3.2.1).
+func labelTrouble(s string) string {
+	switch {
+	case s == "":
+		return "nothing stands before a dot or between two dots"
+	case strings.ContainsFunc(s, func(r rune) bool { return r > 0x7f }):
+		return fmt.Sprintf("%q has letters beyond ASCII; write the name as DNS has it, with xn--", s)
+	case len(s) > 63:
+		return fmt.Sprintf("a part of it has %d characters; between dots are 63 at most", len(s))
+	case s[0] == '-' || s[len(s)-1] == '-':
+		return fmt.Sprintf("%q begins or ends with a hyphen", s)
+	}
+	return fmt.Sprintf("%q is not a name between dots: it may have letters, digits, - and _", s)
 }
 
 func isLabel(s string) bool {

@@ -16,14 +16,20 @@ import (
 func newExplain(s streams) *cobra.Command {
 	var all bool
 	c := &cobra.Command{
-		Use:   "explain CODE...",
-		Short: "Show what a finding means, what is seen and what to do",
+		Use:   "explain CODE... | ERROR TEXT | -",
+		Short: "Show what a finding or an error means, what is seen and what to do",
+		Long: `explain shows what a finding's code means. Given the text of an error, as kinit, Java
+or a database client prints it, or - for a text or a KRB5_TRACE on the standard input,
+it shows what the error says, the codes that may be behind it, and what to look at.`,
+		Example: `  kerbagent explain kdc-tcp-blocked
+  kerbagent explain "Server not found in Kerberos database"
+  KRB5_TRACE=/dev/stderr kinit alice 2>&1 | kerbagent explain -`,
 		Args: func(c *cobra.Command, args []string) error {
 			if all && len(args) > 0 {
 				return errors.New("--all lists every code, and takes none")
 			}
 			if len(args) == 0 && !all {
-				return fmt.Errorf("name one or more finding codes, such as kdc-silent; --all lists them")
+				return fmt.Errorf("name one or more finding codes, such as kdc-silent, or an error's text; --all lists the codes")
 			}
 			return nil
 		},
@@ -32,16 +38,9 @@ func newExplain(s streams) *cobra.Command {
 			if all {
 				return explainAll(s.out)
 			}
-			rules := make([]diagnose.Rule, len(args))
-			for i, code := range args {
-				code = strings.ToLower(code)
-				var ok bool
-				if rules[i], ok = diagnose.Lookup(diagnose.Code(code)); !ok {
-					if whole := strings.ToLower(strings.Join(args, "-")); slices.Contains(codes(), whole) {
-						code = whole // explain kdc hung
-					}
-					return unknownCode(code)
-				}
+			rules, err := rulesOf(args)
+			if err != nil {
+				return explainText(s, args, err)
 			}
 			for i, r := range rules {
 				if i > 0 {
@@ -56,6 +55,22 @@ func newExplain(s streams) *cobra.Command {
 	}
 	c.Flags().BoolVar(&all, "all", false, "list every code")
 	return c
+}
+
+// rulesOf returns the rules of codes.
+func rulesOf(args []string) ([]diagnose.Rule, error) {
+	rules := make([]diagnose.Rule, len(args))
+	for i, code := range args {
+		code = strings.ToLower(code)
+		var ok bool
+		if rules[i], ok = diagnose.Lookup(diagnose.Code(code)); !ok {
+			if whole := strings.ToLower(strings.Join(args, "-")); slices.Contains(codes(), whole) {
+				code = whole // explain kdc hung
+			}
+			return nil, unknownCode(code)
+		}
+	}
+	return rules, nil
 }
 
 // unknownCode names the code that was probably meant.

@@ -30,6 +30,8 @@ func misplaced(l *linter) {
 			case n.Kind != conf.Section:
 			case n.Name == "libdefaults":
 				misplacedServers(l, d, n)
+			case n.Name == "realms":
+				nestedRealms(l, d, n)
 			case n.Name == "domain_realm":
 				for _, c := range n.Children {
 					if c.Kind == conf.Relation && strings.Contains(c.Name, "_") && settings.known[c.Name] {
@@ -53,6 +55,18 @@ func misplacedServers(l *linter, d *conf.Doc, section *conf.Node) {
 		case n.Kind == conf.Subsection && slices.ContainsFunc(n.Children, isServer):
 			misplacedAt(l, d, n, fmt.Sprintf("Realm %s is in [libdefaults], where no library looks for its KDCs", n.Name),
 				"Write [realms] above this line, and a section's name above what follows the }")
+		}
+	}
+}
+
+// nestedRealms reports realms that stand in the block of another one.
+func nestedRealms(l *linter, d *conf.Doc, section *conf.Node) {
+	for _, realm := range section.Children {
+		for _, n := range realm.Children {
+			if n.Kind == conf.Subsection && slices.ContainsFunc(n.Children, isServer) {
+				misplacedAt(l, d, n, fmt.Sprintf("Realm %s stands in the block of %s, which begins on line %d and is not closed before, so MIT does not know it",
+					n.Name, realm.Name, realm.Line), "Write a } on the line above")
+			}
 		}
 	}
 }

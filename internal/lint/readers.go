@@ -2,6 +2,7 @@ package lint
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -64,7 +65,7 @@ func kdcDifferences(l *linter, mit *reader.Reading) {
 			if strings.ContainsAny(k.Text, "#;") || k.Err != nil {
 				continue // inlineComments, badKDCs
 			}
-			if strings.ContainsAny(k.Host, "/, '\"@<>()\\|=*?!&%") || signs(k.Host) != "" {
+			if strings.ContainsAny(k.Host, "/, '\"@<>()\\|=*?!&%") || signs(k.Host) != "" || isNearlyAddr(k.Host) {
 				l.add(krb5conf.Issue{Code: CodeReadersDiffer, Severity: krb5conf.SeverityWarning, Readers: []reader.Reader{reader.MIT}, At: k.From,
 					Cause: fmt.Sprintf("MIT looks for a host named %q, which cannot exist, and goes on to the next KDC. Other libraries may read the line differently.",
 						k.Host) + signs(k.Host),
@@ -95,6 +96,14 @@ func kdcDifferences(l *linter, mit *reader.Reading) {
 			}
 		}
 	}
+}
+
+// isNearlyAddr reports whether a text is written as an IPv4 address and is none: no
+// name ends in a number (RFC 3696 §2).
+func isNearlyAddr(host string) bool {
+	last := host[strings.LastIndexByte(host, '.')+1:]
+	_, err := netip.ParseAddr(host)
+	return err != nil && last != "" && strings.Contains(host, ".") && strings.Trim(last, "0123456789") == ""
 }
 
 // otherService names the service of a port at which there is never a KDC, or "".

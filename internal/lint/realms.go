@@ -23,6 +23,7 @@ func realms(l *linter) {
 	}
 	realmCase(l)
 	misspeltRealms(l)
+	markedRealms(l)
 	mappingsToNowhere(l)
 }
 

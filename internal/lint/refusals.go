@@ -123,23 +123,58 @@ func consequence(readers []reader.Reader) string {
 // mended is what to write in the place of a line that readers refuse.
 func mended(line, what string) string {
 	line = strings.TrimSpace(line)
-	noEquals := what == "no = in the line" && line != "" && line[0] != '['
 	name, value, colon := strings.Cut(line, ":")
+	name, value = strings.TrimSpace(name), strings.TrimSpace(value)
+	words := strings.Fields(line)
 	switch {
+	case strings.HasSuffix(what, "not UTF-8, which is all that Java reads"):
+		return "Save the file as UTF-8, or remove the letters beyond ASCII (iconv -f LATIN1 -t UTF-8)"
 	case strings.HasPrefix(what, "} without {") && line == "}":
 		return "Remove this }, or write the line that ends in { above the block that it closes"
-	case strings.HasPrefix(line, "}") && line != "}" && noEquals:
-		return "Keep the } alone on its line, and put a comment on a separate line"
+	case strings.HasPrefix(what, "} without {"):
+		return "End the line after the {, and write each setting and the } on a separate line"
+	case what == unclosed || strings.HasPrefix(what, "section inside braces"):
+		return "Write a } on a separate line at the end of this block"
+	case strings.HasPrefix(what, "{ expected"):
+		return mendedBlock(strings.TrimSpace(strings.TrimSuffix(line, "=")))
 	case strings.HasPrefix(what, "no ] after"):
 		return "Write " + line + "]"
 	case strings.HasPrefix(what, "text after the ]") && strings.Contains(line, "]"):
-		return "Keep " + line[:strings.Index(line, "]")+1] + " alone on its line"
-	case noEquals && strings.HasSuffix(line, "{") && len(line) > 1:
+		if header := line[:strings.Index(line, "]")+1]; isSection(header) {
+			return "Keep " + header + " alone on its line"
+		}
+		return "Remove the line, or write the name of a section, as [realms]"
+	case hasAnyPrefix(line, "//", "--", "!", "/*", "*"):
+		return "Begin the comment with #"
+	case what != "no = in the line" || line == "" || line[0] == '[':
+	case line == "{":
+		return "Write the { at the end of the line above"
+	case likeInclude(line) != "":
+		return "Write the include above the first section, or put what it includes here"
+	case line[0] == '}' && len(line) > 1:
+		return "Keep the } alone on its line, and put a comment on a separate line"
+	case strings.HasSuffix(line, "{") && len(line) > 1:
 		return "Write " + strings.TrimSpace(strings.TrimSuffix(line, "{")) + " = {"
-	case noEquals && colon && !strings.ContainsAny(name, " \t") && strings.TrimSpace(value) != "":
-		return "Write " + name + " = " + strings.TrimSpace(value)
-	case strings.HasSuffix(line, "="):
-		return "Write a value after the =, or remove the line"
+	case colon && !strings.ContainsAny(name, " \t") && value != "":
+		return "Write " + name + " = " + value
+	case len(words) == 2:
+		return "Write " + words[0] + " = " + words[1]
+	case len(words) == 1:
+		return "Remove the line, or write " + line + " = VALUE"
 	}
 	return "Rewrite the line in a form that all libraries accept, or have the file generated: kerbagent krb5conf show"
+}
+
+// mendedBlock is what to write where nothing stands after the = of a name.
+func mendedBlock(name string) string {
+	if newNames(libdefaultsKeys()).known[name] || newNames(realmKeys()).known[name] {
+		return "Write a value after the =, or remove the line"
+	}
+	return "Write " + name + " = {"
+}
+
+// isSection reports whether a header, [x], is one of a section, or of a misspelling of one.
+func isSection(header string) bool {
+	name, sections := strings.Trim(header, "[] "), newNames(knownSections())
+	return sections.known[name] || sections.nearest(name) != ""
 }

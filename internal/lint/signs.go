@@ -56,7 +56,8 @@ func withoutSigns(name string) string {
 		}
 		return r
 	}, name)
-	first, _, _ := strings.Cut(strings.TrimSpace(name), " ")
+	marks := func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }
+	first, _, _ := strings.Cut(strings.TrimLeftFunc(name, marks), " ")
 	first, _, _ = strings.Cut(first, "#")
-	return strings.TrimFunc(first, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
+	return strings.TrimRightFunc(first, marks)
 }

@@ -145,7 +145,7 @@ func misspeltRealms(l *linter) {
 			return
 		}
 		for _, e := range r.Realms[:min(len(r.Realms), maxKDCs)] {
-			if slipped(name, e.Name) {
+			if slipped(name, e.Name) || name != e.Name && withoutSigns(name) == e.Name {
 				l.add(krb5conf.Issue{Code: CodeRealmMissing, Severity: krb5conf.SeverityWarning, At: at, Also: e.At[:1],
 					Cause: fmt.Sprintf("%s %s, and [realms] has %s, on line %d: one of them is probably misspelt. The KDCs of %s are looked for in DNS.",
 						what, name, e.Name, e.At[0].Line, name),
@@ -157,6 +157,18 @@ func misspeltRealms(l *linter) {
 	check("The default realm is", r.DefaultRealm.Value, r.DefaultRealm.From)
 	for _, m := range r.Mappings {
 		check("The line maps to realm", m.Realm, m.From)
+	}
+}
+
+// markedRealms reports realms whose name has quotation marks or the like around it: it
+// counts with them.
+func markedRealms(l *linter) {
+	for _, e := range l.mit().Realms {
+		if clean := withoutSigns(e.Name); clean != e.Name && clean != "" && !l.spoken(e.At[0]) {
+			l.add(krb5conf.Issue{Code: CodeRealmMissing, Severity: krb5conf.SeverityWarning, Readers: []reader.Reader{reader.MIT}, At: e.At[0],
+				Cause:  fmt.Sprintf("MIT knows this realm as %q, not as %s, so nobody finds its KDCs.", e.Name, clean) + signs(e.Name),
+				Remedy: "Write " + clean + " = {"})
+		}
 	}
 }
 
