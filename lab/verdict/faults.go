@@ -179,10 +179,10 @@ func ofDatabase(r *rand.Rand) fault {
 		f("db-too-many-connections", do("db", "full")),
 		f("db-tls-required", do("db", "conf", "skip-ssl")),
 		f("ticket-rc4", do("db", "keytab", "default"), do("db", "conf", "gssapi_principal_name=mysql/default."+corp+"@CORP.EXAMPLE.COM")),
-		f("db-account-locked", sql("ALTER USER '%s'@'%%' ACCOUNT LOCK")),
-		f("db-account-unknown db-access-denied", sql("DROP USER '%s'@'%%'")),
-		f("db-account-unknown db-access-denied", sql("ALTER USER '%s'@'%%' IDENTIFIED BY 'Other-1'")),
-		f("db-access-denied", sql("ALTER USER '%s'@'%%' IDENTIFIED VIA gssapi USING 'somebody.else@CORP.EXAMPLE.COM'")),
+		f("db-account-locked", sql("ALTER USER IF EXISTS '%s'@'%%' ACCOUNT LOCK")),
+		f("db-account-unknown db-access-denied", sql("DROP USER IF EXISTS '%s'@'%%'")),
+		f("db-account-unknown db-access-denied", sql("ALTER USER IF EXISTS '%s'@'%%' IDENTIFIED BY 'Other-1'")),
+		f("db-access-denied", sql("ALTER USER IF EXISTS '%s'@'%%' IDENTIFIED VIA gssapi USING 'somebody.else@CORP.EXAMPLE.COM'")),
 		f("service-unknown", do("user", "spn", "drop")),
 		f("db-ticket-rejected ticket-rc4", do("user", "spn", "move")), // to an account without AES
 		f("service-duplicate service-unknown", do("user", "spn", "twice")))

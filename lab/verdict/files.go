@@ -45,6 +45,10 @@ func krb5conf(r *rand.Rand) fault {
 	set("kdc_timesync", "", "", "", "0")
 	set("forwardable", "true", "")
 	set("noaddresses", "", "", "", "false")
+	set("permitted_enctypes", "", "", "", "", "", "", "aes256-cts-hmac-sha1-96", "aes128-cts-hmac-sha1-96 nonsense", "rc4-hmac", "nonsense")
+	if r.IntN(16) == 0 { // a line that libkrb5 does not get over
+		lines = append(lines, pick(r, " = x", "[libdefaults", " }", "include /nosuch/file"))
+	}
 	f := fault{}
 	lines = append(lines, "[realms]")
 	for _, realm := range []string{"CORP.EXAMPLE.COM", "ONPREM.LOCAL"} {
@@ -69,7 +73,7 @@ func krb5conf(r *rand.Rand) fault {
 func ofKrb5Conf(f fault) fault {
 	f.places = append(f.places, "krb5.conf")
 	f.codes = append(f.codes, "krb5conf-kdcs-differ", "krb5conf-realm-missing", "krb5conf-mapping-missing", "krb5conf-default-realm", "krb5conf-missing",
-		"krb5conf-udp-limit", "krb5conf-unparsable", "krb5conf-rdns", "kdc-silent", "kdc-refused", "kdc-wrong-realm", "server-down", "names-differ", "realm-unreachable", "principal-unknown",
+		"krb5conf-udp-limit", "krb5conf-unparsable", "krb5conf-etypes", "etype-unsupported", "krb5conf-rdns", "kdc-silent", "kdc-refused", "kdc-wrong-realm", "server-down", "names-differ", "realm-unreachable", "principal-unknown",
 		"trust-realm-unreachable", "service-realm-unmapped", "ipv6-broken")
 	return f
 }
