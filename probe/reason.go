@@ -93,6 +93,7 @@ const (
 	ReasonWeakKey         Reason = "krb-weak-key"           // it would have it proved with a key of too few rounds or without a salt
 	ReasonNoKDCInFile     Reason = "krb5conf-realm-missing" // by the krb5.conf a program finds no KDC of a realm, and DNS is not asked
 	ReasonFileUnparsable  Reason = "krb5conf-unparsable"    // libkrb5 stops at a line of the krb5.conf, so that no program logs in
+	ReasonNoETypes        Reason = "krb5conf-etypes"        // the krb5.conf leaves libkrb5 no encryption type
 	ReasonTooLate         Reason = "too-late"               // a program on this host would need longer for its tickets than programs wait
 	ReasonNoRecord        Reason = "no-record"              // the attempt could not be recorded on disk, so it was not made
 )

@@ -44,7 +44,7 @@ func krb5confRules() []Rule {
 		fileRule("krb5conf-missing", Error, "there is no krb5.conf",
 			"Programs on this host have no krb5.conf to read: no default realm, and no realm for any database.",
 			"Let kerbagent write the file: show prints it, apply writes it.", "kerbagent krb5conf show", "kerbagent krb5conf apply"),
-		loginFileRule("krb5conf-unparsable", "a Kerberos library cannot read the krb5.conf",
+		loginFileRule("krb5conf-unparsable", Error, "a Kerberos library cannot read the krb5.conf",
 			"One or more of the libraries that read krb5.conf (MIT, Heimdal, Java, gokrb5) stop at a line of the file. Such a library then uses nothing of the file, or nothing after that line.",
 			"Correct the line, or let kerbagent write the file.", "kerbagent krb5conf lint", "kerbagent krb5conf diff", "kerbagent krb5conf apply"),
 		fileRule("krb5conf-not-krb5conf", Error, "the file at the place of the krb5.conf is not a krb5.conf",
@@ -83,7 +83,7 @@ func krb5confValueRules() []Rule {
 		fileRule("krb5conf-default-realm", Warning, "the default realm is missing, or is not the configured one",
 			"Programs use default_realm for a user name without a realm: alice then means alice@REALM.",
 			"In [libdefaults], write default_realm = {realm}; or let kerbagent write the file: diff shows the change, apply makes it.", "kerbagent krb5conf diff", "kerbagent krb5conf apply"),
-		loginFileRule("krb5conf-realm-missing", "with this krb5.conf, programs cannot find the KDCs of a realm",
+		loginFileRule("krb5conf-realm-missing", Error, "with this krb5.conf, programs cannot find the KDCs of a realm",
 			"A login needs a realm that has no usable entry in [realms], and the file forbids finding its KDCs by DNS. Or a line in [domain_realm] names a realm that exists nowhere.",
 			"Add the realm with its KDCs, or allow DNS with dns_lookup_kdc = true in [libdefaults].", "kerbagent krb5conf diff", "kerbagent krb5conf apply"),
 		fileRule("krb5conf-realm-case", Error, "the krb5.conf has a realm in the wrong upper or lower case",
@@ -95,7 +95,7 @@ func krb5confValueRules() []Rule {
 		fileRule("krb5conf-realm-twice", Warning, "a realm has two blocks in the krb5.conf",
 			"MIT and Heimdal merge the two blocks, Java uses the first one, and gokrb5 the last one. So programs on this host ask different KDCs.",
 			"Make one block, in one [realms] section.", "kerbagent krb5conf lint", "kerbagent krb5conf diff"),
-		fileRule("krb5conf-etypes", Warning, "a list of encryption types in the krb5.conf is weak or has unknown names",
+		loginFileRule("krb5conf-etypes", Warning, "a list of encryption types in the krb5.conf is weak or has unknown names",
 			"default_tkt_enctypes, default_tgs_enctypes or permitted_enctypes contain encryption types that are weak, or that some Kerberos library does not know. A library that knows none of the types gets no ticket.",
 			"Remove these lists: the defaults of the libraries suit Active Directory.", "grep -n enctypes /etc/krb5.conf", "kerbagent krb5conf diff"),
 		fileRule("krb5conf-udp-limit", Warning, "the krb5.conf lets libraries ask KDCs over UDP first",
@@ -113,8 +113,8 @@ func fileRule(code Code, worst Severity, title, means, what string, commands ...
 }
 
 // loginFileRule is a rule of an issue that logins fail by, whether kerbagent is to check the file or not.
-func loginFileRule(code Code, title, means, what string, commands ...string) Rule {
-	r := fileRule(code, Error, title, means, what, commands...)
+func loginFileRule(code Code, worst Severity, title, means, what string, commands ...string) Rule {
+	r := fileRule(code, worst, title, means, what, commands...)
 	r.match = func(v *view) []match {
 		out := ofFile(code)(v)
 		failed := slices.DeleteFunc(slices.Clone(v.logins), func(l *probe.Result) bool { return !reason(l, probe.Reason(code)) })

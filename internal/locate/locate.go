@@ -260,6 +260,9 @@ func (p *Programs) findKDCs(ctx context.Context, f *found, realm string) time.Du
 	case file.Err != nil:
 		f.lack, f.lackOf = file.Err, probe.ReasonFileUnparsable
 		return shortest
+	case noETypes(file) != nil:
+		f.lack, f.lackOf = noETypes(file), probe.ReasonNoETypes
+		return shortest
 	case entry.Err != nil: // one line that is refused, and libkrb5 takes none
 		f.lack, f.lackOf = errors.New("krb5.conf: "+file.CannotFind(realm)), probe.ReasonNoKDCInFile
 		return shortest
@@ -283,4 +286,14 @@ func (p *Programs) findKDCs(ctx context.Context, f *found, realm string) time.Du
 		servers, rooted, ttl, f.lack = p.services(ctx, f, realm)
 	}
 	return min(ttl, p.resolveAll(ctx, f, servers, rooted))
+}
+
+// noETypes returns the error of a list that leaves libkrb5 no encryption type to ask for a ticket with.
+func noETypes(file *reader.Reading) error {
+	for _, e := range []reader.ETypes{file.TicketETypes, file.ServiceETypes, file.PermittedETypes} {
+		if errors.Is(e.Err, reader.ErrNoETypes) {
+			return fmt.Errorf("krb5.conf: %w of %q", e.Err, e.Text)
+		}
+	}
+	return nil
 }

@@ -87,7 +87,8 @@ func TestKDCsOfTheFile(t *testing.T) {
 // Where a program finds no KDC, the login goes on with what kerbagent knows, and says so.
 func TestALackIsKept(t *testing.T) {
 	for file, of := range map[string]probe.Reason{"[libdefaults]\n dns_lookup_kdc = false\n": probe.ReasonNoKDCInFile, "[realms]\n CORP.TEST = {\n kdc = absent.corp.test\n }\n": "",
-		"[realms]\n CORP.TEST = {\n kdc = 10.0.0.1\n kdc = fd00::1\n }\n": probe.ReasonNoKDCInFile, "[realms\n": probe.ReasonFileUnparsable} {
+		"[realms]\n CORP.TEST = {\n kdc = 10.0.0.1\n kdc = fd00::1\n }\n": probe.ReasonNoKDCInFile, "[realms\n": probe.ReasonFileUnparsable,
+		"[libdefaults]\n permitted_enctypes = aes512\n[realms]\n CORP.TEST = {\n kdc = 10.0.0.1\n }\n": probe.ReasonNoETypes} {
 		p := programs(t, names(map[string]string{"etc/krb5.conf": file}), elsewhere{kdc: "10.9.9.9:88", addr: "10.9.9.8"})
 		got, err := p.KDCs(t.Context(), "CORP.TEST")
 		if err != nil || !slices.Equal(got, []netip.AddrPort{netip.MustParseAddrPort("10.9.9.9:88")}) {

@@ -34,7 +34,7 @@ func reasonsOf(k probe.Kind) []probe.Reason {
 			probe.ReasonKRBTicketExpired, probe.ReasonKRBSkew, probe.ReasonKRBTooBig, probe.ReasonKRBWrongRealm, probe.ReasonKRBError,
 			probe.ReasonKRBReplyMismatch, probe.ReasonDBTicketRejected, probe.ReasonDBAccessDenied, probe.ReasonDBAuthTimeout, probe.ReasonDBUnproven,
 			probe.ReasonSecretMalformed, probe.ReasonKeytabNoKey, probe.ReasonNoKDCInFile, probe.ReasonFileUnparsable,
-			probe.ReasonTooLate})
+			probe.ReasonNoETypes, probe.ReasonTooLate})
 	case probe.Krb5Conf:
 		return slices.Concat(always, []probe.Reason{"krb5conf-missing", "krb5conf-unparsable", "krb5conf-drift", "krb5conf-default-realm",
 			"krb5conf-template", "krb5conf-unknown-key", "krb5conf-not-krb5conf", "krb5conf-realm-missing", "krb5conf-mapping-missing", "krb5conf-realm-twice", "krb5conf-include-ignored", "krb5conf-etypes",
