@@ -64,6 +64,7 @@ type found struct {
 	written  []login.Written           // the KDCs that krb5.conf names
 	passed   []string
 	passedAt []netip.AddrPort // the servers among them
+	silent   []netip.AddrPort // name servers that did not answer a question
 	noTCP    error            // a program finds KDCs for datagrams alone
 	lack     error            // a program finds nothing
 	lackOf   probe.Reason     // what is wrong with the krb5.conf, where that is why
@@ -183,6 +184,9 @@ func (f *found) again(a host.Answer) {
 	for _, w := range a.Passed {
 		rest -= w.Wait
 		if w.Wait >= noted {
+			if w.What == "no answer" {
+				f.silent = append(f.silent, w.Server)
+			}
 			f.lost(w.Server, fmt.Sprintf("name server %s: %s for %s", w.Server, w.What, w.Name))
 		}
 	}

@@ -20,6 +20,7 @@ func (p *Programs) Trail(name string, h login.Heard) login.Trail {
 		}
 	}
 	t := login.Trail{NoTCP: map[string]error{}, ForNow: map[string]bool{}, Written: map[string][]login.Written{}}
+	chance := false                  // a name server that answers left a question unanswered: the next time it may answer at once
 	late := map[bool]time.Duration{} // what exchanges take: those for the first ticket, and those for services
 	add := func(f *found) {
 		t.Wait += f.wait
@@ -32,6 +33,7 @@ func (p *Programs) Trail(name string, h login.Heard) login.Trail {
 		}
 		f.end()
 		add(f)
+		chance = chance || f.resolver.IsValid() && slices.Contains(f.silent, f.resolver)
 		if each := f.eachExchange(); len(f.passedAt) == 0 && each >= slowExchange && f.resolver.IsValid() {
 			t.Passed = append(t.Passed, fmt.Sprintf("name server %s: lookups of KDCs of %s take %s at each exchange", f.resolver, realm, each.Round(time.Second/10)))
 			t.At = append(t.At, f.resolver)
@@ -58,7 +60,7 @@ func (p *Programs) Trail(name string, h login.Heard) login.Trail {
 		}
 	}
 	for service, wait := range late {
-		if t.Lack == nil && wait > longestWait {
+		if t.Lack == nil && wait > longestWait && !chance {
 			t.Lack, t.LackOf, t.LackRealm, t.LackAt = tooLate(wait), probe.ReasonTooLate, h.Realms[0], stage(service)
 		}
 	}
