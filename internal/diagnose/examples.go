@@ -139,7 +139,7 @@ func databaseExamples() map[Code]words {
 		"db-silent":               {"seen": "TCP does not connect"},
 		"db-spn-unexpected":       {"spn": "ldap/dc1.corp.example.com@CORP.EXAMPLE.COM", "spnwhy": "kerbagent requested no ticket: the server announces \"ldap/dc1.corp.example.com@CORP.EXAMPLE.COM\", which is not allowed"},
 		"db-ticket-rejected":      {"ticketkvno": "3"},
-		"db-tls-required":         {"problem": "kerbagent requires it, the server does not offer it"},
+		"db-tls-required":         {"problem": "kerbagent requires TLS, the server does not offer it"},
 		"db-tls-untrusted":        {"problem": "the certificate is signed by an unknown CA", "error": "starting TLS: tls: failed to verify certificate: x509: certificate signed by unknown authority"},
 		"db-too-many-connections": {"errno": "1040"},
 		"db-too-old":              {"version": "5.1.73-log"},

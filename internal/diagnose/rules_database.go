@@ -261,9 +261,9 @@ func dbTrouble(rs []*probe.Result) match {
 	w["problem"] = certificateProblem(r)
 	switch r.Reason {
 	case probe.ReasonDBTLSRequired:
-		w["problem"] = "the server requires it, kerbagent has it switched off"
+		w["problem"] = "the server requires TLS, kerbagent has it switched off"
 	case probe.ReasonDBTLSMissing:
-		w["problem"] = "kerbagent requires it, the server does not offer it"
+		w["problem"] = "kerbagent requires TLS, the server does not offer it"
 	case probe.ReasonDBTLSFailed:
 		w["problem"] = "the handshake fails"
 	case probe.ReasonTCPSilent:

@@ -123,7 +123,7 @@ func acceptRules() []Rule {
 		Title:     "database {database}: the account of {user} is locked (ERROR {errno})",
 		Means:     "The account is locked in the database, not in the directory (errors 3118 and 4151), or MariaDB blocked the account after too many failed logins (error 4150).",
 		Cause:     "{endpoint} answered ERROR {errno}.",
-		Remedy:    do("Ask the database's administrators who locked the account and why. CAUTION: the other commands let it in again; FLUSH PRIVILEGES does so for every account that MariaDB blocked.", sql("SHOW CREATE USER '{account}'@'%'"), sql("ALTER USER '{account}'@'%' ACCOUNT UNLOCK"), sql("FLUSH PRIVILEGES")+"  # for ERROR 4150"),
+		Remedy:    do("Ask the database's administrators who locked the account and why. CAUTION: the other commands let the account in again; FLUSH PRIVILEGES does so for every account that MariaDB blocked.", sql("SHOW CREATE USER '{account}'@'%'"), sql("ALTER USER '{account}'@'%' ACCOUNT UNLOCK"), sql("FLUSH PRIVILEGES")+"  # for ERROR 4150"),
 		DependsOn: causes,
 		match:     acceptMatch(probe.ReasonDBAccountLocked),
 	}, {
