@@ -28,7 +28,11 @@ gpg --batch --quiet --import "$KEY"
 # fpr: the key's; a signature is as old as the commit, but no older than its key
 read -r fpr made < <(gpg --batch --with-colons --list-secret-keys | awk -F: '$1 == "sec" { t = $6 } $1 == "fpr" { print $10, t; exit }')
 signed=$((SOURCE_DATE_EPOCH > made ? SOURCE_DATE_EPOCH : made))
-sign() { gpg --batch --quiet --yes --no-emit-version --faked-system-time "$signed!" --digest-algo SHA512 --local-user "$fpr" "$@"; }
+sign() {
+  local log=$scratch/gpg.log
+  # It warns of the time that it is told to use, at each signature.
+  gpg --batch --quiet --yes --no-emit-version --faked-system-time "$signed!" --digest-algo SHA512 --local-user "$fpr" "$@" 2> "$log" || { cat "$log" >&2; return 1; }
+}
 
 packaging/build.sh "$out" > /dev/null
 version=$(cd "$out" && echo kerbagent-*-linux-"${ARCHES%% *}".tar.gz)
