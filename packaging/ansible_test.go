@@ -30,9 +30,11 @@ const playbook = `- hosts: all
 func testAnsible(t *testing.T, dir string) {
 	run(t, "../lab/lab.sh", "extra", "systemd")
 	root, here := labState("sd", "root"), t.TempDir()
-	t.Cleanup(func() {
+	clean := func() {
 		sd(t, "dpkg --purge kerbagent; rm -rf /etc/kerbagent /etc/systemd/system/kerbagent.service.d /srv/apt /etc/apt/sources.list.d/kerbagent.list /etc/apt/keyrings/kerbagent.asc /var/lib/apt/lists/_srv_apt*; systemctl daemon-reload")
-	})
+	}
+	clean() // of a run that was interrupted
+	t.Cleanup(clean)
 	run(t, "rm", "-rf", filepath.Join(root, "srv/apt"))
 	run(t, "cp", "-a", filepath.Join(dir, "apt"), filepath.Join(root, "srv"))
 

@@ -88,6 +88,20 @@ func TestARoleThatIsSecondsOld(t *testing.T) {
 	}
 }
 
+// The role that is made has the path and the boundary that the file names.
+func TestARoleWithPathAndBoundary(t *testing.T) {
+	t.Parallel()
+	cloud := newCloud(t, awstest.Options{})
+	addOrders(cloud)
+	boundary := cloud.AddPolicy("limit", guideRole)
+	h := newHost(t, cloud, wish(modifyMode, "  role: {path: /service/, permissions_boundary: \""+boundary+"\"}\n"))
+	h.done()
+	role := cloud.Roles()[0]
+	if role.Path != "/service/" || role.Boundary != boundary {
+		t.Errorf("path %q, boundary %q", role.Path, role.Boundary)
+	}
+}
+
 // A person whom the administrator of IAM Identity Center has taken the permission set has a session, and logging in again does not help.
 func TestSSOWithoutAccess(t *testing.T) {
 	said := awsapi.CredentialTrouble(errors.New("operation error SSO: GetRoleCredentials, https response error StatusCode: 403, RequestID: x, ForbiddenException: No access"), newCloud(t, awstest.Options{}).Now(), "us-east-1")
