@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"os"
 	"regexp"
@@ -56,16 +57,16 @@ func plainWords(text string) map[string]bool {
 }
 
 // likeItsExample holds what is played against what the documentation shows as an example.
-func likeItsExample(t *testing.T, code diagnose.Code, title, cause string) {
-	t.Helper()
+func likeItsExample(code diagnose.Code, title, cause string) string {
 	rule, _ := diagnose.Lookup(code)
 	exampleTitle, exampleCause := rule.Example()
 	if code == "clock-skew" { // what is played has the view of the database too
 		cause = strings.Replace(cause, "; the login took the KDCs' time, and database orders refuses the ticket: the KDCs' clocks may be the wrong ones", "", 1)
 	}
 	if got, want := plainWords(title+" "+cause), plainWords(exampleTitle+" "+exampleCause); !maps.Equal(got, want) {
-		t.Errorf("the example in the documentation has other words:\nplayed  %s | %s\nexample %s | %s", title, cause, exampleTitle, exampleCause)
+		return fmt.Sprintf("the example in the documentation has other words:\nplayed  %s | %s\nexample %s | %s", title, cause, exampleTitle, exampleCause)
 	}
+	return ""
 }
 
 // Every fault that can be played is found, first and alone.
@@ -83,7 +84,15 @@ func TestEveryFaultIsFound(t *testing.T) {
 			if text := r.Findings[0].Title + " " + r.Findings[0].Cause; unfilled.MatchString(text) {
 				t.Errorf("a value is missing: %s", text)
 			}
-			likeItsExample(t, f.Code, r.Findings[0].Title, r.Findings[0].Cause)
+			differs := likeItsExample(f.Code, r.Findings[0].Title, r.Findings[0].Cause)
+			for tries := 2; differs != "" && tries > 0; tries-- { // on a busy machine a probe may be late, and more is seen
+				if again, _ := rehearse(t, "--fault", string(f.Code)); len(again.Findings) > 0 {
+					differs = likeItsExample(f.Code, again.Findings[0].Title, again.Findings[0].Cause)
+				}
+			}
+			if differs != "" {
+				t.Error(differs)
+			}
 			for _, other := range r.Findings[1:] {
 				if other.Severity == string(diagnose.Error) {
 					t.Errorf("%s stands beside it as an error", other.Code)
