@@ -41,18 +41,32 @@ func lateness(until <-chan struct{}) time.Duration {
 // tooLate is half of the shortest time in which a set waits for an answer.
 const tooLate = programHedge / 2
 
-// scoreInPeace scores a set, again where the machine was too busy meanwhile.
+// scoreInPeace scores a set, again where the machine was too busy meanwhile, once it has calmed down.
 func (tr trial) scoreInPeace(ctx context.Context) (sc *score, err error) {
-	for range 4 {
+	for range 6 {
 		done, late := make(chan struct{}), make(chan time.Duration)
 		go func() { late <- lateness(done) }()
 		sc, err = tr.score(ctx)
 		close(done)
-		if worst := <-late; worst < tooLate || err != nil || !sc.miss() {
+		if worst := <-late; worst < tooLate || err == nil && !sc.miss() {
 			break
 		}
+		awaitPeace(ctx)
 	}
 	return sc, err
+}
+
+// awaitPeace returns once this process was woken in time for a while, or the patience for that is over.
+func awaitPeace(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	for ctx.Err() == nil {
+		while, end := context.WithTimeout(ctx, time.Second)
+		worst := lateness(while.Done())
+		if end(); worst < tooLate/2 {
+			return
+		}
+	}
 }
 
 func (tr trial) score(ctx context.Context) (sc *score, err error) {
