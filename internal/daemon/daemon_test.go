@@ -198,7 +198,7 @@ func TestRunAtItsHourlyBudgetKeepsTheLatestVerdict(t *testing.T) {
 	if got := r.login("alice"); got.Outcome != probe.OK || !got.Started.Equal(good.Started) {
 		t.Errorf("the latest verdict was lost: %+v", got)
 	}
-	if !slices.ContainsFunc(r.d.State().Notes, func(n string) bool { return strings.Contains(n, "waits") && strings.Contains(n, ledger.ReasonHourly) }) {
+	if !slices.ContainsFunc(r.d.State().Notes, func(n string) bool { return strings.Contains(n, "waits") && strings.Contains(n, "one hour allows") }) {
 		t.Errorf("notes %q", r.d.State().Notes)
 	}
 	// After a restart nothing is known of a login that must wait.

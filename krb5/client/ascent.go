@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"io"
 	"net/netip"
 	"os"
 	"slices"
@@ -140,9 +141,11 @@ func (w *ascent) preauthenticate(ctx context.Context, won attempt, required *kdc
 	return w.second(ctx, addr, err)
 }
 
-// unanswered reports whether a request got no answer.
+// unanswered reports whether a request got no answer, or one that was cut: programs
+// go on to the next KDC after both (sendto_kdc.c).
 func unanswered(err error) bool {
-	return errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) || closedByPeer(err)
+	return errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) ||
+		errors.Is(err, io.ErrUnexpectedEOF) || closedByPeer(err)
 }
 
 func (w *ascent) proveOnce(ctx context.Context, conn *kdcwire.Conn, q question, before func() error) (*Ticket, error) {

@@ -15,9 +15,9 @@ import (
 	"github.com/kerbagent/kerbagent/krb5/kdcwire"
 )
 
-// proofLost answers what carries no credentials, and is silent after the rest: a
-// path that loses large answers.
-func (n *network) proofLost(tr *transcript, address string) behaviour {
+// proofLost answers what carries no credentials, and is silent after the rest, or
+// closes after what it has begun to say: a path that loses large answers, or cuts them.
+func (n *network) proofLost(tr *transcript, address string, begun []byte) behaviour {
 	return func(c net.Conn) {
 		for {
 			request, err := readFrame(c)
@@ -29,6 +29,11 @@ func (n *network) proofLost(tr *transcript, address string) behaviour {
 				n.mu.Lock()
 				n.preauth = append(n.preauth, address)
 				n.mu.Unlock()
+				if len(begun) > 0 {
+					_, _ = c.Write(begun)
+					_ = c.Close()
+					return
+				}
 				_, _ = io.Copy(io.Discard, c)
 				return
 			}
@@ -48,21 +53,23 @@ func TestSecondKDC(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		before func() error
-		refuse bool // the first KDC refuses the password instead of being silent
-		slow   bool // the other machine takes 2 s for each answer
+		refuse bool   // the first KDC refuses the password instead of being silent
+		slow   bool   // the other machine takes 2 s for each answer
+		begun  []byte // what the first KDC sends of its answer before it closes the connection
 		sent   []string
 		works  bool
 	}{
-		{"it may", may, false, false, []string{first, third}, true},
-		{"the other machine is slower than the silent one's second address", may, false, true, []string{first, third}, true},
-		{"nobody says that it may", nil, false, false, []string{first}, false},
-		{"it may not", func() error { return errors.New("not proven") }, false, false, []string{first}, false},
-		{"an answer", may, true, false, nil, false},
+		{"it may", may, false, false, nil, []string{first, third}, true},
+		{"the other machine is slower than the silent one's second address", may, false, true, nil, []string{first, third}, true},
+		{"an answer cut in its middle", may, false, false, []byte("\x00\x00\x05\x00half"), []string{first, third}, true},
+		{"nobody says that it may", nil, false, false, nil, []string{first}, false},
+		{"it may not", func() error { return errors.New("not proven") }, false, false, nil, []string{first}, false},
+		{"an answer", may, true, false, nil, nil, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				n := &network{servers: map[string]behaviour{}}
-				n.servers[first], n.servers[second], n.servers[third] = n.proofLost(tr, first), n.proofLost(tr, second), n.kdc(tr, third)
+				n.servers[first], n.servers[second], n.servers[third] = n.proofLost(tr, first, tt.begun), n.proofLost(tr, second, tt.begun), n.kdc(tr, third)
 				if tt.refuse {
 					n.servers[first] = once(krbError(t, 24))
 				}
