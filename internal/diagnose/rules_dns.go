@@ -105,7 +105,7 @@ func dnsRules() []Rule {
 		Means:     "Programs on this host do not get the address of a KDC, and do not log in with another KDC instead. MIT's library tries the next KDC when a name does not exist (NXDOMAIN), but ends the login when the lookup of a name fails temporarily: the DNS server answers SERVFAIL or REFUSED, or does not answer. Before it sends a large request, such as the one for the database's ticket, it resolves the names of all SRV records for UDP. So a login can fail because of the name of a KDC that it does not need.",
 		Cause:     "The lookup of {kdc} on this host: {error}.",
 		Remedy:    do("Make this host's DNS servers answer for {kdc}. If that KDC is gone, remove the SRV record or the line of krb5.conf that names it.", "getent ahosts {kdc}", "dig {kdc} A", "dig {kdc} AAAA"),
-		DependsOn: append(serverCauses(), "dns-server-silent", "dns-filtered", "dns-zone-missing", "realm-not-in-dns"),
+		DependsOn: append(serverCauses(), "dns-server-silent", "dns-udp-blocked", "dns-refused", "dns-filtered", "dns-zone-missing", "realm-not-in-dns"),
 		match:     kdcLookupFailed,
 	}, {
 		Code: "endpoint-unresolvable", Severity: Error,

@@ -21,7 +21,10 @@ func (v *view) deafToUsers() []match {
 		if k == nil {
 			continue
 		}
-		m := match{affects: []*probe.Result{k.tcp}, explains: []*probe.Result{l}, spare: v.spareFor(k), words: wordsOf(k.tcp)}
+		m := match{affects: []*probe.Result{k.tcp}, spare: v.spareFor(k), words: wordsOf(k.tcp)}
+		if l.Outcome != probe.Failed || !answered(l) { // else another KDC or the database refused it
+			m.explains = []*probe.Result{l}
+		}
 		m.words["seen"] = k.addr.String() + ": it answers questions without credentials, and not the login of " + l.Facts[probe.FactUser]
 		out = append(out, m)
 	}

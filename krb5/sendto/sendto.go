@@ -171,14 +171,18 @@ func (s *sending) wait(interval time.Duration) {
 		return
 	}
 	until := s.now + interval
-	for _, p := range s.open {
+	for i := range s.open {
+		p := &s.open[i]
+		if p.held == 0 || p.held-accepted > until { // no connection, or one that is not accepted yet
+			continue
+		}
 		until = max(until, p.held)
+		if !p.answers {
+			p.held = 0 // waited for, once
+		}
 	}
 	for i := range s.open {
 		p := &s.open[i]
-		if p.held > 0 && !p.answers {
-			p.held = 0 // waited for, once
-		}
 		if p.answers && p.at <= until {
 			until, s.out.By, s.done = max(p.at, s.now), p.asked, true
 		}
