@@ -27,12 +27,13 @@ const (
 func (r *run) confirm(ctx context.Context) {
 	var wg sync.WaitGroup
 	runs := make([][]probe.Result, len(r.results))
+	d := doubtsOf(r.results)
 	for i, res := range r.results {
 		j, is := r.harmless[res.ID]
 		if !is {
 			continue
 		}
-		runs[i] = make([]probe.Result, r.doubts(res))
+		runs[i] = make([]probe.Result, d.again(res))
 		for n := range runs[i] {
 			wg.Go(func() { runs[i][n] = j.AskAgain(ctx, res.ID) })
 		}
@@ -59,39 +60,57 @@ func (r *run) keepHarmless(j plan.Job) {
 	}
 }
 
-// doubts returns how often a question is asked again. What a DNS server answered late, it may have
-// asked somebody else, and has at hand when it is asked again: that proves no loss.
-func (r *run) doubts(res probe.Result) int {
-	machine, slow, silent := false, 0, 0
-	for _, o := range r.results {
-		if o.ID.Kind == probe.Login {
-			if unanswered(o) == res.ID.Address && res.Outcome == probe.OK && res.ID.Transport == probe.TCP {
-				return often
+// doubts is what all results of a check say of one another, counted once: 300 realms have 11,000.
+type doubts struct {
+	silent     map[served]int          // questions without an answer
+	slow       map[netip.AddrPort]int  // late answers
+	heard      map[netip.Addr]bool     // machines that answered something
+	known      map[named]bool          // servers that answered something, by their names
+	unanswered map[netip.AddrPort]bool // KDCs that were silent to a login
+}
+
+type served struct {
+	addr netip.AddrPort
+	over probe.Transport
+}
+
+type named struct {
+	kind   probe.Kind
+	target string
+}
+
+func doubtsOf(results []probe.Result) doubts {
+	d := doubts{map[served]int{}, map[netip.AddrPort]int{}, map[netip.Addr]bool{}, map[named]bool{}, map[netip.AddrPort]bool{}}
+	for _, r := range results {
+		switch {
+		case r.ID.Kind == probe.Login:
+			if at, err := netip.ParseAddrPort(r.Facts[probe.FactUnanswered]); err == nil {
+				d.unanswered[at] = true
 			}
-			continue
-		}
-		same := o.ID.Address == res.ID.Address
-		if same && o.ID.Transport == res.ID.Transport && o.Silent() {
-			silent++
-		}
-		if o.Outcome != probe.OK {
-			continue
-		}
-		machine = machine || o.ID.Address.Addr() == res.ID.Address.Addr() || o.ID.Kind == res.ID.Kind && o.ID.Target == res.ID.Target
-		if same && isLate(o) {
-			slow++
+		case r.Silent():
+			d.silent[served{r.ID.Address, r.ID.Transport}]++
+		case r.Outcome == probe.OK:
+			d.heard[r.ID.Address.Addr()], d.known[named{r.ID.Kind, r.ID.Target}] = true, true
+			if isLate(r) {
+				d.slow[r.ID.Address]++
+			}
 		}
 	}
-	if res.Silent() && machine && silent < proof || isLate(res) && slow < proof && res.ID.Kind != probe.DNS {
+	return d
+}
+
+// again returns how often a question is asked again. What a DNS server answered late, it may have
+// asked somebody else, and has at hand when it is asked again: that proves no loss.
+func (d doubts) again(r probe.Result) int {
+	at := r.ID.Address
+	switch {
+	case r.Outcome == probe.OK && r.ID.Transport == probe.TCP && d.unanswered[at]:
+		return often
+	case r.Silent() && (d.heard[at.Addr()] || d.known[named{r.ID.Kind, r.ID.Target}]) && d.silent[served{at, r.ID.Transport}] < proof,
+		isLate(r) && r.ID.Kind != probe.DNS && d.slow[at] < proof:
 		return 1
 	}
 	return 0
 }
 
 func isLate(r probe.Result) bool { return r.Outcome == probe.OK && r.Duration >= late }
-
-// unanswered returns the KDC that was silent to a login; zero for none.
-func unanswered(l probe.Result) netip.AddrPort {
-	at, _ := netip.ParseAddrPort(l.Facts[probe.FactUnanswered])
-	return at
-}
