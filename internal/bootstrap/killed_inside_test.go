@@ -76,7 +76,7 @@ func TestClientKilledAfterItsLogins(t *testing.T) {
 			}
 			return lives
 		})
-		if killed != (run < 2) || !killed && !strings.Contains(said, "unanswered") {
+		if killed != (run < 2) || !killed && !strings.Contains(said, "got no answer") {
 			t.Errorf("run %d: killed %v: %s", run+1, killed, said)
 		}
 		p.saw(said)

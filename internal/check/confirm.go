@@ -106,8 +106,9 @@ func (d doubts) again(r probe.Result) int {
 	switch {
 	case r.Outcome == probe.OK && r.ID.Transport == probe.TCP && d.unanswered[at]:
 		return often
-	case r.Silent() && (d.heard[at.Addr()] || d.known[named{r.ID.Kind, r.ID.Target}]) && d.silent[served{at, r.ID.Transport}] < proof,
-		isLate(r) && r.ID.Kind != probe.DNS && d.slow[at] < proof:
+	case r.Silent() && (d.heard[at.Addr()] || d.known[named{r.ID.Kind, r.ID.Target}]) && d.silent[served{at, r.ID.Transport}] < proof:
+		return 2 // each waits half as long as the first did
+	case isLate(r) && r.ID.Kind != probe.DNS && d.slow[at] < proof:
 		return 1
 	}
 	return 0

@@ -169,7 +169,7 @@ func TestRunTriesARefusedPasswordOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.until("the first try waits", func() bool {
-		return slices.ContainsFunc(r.d.State().Notes, func(n string) bool { return strings.Contains(n, "waits") && strings.Contains(n, ledger.ReasonSpread) })
+		return slices.ContainsFunc(r.d.State().Notes, func(n string) bool { return strings.Contains(n, "waits for its first attempt") })
 	})
 	if r.login("alice").Outcome != probe.Failed || r.d.State().Report.Verdict != diagnose.VerdictFailed {
 		t.Errorf("while a changed secret waits for its first try: %+v, verdict %s", r.login("alice"), r.d.State().Report.Verdict)

@@ -2,11 +2,13 @@ package locate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -33,6 +35,10 @@ func withRecords(t *testing.T, files map[string]string, records ...string) *Prog
 func serveRecords(t *testing.T, at string, records ...string) string {
 	t.Helper()
 	pc, err := net.ListenPacket("udp", at)
+	// A child process that is being started has a copy of the last server's socket for a moment.
+	for end := time.Now().Add(10 * time.Second); errors.Is(err, syscall.EADDRINUSE) && time.Now().Before(end); {
+		pc, err = net.ListenPacket("udp", at)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

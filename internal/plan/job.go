@@ -118,10 +118,21 @@ func (m maker) routable(addrs []netip.Addr) []netip.Addr {
 	return slices.DeleteFunc(slices.Clone(addrs), func(a netip.Addr) bool { return !m.world.Routable(a) })
 }
 
-// AskAgain asks one of the job's questions again, by itself.
+// AskAgain asks one of the job's questions again, by itself, and waits half as long: whoever waits for a
+// check waits for both.
 func (j Job) AskAgain(ctx context.Context, id probe.ID) probe.Result {
 	i := slices.IndexFunc(j.Probes, func(p probe.Probe) bool { return p.ID() == id })
-	return j.ask(ctx, j.Probes[i])
+	j.timeout /= 2
+	half, cancel := context.WithTimeout(ctx, j.timeout)
+	defer cancel()
+	r := j.ask(half, j.Probes[i])
+	if r.Reason == probe.ReasonCanceled && ctx.Err() == nil {
+		r.Outcome, r.Reason = probe.Failed, probe.ReasonTCPSilent
+		if id.Transport == probe.UDP {
+			r.Reason = probe.ReasonUDPSilent
+		}
+	}
+	return r
 }
 
 // job makes a job of probes.

@@ -2,6 +2,7 @@ package results
 
 import (
 	"hash/maphash"
+	"maps"
 	"math"
 	"slices"
 	"sync"
@@ -77,6 +78,10 @@ func (s *Store) Put(res probe.Result, interval time.Duration) (c Change, taken b
 	if e == nil {
 		e, c.First = &entry{begun: res.Started}, true
 		s.entries[res.ID] = e
+	}
+	if unheard(e.Result) && !c.First && res.Outcome == probe.OK && res.Samples[probe.SampleResends] > 0 {
+		res.Samples = maps.Clone(res.Samples) // it came back while it was asked: no packet was lost
+		delete(res.Samples, probe.SampleResends)
 	}
 	print := fingerprint(s.seed, res)
 	c.Says = print != e.print

@@ -134,3 +134,25 @@ func TestNewsKnowTheLastSuccess(t *testing.T) {
 		t.Errorf("%v, last good %v", last.Outcome, last.LastGood)
 	}
 }
+
+// A server that comes back while it is asked answers a later try: that is no loss of packets,
+// which it would be if it had answered before.
+func TestAServerThatComesBackLostNothing(t *testing.T) {
+	resent := run(3, probe.OK, "")
+	resent.Samples = probe.Samples{probe.SampleResends: 2}
+	for before, lost := range map[probe.Outcome]float64{probe.Failed: 0, probe.OK: 2} {
+		tab := table(id(probe.KDC, "dc1"))
+		reason := probe.Reason("")
+		if before == probe.Failed {
+			reason = probe.ReasonTCPSilent
+		}
+		tab.Put(run(2, before, reason), time.Minute)
+		tab.Put(resent, time.Minute)
+		if got := tab.Entries()[0].Result.Samples[probe.SampleResends]; got != lost {
+			t.Errorf("%s before: %v packets are lost, want %v", before, got, lost)
+		}
+	}
+	if resent.Samples[probe.SampleResends] != 2 {
+		t.Error("the result that was put is changed")
+	}
+}
