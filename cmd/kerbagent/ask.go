@@ -4,10 +4,14 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 
 	"golang.org/x/sys/unix"
+	"golang.org/x/term"
+
+	"github.com/kerbagent/kerbagent/config"
 )
 
 var errInterrupted = errors.New("interrupted")
@@ -73,4 +77,28 @@ func waitForLine(ctx context.Context, fd int) error {
 			return nil
 		}
 	}
+}
+
+// askPasswords asks on the terminal for what no file was named for.
+func askPasswords(ctx context.Context, logins []config.Login, s streams) (func(config.Login) ([]byte, error), error) {
+	answers := map[string][]byte{}
+	for _, l := range logins {
+		if l.SecretKind != config.Prompt {
+			continue
+		}
+		if !term.IsTerminal(int(s.in.Fd())) {
+			return nil, fmt.Errorf("no secret for %s and no terminal to ask on: give --password-file, --keytab or --ccache", l.Principal())
+		}
+		fmt.Fprintf(s.err, "Password for %s: ", l.Principal())
+		pw, err := ask(ctx, s.in, true)
+		fmt.Fprintln(s.err)
+		if err != nil {
+			return nil, fmt.Errorf("reading the password: %w", err)
+		}
+		if len(pw) == 0 {
+			return nil, errors.New("no password was typed")
+		}
+		answers[l.Principal()] = pw
+	}
+	return func(l config.Login) ([]byte, error) { return answers[l.Principal()], nil }, nil
 }

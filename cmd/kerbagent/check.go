@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/kerbagent/kerbagent/config"
 	"github.com/kerbagent/kerbagent/internal/audit"
@@ -51,7 +50,9 @@ func newCheck(s streams) *cobra.Command {
 TCP separately, and the database. It performs a test login and reports one verdict:
 ok, or the first step that is broken, with its cause and its remedy.
 
-Without flags it reads kerbagent.yaml. With flags it needs no file:
+Without flags it reads kerbagent.yaml. The flags that say what to check (--realm,
+--database, --user, a secret, --database-ca, --database-tls, --dns-server, --kdc,
+--probe-timeout) take the file's place: with any of them, check ignores the file:
 
   kerbagent check --realm CORP.EXAMPLE.COM --user alice --password-file pw \
       --database orders.cluster-abc123.us-east-1.rds.amazonaws.com --database-ca bundle.pem
@@ -62,16 +63,20 @@ With --only it runs only some of the steps, and the verdict is about these alone
 
 With --as-app it checks as an application would: logins go to the KDCs that the
 application's Kerberos library finds by its own krb5.conf, and names are resolved in
-this host's network. kerbagent's own secrets are used, or with --with-its-credentials
-the application's cache or keytab. Both flags need the right to inspect that process.
+this host's network. The database is the one that the application uses: as listed
+under applications in kerbagent.yaml, or the only one there. kerbagent logs in with its
+own secret for that database, or with --with-its-credentials with the application's
+cache or keytab. Both flags need the right to inspect that process.
 
   kerbagent check --as-app orders.service
 
 With --aws it also shows what AWS reports about the databases' clusters, read with this
 host's AWS credentials. AWS's reports never replace what the probes found.
 
-A password that the directory refuses is not tried again, in this run or a later
-one, until its file changes.
+A password or keytab that the directory refuses is not tried again, in this run or a
+later one, until the password or the keys change; a new file with the same ones is no
+change. If the account was repaired instead, for example unlocked, run check once with
+--ignore-breaker.
 
 If kerbagent run has recorded failures in the state directory, check also shows since
 when a login fails and when it last worked. This does not change the verdict.
@@ -79,11 +84,14 @@ when a login fails and when it last worked. This does not change the verdict.
 EXIT STATUS
   0  all well
   1  degraded: something is broken, logins still work
-  2  failed: a login is broken or is paused because it was refused, or a path that
-     every login needs is broken
+  2  failed: a login is broken, or is paused because it was refused or because the
+     answers to its last attempts were lost, or a path that every login needs is broken
   3  unknown: nothing could be asked (usage, configuration, internal error), the
-     run was interrupted or reached --timeout, or a login was not tried. With --aws
-     also: AWS could not be read, and everything else is well`,
+     run was interrupted or reached --timeout, or nothing is broken and a login that
+     was to be tried was not, for example because another process is trying that
+     account. With --aws also: AWS could not be read, and everything else is well.
+     Without --user, or with --only and no login in it, no login is to be tried: such
+     a check can exit 0`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return o.run(c, s) },
 	}
@@ -305,30 +313,6 @@ func (o *checkOptions) fromFlags() (*config.Config, error) {
 		}
 	}
 	return cfg, nil
-}
-
-// askPasswords asks on the terminal for what no file was named for.
-func askPasswords(ctx context.Context, logins []config.Login, s streams) (func(config.Login) ([]byte, error), error) {
-	answers := map[string][]byte{}
-	for _, l := range logins {
-		if l.SecretKind != config.Prompt {
-			continue
-		}
-		if !term.IsTerminal(int(s.in.Fd())) {
-			return nil, fmt.Errorf("no secret for %s and no terminal to ask on: give --password-file, --keytab or --ccache", l.Principal())
-		}
-		fmt.Fprintf(s.err, "Password for %s: ", l.Principal())
-		pw, err := ask(ctx, s.in, true)
-		fmt.Fprintln(s.err)
-		if err != nil {
-			return nil, fmt.Errorf("reading the password: %w", err)
-		}
-		if len(pw) == 0 {
-			return nil, errors.New("no password was typed")
-		}
-		answers[l.Principal()] = pw
-	}
-	return func(l config.Login) ([]byte, error) { return answers[l.Principal()], nil }, nil
 }
 
 // defaultStateDir is systemd's where there is one, root's, or the user's own.

@@ -14,7 +14,7 @@ import (
 func legend() map[string]string {
 	return map[string]string{
 		"account": "the user name without its realm", "port": "the port of the server", "ip": "the address of the server", "ip6": "its IPv6 address",
-		"host": "the database's host name", "realm": "the realm, such as CORP.EXAMPLE.COM", "domain": "the realm's DNS domain, such as corp.example.com",
+		"host": "the database's host name", "realm": "the realm that the finding is about, such as CORP.EXAMPLE.COM", "domain": "the DNS domain of the realm that the finding is about, such as corp.example.com",
 		"user": "the user of the login, such as alice@CORP.EXAMPLE.COM", "admin": "a database administrator", "kdc": "the host name of the KDC",
 		"file": "the file that the finding names", "address": "the address of the server, with its port for a KDC", "uid": "the number of the user that the program runs as",
 		"endpoint": "the database's endpoint with its port", "database": "the name of the database in kerbagent.yaml", "krb5.conf": "the krb5.conf that the program reads",
@@ -26,7 +26,8 @@ func legend() map[string]string {
 		"other domain": "the domain on the other side of the trust", "number": "a number from the list", "new file": "the keytab to write",
 		"nameserver": "a nameserver of the container", "login.config": "the JAAS login configuration", "host part": "the part after the @",
 		"group": "the security group's ID", "group of this host": "the ID of this host's security group", "cidr": "the address of the KDC with /32",
-		"certificate": "the new CA's identifier, from the list",
+		"certificate": "the new CA's identifier, from the list", "newer keytab": "the keytab with the newer keys", "new cache": "a file in a directory of the program's user",
+		"port of the server": "the port that the finding names", "address of this host": "this host's address, as the server sees it",
 	}
 }
 
@@ -53,7 +54,13 @@ func legendOf(remedy string) string {
 	var out []string
 	for _, p := range placeholdersOf(remedy) {
 		what := legend()[p]
-		switch { // two words mean another thing in other company
+		switch { // some words mean another thing in other company
+		case p == "realm" && strings.Contains(remedy, "IDENTIFIED WITH"):
+			what = "the user's realm, such as CORP.EXAMPLE.COM"
+		case p == "domain" && strings.Contains(remedy, "netdom trust"):
+			what = "the DNS domain of the user's realm, such as onprem.local"
+		case p == "port" && strings.Contains(remedy, "-P <port>"):
+			what = "the database's port"
 		case p == "directory" && strings.Contains(remedy, "ls -ld"):
 			what = "the state directory"
 		case p == "directory":

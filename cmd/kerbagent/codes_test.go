@@ -66,7 +66,7 @@ func codePage(r diagnose.Rule) string {
 	title, means, _, remedy := r.Print()
 	exampleTitle, exampleCause := r.Example()
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s# %s\n\n**%s** (%s)\n", made, r.Code, markdown(title), severity(r.Severity))
+	fmt.Fprintf(&b, "%s# %s\n\n**%s** (%s)\n", made, r.Code, markdown(title), severity(r))
 	fmt.Fprintf(&b, "\n## What it means\n\n%s\n", markdown(means))
 	fmt.Fprintf(&b, "\n## How it looks\n\n%s", looks(r, exampleTitle))
 	fmt.Fprintf(&b, "\n## What is seen\n\nFor example:\n\n> %s\n", markdown(exampleCause))
@@ -111,7 +111,8 @@ func howToRehearse(code diagnose.Code) string {
 	if how := unrehearsed()[code]; how != "" {
 		return markdownLines(how)
 	}
-	return "The rehearsal has no krb5.conf. Make the mistake in a copy of the file, and check the copy:\n\n    cp /etc/krb5.conf /tmp/krb5.conf\n    kerbagent krb5conf lint --path /tmp/krb5.conf\n"
+	return "The rehearsal has no krb5.conf. Copy the file, make the mistake in the copy, and check the copy. The mistake: " + markdown(mistakes()[code].what) +
+		".\n\n    cp /etc/krb5.conf /tmp/krb5.conf\n    ${EDITOR:-vi} /tmp/krb5.conf\n    kerbagent krb5conf lint --path /tmp/krb5.conf\n"
 }
 
 // unrehearsed reports what to do in place of a rehearsal.
@@ -136,7 +137,9 @@ func unrehearsed() map[diagnose.Code]string {
 		"names-differ":            "The rehearsal does not read /etc/hosts. On a test host, add a line to it with the name of a domain controller and another address.\n  kerbagent check",
 		"servers-left-out":        "This needs a realm with more than 64 hosts in its SRV records.\n  kerbagent check --realm <realm>",
 		"krb5conf-kdcs-differ":    "On a test host, add a KDC to krb5.conf that kerbagent.yaml does not name.\n  kerbagent check",
-		"ticket-expiring":         "Get a ticket with a short lifetime.\n  kinit -l 10m <user>\n  kerbagent krb5conf lint",
+		"krb5conf-kdcs-unordered": "Set `krb5_conf.mode` to maintain in a copy of kerbagent.yaml, remove the realm's `kdcs` there, and lint with the copy.\n" +
+			"  cp /etc/kerbagent/kerbagent.yaml /tmp/kerbagent.yaml\n  ${EDITOR:-vi} /tmp/kerbagent.yaml\n  kerbagent krb5conf lint --config /tmp/kerbagent.yaml",
+		"ticket-expiring": "Get a ticket with a short lifetime.\n  kinit -l 10m <user>\n  kerbagent krb5conf lint",
 	}
 }
 

@@ -114,7 +114,7 @@ func explain(w io.Writer, r diagnose.Rule) error {
 	title, means, _, remedy := r.Print()
 	_, seen := r.Example()
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s (%s)\n", r.Code, severity(r.Severity))
+	fmt.Fprintf(&b, "%s (%s)\n", r.Code, severity(r))
 	put(&b, "", title)
 	for _, part := range []struct{ head, text string }{
 		{"what it means", means}, {"what is seen, for example", seen}, {"what to do (a finding has its own values instead of <...>)", remedy}, {"not shown if one of these is found to be its cause", deeper(r)},
@@ -129,14 +129,16 @@ func explain(w io.Writer, r diagnose.Rule) error {
 }
 
 // severity is a rule's, and what it turns into.
-func severity(s diagnose.Severity) string {
-	switch s {
-	case diagnose.Error:
+func severity(r diagnose.Rule) string {
+	switch {
+	case r.Severity == diagnose.Error && strings.HasPrefix(string(r.Code), "app-"):
+		return "error; a warning beside logins of kerbagent's own that all work"
+	case r.Severity == diagnose.Error:
 		return "error; a warning while every login works"
-	case diagnose.Warning:
+	case r.Severity == diagnose.Warning:
 		return "warning; an error where it breaks a login"
 	}
-	return string(s)
+	return string(r.Severity)
 }
 
 // deeper lists the codes that a rule's findings are folded under.

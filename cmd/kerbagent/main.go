@@ -1,5 +1,5 @@
 // Command kerbagent reports whether Kerberos logins to Aurora MySQL work from
-// this host and, if not, which step is broken, why, and the command that fixes it.
+// this host and, if not, which step is broken, why, and what to do about it.
 package main
 
 import (

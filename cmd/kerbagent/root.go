@@ -58,7 +58,7 @@ func newRoot(s streams) *cobra.Command {
 		Use:   "kerbagent",
 		Short: "Do Kerberos logins to Aurora MySQL work from this host?",
 		Long: `kerbagent tests every step of a Kerberos login to Aurora MySQL, at every server
-separately. It reports the first step that is broken, why, and the command that fixes it.
+separately. It reports the first step that is broken, why, and what to do about it.
 
 Try it without any server:  kerbagent rehearse`,
 		Version:       version(),

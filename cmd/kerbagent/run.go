@@ -52,8 +52,13 @@ a status page, /metrics for Prometheus, the report as JSON and the last failures
 With krb5_conf.mode: maintain it also decides the order of the KDCs in krb5.conf;
 a separate privileged process writes the file.
 
-A password that the directory refuses is not tried again until its file changes,
-and no account is tried more than 20 times an hour. Paused logins are shown.
+run stays in the foreground and installs no service. The package's service,
+kerbagent.service, runs it in the background, from each start of the host on.
+
+A password or keytab that the directory refuses is not tried again until the password
+or the keys change, and no account is tried more than 20 times an hour. Paused logins
+are shown. If the account was repaired instead, kerbagent check --ignore-breaker
+tries it once.
 
 SIGHUP reloads the configuration; an invalid one changes nothing.
 SIGTERM ends it within two seconds.

@@ -83,7 +83,8 @@ func judgeJava(c *inspection, r reader.Reader) {
 	if c.jaas.file == "" && !strings.EqualFold(subject, "false") {
 		c.add(Issue{Code: "app-java-subject-creds", Severity: Info, Place: "javax.security.auth.useSubjectCredsOnly",
 			Cause: "The JVM uses credentials of a JAAS login only, and has no login configuration: a program that does not log in by itself finds no ticket (\"Failed to find any Kerberos tgt\").",
-			Fix:   "start it with -Djavax.security.auth.useSubjectCredsOnly=false, or with -Djava.security.auth.login.config"})
+			Fix: "if logins fail, start it with -Djavax.security.auth.useSubjectCredsOnly=false (in JAVA_TOOL_OPTIONS where a script starts it), " +
+				"or with -Djava.security.auth.login.config"})
 	}
 }
 

@@ -38,7 +38,8 @@ func judgeKeytab(c *inspection, r reader.Reader) (serves bool) {
 	case closed(err):
 		c.keytabIssue("app-keytab-unreadable", file, fmt.Sprintf("The program runs as user %d and may not read its keytab %s (%s).",
 			c.p.Who.UID, file, from),
-			fmt.Sprintf("give the file to the program's user, mode 0600: chown %d", c.p.Who.UID))
+			fmt.Sprintf("let user %[1]d read it. If no other program uses the file: chown %[1]d and mode 0600. If others do, leave its owner, and "+
+				"give this program a keytab with its own principal alone", c.p.Who.UID))
 	default:
 		c.keytabIssue("app-keytab-unreadable", file, fmt.Sprintf("The program's keytab %s (%s) cannot be used: %v.", file, from, err),
 			"put the keytab where the program looks for it")

@@ -128,7 +128,8 @@ func judgeOther(c *inspection, files []string, set *conf.Set) {
 	}
 	c.add(Issue{Code: "app-container-krb5conf", Severity: Warning, Place: kept,
 		Cause: fmt.Sprintf("The program has its own file system, and its %s differs from this host's.", kept),
-		Fix:   "mount this host's file into the container, or generate the image's file from the same configuration"})
+		Fix: "if this host's file is the right one, mount it into the container, or generate the image's file from the same configuration, " +
+			"and restart the container"})
 }
 
 // judgeReaders reports where the program's library makes something else of the

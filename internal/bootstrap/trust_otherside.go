@@ -43,7 +43,8 @@ On a Windows domain controller of %[2]s, in PowerShell:
   Add-DnsServerConditionalForwarderZone -Name %[1]s -MasterServers %[4]s -ReplicationScope Forest
   $p = (Get-Credential -UserName trust -Message "trust password").GetNetworkCredential().Password
   [System.DirectoryServices.ActiveDirectory.Forest]::GetCurrentForest().CreateLocalSideOfTrustRelationship("%[1]s", "%[5]s", $p)
-Then the names of %[1]s are to be routed over the trust; list them, and enable the one that is not:
+Then the names of %[1]s are to be routed over the trust: list them, and enable the one that is disabled. CAUTION: run the second
+command only if the list shows the suffix as disabled; it disables one that is enabled.
   netdom trust %[2]s /namesuffixes:%[1]s
   netdom trust %[2]s /namesuffixes:%[1]s /togglesuffix:1
 On a Samba domain controller of %[2]s (its DNS must forward %[1]s to %[4]s):

@@ -195,7 +195,7 @@ func programExamples() map[Code]words {
 	return map[Code]words{
 		"app-krb5conf-unreadable": issue("/opt/app/krb5.conf", "The program runs as user 1000 and may not read this file, so it knows no realm and no KDC.", "chmod o+r /opt/app/krb5.conf"),
 		"app-krb5conf-other":      issue("/opt/app/krb5.conf", "The program reads this file because of KRB5_CONFIG, and not /etc/krb5.conf.", "unset KRB5_CONFIG in the unit"),
-		"app-container-krb5conf":  issue(file, "In the program's container, this file has other content than on this host.", "mount this host's file into the container"),
+		"app-container-krb5conf":  issue(file, "In the program's container, this file has other content than on this host.", "if this host's file is the right one, mount it into the container, and restart the container"),
 		"app-container-resolver":  issue("/etc/resolv.conf", "The container names the nameserver 127.0.0.53, and nothing listens there.", "give the container this host's nameservers"),
 		"app-network-unreachable": issue("orders.service", "From the program's network, no connection to 10.0.0.10:88 is made: no route to host.", "give the network a route to the domain controllers"),
 		"app-reader-differs":      issue(file, "gokrb5 refuses this file, so kinit works and the program does not.", "run kerbagent krb5conf lint"),
@@ -208,12 +208,12 @@ func programExamples() map[Code]words {
 		"app-ccache-foreign":      issue(cache, "The program runs as user 1000, and this cache belongs to user 0.", "get the ticket as user 1000"),
 		"app-ccache-unusable":     issue("KRB5CCNAME", "The program's credential cache is \"KCM:\": no KCM service runs on this host.", "use a cache of type FILE"),
 		"app-private-tmp":         issue(cache, "The program has its own /tmp, which does not have this file; the ticket is in the host's /tmp.", "keep the cache below /run"),
-		"app-keytab-unreadable":   issue("/etc/orders.keytab", "The program runs as user 1000 and may not read this file.", "chown 1000 /etc/orders.keytab"),
+		"app-keytab-unreadable":   issue("/etc/orders.keytab", "The program runs as user 1000 and may not read this file.", "let user 1000 read it. If no other program uses the file: chown 1000 and mode 0600. If others do, leave its owner, and give this program a keytab with its own principal alone"),
 		"app-keytab-no-entry":     issue("/etc/orders.keytab", "The keytab has keys of Alice@CORP.EXAMPLE.COM, and none of alice@CORP.EXAMPLE.COM.", "export a keytab of the right user"),
 		"app-keytab-stale":        issue("/etc/orders.keytab", "The keytab has key version 2, kerbagent's own keytab of the same user has 3.", "give the program the newer keytab"),
 		"app-report-stale":        issue("/run/kerbagent-audit/report.json", "The report is 3 hours old.", "enable kerbagent-audit.timer, and see how its last run ended"),
 		"app-java-login-config":   issue("/opt/app/login.config", "The JVM is told to read this file, and it does not exist.", "create it, or remove the option"),
-		"app-java-subject-creds":  issue("orders.service", "The JVM uses credentials of a JAAS login only and has no login configuration.", "set -Djavax.security.auth.useSubjectCredsOnly=false"),
+		"app-java-subject-creds":  issue("orders.service", "The JVM uses credentials of a JAAS login only and has no login configuration.", "if logins fail, set -Djavax.security.auth.useSubjectCredsOnly=false"),
 		"app-java-etypes":         issue(file, "The file lists the encryption types \"des-cbc-md5\". Java supports none of them.", "remove the list"),
 		"app-java-udp":            issue(file, "The file has no udp_preference_limit, so Java asks KDCs over UDP first.", "udp_preference_limit = 1 in [libdefaults]"),
 	}

@@ -120,7 +120,7 @@ func secretRemedy(r *probe.Result) string {
 		}
 		return do("There is no such file. Correct its name in kerbagent.yaml, or create it with the tool that makes such files.", look...)
 	case "unreadable":
-		return do("Let the user that runs kerbagent read the file.", "ls -l {file}", "namei -l {file}  # the rights of each directory above it")
+		return do("Let the user that runs kerbagent read the file and search each directory above it. For the service, leave the file to root with mode 0600, and pass it with LoadCredential= of the unit (docs/systemd.md).", "ls -l {file}", "namei -l {file}  # the rights of each directory above it")
 	case "command":
 		return do("The password_command of {user} in kerbagent.yaml did not print a password. Run it as the user that runs kerbagent, with an empty environment (env -i), and look at its exit status. It is run only where root alone can write kerbagent.yaml and the folders above it.",
 			"kerbagent config check", "namei -l /etc/kerbagent/kerbagent.yaml", "systemctl show -p User,DynamicUser kerbagent")
@@ -156,10 +156,10 @@ func tlsRemedy(r *probe.Result) string {
 	case "bundle":
 		return do("In kerbagent.yaml, correct tls.ca_file of database {database}, or put the CA bundle where it points. The service reads the file again at a reload.", "kerbagent config check", "systemctl reload kerbagent")
 	case "ca":
-		return do("Find out which CA signed the certificate, and name that CA's bundle in kerbagent.yaml (tls.ca_file of database {database}). The second command downloads the bundle of RDS."+once,
+		return do("Find out which CA signed the certificate. Name that CA's bundle in kerbagent.yaml (tls.ca_file of database {database}) and reload the service, or pass it with --database-ca. The second command downloads the bundle of RDS."+once,
 			look, "curl -O https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem  # RDS")
 	}
-	return do("See why the TLS handshake fails."+once, "openssl s_client -starttls mysql -connect {endpoint} -servername {host} </dev/null")
+	return do("See why the TLS handshake fails. If the error names a protocol version or a cipher, have the server allow TLS 1.2 or later (tls_version). If the connection ends without an error, a proxy or firewall on the way does not let TLS through."+once, "openssl s_client -starttls mysql -connect {endpoint} -servername {host} </dev/null")
 }
 
 // keytabRemedy names a command that makes new keys only where the KDC has
@@ -183,11 +183,10 @@ func routeRemedy(r *probe.Result) string {
 	if r.Reason != probe.ReasonUnreachable || !r.ID.Address.IsValid() {
 		return ""
 	}
-	again := "kerbagent check --realm {realm} --database {endpoint}  # without --user: probes only, no login"
 	if r.ID.Family() == "ipv6" {
 		return do("There is no IPv6 route from this host to the database, and the address that was asked is IPv6. Give this host an IPv6 address and a default route (in AWS: an IPv6 range for its subnet, and a route for ::/0), or make the database's name have an IPv4 address.",
-			"ip -6 route get {ip}", "ip -6 address show scope global", "getent ahosts {host}", again)
+			"ip -6 route get {ip}", "ip -6 address show scope global", "getent ahosts {host}", askDatabases)
 	}
 	return do("There is no route from this host to the database. Look at this host's routes, and at those of the network between the two (in AWS: the subnet's route table, peering, transit gateway).",
-		"ip route get {ip}", again)
+		"ip route get {ip}", askDatabases)
 }

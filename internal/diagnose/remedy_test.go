@@ -36,11 +36,11 @@ func causes() []*probe.Result {
 var (
 	// harms resets a password, deletes a record, restarts a service or changes a cluster at once.
 	harms = regexp.MustCompile(`ktpass|ktadd|setpassword|kpasswd |reset-|reboot-|Restart-Service|systemctl restart|dsderegdns|dns delete|spn delete|setspn -D|` +
-		`modify-db|delete-|DROP |RENAME |--ignore-breaker|0\.0\.0\.0/0`)
+		`modify-db|delete-|DROP |RENAME |--ignore-breaker|0\.0\.0\.0/0|togglesuffix|makestep|chown`)
 	// changes is everything that is no look: what harms, and what somebody may not have meant.
 	changes = regexp.MustCompile(harms.String() + `|printf %s|modprinc|\b(Enable|Disable|Clear|Unlock|Set|Add|Remove|New)-AD|Add-Dns|` +
-		`samba-tool user (enable|setexpiry|unlock|edit)|ksetup|togglesuffix|dsregdns|samba_dnsupdate|/resync|makestep|krb5conf apply|chmod|` +
-		`systemctl (enable|reload)|aws \S+ (modify|authorize|create)-|"(ALTER|CREATE|FLUSH|TRUNCATE) |flush-hosts|kinit -R|kinit -c`)
+		`samba-tool user (enable|setexpiry|unlock|edit)|ksetup|dsregdns|samba_dnsupdate|/resync|krb5conf apply|chmod|install -m|Start-Service|` +
+		`systemctl (enable|reload|start)|aws \S+ (modify|authorize|create)-|"(ALTER|CREATE|FLUSH|TRUNCATE) |flush-hosts|kinit -R|kinit -c`)
 	writes    = regexp.MustCompile(`printf %s`)
 	forKeytab = regexp.MustCompile(`klist -k|ktpass|ktadd|exportkeytab`)
 	forCache  = regexp.MustCompile(`klist -c|kinit -c`)

@@ -57,7 +57,7 @@ func accountRules() []Rule {
 		Title: "the KDC knows no user {user}",
 		Means: "The KDC does not know the user (6), or reports that the user belongs to another realm (68). A KDC of another realm answers the same. If only one KDC answers, kerbagent cannot tell whether the user does not exist or the server belongs to another realm.",
 		Cause: "{kdcseen} If that server is not a KDC of {realm}, that is the cause.",
-		Remedy: do("Check the user name: in Active Directory it is the sAMAccountName, not the mail address. Check also that the KDC serves {realm}.", "Get-ADUser -Identity {account}  # Windows", "samba-tool user show {account}  # Samba",
+		Remedy: do("Check the user name: in Active Directory it is the sAMAccountName, not the mail address. If it is wrong, correct the user of the login in kerbagent.yaml. If no such account exists, have it created. If the KDC does not serve {realm}, correct kdcs of the realm.", "Get-ADUser -Identity {account}  # Windows", "samba-tool user show {account}  # Samba",
 			"kadmin -q 'getprinc {user}'  # MIT", "dig +short _kerberos._tcp.{domain} SRV"),
 		match: misnamed(asked(probe.ReasonKRBClientUnknown, probe.ReasonKRBWrongRealm)),
 	}, {
@@ -65,7 +65,7 @@ func accountRules() []Rule {
 		Title: "account {user} is disabled",
 		Means: "An administrator, or a rule of the directory, has switched the account off.",
 		Cause: "{kdcseen}",
-		Remedy: do("Ask why the account was disabled. If it was a mistake, enable it.",
+		Remedy: do("Ask why the account was disabled. If it was a mistake, enable it."+repaired,
 			"Get-ADUser -Identity {account} -Properties Enabled,whenChanged,Description  # Windows", "samba-tool user show {account}  # Samba", "kadmin -q 'getprinc {user}'  # MIT",
 			"Enable-ADAccount -Identity {account}  # Windows", "samba-tool user enable {account}  # Samba", "kadmin -q 'modprinc +allow_tix {user}'  # MIT"),
 		match: loginMatch(func(r *probe.Result) bool {
@@ -76,7 +76,7 @@ func accountRules() []Rule {
 		Title: "account {user} has expired",
 		Means: "The account has an end date in the directory, and that date has passed. This is not the end date of its password.",
 		Cause: "{kdcseen}",
-		Remedy: do("Ask whether the account is still meant to be used. If it is, set a later end date in the directory, or none.",
+		Remedy: do("Ask whether the account is still meant to be used. If it is, set a later end date in the directory, or none."+repaired,
 			"Get-ADUser -Identity {account} -Properties AccountExpirationDate  # Windows", "samba-tool user show {account}  # Samba", "kadmin -q 'getprinc {user}'  # MIT",
 			"Clear-ADAccountExpiration -Identity {account}  # Windows", "samba-tool user setexpiry {account} --noexpiry  # Samba",
 			"kadmin -q 'modprinc -expire never {user}'  # MIT"),
@@ -88,15 +88,16 @@ func accountRules() []Rule {
 		Title: "account {user} may not log on now, or not from this host",
 		Means: "The account is restricted to certain logon hours or workstations.",
 		Cause: "{kdcseen}",
-		Remedy: do("See which hours and workstations the account is limited to. For a service account, have this limit removed.", "Get-ADUser -Identity {account} -Properties logonHours,LogonWorkstations  # Windows",
-			"samba-tool user show {account} --attributes=logonHours,userWorkstations  # Samba"),
+		Remedy: do("See which hours and workstations the account is limited to. For a service account, have this limit removed."+repaired, "Get-ADUser -Identity {account} -Properties logonHours,LogonWorkstations  # Windows",
+			"samba-tool user show {account} --attributes=logonHours,userWorkstations  # Samba", "Set-ADUser -Identity {account} -Clear logonHours,userWorkstations  # Windows",
+			"samba-tool user edit {account}  # Samba: delete both attributes"),
 		match: loginMatch(func(r *probe.Result) bool { return revoked(r) && status(r, "c000006f", "c0000070") }),
 	}, {
 		Code: "account-locked", Severity: Error,
 		Title: "account {user} is locked out",
-		Means: "Some program tried too many wrong passwords, so the directory locked the account. It is not kerbagent: after one refusal, kerbagent tries no password again until its file changes.",
+		Means: "Some program tried too many wrong passwords, so the directory locked the account. It is not kerbagent: after one refusal, kerbagent does not try a password again until the password changes.",
 		Cause: "{kdcseen}",
-		Remedy: do("Find the program that tries wrong passwords, and stop it; otherwise the account is soon locked again. Then unlock the account.", "Get-WinEvent -LogName Security -FilterXPath '*[System[EventID=4740]]'  # Windows: on the PDC emulator; names the caller",
+		Remedy: do("Find the program that tries wrong passwords, and stop it; otherwise the account is soon locked again. Then unlock the account."+repaired, "Get-WinEvent -LogName Security -FilterXPath '*[System[EventID=4740]]'  # Windows: on the PDC emulator; names the caller",
 			"samba-tool user show {account}  # Samba", "kadmin -q 'getprinc {user}'  # MIT",
 			"Unlock-ADAccount -Identity {account}  # Windows", "samba-tool user unlock {account}  # Samba", "kadmin -q 'modprinc -unlock {user}'  # MIT"),
 		match: loginMatch(func(r *probe.Result) bool {
@@ -110,14 +111,14 @@ func accountRules() []Rule {
 		Title:  "account {user} is locked or disabled: the KDC does not say which",
 		Means:  "The KDC answers KDC_ERR_CLIENT_REVOKED (18) without a reason: the account is locked, disabled or restricted in some other way.",
 		Cause:  "{kdcseen}",
-		Remedy: do("See in the directory whether the account is disabled, locked or past its end date.", "Get-ADUser -Identity {account} -Properties Enabled,LockedOut,AccountExpirationDate  # Windows", "samba-tool user show {account}  # Samba", "kadmin -q 'getprinc {user}'  # MIT"),
+		Remedy: do("See in the directory whether the account is disabled, locked or past its end date. Then do what `kerbagent explain` says of account-disabled, account-locked or account-expired."+repaired, "Get-ADUser -Identity {account} -Properties Enabled,LockedOut,AccountExpirationDate  # Windows", "samba-tool user show {account}  # Samba", "kadmin -q 'getprinc {user}'  # MIT"),
 		match:  loginMatch(revoked),
 	}, {
 		Code: "password-must-change", Severity: Error,
 		Title: "the password of {user} must be changed at the next logon",
 		Means: "The account was created, or its password was reset, with the option \"user must change password at next logon\".",
 		Cause: "{kdcseen}",
-		Remedy: do("Change the password and write the new one to its file. For a service account, an administrator can clear the option instead. CAUTION: after a change, every program that has the old password fails.",
+		Remedy: do("Change the password and write the new one to its file. For a service account, an administrator can clear the option instead; then the password stays the same, and `kerbagent check --ignore-breaker` tries it again. CAUTION: after a change, every program that has the old password fails. While the option is still set, `--ignore-breaker` can bring the account closer to its lockout.",
 			"Get-ADUser -Identity {account} -Properties PasswordLastSet,PasswordExpired  # Windows", "samba-tool user show {account}  # Samba", "kadmin -q 'getprinc {user}'  # MIT", "ls -l {file}",
 			"Set-ADUser -Identity {account} -ChangePasswordAtLogon $false  # Windows",
 			"kadmin -q 'modprinc -needchange {user}'  # MIT",
@@ -147,7 +148,7 @@ func accountRules() []Rule {
 		Title: "no encryption type in common for {what}",
 		Means: "The KDC answers KDC_ERR_ETYPE_NOSUPP (14). Either the account has no key of an encryption type that the client offers, or the KDC is not allowed to use the types that the client offers.",
 		Cause: "{kdcseen} The request was for {what}.",
-		Remedy: do("Allow AES on that account. It gets AES keys when its password is next set. CAUTION: a new password breaks every program that still has the old one.",
+		Remedy: do("Allow AES on that account. It gets AES keys when its password is next set. CAUTION: Set-ADUser also forbids RC4, so an account without AES keys may get no ticket until its password is set: do both at once. A new password breaks every program, and every keytab, that still has the old one.",
 			"Get-ADUser -Identity <account> -Properties KerberosEncryptionType,PasswordLastSet  # Windows", "samba-tool user show <account>  # Samba", "kadmin -q 'getprinc <account>'  # MIT",
 			"Set-ADUser -Identity <account> -KerberosEncryptionType AES128,AES256  # Windows",
 			"samba-tool user edit <account>  # Samba: msDS-SupportedEncryptionTypes: 24", "samba-tool user setpassword <account>  # Samba: sets a new password"),
@@ -191,6 +192,10 @@ func accountRules() []Rule {
 		match: passwordExpiring,
 	})
 }
+
+// repaired is for an account that was repaired while its secret stayed the same: kerbagent tries a refused secret again only
+// when the secret changes. It is no command of a remedy: nobody is to paste it before the account is repaired.
+const repaired = " Only after that, run `kerbagent check --ignore-breaker` once: it tries the paused login again. CAUTION: if the account is not repaired, that attempt can count towards its lockout."
 
 // Texts of MIT's KDC (kdc_util.c names them): it says "locked out" of a
 // disabled account, and LOCKED_OUT of a locked one.

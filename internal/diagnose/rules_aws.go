@@ -20,7 +20,8 @@ func awsRules() []Rule {
 			"AWS reports, not what kerbagent measured: logins may still work for a while.",
 		Cause: "AWS's own view, read {age} ago: {membership}.",
 		Remedy: do("While the state begins with pending, wait some minutes. If it is failed, the usual causes are the cluster's IAM role, or security "+
-			"groups that keep the cluster from the directory. Remove the cause; AWS tries again when the cluster is modified with the same directory.", clusters, instances),
+			"groups that keep the cluster from the directory. Remove the cause, then run the last command: AWS tries again when the cluster is modified with the same directory. CAUTION: this changes the cluster at once.", clusters, instances,
+			"aws rds modify-db-cluster --db-cluster-identifier <cluster> --domain <directory> --domain-iam-role-name <role> --apply-immediately"),
 		match: awsMembership,
 	}, {
 		Code: "aws-directory", Severity: Warning, Remark: true,
@@ -38,8 +39,9 @@ func awsRules() []Rule {
 		Means: "No rule of the security groups allows this host's address. Only security groups were read, not routes or network " +
 			"ACLs. A rule that was just added appears here when AWS is read again.",
 		Cause: "AWS's own view, read {age} ago: {groups} have no rule that allows {from} to reach {lacks}. {packets}.",
-		Remedy: do("See which rules there are. If this host is meant to connect, have a rule for its address added.",
-			"aws ec2 describe-security-groups --group-ids <group> --query 'SecurityGroups[].IpPermissions'"),
+		Remedy: do("See which rules there are. If this host is meant to connect, have a rule for its address added: the last command does so.",
+			"aws ec2 describe-security-groups --group-ids <group> --query 'SecurityGroups[].IpPermissions'",
+			"aws ec2 authorize-security-group-ingress --group-id <group> --protocol tcp --port <port of the server> --cidr <address of this host>/32"),
 		match: awsWays,
 	}, {
 		Code: "aws-view-incomplete", Severity: Info, Remark: true,

@@ -17,7 +17,7 @@ func clockRules() []Rule {
 			"Programs with libkrb5 or Heimdal use the KDC's time and can still log in, unless krb5.conf has kdc_timesync = 0. Java and Go programs (gokrb5) cannot. " +
 			"If only one KDC answers, its clock may be the wrong one.",
 		Cause:     "{seen}. The limit is 5 minutes.",
-		Remedy:    do("Check this host's time source and set its clock right (in AWS the time source is 169.254.169.123).", "timedatectl", "chronyc tracking", "chronyc makestep"),
+		Remedy:    do("Check this host's time source (in AWS 169.254.169.123), and correct it in the settings of chrony or systemd-timesyncd. Then set the clock right with the last command. CAUTION: it makes the clock jump, which some programs do not expect.", "timedatectl", "chronyc tracking", "chronyc makestep"),
 		DependsOn: []Code{"host-offline"},
 		match:     clockSkew,
 	}, {
@@ -239,7 +239,7 @@ func kpasswdRules() []Rule {
 		Title: "password change at {place}: no usable answer",
 		Means: "The service that changes passwords (kpasswd, port 464) does not answer usably over UDP, over TCP, or over both. A user whose password has expired cannot change it from this host.",
 		Cause: "{seen}.",
-		Remedy: do("Open UDP and TCP from this host to {server}, and check that the service runs there.", "nc -vz -w 3 {ip} {port}",
+		Remedy: do("Open UDP and TCP from this host to {server}. If another host reaches it, the way from here is blocked. If no host does, have the service started: on a domain controller that is the KDC service, on an MIT KDC kadmind.", "nc -vz -w 3 {ip} {port}",
 			"kerbagent check --realm {realm} --kdc {ip}"),
 		DependsOn: append(serverCauses(), "kdc-hung", "kdc-silent", "kdc-refused"),
 		match:     kpasswdBlocked,

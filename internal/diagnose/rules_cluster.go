@@ -261,7 +261,7 @@ func clusterRules() []Rule {
 		Title:     "database {database}: {trouble}",
 		Means:     "A login at the database's endpoint was answered by an instance of another cluster. The DNS name, or a proxy or load balancer behind it, leads to a restored copy, a clone or the old cluster. Or a custom endpoint has no address although the cluster has instances: all members of the endpoint were deleted or excluded.",
 		Cause:     "{endpoint} {seen}.",
-		Remedy:    do("Compare the addresses of the endpoint with those of the cluster's instances. For a custom endpoint, compare its list of members with the instances that exist.", "dig {host} A", members),
+		Remedy:    do("Compare the addresses of the endpoint with those of the cluster's instances. If they differ, correct the DNS name, proxy or load balancer that leads elsewhere, or the endpoint of database {database} in kerbagent.yaml. For a custom endpoint, compare its list of members with the instances that exist, and have an existing instance added to it.", "dig {host} A", members),
 		DependsOn: append(serverCauses(), "dns-server-silent", "dns-filtered", "dns-zone-missing", "realm-not-in-dns"),
 		match:     func(v *view) []match { return append(strangers(v), memberless(v)...) },
 	}, {

@@ -12,14 +12,13 @@ import (
 func databaseRules() []Rule {
 	causes := []Code{"host-offline", "path-lossy", "ipv6-broken", "endpoint-unresolvable"}
 	clusters := "aws rds describe-db-clusters --query 'DBClusters[].[DBClusterIdentifier,Endpoint,ReaderEndpoint,Port,Status]'  # AWS"
-	again := "kerbagent check --realm {realm} --database {endpoint}  # without --user: probes only, no login"
 	return []Rule{{
 		Code: "db-silent", Severity: Error,
 		Title: "database {database}: no answer from {where}",
 		Means: "The database's port does not connect, or it connects and sends no greeting. The cause is a security group, a route, or a cluster that is stopped or stuck.",
 		Cause: "{where}: {seen}.",
-		Remedy: do("Allow this host in the cluster's security group (TCP port {port}), and check that the cluster runs. Make no bare port checks (nc, telnet): each that connects counts towards blocking this host.",
-			clusters, again),
+		Remedy: do("Allow this host in the cluster's security group (TCP port {port}). If the cluster is stopped, have it started. Make no bare port checks (nc, telnet): each that connects counts towards blocking this host.",
+			clusters, askDatabases),
 		remedyOf:  routeRemedy,
 		DependsOn: causes,
 		match: dbMatch(func(r *probe.Result) bool {
@@ -31,7 +30,7 @@ func databaseRules() []Rule {
 		Means: "The connection is established and the server's small greeting arrives, but a step that needs full-size packets gets no answer: the server's certificate in the TLS handshake, or the ticket. Packets are too big for a link on the way, and the ICMP message that would say so is filtered; or a firewall drops them because of their content.",
 		Cause: "{where}: {seen}.",
 		Remedy: do("Let ICMP \"fragmentation needed\" (type 3 code 4; ICMPv6 type 2) through in security groups and network ACLs, and clamp the MSS on the VPN or transit gateway. Or lower this host's MTU.",
-			"ip route get {ip}", "ping -M do -c 3 -s 1472 {host}", "ping -M do -c 3 -s 1372 {host}", "tracepath -n {host}", again),
+			"ip route get {ip}", "ping -M do -c 3 -s 1472 {host}", "ping -M do -c 3 -s 1372 {host}", "tracepath -n {host}", askDatabases),
 		DependsOn: causes,
 		match:     dbMatch(largeLost),
 	}, {
@@ -39,8 +38,8 @@ func databaseRules() []Rule {
 		Title: "database {database}: the other side closed the connection {stage}",
 		Means: "The connection was established. Then the database's side closed or reset it in the middle of a step, without an error message. Either the server restarts, fails over or has crashed, or a proxy, load balancer or firewall on the way ends connections. The KDCs are not involved.",
 		Cause: "{where} ended the connection {stage}: {error}.",
-		Remedy: do("Look at the events and the error log of the database for the last hour. If the database did not restart, look at the proxies, load balancers and firewalls on the way.",
-			"aws rds describe-events --source-type db-instance --duration 60  # AWS", sql("SHOW GLOBAL STATUS WHERE Variable_name IN ('Uptime', 'Aborted_connects')"), again),
+		Remedy: do("Look at the events and the error log of the database for the last hour. If it restarted or failed over, check again when it is available. If it crashed, send the error log to its administrators or to AWS Support. If it did not restart, let the connection pass the proxies, load balancers and firewalls on the way: raise their idle timeouts, and take them out one by one to find the one that ends it.",
+			"aws rds describe-events --source-type db-instance --duration 60  # AWS", sql("SHOW GLOBAL STATUS WHERE Variable_name IN ('Uptime', 'Aborted_connects')"), askDatabases),
 		DependsOn: causes,
 		match:     dbMatch(func(r *probe.Result) bool { return reason(r, probe.ReasonDBCut, probe.ReasonClosed) }),
 	}, {
@@ -48,7 +47,7 @@ func databaseRules() []Rule {
 		Title:     "database {database}: connections are refused by {where}",
 		Means:     "Nothing listens on the database's port, or a firewall rejects the connection.",
 		Cause:     "{where}: connection refused.",
-		Remedy:    do("Check the port (endpoint of database {database} in kerbagent.yaml), and that the cluster is available.", clusters, again),
+		Remedy:    do("See which port the cluster has and whether its status is available. If the port differs, correct it (endpoint of database {database} in kerbagent.yaml, or --database). If the cluster is stopped, have it started; if it is being changed, wait. If both are right, a firewall on the way rejects the connection: allow it there.", clusters, askDatabases),
 		DependsOn: causes,
 		match:     dbMatch(func(r *probe.Result) bool { return reason(r, probe.ReasonRefused) }),
 	}, {
@@ -56,7 +55,7 @@ func databaseRules() []Rule {
 		Title:     "database {database}: no MySQL at {where}",
 		Means:     "The port accepts connections, but the answer is not that of a MySQL server.",
 		Cause:     "{where}: {error}.",
-		Remedy:    do("Check host and port (endpoint of database {database} in kerbagent.yaml). A proxy or another service may listen there.", clusters, again),
+		Remedy:    do("Compare host and port with those of the cluster, and correct them (endpoint of database {database} in kerbagent.yaml, or --database). If they are right, a proxy answers in place of the database: have it pass the MySQL protocol through.", clusters, askDatabases),
 		DependsOn: causes,
 		match: dbMatch(func(r *probe.Result) bool {
 			return reason(r, probe.ReasonDBNotMySQL, probe.ReasonMalformed)
@@ -66,8 +65,8 @@ func databaseRules() []Rule {
 		Title: "database {database}: too old for Kerberos",
 		Means: "The server does not support authentication plugins (CLIENT_PLUGIN_AUTH), which MySQL has had since version 5.5. Kerberos needs such a plugin, so no client can log in with a ticket.",
 		Cause: "{where} greets as version {version}, without CLIENT_PLUGIN_AUTH.",
-		Remedy: do("Check that {endpoint} is the right server; Kerberos needs Aurora MySQL 3.03 or later, MySQL Enterprise 8.0.26 or later, or MariaDB with its gssapi plugin.",
-			sql("SELECT VERSION()"), clusters, again),
+		Remedy: do("Check that {endpoint} is the right server, and correct it if not (endpoint of database {database} in kerbagent.yaml, or --database). If it is the right one, have it upgraded: Kerberos needs Aurora MySQL 3.03 or later, MySQL Enterprise 8.0.26 or later, or MariaDB with its gssapi plugin.",
+			sql("SELECT VERSION()"), clusters, askDatabases),
 		DependsOn: causes,
 		match:     dbMatch(func(r *probe.Result) bool { return reason(r, probe.ReasonDBTooOld) }),
 	}, {
@@ -92,7 +91,7 @@ func databaseRules() []Rule {
 		Title:     "database {database}: a limit is reached (ERROR {errno})",
 		Means:     "A limit on connections is reached: the server's (error 1040), a user's (1203), or another one that is set for the user (1226). Kerberos is not the cause.",
 		Cause:     "{where} answered ERROR {errno}.",
-		Remedy:    do("Find the programs that hold the connections, or raise the limit.", sql("SHOW FULL PROCESSLIST"), sql("SHOW VARIABLES LIKE 'max%connections'"), sql("SHOW CREATE USER '{account}'@'%'")),
+		Remedy:    do("Find the programs that hold the connections, and stop those that should not. Or have the limit raised: max_connections in the parameter group of the cluster for error 1040, the limits of the account (ALTER USER … WITH) for the others.", sql("SHOW FULL PROCESSLIST"), sql("SHOW VARIABLES LIKE 'max%connections'"), sql("SHOW CREATE USER '{account}'@'%'")),
 		DependsOn: causes,
 		match:     dbMatch(func(r *probe.Result) bool { return reason(r, probe.ReasonDBTooMany) }),
 	}, {
@@ -101,7 +100,7 @@ func databaseRules() []Rule {
 		Means:    "The server's certificate does not verify (unknown CA, another name, out of date), or the TLS handshake fails.",
 		Cause:    "{error}.",
 		remedyOf: tlsRemedy,
-		Remedy: do("See what is wrong with the certificate. Run the first command only once: it leaves a connection that the server counts as unfinished. For RDS, the second command downloads the CA bundle; name that file in kerbagent.yaml (tls.ca_file of database {database}).",
+		Remedy: do("See what is wrong with the certificate. Run the first command only once: it leaves a connection that the server counts as unfinished. For RDS, the second command downloads the CA bundle. Name that file in kerbagent.yaml (tls.ca_file of database {database}) and reload the service, or pass it with --database-ca.",
 			"openssl s_client -starttls mysql -connect {endpoint} -servername {host} </dev/null 2>/dev/null | openssl x509 -noout -subject -issuer -dates -ext subjectAltName",
 			"curl -O https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem  # RDS"),
 		DependsOn: causes,
@@ -132,7 +131,7 @@ func databaseRules() []Rule {
 		Title: "database {database}: probing is paused for safety",
 		Means: "Some connections of kerbagent ended before the login was complete, for example by a timeout. The server counts them, and at max_connect_errors it blocks this host. kerbagent stops at a quarter of that limit; a complete login resets the counter. kerbagent also pauses the logins of a user if the server asked for that user's password instead of a ticket.",
 		Cause: "{error}.",
-		Remedy: do("The other findings show why connections stay unfinished. A successful login ends the pause. The second command asks once in spite of the pause. CAUTION: if that connection stays unfinished too, this host is closer to being blocked.",
+		Remedy: do("The other findings show why connections stay unfinished: remove that cause first. A successful login ends the pause. The second command asks once in spite of the pause. CAUTION: if that connection stays unfinished too, this host is closer to being blocked.",
 			"kerbagent check", "kerbagent check --ignore-breaker"),
 		DependsOn: causes,
 		match:     dbPaused,

@@ -18,7 +18,7 @@ func hostOfflineRule() Rule {
 		Title:  "this host cannot send: {seen}",
 		Means:  "No packet left this host: there is no route, or this host's own rules forbid sending. Nothing is known about the servers, because no packet reached them.",
 		Cause:  "Probes that ended this way: {count} ({seen}). \"No route\" comes from this host's kernel or a router (EHOSTUNREACH, ENETUNREACH), \"not permitted\" from this host itself, mostly its packet filter (EPERM, EACCES).",
-		Remedy: do("Look at this host's routes and at its packet filter for outgoing packets.", "ip route get {ip}", "nft list ruleset", "iptables -S OUTPUT"),
+		Remedy: do("Look at this host's routes and at its packet filter for outgoing packets. If there is no route, bring the network interface up or add the route. If a rule forbids sending, change it: let packets out to DNS (53), Kerberos (88, 464) and the database's port.", "ip route get {ip}", "nft list ruleset", "iptables -S OUTPUT"),
 		Single: true,
 		match:  hostOffline,
 	}

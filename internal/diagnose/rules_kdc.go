@@ -23,8 +23,9 @@ func kdcRules() []Rule {
 		Title: "KDC {place}: reports that it is unavailable",
 		Means: "The KDC answers KDC_ERR_SVC_UNAVAILABLE (29) instead of doing its work. Often it is starting, overloaded, or cut off from its database.",
 		Cause: "{seen}.",
-		Remedy: do("Wait a minute and check again. If the KDC still reports this, look at the KDC service on {kdc}.", again,
-			"Get-Service kdc  # Windows", "systemctl status samba-ad-dc  # Samba", "systemctl status krb5-kdc  # MIT"),
+		Remedy: do("Wait a minute and check again. If the KDC still reports this, look at the KDC service on {kdc} and at what it logs. If it does not recover, restart it. CAUTION: a restart interrupts everybody who uses that domain controller.", again,
+			"Get-Service kdc  # Windows", "systemctl status samba-ad-dc  # Samba", "systemctl status krb5-kdc  # MIT",
+			"Restart-Service kdc  # Windows", "systemctl restart samba-ad-dc  # Samba", "systemctl restart krb5-kdc  # MIT"),
 		DependsOn: serverCauses(),
 		match: kdcMatch(func(k *kdcAddr) bool {
 			return reason(k.udp, probe.ReasonKRBServiceUnavailable) || reason(k.tcp, probe.ReasonKRBServiceUnavailable)
@@ -44,7 +45,7 @@ func kdcRules() []Rule {
 		Means: "TCP connects, but no answer arrives: the KDC is stuck, or a proxy or load balancer accepts connections for a KDC that it cannot reach. libkrb5 waits 10 seconds for it. " +
 			"Some KDCs still answer requests without credentials, but not a login or the request for a ticket. Then the KDC waits for something else: its database, or a domain controller that can write.",
 		Cause: "{seen}. A SYN proxy in front of a dead KDC looks the same.",
-		Remedy: do("Put {kdc} last in krb5.conf. On {kdc}, see whether the KDC service runs and what it logs. CAUTION: a restart of the service interrupts everybody who uses that domain controller; restart it only if it does not answer on that host either.",
+		Remedy: do("Let programs ask {kdc} last. "+lastInOrder+" On {kdc}, see whether the KDC service runs and what it logs. CAUTION: a restart of the service interrupts everybody who uses that domain controller; restart it only if it does not answer on that host either.",
 			again, "Get-Service kdc  # Windows", "systemctl status samba-ad-dc  # Samba", "systemctl status krb5-kdc  # MIT",
 			"Restart-Service kdc  # Windows", "systemctl restart samba-ad-dc  # Samba", "systemctl restart krb5-kdc  # MIT"),
 		DependsOn: serverCauses(),
@@ -54,8 +55,9 @@ func kdcRules() []Rule {
 		Title: "KDC {place}: refuses connections",
 		Means: "The connection to the KDC's port is refused at once (RST, or ICMP port unreachable): no KDC listens there, or a firewall rejects the connection.",
 		Cause: "{seen}.",
-		Remedy: do("Check that {kdc} is the right host and that its KDC service runs.", "nc -vz -w 3 {ip} {port}",
-			"Get-Service kdc  # Windows", "systemctl status samba-ad-dc  # Samba"),
+		Remedy: do("Check that {kdc} is a KDC of {realm}. If it is not, remove it from where the realm's KDCs are listed: kerbagent.yaml (kdcs of realm {realm}), krb5.conf, or the SRV records in DNS. If it is, start the KDC service there. If the service runs, a firewall rejects the connection: allow it.", "nc -vz -w 3 {ip} {port}",
+			"Get-Service kdc  # Windows", "systemctl status samba-ad-dc  # Samba", "systemctl status krb5-kdc  # MIT",
+			"Start-Service kdc  # Windows", "systemctl start samba-ad-dc  # Samba", "systemctl start krb5-kdc  # MIT"),
 		DependsOn: serverCauses(),
 		match:     orUnprobed(kdcMatch(func(k *kdcAddr) bool { return reason(k.tcp, probe.ReasonRefused) && !answered(k.udp) }), probe.ReasonRefused),
 	}, {
@@ -63,7 +65,7 @@ func kdcRules() []Rule {
 		Title:     "KDC {place}: no answer, and TCP does not connect",
 		Means:     "A KDC address cannot be reached over TCP and does not answer over UDP. The machine is down, the route is missing or a firewall drops the packets.",
 		Cause:     "{seen}.",
-		Remedy:    do("Open TCP and UDP from this host to {server}: security groups, network ACLs, firewalls, route.", "ip route get {ip}", "nc -vz -w 3 {ip} {port}", again),
+		Remedy:    do("See whether the machine runs. If it does, open TCP and UDP from this host to {server}: in security groups, network ACLs and firewalls, and with a route. If it was removed for good, take it out of krb5.conf, kerbagent.yaml and the SRV records.", "ip route get {ip}", "nc -vz -w 3 {ip} {port}", again),
 		DependsOn: serverCauses(),
 		match: orUnprobed(kdcMatch(func(k *kdcAddr) bool {
 			return reason(k.tcp, probe.ReasonConnectTimeout, probe.ReasonUnreachable, probe.ReasonForbidden) && !answered(k.udp)
@@ -82,7 +84,7 @@ func kdcRules() []Rule {
 		Title:     "KDC {place}: answers over TCP, not over UDP",
 		Means:     "The KDC answers over TCP and not over UDP. Clients that try UDP first wait a second or more for each request.",
 		Cause:     "{seen}. Over TCP it answers.",
-		Remedy:    do("Open UDP from this host to {server} and let the answers back in. Or set udp_preference_limit = 1 in krb5.conf, so that clients begin with TCP.", again),
+		Remedy:    do("Open UDP from this host to {server} and let the answers back in. Or set udp_preference_limit = 1 in [libdefaults] of krb5.conf, so that clients begin with TCP.", again),
 		DependsOn: serverCauses(),
 		match:     kdcMatchOver(probe.UDP, func(k *kdcAddr) bool { return onPath(k.udp) && answered(k.tcp) }),
 	}, {

@@ -15,8 +15,8 @@ func krb5confKDCRules() []Rule {
 		Title: "the krb5.conf and kerbagent.yaml name different KDCs for {realm}",
 		Means: "Programs on this host, and kerbagent's own logins, ask the KDCs that the krb5.conf names. kerbagent probes those of kerbagent.yaml. A KDC that only the krb5.conf names is used and not watched; one that only kerbagent.yaml names is watched, and no program falls back to it. The order of the KDCs does not matter. Two names of the same address count as one KDC.",
 		Cause: "Programs, and kerbagent's logins, use the KDCs of the krb5.conf; the probes use those of kerbagent.yaml (kdcs of realm {realm}). {seen}.",
-		Remedy: do("Find out which of the two is right. If it is the krb5.conf, change kdcs of realm {realm} in kerbagent.yaml. If it is kerbagent.yaml, change the krb5.conf; the second command shows what kerbagent would write.",
-			"kerbagent krb5conf lint", "kerbagent krb5conf diff"),
+		Remedy: do("Find out which of the two is right. If it is the krb5.conf, change kdcs of realm {realm} in kerbagent.yaml and reload the service. If it is kerbagent.yaml, change the krb5.conf: diff shows what kerbagent would write, apply writes it.",
+			"kerbagent krb5conf lint", "kerbagent krb5conf diff", "kerbagent krb5conf apply", "systemctl reload kerbagent"),
 		match: kdcsDiffer,
 	}}
 }

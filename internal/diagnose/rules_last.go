@@ -14,7 +14,7 @@ func loginRules() []Rule {
 		Title: "login of {user} is paused: the answers to its last attempts were lost",
 		Means: "kerbagent tried this secret twice and received no answer. The directory may have counted each attempt as a wrong password. Another attempt could lock the account, so kerbagent waits half an hour. A login whose secret was refused is paused too, but has the code of the refusal, for example password-wrong.",
 		Cause: "{error}.",
-		Remedy: do("Find out why the answers are lost: see the other findings. kerbagent makes the next attempt after half an hour. The second command makes one now. CAUTION: the directory may count it as a wrong password, and lock the account.",
+		Remedy: do("Find out why the answers are lost (see the other findings), and remove the cause. kerbagent makes the next attempt after half an hour. The second command makes one now. CAUTION: the directory may count it as a wrong password, and lock the account.",
 			"kerbagent check", "kerbagent check --ignore-breaker"),
 		match: func(v *view) []match {
 			return v.perLogin(func(r *probe.Result) bool {

@@ -91,8 +91,8 @@ func lostInstance(r *probe.Result) string {
 	if !listed(r) {
 		return ""
 	}
-	return do("A cluster lists an instance for up to 5 minutes after its deletion; then nothing needs to be done. If the instance exists, check that this host resolves names with the DNS of the database's network.",
-		"dig {host} A", "aws rds describe-db-instances --db-instance-identifier {instance}  # AWS")
+	return do("A cluster lists an instance for up to 5 minutes after its deletion; then nothing needs to be done. If the instance exists, ask the DNS server of the database's network: in an AWS VPC that is 169.254.169.253. If that server has the address and this host's does not, have this host's DNS servers forward the name to it.",
+		"dig {host} A", "dig @169.254.169.253 {host} A  # on a host in the VPC", "aws rds describe-db-instances --db-instance-identifier {instance}  # AWS")
 }
 
 // withLostInstances folds under an endpoint that has no address what does not connect at its

@@ -18,7 +18,7 @@ func lossRules() []Rule {
 		Title:     "packets are lost between this host and {place} (about {rate} %)",
 		Means:     "Some questions are answered at once; others only when they are repeated, or never. So packets are lost at random on the path, or this host's own packet filter drops some of them. Every service behind that path fails now and then, and large messages fail more often than small ones.",
 		Cause:     "Of {asked} questions {lost} were not answered the first time. By address: {each}.",
-		Remedy:    do("Measure the loss hop by hop, and look at the links, queues and rate limits on the way.", "ping -c 50 -i 0.2 {ip}", "mtr -rwc 50 {ip}", "kerbagent check"),
+		Remedy:    do("Measure the loss hop by hop. The first hop after which all later ones lose packets is the place: have its link, queue or rate limit repaired by the people who run it.", "ping -c 50 -i 0.2 {ip}", "mtr -rwc 50 {ip}", "kerbagent check"),
 		remedyOf:  ownFilterRemedy,
 		DependsOn: []Code{"host-offline"},
 		Single:    true,

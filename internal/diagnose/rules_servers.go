@@ -21,7 +21,7 @@ func serverRules() []Rule {
 		Title:     "no KDC (domain controller) of {realm} can be used from this host",
 		Means:     "Every known KDC address of the realm was asked, and each one timed out, refused the connection or reported that it is unavailable. No program on this host can get a ticket of this realm.",
 		Cause:     "KDC addresses asked: {count}. {seen}.",
-		Remedy:    do("Check the route, and open TCP and UDP port {port} from this host to the domain controllers of {realm}.", "ip route get {ip}", "nc -vz -w 3 {ip} {port}", "kerbagent check --realm {realm} --kdc {address}"),
+		Remedy:    do("See whether there is a route to the domain controllers of {realm}, and add it if not. Open TCP and UDP port {port} to them, in security groups, network ACLs and firewalls.", "ip route get {ip}", "nc -vz -w 3 {ip} {port}", "kerbagent check --realm {realm} --kdc {address}"),
 		DependsOn: []Code{"host-offline", "path-lossy", "server-slow", "ipv6-broken", "trust-realm-unreachable"},
 		match:     realmUnreachable,
 	}, {
@@ -39,7 +39,7 @@ func serverRules() []Rule {
 		Title: "domain controller {kdc}: nothing answers there",
 		Means: "Several services of one machine were asked (DNS, Kerberos, kpasswd), and none answers. The cause is the machine itself, the network path to it or a firewall in front of it, rather than one service.",
 		Cause: "Asked at {ips} ({ports}): {seen}.",
-		Remedy: do("See whether the machine runs and whether packets reach it.", "ping -c 3 {ip}", "ip route get {ip}",
+		Remedy: do("See whether the machine runs and whether packets reach it. If it is down, have it started. If it runs, open the way to it: route, firewalls, security groups. If it was removed for good, take it out of krb5.conf, kerbagent.yaml and DNS.", "ping -c 3 {ip}", "ip route get {ip}",
 			"aws ds describe-domain-controllers --directory-id <directory> --query 'DomainControllers[].[DnsIpAddr,Status,StatusReason]'  # AWS Managed AD"),
 		DependsOn: []Code{"host-offline", "path-lossy", "server-slow", "ipv6-broken", "names-differ", "realm-unreachable", "trust-realm-unreachable", "dns-srv-stale"},
 		match:     serverDown,

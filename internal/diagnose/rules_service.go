@@ -19,7 +19,7 @@ func serviceRules() []Rule {
 		Title: "the realm of {user} issues no ticket for the realm of the database",
 		Means: "The user's realm does not know the database's realm (no krbtgt for it): there is no trust between the two, or it points the wrong way. The database's directory has to trust the user's.",
 		Cause: "{kdcseen} The user's realm gave the same answer when it was asked for a ticket to the realm of the database.",
-		Remedy: do("Look at the trust from both sides. The database's directory must trust the user's. In AWS the trust's direction must be One-Way: Outgoing or Two-Way, and its state Verified.",
+		Remedy: do("Look at the trust from both sides. The database's directory must trust the user's. In AWS the trust's direction must be One-Way: Outgoing or Two-Way, and its state Verified. If there is no trust, or it points the wrong way, have the administrators of both directories create it in the right direction. If AWS reports another state, TrustStateReason names the reason.",
 			"aws ds describe-trusts --query 'Trusts[].[RemoteDomainName,TrustDirection,TrustState,TrustStateReason]'  # AWS Managed AD", "Get-ADTrust -Filter *  # Windows",
 			"netdom trust <domain of the database> /domain:{domain} /verify  # Windows", "samba-tool domain trust list  # Samba"),
 		match: unknown(probe.ReferralNoTrust),
@@ -28,8 +28,9 @@ func serviceRules() []Rule {
 		Title: "the realm of {user} has no referral to the database's realm",
 		Means: "The database's service exists in the database's realm. A client that does not know this realm asks the KDC of the user's realm, and that KDC does not refer the client to the database's realm.",
 		Cause: "{kdcseen} The database's own realm, asked directly, knows the service.",
-		Remedy: do("Map the database to its realm in krb5.conf, under [domain_realm]: {host} = <realm of the database>. Or have an administrator of the user's directory enable name suffix routing for the database's domain on the trust: the first command lists the suffixes by number, the second one changes a setting.",
-			"netdom trust {domain} /namesuffixes:<domain of the database>  # Windows: lists them",
+		Remedy: do("Map the database to its realm in krb5.conf, under [domain_realm]: {host} = REALM. REALM is the realm of database {database} in kerbagent.yaml, or the first --realm. `kerbagent krb5conf apply` writes this line. If you write it by hand, write it outside kerbagent's block; with krb5_conf.style: file, apply and mode: maintain overwrite what you write. Or have an administrator of the user's directory enable name suffix routing for the database's domain on the trust: netdom lists the suffixes by number. CAUTION: /togglesuffix enables a disabled suffix and disables an enabled one. Run it only if the list shows the suffix as disabled: if it was enabled, no user of the trust gets a ticket there any more.",
+			"kerbagent krb5conf diff",
+			"netdom trust {domain} /namesuffixes:<domain of the database>  # Windows: lists them", "kerbagent krb5conf apply",
 			"netdom trust {domain} /namesuffixes:<domain of the database> /togglesuffix:<number>  # Windows"),
 		match: unknown(probe.ReferralExistsThere),
 	}, {
@@ -67,7 +68,7 @@ func serviceRules() []Rule {
 		Title: "database {database}: its tickets are encrypted with RC4",
 		Means: "The KDC encrypted the service's ticket with RC4: the service's account has no AES keys, or AES is not allowed on it. RC4 is broken. Windows domain controllers with the updates of July 2026 or later use it only for accounts that explicitly allow it (CVE-2026-20833, KB5073381).",
 		Cause: "The ticket for {spn} has encryption type 23 (rc4-hmac).",
-		Remedy: do("Allow AES on the service's account. A cluster that AWS manages must be associated with the directory again. CAUTION: the last command changes the cluster at once.", "Get-ADUser -Identity <service account> -Properties KerberosEncryptionType  # Windows",
+		Remedy: do("If AWS manages the cluster, associate it with the directory again. CAUTION: the last command changes the cluster at once. Otherwise allow AES on the service's account. CAUTION: Set-ADUser also forbids RC4. If the account has no AES keys because its password is old, or the server's keytab has none, every login then fails. So first set the password and make a new keytab for the server.", "Get-ADUser -Identity <service account> -Properties KerberosEncryptionType  # Windows",
 			"aws rds describe-db-clusters --query 'DBClusters[].[DBClusterIdentifier,DomainMemberships]'", "Set-ADUser -Identity <service account> -KerberosEncryptionType AES128,AES256  # Windows",
 			"aws rds modify-db-cluster --db-cluster-identifier <cluster> --domain <directory> --domain-iam-role-name <role> --apply-immediately"),
 		match: func(v *view) []match {
@@ -113,9 +114,9 @@ func acceptRules() []Rule {
 	}, {
 		Code: codeAuthTimeout, Severity: Error,
 		Title:     "database {database}: closed the connection during the login of {user}",
-		Means:     "The server closed the connection in the middle of the Kerberos exchange. Usually its connect_timeout (10 seconds by default) passed while a KDC was slow. Programs that already have the ticket in their credential cache can log in, others cannot. kerbagent tries once more, now with the ticket; if that login works, this is a warning.",
+		Means:     "The server closed the connection in the middle of the Kerberos exchange. Usually its connect_timeout (10 seconds by default) passed while a KDC was slow. Programs that already have the database's service ticket in their credential cache can log in; the ticket of kinit alone is not enough. kerbagent tries once more, now with the service ticket. If that login works, this is a warning.",
 		Cause:     "The connection ended after the server had asked for a ticket: {error}.",
-		Remedy:    do("Find the slow step: the last command lists the stages of the login with their times. If a KDC is slow, put it last in krb5.conf.", sql("SHOW VARIABLES LIKE 'connect_timeout'"), "kerbagent check -o json"),
+		Remedy:    do("Find the slow step: the last command lists the stages of the login with their times. If a KDC is slow, let programs ask it last. "+lastInOrder+" If every KDC is slow, have their administrators find out why, and have the database's connect_timeout raised until then.", sql("SHOW VARIABLES LIKE 'connect_timeout'"), "kerbagent check -o json"),
 		DependsOn: causes,
 		match:     hungUp,
 	}, {
@@ -128,10 +129,11 @@ func acceptRules() []Rule {
 		match:     acceptMatch(probe.ReasonDBAccountLocked),
 	}, {
 		Code: "db-access-denied", Severity: Error,
-		Title:     "database {database}: accepts the ticket of {user}, but denies access",
-		Means:     "The server accepted the ticket, so the ticket and the server's keytab are good. The database account does not fit: it is for another principal, realm or spelling, or it requires something else, for example TLS.",
-		Cause:     "{endpoint} answered ERROR {errno} to a ticket that it had accepted.",
-		Remedy:    do("Compare the database account with the user. The name must have the directory's spelling, and the realm must be {realm}.", sql("SELECT user, host, plugin FROM mysql.user WHERE user = '{account}'"), sql("SHOW CREATE USER '{account}'@'%'")),
+		Title: "database {database}: accepts the ticket of {user}, but denies access",
+		Means: "The server accepted the ticket, so the ticket and the server's keytab are good. The database account does not fit: it is for another principal, realm or spelling, or it requires something else, for example TLS.",
+		Cause: "{endpoint} answered ERROR {errno} to a ticket that it had accepted.",
+		Remedy: do("Compare the database account with the user. The name must have the directory's spelling, and the realm must be {realm}. If the realm differs, the last command corrects it (Aurora, MySQL). CAUTION: users of the old realm can then no longer log in to this account. If the account has REQUIRE SSL or X509, kerbagent needs another tls.mode than off; it has no client certificate for X509.", sql("SELECT user, host, plugin FROM mysql.user WHERE user = '{account}'"), sql("SHOW CREATE USER '{account}'@'%'"),
+			sql("ALTER USER '{account}'@'%' IDENTIFIED WITH 'authentication_kerberos' BY '{realm}'")),
 		DependsOn: causes,
 		match:     acceptMatch(probe.ReasonDBAccessDenied),
 	}, {
@@ -139,8 +141,9 @@ func acceptRules() []Rule {
 		Title: "database {database}: refuses the ticket of {user}",
 		Means: "The server refused the ticket before it proved its own identity. Its key may no longer match the directory's (it was rotated, or has another version), or its clock may be wrong. Or the database account belongs to another principal: the server answers the same then.",
 		Cause: "{endpoint} answered ERROR {errno} to a ticket for {spn} (key version {ticketkvno}).",
-		Remedy: do("Run the check again; each run gets a new ticket. If the server still refuses it, compare the database account with {user}, and see whether the cluster is still a member of the directory (DomainMemberships).", "kerbagent check", sql("SHOW CREATE USER '{account}'@'%'"),
-			"aws rds describe-db-clusters --query 'DBClusters[].[DBClusterIdentifier,DomainMemberships]'"),
+		Remedy: do("Run the check again; each run gets a new ticket. If the server still refuses it, compare the database account with {user}, and correct it if it is for another principal. See also whether the cluster is still a member of the directory (DomainMemberships). If it is not, associate it again. CAUTION: the last command changes the cluster at once. If both are right, the server's clock or key is wrong: ask its administrators, or AWS Support.", "kerbagent check", sql("SHOW CREATE USER '{account}'@'%'"),
+			"aws rds describe-db-clusters --query 'DBClusters[].[DBClusterIdentifier,DomainMemberships]'",
+			"aws rds modify-db-cluster --db-cluster-identifier <cluster> --domain <directory> --domain-iam-role-name <role> --apply-immediately"),
 		DependsOn: causes,
 		match:     acceptMatch(probe.ReasonDBTicketRejected),
 	}, {
@@ -148,7 +151,7 @@ func acceptRules() []Rule {
 		Title:     "database {database}: did not prove that it holds the service's key",
 		Means:     "The server was asked to prove its identity. It sent no proof (AP-REP), or one that is not valid. So only TLS proves that this is the right server.",
 		Cause:     "{endpoint}: {error}.",
-		Remedy:    do("Make sure that {endpoint} is the database, and keep tls.mode of database {database} at verify-full in kerbagent.yaml.", "kerbagent check --realm {realm} --database {endpoint} --database-tls verify-full  # without --user: no login"),
+		Remedy:    do("Make sure that {endpoint} is the database, and keep tls.mode of database {database} at verify-full in kerbagent.yaml (with flags: --database-tls). While the certificate is verified, nothing else needs to be done. Otherwise the way to the database may lead to another server.", askDatabases),
 		DependsOn: causes,
 		match: func(v *view) []match {
 			var out []match

@@ -13,7 +13,7 @@ func slowRules() []Rule {
 		Title:     "{what} {place} answers late: after {figure}",
 		Means:     "A DNS server, KDC, kpasswd server or database answers every question, but later than programs wait: libkrb5 turns to the next KDC after one second, glibc to the next DNS server after five. Requests time out there because the server is slow; nothing is blocked.",
 		Cause:     "The quickest answer of {each}.",
-		Remedy:    do("Look at the load of the server and at the servers that it waits for itself, such as DNS forwarders or its database. Look also at the round-trip time to it.", "ping -c 5 {ip}", "kerbagent check --realm {realm} --probe-timeout 15s"),
+		Remedy:    do("Look at the load of the server and at the servers that it waits for itself, such as DNS forwarders or its database. Look also at the round-trip time to it. Until the cause is removed, let programs ask another server first: for KDCs that is their order in krb5.conf, for DNS the order in /etc/resolv.conf.", "ping -c 5 {ip}", "kerbagent check --realm {realm} --probe-timeout 15s"),
 		DependsOn: []Code{"host-offline", "path-lossy"},
 		match:     serverSlow,
 		remedyOf:  slowRemedy,
@@ -25,7 +25,7 @@ func slowRemedy(r *probe.Result) string {
 	if r.ID.Kind != probe.DNS {
 		return ""
 	}
-	return do("Look at the load of the server and at the servers that it forwards questions to. Look also at the round-trip time to it.",
+	return do("Look at the load of the server and at the servers that it forwards questions to. Look also at the round-trip time to it. Until the cause is removed, put another server first in /etc/resolv.conf.",
 		"dig @{ip} -p {port} +tries=1 {domain} SOA", "ping -c 5 {ip}", "kerbagent check --realm {realm} --probe-timeout 15s")
 }
 

@@ -110,6 +110,13 @@ func sql(statement string) string {
 	return `mysql -h {host} -P {port} -u <admin> -p -e "` + statement + `"`
 }
 
+// askDatabases asks the databases once more, with the settings of the configuration, those of TLS among them.
+const askDatabases = "kerbagent check --only database  # probes only, no login; if there is no kerbagent.yaml, add the flags of your check"
+
+// lastInOrder says how programs come to ask a KDC last.
+const lastInOrder = "In krb5.conf, put its line last among the kdc lines of its realm. If it has no such lines, DNS decides the order: name the KDCs in kerbagent.yaml (kdcs of the realm), and run `kerbagent krb5conf apply`. " +
+	"With krb5_conf.mode: maintain, kerbagent moves the line itself."
+
 // writeSecret is a command that puts a password into its file without a line
 // end, unseen by the shell's history and by other users.
 const writeSecret = `(umask 077; IFS= read -rs P && printf %s "$P" > {file})`

@@ -201,7 +201,8 @@ func order(l *linter) {
 	}
 	for _, r := range l.in.Site.Realms {
 		i := krb5conf.Issue{Code: CodeUnordered, Severity: krb5conf.SeverityInfo, At: conf.Pos{File: l.in.Path},
-			Remedy: fmt.Sprintf("In kerbagent.yaml, list each domain controller of realm %s: kdcs: [HOST, HOST]", r.Name)}
+			Remedy: fmt.Sprintf("In kerbagent.yaml, list each domain controller of realm %s: kdcs: [HOST, HOST]. Then run systemctl reload kerbagent, "+
+				"which has this file written", r.Name)}
 		switch len(r.KDCs) {
 		case 0:
 			i.Cause = fmt.Sprintf("The KDCs of %s are found by DNS, so programs ask them in the order that DNS returns, and each login waits "+
