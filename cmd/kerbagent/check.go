@@ -51,8 +51,8 @@ TCP separately, and the database. It performs a test login and reports one verdi
 ok, or the first step that is broken, with its cause and its remedy.
 
 Without flags it reads kerbagent.yaml. The flags that say what to check (--realm,
---database, --user, a secret, --database-ca, --database-tls, --dns-server, --kdc,
---probe-timeout) take the file's place: with any of them, check ignores the file:
+--database, --user, --password-file, --keytab, --ccache, --database-ca, --database-tls,
+--dns-server, --kdc, --probe-timeout) replace the file: with any of them it is ignored:
 
   kerbagent check --realm CORP.EXAMPLE.COM --user alice --password-file pw \
       --database orders.cluster-abc123.us-east-1.rds.amazonaws.com --database-ca bundle.pem
@@ -62,11 +62,12 @@ With --only it runs only some of the steps, and the verdict is about these alone
   kerbagent check --only dns,kdc
 
 With --as-app it checks as an application would: logins go to the KDCs that the
-application's Kerberos library finds by its own krb5.conf, and names are resolved in
-this host's network. The database is the one that the application uses: as listed
-under applications in kerbagent.yaml, or the only one there. kerbagent logs in with its
-own secret for that database, or with --with-its-credentials with the application's
-cache or keytab. Both flags need the right to inspect that process.
+application's Kerberos library finds in the application's krb5.conf. Names are resolved
+as this host does, also where the application runs in a container. The database is the
+one that kerbagent.yaml lists for this application under applications; if it lists none,
+the file must have only one database. kerbagent logs in with its own secret for that
+database. If you add --with-its-credentials, it logs in with the application's cache or
+keytab instead. Both flags need the right to inspect that process.
 
   kerbagent check --as-app orders.service
 
@@ -74,8 +75,8 @@ With --aws it also shows what AWS reports about the databases' clusters, read wi
 host's AWS credentials. AWS's reports never replace what the probes found.
 
 A password or keytab that the directory refuses is not tried again, in this run or a
-later one, until the password or the keys change; a new file with the same ones is no
-change. If the account was repaired instead, for example unlocked, run check once with
+later one, until the password or the keys change. A new file with the same password or
+the same keys is no change. If the account was repaired instead, for example unlocked, run check once with
 --ignore-breaker.
 
 If kerbagent run has recorded failures in the state directory, check also shows since
@@ -84,14 +85,13 @@ when a login fails and when it last worked. This does not change the verdict.
 EXIT STATUS
   0  all well
   1  degraded: something is broken, logins still work
-  2  failed: a login is broken, or is paused because it was refused or because the
-     answers to its last attempts were lost, or a path that every login needs is broken
+  2  failed: a login is broken; or a login is paused, because it was refused or its last
+     attempts got no answer; or a path that every login needs is broken
   3  unknown: nothing could be asked (usage, configuration, internal error), the
-     run was interrupted or reached --timeout, or nothing is broken and a login that
-     was to be tried was not, for example because another process is trying that
-     account. With --aws also: AWS could not be read, and everything else is well.
-     Without --user, or with --only and no login in it, no login is to be tried: such
-     a check can exit 0`,
+     run was interrupted or reached --timeout, or nothing was found broken but a login
+     was not tried, for example because another process is trying that account. With
+     --aws also: AWS could not be read, and everything else is well. A check that has
+     no user, or whose --only does not name login, has no login to try, and can exit 0`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return o.run(c, s) },
 	}

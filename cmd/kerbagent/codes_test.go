@@ -106,7 +106,7 @@ func howToRehearse(code diagnose.Code) string {
 		}
 	}
 	if strings.HasPrefix(string(code), "app-") {
-		return "A rehearsal has no application, so it cannot play this fault. These commands show how `kerbagent audit` reports a similar one, a credential cache that does not exist:\n\n    KRB5CCNAME=/nonexistent sleep 60 &\n    kerbagent audit --pid $!\n"
+		return "A rehearsal has no application, so it cannot play this fault. These commands show how `kerbagent audit` reports another fault, a credential cache that does not exist:\n\n    KRB5CCNAME=/nonexistent sleep 60 &\n    kerbagent audit --pid $!\n"
 	}
 	if how := unrehearsed()[code]; how != "" {
 		return markdownLines(how)

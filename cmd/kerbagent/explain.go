@@ -135,7 +135,7 @@ func severity(r diagnose.Rule) string {
 		return "error; a warning beside logins of kerbagent's own that all work"
 	case r.Severity == diagnose.Error:
 		return "error; a warning while every login works"
-	case r.Severity == diagnose.Warning:
+	case r.Severity == diagnose.Warning && !strings.HasPrefix(string(r.Code), "app-"):
 		return "warning; an error where it breaks a login"
 	}
 	return string(r.Severity)

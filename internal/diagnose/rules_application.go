@@ -98,7 +98,7 @@ func applicationJavaRules() []Rule {
 			"Without udp_preference_limit, Java sends each request over UDP first. If UDP is blocked, Java waits for 30 seconds by default.",
 			"Write udp_preference_limit = 1 into [libdefaults]. The JVM reads it at its next start.", "kerbagent krb5conf diff --path <krb5.conf>"),
 		applicationRule("app-java-subject-creds", Info, "Java in {program} uses credentials of a JAAS login only",
-			"JAAS is Java's framework for logins (Java Authentication and Authorization Service). Unless javax.security.auth.useSubjectCredsOnly is set to false, Java uses no ticket from a credential cache by itself. The program or its database driver must log in by JAAS. Most drivers do.",
+			"JAAS is Java's framework for logins (Java Authentication and Authorization Service). By default Java does not take a ticket from the credential cache. It does so only if javax.security.auth.useSubjectCredsOnly is set to false. The program or its database driver must log in by JAAS. Most drivers do.",
 			"If logins work, nothing needs to be done. If they fail with \"Failed to find any Kerberos tgt\", let Java use the credential cache: add -Djavax.security.auth.useSubjectCredsOnly=false to the options with which the JVM is started, and restart the program. If a wrapper script starts the JVM, set the variable JAVA_TOOL_OPTIONS of the unit or container to that option.", "systemctl show -p ExecStart,Environment -- {unit}", "ps -o args= -p <pid>"),
 	}
 }

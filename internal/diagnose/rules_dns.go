@@ -40,7 +40,7 @@ func dnsRules() []Rule {
 	}, {
 		Code: "dns-filtered", Severity: Error,
 		Title:     "DNS server {server} of {whose}: answers other questions, not those for {types} records",
-		Means:     "A DNS server answers some questions about the realm's names and drops or refuses others. Or it drops every question about these names and answers questions about other names. Usually a firewall or DNS filter allows only address records (A), not SRV or SOA, or only names from a list. Programs that look for KDCs in DNS need SRV records.",
+		Means:     "A DNS server answers some questions about the realm's names and drops or refuses others. Or it drops every question about these names and answers questions about other names. Usually a firewall or DNS filter lets only questions for address records (A) through, not those for SRV or SOA. Or it lets only names from a list through. Programs that look for KDCs in DNS need SRV records.",
 		Cause:     "{server}: questions for {types}: {seen}. Other questions were answered.",
 		Remedy:    do("Find the filter between this host and {ip}, and allow questions of every type.", "dig @{ip} -p {port} {domain} A", "dig @{ip} -p {port} {domain} SOA", "dig @{ip} -p {port} _kerberos._tcp.{domain} SRV"),
 		DependsOn: serverCauses(),
@@ -96,7 +96,7 @@ func dnsRules() []Rule {
 		Title:     "the configured KDC {kdc} has no address",
 		Means:     "The configuration names a KDC, but no DNS server that was asked has an address for this name.",
 		Cause:     "Asked for the addresses of {kdc}: {seen}.",
-		Remedy:    do("Correct the name (kdcs of realm {realm} in kerbagent.yaml), or have a DNS record created for it.", "dig {kdc} A", "dig +short _kerberos._tcp.{domain} SRV"),
+		Remedy:    do("Correct the name in kerbagent.yaml (under kdcs of realm {realm}), or have a DNS record created for it.", "dig {kdc} A", "dig +short _kerberos._tcp.{domain} SRV"),
 		DependsOn: append(serverCauses(), "dns-server-silent", "dns-filtered", "dns-refused", "dns-zone-missing", "realm-not-in-dns"),
 		match:     kdcUnresolvable,
 	}, {

@@ -90,7 +90,7 @@ func kdcRules() []Rule {
 	}, {
 		Code: "kdc-large-messages-lost", Severity: Warning,
 		Title: "KDC {place}: large messages are lost",
-		Means: "The KDC answers small messages, but not large ones. Either fragments are dropped, or packets are too big for a link on the way and a filter drops the ICMP message that reports it. The request is as large as the reply, so kerbagent cannot tell which direction loses the packets.",
+		Means: "The KDC answers small messages, but not large ones. Either fragments are dropped, or packets are too big for a link on the way and a filter drops the ICMP message that reports it. kerbagent's large test message and the KDC's answer to it are equally large, so kerbagent cannot tell which direction loses the packets.",
 		Cause: "A small message was answered, one of 3,000 bytes was not. {seen}.",
 		Remedy: do("Let ICMP \"fragmentation needed\" (type 3 code 4) through and clamp the MSS on the VPN, or lower this host's MTU. If only UDP loses large messages, write udp_preference_limit = 1 in krb5.conf.",
 			"ip route get {ip}", "ping -M do -c 3 -s 1472 {ip}", "ping -M do -c 3 -s 1372 {ip}", again),

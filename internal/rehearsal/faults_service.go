@@ -26,8 +26,8 @@ func serviceFaults() []Fault {
 		},
 	}, {
 		Code: "service-realm-unmapped",
-		Summary: "the database announces its SPN without a realm: " + onpremRealm + " answers carol with error 7 and no referral, " +
-			"although it could refer her to " + corpRealm + ", where the SPN is",
+		Summary: "the database announces its SPN without a realm. The SPN is in " + corpRealm + ", which " + onpremRealm + " trusts, " +
+			"but " + onpremRealm + " answers carol with error 7 and does not refer her there",
 		play: func(w *World) error {
 			return errors.Join(w.database.SetFaults(mysqltest.Faults{SPN: databaseSPN}), w.only(carol))
 		},
