@@ -38,6 +38,23 @@ func (c *Client) FromShared(shared *Shared) *Session {
 // Ends returns when the ticket granting ticket ends.
 func (s *Shared) Ends() time.Time { return s.tgt.EndTime }
 
+// Has reports whether there is a ticket for a service, or somebody is getting it.
+func (s *Shared) Has(of Principal) bool {
+	s.mu.Lock()
+	one := s.services[of]
+	s.mu.Unlock()
+	if one == nil {
+		return false
+	}
+	select {
+	case one.turn <- struct{}{}:
+		defer func() { <-one.turn }()
+		return one.ticket != nil
+	default:
+		return true
+	}
+}
+
 // ticket returns the ticket for a service: the one that is there, or what get
 // returns. Only one session at a time gets it; one that failed is no word on the next.
 func (s *Shared) ticket(ctx context.Context, of Principal, now time.Time, get func() (*Ticket, []Hop, error)) (*Ticket, []Hop, error) {

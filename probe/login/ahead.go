@@ -48,6 +48,15 @@ func (a *attempt) lookAhead(ctx context.Context) {
 	}
 }
 
+// goAlong makes a session of a ticket that several logins share. An instance may announce a
+// service of its own, for which nobody has a ticket yet.
+func (a *attempt) goAlong(ctx context.Context, c *client.Client) {
+	a.session = c.FromShared(a.mat.Shared)
+	if a.way(); a.guess != (client.Principal{}) && !a.mat.Shared.Has(a.guess) {
+		a.session.Ahead(ctx, a.guess)
+	}
+}
+
 // endSession closes the session, and remembers what was learned of the database's service.
 func (a *attempt) endSession() {
 	if a.session == nil {

@@ -40,7 +40,7 @@ func (a *attempt) getTGT(outer context.Context) {
 	defer cancel()
 	c := a.client()
 	if a.mat.Shared != nil { // with the ticket for the service, in most cases
-		a.session = c.FromShared(a.mat.Shared)
+		a.goAlong(outer, c)
 		return
 	}
 	reach := c.Reach(outer, a.way()...)
