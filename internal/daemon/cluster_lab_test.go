@@ -49,7 +49,7 @@ func TestLabOneReaderOfThree(t *testing.T) {
 	for fault, remedy := range map[string]string{
 		"db-plugin-missing":    "reboot-db-instance --db-instance-identifier mycluster-3",
 		"reader-unlike-writer": "reboot-db-instance --db-instance-identifier mycluster-3",
-		"db-refused:reader":    "--database mycluster-3.abc123.",
+		"db-refused:reader":    "kerbagent check --only database",
 	} {
 		l.until("well before "+fault, labPatience, well)
 		labtest.Break(t, fault)
