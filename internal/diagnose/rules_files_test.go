@@ -55,6 +55,22 @@ func TestALoginAtAKDCOfTheKrb5ConfAlone(t *testing.T) {
 	}
 }
 
+// A login fails for now because the host's resolver answers no datagram: that is one fault, though the probes got their
+// answers over TCP.
+func TestAResolverWithoutDatagramsIsOneFinding(t *testing.T) {
+	l := loginResult(probe.ReasonUnresolvable, probe.AtAS)
+	l.Facts[probe.FactForNow] = "true"
+	rs := []probe.Result{l}
+	for _, q := range []string{"SOA r.test", "SRV _kerberos._udp.r.test", "A dc.r.test"} {
+		overTCP := answerTo("10.0.0.53:53", probe.RoleHost, q, "")
+		overTCP.ID.Transport = probe.TCP
+		rs = append(rs, answerTo("10.0.0.53:53", probe.RoleHost, q, probe.ReasonUDPSilent), overTCP)
+	}
+	if got := explained(t, rs...); !slices.Equal(codesOf(got), []Code{"dns-udp-blocked"}) || got.Verdict != VerdictFailed {
+		t.Errorf("%s %v", got.Verdict, codesOf(got))
+	}
+}
+
 // One of a realm's two DNS servers refuses SRV records, and this host's resolver passes that on to a login, though not to
 // the probes. That the other server answers helps no login.
 func TestARefusalThatTheResolverPassesOnToALogin(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"os"
+	"runtime"
 	"slices"
 	"syscall"
 	"testing"
@@ -49,6 +50,23 @@ func TestConnectionCut(t *testing.T) {
 				t.Errorf("%d handshakes are known to be unfinished", r.shakes.unfinished)
 			}
 		})
+	}
+}
+
+// A request that is given up with its login had its answer on the way: that KDC is not said to be silent.
+func TestAKDCThatNobodyWaitedForWasNotSilent(t *testing.T) {
+	r := newRig(t)
+	r.faults.Set(krb5test.Script{AnswerDelay: map[krb5test.Kind]time.Duration{krb5test.KindASPreauth: time.Minute}})
+	ctx, giveUp := context.WithCancel(t.Context())
+	defer giveUp()
+	ended := make(chan probe.Result)
+	go func() { ended <- r.probe("alice", password).Run(ctx) }()
+	for r.kdc.Requests().Preauth["alice"] == 0 {
+		runtime.Gosched()
+	}
+	giveUp()
+	if res := <-ended; res.Outcome == probe.OK || res.Facts[probe.FactUnanswered] != "" {
+		t.Errorf("%s %v; %q is said to be silent", res.Outcome, res.Err, res.Facts[probe.FactUnanswered])
 	}
 }
 

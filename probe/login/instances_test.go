@@ -160,6 +160,23 @@ func TestLoginsThatShareATicket(t *testing.T) {
 	if r.account.attempts != 1 || n.Preauth["alice"] != 1 || n.TGS != 1 {
 		t.Errorf("%d attempts were recorded; the KDC saw %+v", r.account.attempts, n)
 	}
+	// A service that only this instance announces is asked for before it does; what is there is not.
+	own := "mysql/orders-3.corp.example.com"
+	r.realm.AddService(own)
+	for i, guess := range []string{spn, own} {
+		again := r.probe("alice", password)
+		again.Material, again.Services, again.Timeout = p.Material, &memory{guess: guess + "@" + realmName}, 300*time.Millisecond
+		if err := r.db.SetFaults(mysqltest.Faults{StallAt: mysqltest.AtGreeting}); err != nil {
+			t.Fatal(err)
+		}
+		again.Run(t.Context())
+		if n := r.kdc.Requests(); n.TGS != i+1 {
+			t.Errorf("with %s, %d tickets for services were asked for, want %d: %v", guess, n.TGS, i+1, n.Services)
+		}
+		if err := r.db.SetFaults(mysqltest.Faults{}); err != nil {
+			t.Fatal(err)
+		}
+	}
 	// A login that got no ticket says so.
 	p = r.probe("alice", "wrong")
 	p.OnTicket = func(s *client.Shared) { shared = s }

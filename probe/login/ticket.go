@@ -178,7 +178,7 @@ func (a *attempt) observe(s client.Step) {
 		a.told[s.Addr] = s.Err != nil && s.Duration < quick
 		a.largest[s.Realm] = max(a.largest[s.Realm], s.Size)
 	}
-	silent := errors.Is(s.Err, os.ErrDeadlineExceeded) && !errors.Is(s.Err, context.Canceled) // else the database had ended the login before
+	silent := errors.Is(s.Err, os.ErrDeadlineExceeded) && !errors.Is(s.Err, context.Canceled) // else it was given up
 	if (s.Name == client.StepPreauth || s.Name == client.StepTGS) && (silent || errors.Is(s.Err, io.EOF)) {
 		a.rec.Fact(probe.FactUnanswered, s.Addr.String())
 	}
