@@ -87,6 +87,42 @@ func TestResend(t *testing.T) {
 	}
 }
 
+// A process that was held up until after the moment of sending again finds the answer there: nothing was lost.
+func TestAnAnswerThatNobodyHadReadIsNoLoss(t *testing.T) {
+	for answers, want := range map[bool]string{true: "answer, again 0", false: "i/o timeout, again 1"} {
+		synctest.Test(t, func(t *testing.T) {
+			again := 0
+			conn, err := Resend{Dialer: pipeTo(func(c net.Conn) {
+				b := make([]byte, 100)
+				for _, err := c.Read(b); err == nil; _, err = c.Read(b) {
+					if answers {
+						_, _ = io.WriteString(c, "answer")
+					}
+				}
+			}), Again: func() { again++ }}.DialContext(t.Context(), "udp", "192.0.2.1:88")
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+			if _, err := conn.Write([]byte("question")); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(3 * time.Second) // of the bubble's time
+			b := make([]byte, 100)
+			n, err := conn.Read(b)
+			said := string(b[:n])
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				said = "i/o timeout"
+			}
+			if got := fmt.Sprintf("%s, again %d", said, again); got != want {
+				t.Errorf("got %q, want %q", got, want)
+			}
+			_ = conn.Close()
+			synctest.Wait()
+		})
+	}
+}
+
 // A caller that gives up sets the deadline into the past: that ends a read at once,
 // and nothing more is sent.
 func TestResendEnds(t *testing.T) {
